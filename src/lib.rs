@@ -1,0 +1,1 @@
+//! chat-agent: an interactive chat agent for the terminal that knows the price before it sends.
