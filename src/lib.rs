@@ -1,1 +1,4 @@
 //! chat-agent: an interactive chat agent for the terminal that knows the price before it sends.
+
+pub mod chat;
+pub mod protocol;

@@ -1,0 +1,277 @@
+//! Money, exact.
+//!
+//! Owns: [`Usd`] (an integer number of pico-dollars), and how sure a figure is ([`CostKind`]).
+//! Refuses: floating point on any path that decides or records; prices, which belong to the catalogue.
+//! Invariant: sums and products of money are exact; nothing unknown is ever written as zero.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Pico-dollars in one dollar. One pico-dollar per token is $0.000001 per million tokens.
+pub const PICO: i128 = 1_000_000_000_000;
+
+/// US dollars as an integer number of pico-dollars (1e-12 $). May be negative (a difference, a breach).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Usd(i128);
+
+impl Usd {
+    pub const ZERO: Self = Self(0);
+
+    pub const fn from_pico(pico: i128) -> Self {
+        Self(pico)
+    }
+
+    pub const fn pico(self) -> i128 {
+        self.0
+    }
+
+    /// This price for one token times `tokens`, saturating at the ends of the range (1.7e26 dollars).
+    #[must_use]
+    pub fn times(self, tokens: u64) -> Self {
+        Self(self.0.saturating_mul(i128::from(tokens)))
+    }
+
+    /// `self * numerator / denominator`, rounded up (away from what we would like to pay). `denominator` 0 counts as 1.
+    #[must_use]
+    pub fn scaled_up(self, numerator: u32, denominator: u32) -> Self {
+        let denominator = i128::from(denominator.max(1));
+        let product = self.0.saturating_mul(i128::from(numerator));
+        Self(product.div_euclid(denominator) + i128::from(product.rem_euclid(denominator) != 0))
+    }
+
+    /// As a float, for charts and ratios only.
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / PICO as f64
+    }
+
+    /// For people: two decimals from one dollar up, else two significant digits and at least two decimals.
+    /// `$1.23`, `$0.04`, `$0.0018`, `$0.00`.
+    pub fn short(self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let pico = self.0.unsigned_abs();
+        let unit = PICO.unsigned_abs();
+        let mut decimals = 2u32;
+        if pico > 0 && pico < unit {
+            // The first two significant digits: 0.0018 needs four decimals, 0.04 two.
+            let digits = pico.ilog10() + 1;
+            decimals = (14 - digits).clamp(2, 12);
+        }
+        let step = 10u128.pow(12 - decimals);
+        let rounded = (pico + step / 2) / step;
+        let scale = 10u128.pow(decimals);
+        let width = decimals as usize;
+        let mut text = format!("{sign}{}.{:0width$}", rounded / scale, rounded % scale);
+        while decimals > 2 && text.ends_with('0') {
+            text.pop();
+            decimals -= 1;
+        }
+        text
+    }
+}
+
+/// The exact decimal, without trailing zeros: `0.001834`, `5`, `-0.5`.
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let pico = self.0.unsigned_abs();
+        let unit = PICO.unsigned_abs();
+        let (whole, part) = (pico / unit, pico % unit);
+        if part == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let decimals = format!("{part:012}");
+        write!(f, "{sign}{whole}.{}", decimals.trim_end_matches('0'))
+    }
+}
+
+/// The text is not an amount of money that can be stored exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an amount is a decimal number of US dollars with at most 12 decimals, such as 0.25")]
+pub struct NotMoney;
+
+impl FromStr for Usd {
+    type Err = NotMoney;
+
+    /// A plain decimal (`5`, `0.25`, `-1.5`, `1e-3`); anything that would lose a digit is refused.
+    fn from_str(s: &str) -> Result<Self, NotMoney> {
+        let (negative, body) = match s.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, s),
+        };
+        let (mantissa, exponent) = match body.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NotMoney)?),
+            None => (body, 0),
+        };
+        let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{part}");
+        if digits.is_empty() || digits.len() > 36 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NotMoney);
+        }
+        let value: i128 = digits.parse().map_err(|_| NotMoney)?;
+        let decimals = i32::try_from(part.len()).map_err(|_| NotMoney)?;
+        let shift = exponent.checked_add(12 - decimals).ok_or(NotMoney)?;
+        let power = 10i128.checked_pow(shift.unsigned_abs()).ok_or(NotMoney)?;
+        let pico = if shift >= 0 {
+            value.checked_mul(power).ok_or(NotMoney)?
+        } else if value % power == 0 {
+            value / power
+        } else {
+            return Err(NotMoney);
+        };
+        Ok(Self(if negative { -pico } else { pico }))
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Usd {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Usd {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// In JSON: a decimal string.
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// How sure a cost is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CostKind {
+    /// The provider returned the amount itself.
+    Billed,
+    /// The provider's usage times a known price.
+    Exact,
+    /// Our own count, or an upper bound after a cut; shown with `~`.
+    Estimated,
+    /// No price is known; shown as `n/a`, never as zero.
+    Unknown,
+    /// Free of charge by the user's word or because the model runs on this machine.
+    Free,
+}
+
+/// What something cost, and how sure that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// `None` exactly when `kind` is [`CostKind::Unknown`].
+    pub usd: Option<Usd>,
+    pub kind: CostKind,
+}
+
+impl Cost {
+    pub const UNKNOWN: Self = Self { usd: None, kind: CostKind::Unknown };
+    pub const FREE: Self = Self { usd: Some(Usd::ZERO), kind: CostKind::Free };
+
+    pub const fn new(usd: Usd, kind: CostKind) -> Self {
+        Self { usd: Some(usd), kind }
+    }
+}
+
+/// For people: `$0.0018`, `~$0.0018`, `n/a`, `free`.
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, self.usd) {
+            (CostKind::Unknown, _) | (_, None) => f.write_str("n/a"),
+            (CostKind::Free, _) => f.write_str("free"),
+            (CostKind::Estimated, Some(usd)) => write!(f, "~${}", usd.short()),
+            (CostKind::Billed | CostKind::Exact, Some(usd)) => write!(f, "${}", usd.short()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn amounts_read_and_print_exactly() {
+        for (text, printed) in [
+            ("0", "0"),
+            ("5.00", "5"),
+            ("0.001834", "0.001834"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("-0.50", "-0.5"),
+            ("1e-3", "0.001"),
+            ("2.5E2", "250"),
+            ("0.000000000001", "0.000000000001"),
+        ] {
+            assert_eq!(usd(text).to_string(), printed, "{text}");
+        }
+        for bad in
+            ["", ".", "-", "1,5", "NaN", "inf", "$1", "1e", "0.0000000000001", "1e40", "1e2147483647", "--1", "+1"]
+        {
+            assert_eq!(bad.parse::<Usd>(), Err(NotMoney), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn people_see_two_significant_digits_below_a_dollar() {
+        for (exact, short) in [
+            ("1.234", "1.23"),
+            ("0.04", "0.04"),
+            ("0.0018341", "0.0018"),
+            ("0.00002", "0.00002"),
+            ("0.5", "0.50"),
+            ("0.999", "1.00"),
+            ("0", "0.00"),
+            ("12.345", "12.35"),
+            ("-0.0018", "-0.0018"),
+        ] {
+            assert_eq!(usd(exact).short(), short, "{exact}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_money_is_rounded_up() {
+        assert_eq!(Usd::from_pico(3625).scaled_up(1, 2), Usd::from_pico(1813));
+        assert_eq!(Usd::from_pico(4).scaled_up(1, 2), Usd::from_pico(2));
+        assert_eq!(Usd::from_pico(4).scaled_up(1, 0), Usd::from_pico(4));
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_is_the_identity(pico in -1_000_000_000_000_000_000_000i128..1_000_000_000_000_000_000_000) {
+            let amount = Usd::from_pico(pico);
+            prop_assert_eq!(amount.to_string().parse::<Usd>().unwrap(), amount);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A reply as a fold of what the stream brings.
+//!
+//! Owns: [`Delta`] (what arrives), [`Reply`] (what it adds up to), [`Finish`] (how it ended).
+//! Refuses: wire formats.
+//! Invariant: a reply without a finish is not complete, whatever text it holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Usage, Usd};
+
+/// One step of a streamed answer, already free of the provider's quirks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    Text(String),
+    Reasoning(String),
+    /// The server's count; each replaces the one before (never a sum).
+    Usage(Usage),
+    /// The server's own price for the request (`usage.cost`): it wins over our arithmetic.
+    Billed(Usd),
+    /// The service tier that the server says it used.
+    ServiceTier(String),
+    Finish(Finish),
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model came to its end.
+    Stop,
+    /// The output cap was reached.
+    Length,
+    /// The provider's filter stopped it.
+    ContentFilter,
+    /// The model wants a tool called.
+    ToolCalls,
+    /// The connection, a time limit or the server cut it off.
+    Cut,
+    /// The user stopped it.
+    Interrupted,
+    /// A reason that this program does not know, as the server wrote it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Finish {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::ToolCalls => "tool_calls",
+            Self::Cut => "cut",
+            Self::Interrupted => "interrupted",
+            Self::Other(reason) => reason,
+        }
+    }
+}
+
+/// What has arrived so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    pub text: String,
+    pub reasoning: String,
+    pub finish: Option<Finish>,
+    pub usage: Option<Usage>,
+    pub billed: Option<Usd>,
+    pub service_tier: Option<String>,
+}
+
+impl Reply {
+    /// Adds what arrived. The last usage, price, tier and finish win.
+    pub fn push(&mut self, delta: &Delta) {
+        match delta {
+            Delta::Text(text) => self.text.push_str(text),
+            Delta::Reasoning(text) => self.reasoning.push_str(text),
+            Delta::Usage(usage) => self.usage = Some(*usage),
+            Delta::Billed(usd) => self.billed = Some(*usd),
+            Delta::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
+            Delta::Finish(finish) => self.finish = Some(finish.clone()),
+        }
+    }
+}
