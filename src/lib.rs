@@ -1,4 +1,5 @@
 //! chat-agent: an interactive chat agent for the terminal that knows the price before it sends.
 
 pub mod chat;
+pub mod config;
 pub mod protocol;

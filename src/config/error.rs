@@ -1,0 +1,135 @@
+//! What is wrong with the configuration, and where.
+//!
+//! Owns: [`ConfigError`] (what a user sees) and `Fault` (the same before the file's name is known).
+//! Refuses: values; a value may be a key, so an error names what was expected and where, never what stands there.
+//! Invariant: the text is one line that starts with the place.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::chat::{Failure, FailureKind};
+
+/// Where the fault lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `line` and `column` count from 1, a column is a character.
+    Line { file: PathBuf, line: usize, column: usize },
+    /// The file as a whole.
+    File(PathBuf),
+    /// A variable or a flag, by name.
+    Named(&'static str),
+}
+
+/// One fault of the configuration: `FILE:LINE:COLUMN: cause`, or `NAME: cause` for a variable or a flag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {cause}")]
+pub struct ConfigError {
+    place: Place,
+    cause: String,
+    hint: Option<String>,
+    kind: FailureKind,
+}
+
+impl ConfigError {
+    pub(super) fn new(place: Place, cause: impl AsRef<str>) -> Self {
+        Self { place, cause: one_line(cause.as_ref()), hint: None, kind: FailureKind::Usage }
+    }
+
+    /// A fault of the file as a whole.
+    pub(super) fn file(path: &Path, cause: impl AsRef<str>) -> Self {
+        Self::new(Place::File(path.to_owned()), cause)
+    }
+
+    /// The file could not be written.
+    pub(super) fn storage(path: &Path, error: &std::io::Error) -> Self {
+        Self { kind: FailureKind::Storage, ..Self::file(path, format!("cannot be written: {error}")) }
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl AsRef<str>) -> Self {
+        self.hint = Some(one_line(hint.as_ref()));
+        self
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What the user can do about it, when the sentence itself does not say.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = Self::new(error.kind, error.to_string());
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file, line, column } => write!(f, "{}:{line}:{column}", one_line(&file.to_string_lossy())),
+            Self::File(file) => f.write_str(&one_line(&file.to_string_lossy())),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A fault at a byte of the text that is being read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub at: usize,
+    pub cause: String,
+}
+
+impl Fault {
+    pub fn new(at: usize, cause: impl Into<String>) -> Self {
+        Self { at, cause: cause.into() }
+    }
+
+    /// The same with the place in words: `text` is what was read from `file`.
+    pub fn place(self, file: &Path, text: &[u8]) -> ConfigError {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line = before.split(|&byte| byte == b'\n').count();
+        let line_text = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        // A byte that continues a character is no column of its own.
+        let column = line_text.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() + 1;
+        ConfigError::new(Place::Line { file: file.to_owned(), line, column }, self.cause)
+    }
+}
+
+/// The valid name that was probably meant, as the tail of a sentence; all of them when none is near.
+pub(super) fn suggestion<'a>(written: &str, valid: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    let lower = written.to_lowercase();
+    let distance = |name: &str| {
+        // The beginning of a name is as good as the name.
+        let begins = lower.len() >= 3 && name.starts_with(&lower);
+        if begins { 1 } else { strsim::damerau_levenshtein(&lower, name) }
+    };
+    let nearest = valid.clone().into_iter().min_by_key(|name| distance(name));
+    match nearest {
+        // The word itself is long when it is nonsense: it would make every name look near.
+        Some(name) if written.len() <= 64 && distance(name) <= name.len().div_ceil(2).min(4) => {
+            format!("; did you mean `{name}`?")
+        }
+        _ => format!("; valid are {}", valid.into_iter().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// A foreign name as it may stand in a sentence: one line, visible, at most 60 characters.
+pub(super) fn quoted(name: &str) -> String {
+    let mut text: String = one_line(name).chars().take(60).collect();
+    if text.len() < one_line(name).len() {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '\u{FFFD}' } else { c }).collect()
+}

@@ -1,0 +1,271 @@
+//! Built-in values, then the file, then the environment, then the flags: the later one wins.
+//!
+//! Owns: [`load`], where files lie ([`Locations`]), where each setting came from ([`Provenance`]), the [`Env`] snapshot.
+//! Refuses: the process environment, except once in [`Env::from_process`]; every other room asks the snapshot.
+//! Invariant: the same overrides, snapshot and file give the same result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Fault, Place};
+use super::{Config, file, rules};
+
+const CONFIG: &str = "CHAT_AGENT_CONFIG";
+const DATA_DIR: &str = "CHAT_AGENT_DATA_DIR";
+const MODEL: &str = "CHAT_AGENT_MODEL";
+
+/// A configuration is a few kilobytes; a larger file is some other file.
+const LARGEST: u64 = 256 * 1024;
+
+/// The environment as it was at the start. Keys live in it, so it shows names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Env {
+    variables: BTreeMap<String, String>,
+    /// Names of variables whose value is not UTF-8.
+    unreadable: BTreeSet<String>,
+    folders: Option<(PathBuf, PathBuf)>,
+}
+
+impl Env {
+    /// This process's variables and the platform's folders for it.
+    pub fn from_process() -> Self {
+        let mut env = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(env.variables.insert(name, value)),
+                Err(_) => drop(env.unreadable.insert(name)),
+            }
+        }
+        env.folders = directories::ProjectDirs::from("", "", "chat-agent")
+            .map(|dirs| (dirs.config_dir().to_owned(), dirs.data_dir().to_owned()));
+        env
+    }
+
+    /// A made-up environment without a home folder.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let variables = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables, ..Self::default() }
+    }
+
+    /// The same with these as the platform's configuration and data folder.
+    #[must_use]
+    pub fn with_folders(self, config: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
+        Self { folders: Some((config.into(), data.into())), ..self }
+    }
+
+    /// A variable's value. An empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// One of the program's own variables: a value that cannot be read is a fault, not an absence.
+    fn own(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
+        if self.unreadable.contains(name) {
+            return Err(ConfigError::new(Place::Named(name), "the value is not UTF-8; use the flag instead"));
+        }
+        Ok(self.get(name))
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").field("names", &self.variables.keys()).field("folders", &self.folders).finish()
+    }
+}
+
+/// What the flags of the command line say about settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    pub config_file: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
+    pub model: Option<String>,
+    pub no_cache: bool,
+    pub system: Option<String>,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    Default,
+    File,
+    Env,
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Env => "environment",
+            Self::Flag => "flag",
+        })
+    }
+}
+
+/// Dotted key (`budget.per_day`, `providers.0.name`) to where its value comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance(BTreeMap<String, Origin>);
+
+impl Provenance {
+    pub fn of(&self, key: &str) -> Origin {
+        self.0.get(key).copied().unwrap_or(Origin::Default)
+    }
+
+    /// Everything that is not built in.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Origin)> {
+        self.0.iter().map(|(key, origin)| (key.as_str(), *origin))
+    }
+
+    fn set(&mut self, key: &str, origin: Origin) {
+        self.0.insert(key.to_owned(), origin);
+    }
+}
+
+/// Where files lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locations {
+    /// As named by flag or variable, else in the platform's folder.
+    pub config_file: PathBuf,
+    /// Whether there is such a file.
+    pub config_found: bool,
+    /// Absolute.
+    pub data_dir: PathBuf,
+}
+
+/// The settings in force, and how they came to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    pub config: Config,
+    pub locations: Locations,
+    pub provenance: Provenance,
+}
+
+/// Reads the file, if there is one, and lays the environment and the flags over it.
+pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
+    let (mut locations, named) = find(overrides, env)?;
+    let mut provenance = Provenance::default();
+    let mut config = Config::default();
+    match read_file(&locations.config_file)? {
+        Some(text) => {
+            locations.config_found = true;
+            let said;
+            (config, said) = file::read(&text).map_err(|f| f.place(&locations.config_file, text.as_bytes()))?;
+            for key in &said {
+                provenance.set(key, Origin::File);
+            }
+        }
+        None if named => return Err(missing(&locations.config_file)),
+        None => {}
+    }
+    if let Some(model) = env.own(MODEL)? {
+        choose(&mut config, &mut provenance, model, MODEL, Origin::Env)?;
+    }
+    apply(overrides, &mut config, &mut provenance)?;
+    Ok(Loaded { config, locations, provenance })
+}
+
+/// Where the files lie, whether or not they exist or can be read: for `config path` and `config init`.
+pub fn locate(overrides: &Overrides, env: &Env) -> Result<Locations, ConfigError> {
+    find(overrides, env).map(|(locations, _)| locations)
+}
+
+/// The locations, and whether the configuration file was named by the user.
+fn find(overrides: &Overrides, env: &Env) -> Result<(Locations, bool), ConfigError> {
+    let named = match &overrides.config_file {
+        Some(path) => Some(path.clone()),
+        None => env.own(CONFIG)?.map(PathBuf::from),
+    };
+    let data_dir = match &overrides.data_dir {
+        Some(path) => Some(path.clone()),
+        None => env.own(DATA_DIR)?.map(PathBuf::from),
+    };
+    let homeless = |what: &str, flag: &'static str| {
+        let cause = format!("no home folder is known, so there is no place for {what}: name one with {flag}");
+        ConfigError::new(Place::Named(flag), cause)
+    };
+    let is_named = named.is_some();
+    let config_file = named
+        .or_else(|| env.folders.as_ref().map(|(config, _)| config.join("config.toml")))
+        .ok_or_else(|| homeless("the configuration", "--config"))?;
+    let data_dir = data_dir
+        .or_else(|| env.folders.as_ref().map(|(_, data)| data.clone()))
+        .ok_or_else(|| homeless("data", "--data-dir"))?;
+    let data_dir = std::path::absolute(&data_dir)
+        .map_err(|error| ConfigError::new(Place::Named("--data-dir"), format!("not a folder's name: {error}")))?;
+    let config_found = config_file.exists();
+    Ok((Locations { config_file, config_found, data_dir }, is_named))
+}
+
+fn choose(
+    config: &mut Config,
+    provenance: &mut Provenance,
+    model: &str,
+    place: &'static str,
+    origin: Origin,
+) -> Result<(), ConfigError> {
+    rules::choice(model).map_err(|cause| ConfigError::new(Place::Named(place), cause))?;
+    model.clone_into(&mut config.model);
+    provenance.set("model", origin);
+    Ok(())
+}
+
+fn apply(overrides: &Overrides, config: &mut Config, provenance: &mut Provenance) -> Result<(), ConfigError> {
+    if let Some(model) = &overrides.model {
+        choose(config, provenance, model, "--model", Origin::Flag)?;
+    }
+    if overrides.no_cache {
+        config.cache.enabled = false;
+        provenance.set("cache.enabled", Origin::Flag);
+    }
+    if let Some(system) = &overrides.system {
+        config.system = Some(system.clone());
+        provenance.set("system", Origin::Flag);
+    }
+    Ok(())
+}
+
+pub(super) fn missing(path: &Path) -> ConfigError {
+    ConfigError::file(path, "there is no such file")
+        .with_hint("`chat-agent config init` writes one; a file named by --config or CHAT_AGENT_CONFIG must exist")
+}
+
+/// The text of the file without a byte order mark; `None` when there is no such file.
+pub(super) fn read_file(path: &Path) -> Result<Option<String>, ConfigError> {
+    let fails = |error: &std::io::Error| ConfigError::file(path, format!("cannot be read: {error}"));
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(fails(&error)),
+    };
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(ConfigError::file(path, "is a folder; name the file in it"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| fails(&error))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(ConfigError::file(path, "is larger than 256 KiB, so it is not a configuration file"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Fault::new(at, "this byte is not UTF-8 text: save the file as UTF-8").place(path, error.as_bytes())
+    })?;
+    Ok(Some(text.strip_prefix('\u{FEFF}').map_or_else(|| text.clone(), str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_of_ours_that_is_no_text_is_named() {
+        for name in [CONFIG, DATA_DIR, MODEL] {
+            let env = Env { unreadable: [name.to_owned()].into(), ..Env::default() }.with_folders("/none", "/none");
+            let error = load(&Overrides::default(), &env).unwrap_err().to_string();
+            assert_eq!(error, format!("{name}: the value is not UTF-8; use the flag instead"));
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What the user set: from the file, the environment and the flags to one checked [`Config`].
+//!
+//! Owns: [`Config`] and its built-in values, the configuration file (reading, showing, writing), the environment snapshot.
+//! Refuses: secrets; a key source is kept as written and resolved by whoever sends with it. No I/O but on the file itself.
+//! Invariant: a [`Config`] that [`load`] returned has passed every rule; everything the file may say is in one key table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::chat::{Effort, ModelId, Usd};
+
+mod compound;
+pub mod edit;
+mod error;
+mod file;
+mod kind;
+mod layers;
+mod rules;
+mod show;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use error::{ConfigError, Place};
+pub use layers::{Env, Loaded, Locations, Origin, Overrides, Provenance, load, locate};
+pub use rules::ENCODINGS;
+pub use show::{Setting, settings, show};
+pub use value::{parse_bytes, parse_duration};
+
+/// The commented example file: every key, its meaning and its built-in value.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// Every setting. [`Config::default`] is what the program does with no file at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `auto`, a full name, a bare name or an alias; resolved against the catalogue elsewhere.
+    pub model: String,
+    /// In the form of `model`, in the order in which F2 walks them.
+    pub favourites: Vec<String>,
+    /// The system prompt of new chats.
+    pub system: Option<String>,
+    /// Short name to full name.
+    pub aliases: BTreeMap<String, String>,
+    pub budget: Budget,
+    pub router: Router,
+    pub cache: Cache,
+    pub redis: Option<Redis>,
+    pub limits: Limits,
+    pub slo: Slo,
+    pub providers: Vec<Provider>,
+    pub models: Vec<ModelEntry>,
+    pub ui: Ui,
+    /// Action to key names, as written; the screen knows which are legal.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// `None` is no limit; zero is a limit under which nothing may be spent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    pub per_request: Option<Usd>,
+    pub per_session: Option<Usd>,
+    pub per_day: Option<Usd>,
+    pub per_month: Option<Usd>,
+    pub on_limit: OnLimit,
+    /// Shares of a limit at which to warn, each above 0 and at most 1.
+    pub alerts: Vec<f64>,
+}
+
+/// What happens when a request does not fit the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLimit {
+    Ask,
+    Downgrade,
+    Refuse,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Router {
+    /// Best first.
+    pub ladder: Vec<ModelId>,
+    pub pace: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    pub enabled: bool,
+    pub ttl: Duration,
+    /// Also keep answers to requests that set a temperature above 0.
+    pub sampled: bool,
+    /// Bytes.
+    pub memory: u64,
+    /// Bytes.
+    pub disk: u64,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Redis {
+    /// May hold credentials: shown masked only.
+    pub url: String,
+    /// Seals shared answers; absent: answers are not shared.
+    pub secret: Option<KeySource>,
+    pub budget_group: Option<String>,
+    pub per_day: Option<Usd>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests at a time, for each provider.
+    pub concurrency: usize,
+    /// Tokens.
+    pub max_output: u64,
+    pub connect_timeout: Duration,
+    pub first_token_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub retries: u32,
+}
+
+/// What to raise an alert about when it is missed. Latency is to the first token; the others are shares of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slo {
+    pub mean_latency: Duration,
+    pub p95_latency: Duration,
+    pub error_rate: f64,
+    pub cpu: f64,
+    pub memory: f64,
+    /// Of a batch only.
+    pub requests_per_second: f64,
+}
+
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Provider {
+    pub name: String,
+    /// Empty: the preset's own.
+    pub base_urls: Vec<String>,
+    /// Empty: the preset's usual variable.
+    pub keys: Vec<KeySource>,
+    /// May hold secrets: values are shown masked only.
+    pub headers: BTreeMap<String, String>,
+    /// Plain http to a host that is not this machine.
+    pub allow_http: bool,
+}
+
+/// Where a key is found, as written; nothing in this room reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The name of an environment variable.
+    Env(String),
+    /// A command line whose output is the key.
+    Command(String),
+    /// `service/account`.
+    Keyring(String),
+    File(PathBuf),
+}
+
+/// What the user says about a model: adds to the catalogue, or overrides it line by line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelEntry {
+    pub id: ModelId,
+    /// US dollars per million tokens, like the next three; 0 is free of charge for that part.
+    pub input: Option<Usd>,
+    pub cached_input: Option<Usd>,
+    pub cache_write: Option<Usd>,
+    pub output: Option<Usd>,
+    pub free: bool,
+    /// The catalogue's price holds at an address that the user changed.
+    pub confirmed: bool,
+    /// Tokens.
+    pub context: Option<u64>,
+    /// Tokens.
+    pub max_output: Option<u64>,
+    /// One of [`ENCODINGS`].
+    pub encoding: Option<String>,
+    pub tools: Option<bool>,
+    pub vision: Option<bool>,
+    pub reasoning: Option<bool>,
+    pub efforts: Option<Vec<Effort>>,
+    pub alias: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ui {
+    pub theme: Theme,
+    pub panel: bool,
+    pub mouse: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    /// As the terminal's background is.
+    Auto,
+    Dark,
+    Light,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: "auto".to_owned(),
+            favourites: Vec::new(),
+            system: None,
+            aliases: BTreeMap::new(),
+            budget: Budget {
+                per_request: None,
+                per_session: None,
+                per_day: None,
+                per_month: None,
+                on_limit: OnLimit::Ask,
+                alerts: vec![0.5, 0.8, 1.0],
+            },
+            router: Router {
+                ladder: ["gpt-5", "gpt-5-mini", "gpt-5-nano"].map(|name| ModelId::new("openai", name)).into(),
+                pace: true,
+            },
+            cache: Cache {
+                enabled: true,
+                ttl: Duration::from_hours(7 * 24),
+                sampled: false,
+                memory: 64 << 20,
+                disk: 512 << 20,
+            },
+            redis: None,
+            limits: Limits {
+                concurrency: 64,
+                max_output: 8192,
+                connect_timeout: Duration::from_secs(5),
+                first_token_timeout: Duration::from_mins(1),
+                idle_timeout: Duration::from_secs(30),
+                retries: 3,
+            },
+            slo: Slo {
+                mean_latency: Duration::from_secs(2),
+                p95_latency: Duration::from_secs(5),
+                error_rate: 0.001,
+                cpu: 0.80,
+                memory: 0.85,
+                requests_per_second: 100.0,
+            },
+            providers: Vec::new(),
+            models: Vec::new(),
+            ui: Ui { theme: Theme::Auto, panel: true, mouse: false },
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl ModelEntry {
+    /// An entry that says nothing yet.
+    pub fn new(id: ModelId) -> Self {
+        Self {
+            id,
+            input: None,
+            cached_input: None,
+            cache_write: None,
+            output: None,
+            free: false,
+            confirmed: false,
+            context: None,
+            max_output: None,
+            encoding: None,
+            tools: None,
+            vision: None,
+            reasoning: None,
+            efforts: None,
+            alias: None,
+        }
+    }
+}
+
+impl Config {
+    /// The same settings with everything that may be a secret replaced by stars; still a legal configuration.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut masked = self.clone();
+        for provider in &mut masked.providers {
+            provider.headers.values_mut().for_each(|value| value.replace_range(.., rules::STARS));
+        }
+        if let Some(redis) = &mut masked.redis {
+            redis.url = rules::masked_url(&redis.url);
+        }
+        masked
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("base_urls", &self.base_urls)
+            .field("keys", &self.keys)
+            .field("headers", &self.headers.keys())
+            .field("allow_http", &self.allow_http)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("url", &rules::masked_url(&self.url))
+            .field("secret", &self.secret)
+            .field("budget_group", &self.budget_group)
+            .field("per_day", &self.per_day)
+            .finish()
+    }
+}
