@@ -1,0 +1,61 @@
+use super::*;
+
+/// A whole catalogue with one model; `row` stands from line 5 on.
+fn listing(row: &str) -> String {
+    format!("[source]\nhere = {{ name = \"a list\", as_of = \"2026-07-02\" }}\n[dialect.plain]\n[[model]]\n{row}")
+}
+
+const NAMES: &str = "id = \"a/b\"\ndialect = \"plain\"\nsource = \"here\"\n";
+
+#[test]
+fn errors_name_the_place_and_the_cause() {
+    let line_8 = |text: &str| format!("{NAMES}{text}");
+    for (row, place, cause) in [
+        (line_8("prize = 1"), (8, 1), "unknown field `prize`"),
+        (line_8(r#"price = { input = "1" }"#), (8, 9), "missing field `output`"),
+        (line_8(r#"price = { input = 1.5, output = "1" }"#), (8, 19), "expected a string"),
+        (line_8(r#"price = { input = "0", output = "1" }"#), (8, 19), "a price of 0 may mean free or unknown"),
+        (line_8(r#"price = { input = "0.0000001", output = "1" }"#), (8, 19), "at most six decimals"),
+        (line_8(r#"price = { input = "-1", output = "1" }"#), (8, 19), "not below zero"),
+        (line_8(r#"price = { input = "1", output = "two" }"#), (8, 33), "US dollars per million tokens"),
+        (line_8(r#"encoding = "o201k""#), (8, 12), "o200k_base"),
+        (line_8(r#"can = ["tools", "dance"]"#), (8, 17), "unknown variant `dance`"),
+        (line_8(r#"efforts = ["low", "lower"]"#), (8, 19), "unknown variant `lower`"),
+        (line_8(r#"retired = { since = "2025-1-1" }"#), (8, 21), "YYYY-MM-DD"),
+        (line_8(r#"long = { above = 1, input = "1", output = "1" }"#), (5, 6), "need a `price`"),
+        (
+            line_8(
+                "price = { input = \"1\", cache_write = \"2\", output = \"1\" }\n\
+                 long = { above = 1, input = \"1\", output = \"1\" }",
+            ),
+            (5, 6),
+            "`long` needs one",
+        ),
+        (line_8("free = true\nprice = { input = \"1\", output = \"1\" }"), (5, 6), "either `free`"),
+        ("id = \"b\"\ndialect = \"plain\"\nsource = \"here\"".into(), (5, 6), "provider/model"),
+        ("id = \"a/b\"\ndialect = \"plan\"\nsource = \"here\"".into(), (6, 11), "[dialect.plan]"),
+        ("id = \"a/b\"\ndialect = \"plain\"\nsource = \"there\"".into(), (7, 10), "`there` in [source]"),
+        (format!("{NAMES}[[model]]\n{NAMES}"), (9, 6), "`a/b` is listed twice"),
+        (line_8("limits = {"), (8, 11), ""),
+    ] {
+        let error = read(&listing(&row)).err().expect(&row);
+        assert!(error.cause.contains(cause), "{row}\n{error}");
+        assert_eq!((error.line, error.column), place, "{row}\n{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_row_says_no_more_than_it_says() {
+    let models = read(&listing(NAMES)).unwrap().models;
+    let bare = Model { source: "a list".into(), as_of: "2026-07-02".into(), ..Model::unknown("a/b".parse().unwrap()) };
+    assert_eq!(models, [bare]);
+}
+
+#[test]
+fn a_price_is_read_from_its_text() {
+    let row = format!("{NAMES}price = {{ input = \"0.003625\", output = \"0.1\" }}\n");
+    let price = read(&listing(&row)).unwrap().models.remove(0).price.unwrap();
+    assert_eq!((price.input, price.output), (Usd::from_pico(3625), Usd::from_pico(100_000)));
+    assert_eq!(price.as_of, "2026-07-02");
+}

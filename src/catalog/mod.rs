@@ -1,0 +1,99 @@
+//! The models that are known: prices with dates, limits, abilities, and how each wants to be asked.
+//!
+//! Owns: [`Catalog`], read from `assets/models.toml`, from lists of the same form, and from the user's `[[models]]`.
+//! Refuses: the network and the clock; `now` is handed in, a refreshed list comes as text.
+//! Invariant: a price is known with its date or absent; a 0 stands only where the user or the nature of a model says free.
+
+pub mod asset;
+pub mod entries;
+pub mod model;
+mod nearest;
+pub mod price;
+pub mod resolve;
+
+use std::collections::BTreeMap;
+
+pub use asset::ListingError;
+pub use entries::CatalogError;
+pub use model::{Api, DatedPrice, Dialect, Model, OutputCap, Status, SystemRole, TemperatureRule, TierPrices};
+pub use price::{LongContext, Price, PriceOrigin};
+pub use resolve::ResolveError;
+
+use crate::chat::{ModelId, Timestamp};
+use asset::Assumption;
+
+/// The models known, in the order of the asset, then those that the user added.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    models: Vec<Model>,
+    /// Short names from the user's `[[models]]`.
+    aliases: BTreeMap<String, ModelId>,
+    /// What is assumed of a provider's unlisted models.
+    assumptions: BTreeMap<String, Assumption>,
+}
+
+impl Catalog {
+    /// The compiled-in catalogue. Prices that end some day are absent until [`at`](Self::at) has looked at the date.
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the text is compiled in, and a test reads it")]
+    pub fn builtin() -> Self {
+        Self::from_toml(include_str!("../../assets/models.toml")).expect("the built-in catalogue reads")
+    }
+
+    /// A catalogue from a text in the form of `assets/models.toml`.
+    pub fn from_toml(text: &str) -> Result<Self, ListingError> {
+        let listing = asset::read(text)?;
+        Ok(Self { models: listing.models, aliases: BTreeMap::new(), assumptions: listing.providers })
+    }
+
+    /// The catalogue with the prices of that instant: where a price has ended, the next one, or none.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        for model in &mut self.models {
+            if let Some(dated) = &model.dated {
+                model.price = dated.at(now).cloned();
+            }
+        }
+        self
+    }
+
+    pub fn get(&self, id: &ModelId) -> Option<&Model> {
+        self.models.iter().find(|model| model.id == *id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter()
+    }
+
+    /// The models of that name at any provider. The last part of a name that holds slashes counts as its name too.
+    pub fn by_bare_name(&self, name: &str) -> Vec<&Model> {
+        let is_named = |id: &ModelId| id.model() == name || id.model().rsplit('/').next() == Some(name);
+        self.models.iter().filter(|model| is_named(&model.id)).collect()
+    }
+
+    /// Full names like `typed`, best first, at most `max`. Retired models are not offered.
+    pub fn nearest(&self, typed: &str, max: usize) -> Vec<String> {
+        let mut near: Vec<(f64, &Model)> = self
+            .models
+            .iter()
+            .filter(|model| !matches!(model.status, Status::Retired { .. }))
+            .filter_map(|model| Some((nearest::likeness(typed, model.id.provider(), model.id.model())?, model)))
+            .collect();
+        // Stable: among equals the order of the catalogue, which lists a provider's newest first.
+        near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        near.into_iter().take(max).map(|(_, model)| model.id.to_string()).collect()
+    }
+
+    /// A model that is not listed, with what is assumed of its provider's models and no price.
+    pub fn unlisted(&self, id: &ModelId) -> Model {
+        let assumed = self.assumptions.get(id.provider()).cloned().unwrap_or_default();
+        Model {
+            dialect: assumed.dialect,
+            encoding: assumed.encoding,
+            encoding_assumed: assumed.encoding.is_some(),
+            ..Model::unknown(id.clone())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

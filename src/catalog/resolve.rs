@@ -1,0 +1,121 @@
+//! From what a user typed to a model.
+//!
+//! Owns: the rule for full names, bare names and aliases, and what to say when none fits.
+//! Refuses: accepting a name the catalogue does not know; the caller decides that for a provider of the user's own.
+//! Invariant: a bare name never chooses between two providers that could both serve it.
+
+use super::Catalog;
+use crate::chat::ModelId;
+
+/// How many near names an error lists.
+const SUGGESTIONS: usize = 3;
+
+/// The name leads to no model, or to more than one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    #[error("several providers have `{name}`; name it in full: {}", list(full_names))]
+    Ambiguous { name: String, full_names: Vec<ModelId> },
+    #[error("no key is set for a provider of `{name}`; set one, or name the model in full: {}", list(full_names))]
+    NoKey { name: String, full_names: Vec<ModelId> },
+    #[error("there is no model `{name}` in the catalogue; {}", meant(nearest))]
+    Unknown { name: String, nearest: Vec<String> },
+}
+
+fn list(names: &[ModelId]) -> String {
+    names.iter().map(ModelId::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn meant(nearest: &[String]) -> String {
+    if nearest.is_empty() {
+        return "`chat-agent models` lists those it knows".into();
+    }
+    format!("did you mean {}?", nearest.join(", "))
+}
+
+impl Catalog {
+    /// The model that `text` names: an alias, a full name, or a bare name that one usable provider has.
+    ///
+    /// A text with a slash is a full name first, and a bare one (`meta-llama/...`) only where no usable provider
+    /// bears its first part.
+    pub fn resolve(&self, text: &str, usable: impl Fn(&str) -> bool) -> Result<ModelId, ResolveError> {
+        let name = text.trim();
+        if let Some(id) = self.aliases.get(name) {
+            return Ok(id.clone());
+        }
+        let full = name.parse::<ModelId>().ok();
+        if let Some(id) = full.as_ref().filter(|id| self.get(id).is_some()) {
+            return Ok(id.clone());
+        }
+        let unknown = || ResolveError::Unknown { name: name.into(), nearest: self.nearest(name, SUGGESTIONS) };
+        if full.is_some_and(|id| usable(id.provider())) {
+            return Err(unknown());
+        }
+        let known: Vec<ModelId> = self.by_bare_name(name).into_iter().map(|model| model.id.clone()).collect();
+        let mut at_hand: Vec<ModelId> = known.iter().filter(|id| usable(id.provider())).cloned().collect();
+        let name = name.to_owned();
+        match at_hand.len() {
+            1 => Ok(at_hand.remove(0)),
+            0 if known.is_empty() => Err(unknown()),
+            0 => Err(ResolveError::NoKey { name, full_names: known }),
+            _ => Err(ResolveError::Ambiguous { name, full_names: at_hand }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str, usable: &[&str]) -> Result<String, String> {
+        let found = Catalog::builtin().resolve(text, |provider| usable.contains(&provider));
+        found.map(|id| id.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_name_leads_to_one_model() {
+        for (text, usable, model) in [
+            ("openai/gpt-5", &[][..], "openai/gpt-5"),
+            ("gpt-5", &["openai"], "openai/gpt-5"),
+            (" gpt-5-mini ", &["openai", "anthropic"], "openai/gpt-5-mini"),
+            ("guide", &["offline"], "offline/guide"),
+            // One model at two providers: the one with a key.
+            ("gpt-oss-120b", &["cerebras"], "cerebras/gpt-oss-120b"),
+            ("gpt-oss-120b", &["groq"], "groq/openai/gpt-oss-120b"),
+            // A model part that itself holds a slash.
+            ("openai/gpt-oss-120b", &["groq"], "groq/openai/gpt-oss-120b"),
+            ("meta-llama/llama-4-scout-17b-16e-instruct", &["groq"], "groq/meta-llama/llama-4-scout-17b-16e-instruct"),
+        ] {
+            assert_eq!(resolve(text, usable).as_deref(), Ok(model), "{text} with {usable:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_says_what_would() {
+        for (text, usable, sentence) in [
+            (
+                "gpt-oss-120b",
+                &["cerebras", "groq"][..],
+                "several providers have `gpt-oss-120b`; name it in full: \
+                 groq/openai/gpt-oss-120b, cerebras/gpt-oss-120b",
+            ),
+            (
+                "gpt-5",
+                &["anthropic"],
+                "no key is set for a provider of `gpt-5`; set one, or name the model in full: openai/gpt-5",
+            ),
+            (
+                "openai/gpt-oss-120b",
+                &["openai", "groq"],
+                "there is no model `openai/gpt-oss-120b` in the catalogue; did you mean groq/openai/gpt-oss-120b, \
+                 groq/openai/gpt-oss-20b, cerebras/gpt-oss-120b?",
+            ),
+            (
+                "qqqqqq",
+                &["openai"],
+                "there is no model `qqqqqq` in the catalogue; `chat-agent models` lists those it knows",
+            ),
+        ] {
+            assert_eq!(resolve(text, usable).as_ref().map_err(String::as_str), Err(sentence), "{text}");
+        }
+    }
+}
