@@ -4,4 +4,5 @@ pub mod catalog;
 pub mod chat;
 pub mod config;
 pub mod protocol;
+pub mod store;
 pub mod tokens;

@@ -1,0 +1,184 @@
+//! The connection: how chat.db is found, made, opened and written to.
+//!
+//! Owns: [`Db`]: rights, settings, transactions.
+//! Refuses: making a file anew in the place of one it cannot read; following a link.
+//! Invariant: each method of `Db` is all or nothing by itself and inside a larger [`Db::write`].
+
+use std::cell::Cell;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::{StoreError, owner, schema};
+
+/// The name of the file inside the data folder.
+pub const FILE: &str = "chat.db";
+/// The length of the smallest database there is: one page of the smallest size.
+const SMALLEST: u64 = 512;
+/// How long a lock of another process is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One connection to chat.db. Its methods lie next to what they are about: `sessions`, `transcript`, `search`,
+/// `exchanges`, `learned`, `ledger`.
+pub struct Db {
+    pub(super) conn: Connection,
+    /// This process, as written into the answers it streams.
+    pub(super) owner: String,
+    /// How many `write`s are under way, one inside the other.
+    depth: Cell<u32>,
+}
+
+impl Db {
+    /// Opens chat.db in this folder. Both are made when they are missing: the folder for the user alone (0700), the
+    /// file too (0600).
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(FILE);
+        prepare(folder, &path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(&path, flags).map_err(|e| at(&path, e.into()))?;
+        settle_in(&conn, &path).map_err(|e| at(&path, e))?;
+        Ok(Self { conn, owner: owner::this_process(), depth: Cell::new(0) })
+    }
+
+    /// Runs `f` in one transaction that is synced to disk before this returns: all of it, or nothing when `f` fails.
+    /// Inside another `write`, `f` becomes a part of that one.
+    pub fn write<T>(&self, f: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let _inside = Inside::enter(&self.depth);
+        if self.conn.is_autocommit() {
+            let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+            let out = f(self)?;
+            tx.commit()?;
+            return Ok(out);
+        }
+        let point = format!("part{}", self.depth.get());
+        self.conn.execute_batch(&format!("SAVEPOINT {point}"))?;
+        let out = f(self);
+        if out.is_err() {
+            self.conn.execute_batch(&format!("ROLLBACK TO {point}"))?;
+        }
+        self.conn.execute_batch(&format!("RELEASE {point}"))?;
+        out
+    }
+
+    /// As [`Self::write`], but without waiting for the disk: it survives the death of this process, not a power cut.
+    pub(super) fn write_soon<T>(&self, f: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if !self.conn.is_autocommit() {
+            return self.write(f);
+        }
+        self.conn.execute_batch("PRAGMA synchronous = NORMAL")?;
+        let out = self.write(f);
+        self.conn.execute_batch("PRAGMA synchronous = FULL")?;
+        out
+    }
+
+    /// Reads the whole file and reports the first thing that does not fit together: pages, indexes, sums of money.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let found: String = self.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if found == "ok" { self.check_totals() } else { Err(StoreError::Damaged(found)) }
+    }
+}
+
+/// Counts the writes under way, also when one of them is left by a panic.
+struct Inside<'a>(&'a Cell<u32>);
+
+impl<'a> Inside<'a> {
+    fn enter(depth: &'a Cell<u32>) -> Self {
+        depth.set(depth.get() + 1);
+        Self(depth)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Makes folder and file if need be, and takes other users' rights to the file away.
+fn prepare(folder: &Path, path: &Path) -> Result<(), StoreError> {
+    let io = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::ReadOnly(path.to_owned())
+        }
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
+        _ => StoreError::Io(format!("{}: {error}", path.display())),
+    };
+    if !folder.is_dir() {
+        make_folder(folder).map_err(io)?;
+    }
+    // Looked at before the file: whoever makes a new one writes into it first and into the log after that.
+    let log = fs::metadata(folder.join(format!("{FILE}-wal"))).is_ok_and(|log| log.len() > 0);
+    if log && !path.exists() {
+        return Err(orphaned());
+    }
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io(error)),
+    }
+    let found = fs::symlink_metadata(path).map_err(io)?;
+    if !found.is_file() {
+        return Err(StoreError::NotAFile(path.to_owned()));
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io)?;
+    }
+    // SQLite takes whatever is shorter than a page for an empty database and would write over it.
+    match found.len() {
+        0 if log => Err(orphaned()),
+        1..SMALLEST => Err(StoreError::Damaged(format!("it holds only {} bytes", found.len()))),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folder and those above it, and syncs their names to disk. SQLite does so for the files inside.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for parent in missing.iter().filter_map(|path| path.parent()) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn orphaned() -> StoreError {
+    StoreError::Damaged(format!("it is missing or empty, but its log {FILE}-wal is not"))
+}
+
+pub(super) fn settle_in(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    conn.busy_timeout(PATIENCE)?;
+    if conn.is_readonly("main")? {
+        return Err(StoreError::ReadOnly(path.to_owned()));
+    }
+    conn.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")?;
+    // Whose file it is comes before the first change to it.
+    schema::look(conn, path)?;
+    enter_wal(conn)?;
+    schema::bring_up(conn, path)
+}
+
+/// Turns write-ahead logging on. When two processes do so at once, SQLite refuses one of them without waiting.
+fn enter_wal(conn: &Connection) -> Result<(), StoreError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mode = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+        match mode.map_err(StoreError::from) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => return Err(StoreError::Io(format!("this disk allows no write-ahead log, only {mode:?}"))),
+            Err(StoreError::Locked) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Puts the full path into an error that knows only the file.
+fn at(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::ReadOnly(_) => StoreError::ReadOnly(PathBuf::from(path)),
+        other => other,
+    }
+}
