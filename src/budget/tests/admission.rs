@@ -1,0 +1,181 @@
+//! Who is let through.
+
+use super::*;
+use crate::chat::id::AttemptId;
+use crate::chat::{Cost, FailureKind, ModelId, Timestamp};
+use crate::store::tests::{NOON, begin, exact, folder, hold, message, model, session, settlement};
+use crate::store::{Db, Over, Store, StoreError};
+
+fn attempt(name: &str) -> AttemptId {
+    AttemptId::from_text(name)
+}
+
+#[test]
+fn each_scope_refuses_by_itself() {
+    let cap = Some(usd("0.10"));
+    let none = Limits::default();
+    for (scope, limits) in [
+        (Scope::Request, Limits { per_request: cap, ..none }),
+        (Scope::Run, Limits { per_run: cap, ..none }),
+        (Scope::Session, Limits { per_session: cap, ..none }),
+        (Scope::Day, Limits { per_day: cap, ..none }),
+        (Scope::Month, Limits { per_month: cap, ..none }),
+    ] {
+        let data = folder();
+        let db = Db::open(data.path()).unwrap();
+        let budget = budget(limits);
+        let first = hold("c", "x", "1", Some(usd("0.06")), NOON);
+        assert_eq!(budget.reserve(&db, &first), Ok(Admission::Granted), "{scope}");
+        let second = hold("c", "x", "2", Some(usd("0.05")), NOON);
+        let refused = Admission::Refused { scope, limit: usd("0.10"), left: usd("0.04"), needed: Some(usd("0.05")) };
+        assert_eq!(budget.reserve(&db, &second), Ok(refused.clone()), "{scope}");
+        let failure = refused.failure().unwrap();
+        assert_eq!(failure.kind, FailureKind::Budget);
+        assert!(failure.message.contains(scope.as_str()), "{failure}");
+        let fits = hold("c", "x", "3", Some(usd("0.04")), NOON);
+        assert_eq!(budget.reserve(&db, &fits), Ok(Admission::Granted), "{scope}: to the last cent");
+        // What lies outside the scope is not held against it.
+        let mut outside = hold("d", "y", "4", Some(usd("0.10")), Timestamp(NOON.0 + 40 * 86_400_000));
+        outside.run = "another".to_owned();
+        assert_eq!(budget.reserve(&db, &outside), Ok(Admission::Granted), "{scope}");
+    }
+}
+
+#[test]
+fn a_refused_question_leaves_no_trace() {
+    let data = folder();
+    let db = Db::open(data.path()).unwrap();
+    let budget = per_day("0.10");
+    let question = begin("c", "x", None, "hi");
+    let dear = hold("c", "x", "1", Some(usd("0.11")), NOON);
+    assert!(matches!(budget.begin_exchange(&db, &question, &dear), Ok(Admission::Refused { .. })));
+    assert!(db.chat(&session("c")).is_err());
+    assert_eq!(db.open_items().unwrap(), []);
+
+    let fits = hold("c", "x", "1", Some(usd("0.10")), NOON);
+    assert_eq!(budget.begin_exchange(&db, &question, &fits), Ok(Admission::Granted));
+    assert_eq!(db.chat(&session("c")).unwrap().messages.len(), 2);
+    let astray = hold("c", "another", "2", Some(usd("0")), NOON);
+    assert!(matches!(budget.begin_exchange(&db, &question, &astray), Err(StoreError::Rule(_))));
+    // A question that cannot be stored holds no money.
+    let twice = hold("c", "x", "2", Some(usd("0")), NOON);
+    assert!(matches!(budget.begin_exchange(&db, &question, &twice), Err(StoreError::Rule(_))));
+    assert_eq!(db.open_items().unwrap().len(), 1);
+}
+
+#[test]
+fn unknown_is_not_zero_and_zero_is_not_refused() {
+    let data = folder();
+    let db = Db::open(data.path()).unwrap();
+    let unknown = hold("c", "x", "1", None, NOON);
+    let refused = per_day("5").reserve(&db, &unknown).unwrap();
+    assert!(matches!(refused, Admission::Refused { scope: Scope::Day, needed: None, .. }), "{refused:?}");
+    assert_eq!(budget(Limits::default()).reserve(&db, &unknown), Ok(Admission::Granted), "no limit, no question");
+    let free = |name: &str| hold("c", "x", name, Some(Usd::ZERO), NOON);
+    assert_eq!(per_day("0").reserve(&db, &free("2")), Ok(Admission::Granted));
+    db.settle(&attempt("2"), &settlement(Cost::FREE)).unwrap();
+    // Lowering a limit below what is spent gives nothing back and stops only what costs money.
+    assert_eq!(per_day("1").reserve(&db, &hold("c", "x", "3", Some(usd("1")), NOON)), Ok(Admission::Granted));
+    let refused = per_day("0.5").reserve(&db, &hold("c", "x", "4", Some(usd("0.01")), NOON)).unwrap();
+    assert!(matches!(refused, Admission::Refused { left, .. } if left == usd("-0.5")), "{refused:?}");
+    assert_eq!(per_day("0.5").reserve(&db, &free("5")), Ok(Admission::Granted));
+}
+
+#[test]
+fn a_model_that_billed_too_much_is_refused_until_it_is_cleared() {
+    let data = folder();
+    let db = Db::open(data.path()).unwrap();
+    let budget = budget(Limits::default());
+    let first = hold("c", "x", "1", Some(usd("0.10")), NOON);
+    assert_eq!(budget.reserve(&db, &first), Ok(Admission::Granted));
+    db.settle(&attempt("1"), &exact("0.30")).unwrap();
+    let next = hold("c", "x", "2", Some(usd("0.10")), NOON);
+    let refused = budget.reserve(&db, &next).unwrap();
+    assert_eq!(refused, Admission::Breached { model: model(), excess: usd("0.20") });
+    assert!(refused.failure().unwrap().message.contains("openai/gpt-5-mini has billed $0.20 more"));
+    let other = hold("c", "x", "3", Some(usd("0.10")), NOON);
+    let other = Hold { model: ModelId::new("openai", "gpt-5"), ..other };
+    assert_eq!(budget.reserve(&db, &other), Ok(Admission::Granted));
+    db.clear_breach(&model()).unwrap();
+    assert_eq!(budget.reserve(&db, &next), Ok(Admission::Granted));
+}
+
+#[test]
+fn meters_show_what_is_settled_and_what_is_held() {
+    let data = folder();
+    let db = Db::open(data.path()).unwrap();
+    let mut budget = per_day("5");
+    budget.limits.per_session = Some(usd("1"));
+    assert_eq!(budget.left(&db, None, None, "run", NOON).unwrap().unwrap().usd, usd("1"));
+    for (name, chat) in [("1", "c"), ("2", "c"), ("3", "d")] {
+        let held = hold(chat, name, name, Some(usd("0.40")), NOON);
+        assert_eq!(budget.reserve(&db, &held), Ok(Admission::Granted));
+    }
+    db.settle(&attempt("1"), &settlement(Cost::UNKNOWN)).unwrap();
+    let status = budget.status(&db, Some(&session("c")), "run", NOON).unwrap();
+    let shown: Vec<_> = status.iter().map(|s| (s.scope, s.meter.settled, s.meter.reserved, s.left())).collect();
+    let line = |scope, settled, reserved, left: Option<&str>| (scope, usd(settled), usd(reserved), left.map(usd));
+    assert_eq!(
+        shown,
+        [
+            line(Scope::Session, "0.40", "0.40", Some("0.20")),
+            line(Scope::Day, "0.40", "0.80", Some("3.80")),
+            line(Scope::Month, "0.40", "0.80", None),
+        ]
+    );
+    assert!(status.iter().all(|s| s.meter.estimated && !s.meter.unknown));
+    assert_eq!(status[1].resets_at, Some(Timestamp(NOON.0 + 43_200_000)));
+    let left = |budget: &Budget, chat: Option<&str>| {
+        let left = budget.left(&db, chat.map(session).as_ref(), None, "run", NOON).unwrap();
+        left.map(|left| (left.scope, left.usd))
+    };
+    let is = |scope: &str, amount| Some((scope.to_owned(), usd(amount)));
+    assert_eq!(left(&budget, Some("c")), is("session", "0.20"));
+    budget.limits.per_request = Some(usd("0.10"));
+    assert_eq!(left(&budget, Some("c")), is("request", "0.10"));
+    budget.limits.per_run = Some(usd("1.21"));
+    assert_eq!(left(&budget, None), is("run", "0.01"));
+    budget.limits = Limits::default();
+    assert_eq!(left(&budget, Some("c")), None);
+}
+
+#[test]
+fn eight_connections_share_room_for_exactly_five_hundred() {
+    let data = folder();
+    let budget = per_day("50");
+    let tries = |worker: usize| {
+        let store = Store::open(data.path()).unwrap();
+        let granted = (0..200).filter(|n| {
+            let (budget, name) = (budget.clone(), format!("{worker}-{n}"));
+            let held = hold("c", &name, &name, Some(usd("0.10")), NOON);
+            store.run_blocking(move |db| budget.reserve(db, &held)).unwrap() == Admission::Granted
+        });
+        granted.count()
+    };
+    let granted: usize = std::thread::scope(|scope| {
+        let tries = &tries;
+        let workers: Vec<_> = (0..8).map(|worker| scope.spawn(move || tries(worker))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(granted, 500);
+    let db = Db::open(data.path()).unwrap();
+    assert_eq!(db.sum(Over::Day(NOON)).unwrap().reserved, usd("50"));
+}
+
+#[test]
+fn a_hold_outlives_its_process_at_its_maximum() {
+    let data = folder();
+    let db = Db::open(data.path()).unwrap();
+    let budget = per_day("0.10");
+    let held = hold("c", "x", "1", Some(usd("0.08")), NOON);
+    assert_eq!(budget.begin_exchange(&db, &begin("c", "x", None, "hi"), &held), Ok(Admission::Granted));
+    db.append_answer(&message("x-a"), "he", "").unwrap();
+    drop(db);
+    let db = Db::open(data.path()).unwrap();
+    let next = hold("c", "x", "2", Some(usd("0.03")), NOON);
+    assert!(matches!(budget.reserve(&db, &next), Ok(Admission::Refused { .. })));
+    assert_eq!(db.open_items().unwrap()[0].usd, Some(usd("0.08")));
+    // The user has looked at the provider's bill.
+    db.settle(&attempt("1"), &exact("0.02")).unwrap();
+    assert_eq!(budget.reserve(&db, &next), Ok(Admission::Granted));
+}
