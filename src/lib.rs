@@ -1,6 +1,7 @@
 //! chat-agent: an interactive chat agent for the terminal that knows the price before it sends.
 
 pub mod budget;
+pub mod cache;
 pub mod catalog;
 pub mod chat;
 pub mod config;
