@@ -6,5 +6,6 @@ pub mod catalog;
 pub mod chat;
 pub mod config;
 pub mod protocol;
+pub mod router;
 pub mod store;
 pub mod tokens;
