@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod chat;
 pub mod config;
 pub mod protocol;
+pub mod provider;
 pub mod router;
 pub mod store;
 pub mod tokens;

@@ -1,0 +1,113 @@
+//! What went wrong between us and a server, in the classes that decide what may be done about it.
+//!
+//! Owns: [`ErrorClass`], [`Sent`] and [`WireError`].
+//! Refuses: deciding; retrying, parking a key or opening a circuit is the gateway's.
+//! Invariant: a message is one line, at most a few hundred characters, and holds no key.
+
+use std::time::Duration;
+
+/// The rows of the error table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    InvalidRequest,
+    /// The server does not take this parameter (or this value of it).
+    UnsupportedParameter {
+        name: String,
+    },
+    ContextTooLong,
+    ContentFilter,
+    InvalidKey,
+    Forbidden,
+    NoCredit,
+    ModelNotFound,
+    RateLimited,
+    /// A spending or usage limit of the account, not a rate: waiting a minute will not help.
+    QuotaExceeded,
+    Overloaded,
+    ServerError,
+    /// 408, 409, 425: the same request may succeed at once.
+    Timeout,
+    /// No connection: DNS, TCP, TLS or proxy.
+    Connect,
+    FirstTokenTimeout,
+    IdleTimeout,
+    /// The connection broke in the middle.
+    Cut,
+    /// The stream ended in order, but without a finish.
+    Truncated,
+    /// An error in the middle of an answer.
+    InStream,
+    /// What came back is no answer: a web page, or something unreadable.
+    NotSse,
+    /// The server wants us to go elsewhere; we do not.
+    Redirected,
+    /// The answer, or one event of it, passed a size limit.
+    TooLarge,
+}
+
+/// What may have been billed when a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sent {
+    /// Not a byte of the request reached the server.
+    Nothing,
+    /// The server refused it: nothing is billed for that.
+    Refused,
+    /// The server had the request, and what it did with it is unknown.
+    MaybeBilled,
+}
+
+/// A failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct WireError {
+    pub class: ErrorClass,
+    /// The HTTP status, when there was one.
+    pub status: Option<u16>,
+    /// One line, masked, without a full stop.
+    pub message: String,
+    /// How long the server asks us to wait, as it says it (no upper limit).
+    pub retry_after: Option<Duration>,
+    /// The server's own word on retrying (`x-should-retry`), which wins over the status.
+    pub should_retry: Option<bool>,
+    pub sent: Sent,
+}
+
+impl WireError {
+    pub fn new(class: ErrorClass, sent: Sent, message: impl Into<String>) -> Self {
+        Self { class, status: None, message: message.into(), retry_after: None, should_retry: None, sent }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self.class {
+            ErrorClass::InvalidRequest
+            | ErrorClass::InStream
+            | ErrorClass::ServerError
+            | ErrorClass::Timeout
+            | ErrorClass::Cut
+            | ErrorClass::Truncated => return None,
+            ErrorClass::UnsupportedParameter { .. } => "leave this setting at its default for this model",
+            ErrorClass::ContextTooLong => "shorten the chat (/compact, /fit) or choose a model with a larger context",
+            ErrorClass::ContentFilter => "the provider's filter refused it; reword the request",
+            ErrorClass::InvalidKey => "check the key of this provider",
+            ErrorClass::Forbidden => "this key has no access; check the account's rights and region",
+            ErrorClass::NoCredit => "add credit at the provider or choose another one",
+            ErrorClass::ModelNotFound => "check the model's name and the provider's address (`chat-agent models`)",
+            ErrorClass::RateLimited => "wait a moment or choose another model",
+            ErrorClass::QuotaExceeded => "the account's own limit is reached; raise it at the provider",
+            ErrorClass::Overloaded => "the provider is overloaded; try again or choose another model",
+            ErrorClass::Connect => "check the network, the address and the proxy",
+            ErrorClass::FirstTokenTimeout => "try again, or raise limits.first_token_timeout",
+            ErrorClass::IdleTimeout => "try again, or raise limits.idle_timeout",
+            ErrorClass::NotSse => "check that the provider's address is an OpenAI-compatible API",
+            ErrorClass::Redirected => "set the provider's base_urls to the address that it really has",
+            ErrorClass::TooLarge => "ask for a shorter answer (--max-output)",
+        })
+    }
+}
+
+impl From<WireError> for async_openai::error::OpenAIError {
+    fn from(error: WireError) -> Self {
+        Self::Boxed(Box::new(error))
+    }
+}

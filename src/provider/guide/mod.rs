@@ -1,0 +1,42 @@
+//! The built-in guide: a model that answers from the bundled manual, reached over loopback like any other provider.
+//!
+//! Owns: the manual and its search, the composing of answers, and the only HTTP server of this program (hyper lives here).
+//! Refuses: inventing anything (every sentence about the program stands in `assets/guide`), and callers without the token.
+//! Invariant: an answer says in its first line that no language model wrote it.
+//!
+//! ```text
+//! server ─ connection ─ api ─ wire (JSON, SSE)
+//!                        └─ answer ─ search ─ words
+//!                               └─ manual (assets/guide/*.md)
+//! ```
+
+mod answer;
+mod api;
+mod manual;
+mod search;
+mod server;
+mod wire;
+mod words;
+
+#[cfg(test)]
+mod http_tests;
+#[cfg(test)]
+mod question_tests;
+
+pub use server::{PACE, Server, serve};
+pub use wire::MODEL;
+
+/// The name of the provider that the guide is.
+pub const OFFLINE: &str = "offline";
+
+/// The guide as a provider: its address is known once it listens.
+pub fn provider() -> super::Provider {
+    super::Provider {
+        name: OFFLINE.to_owned(),
+        endpoints: Vec::new(),
+        key_sources: Vec::new(),
+        local: true,
+        own_address: false,
+        needs_key: false,
+    }
+}

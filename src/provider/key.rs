@@ -1,0 +1,246 @@
+//! Finding a key where the user said it is.
+//!
+//! Owns: variables, files and commands as sources, with their limits.
+//! Refuses: shells, files that others can read, anything endless; nothing is read before it is needed.
+//! Invariant: an error names the source and the mend and never holds what was read.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::mask::Mask;
+use super::secret::{KEY_CAP, KeyError, Secret};
+use crate::config::{Env, KeySource};
+
+/// How long a key command may take (it may have to ask another program, never the user).
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+
+/// The key in a source; `None` for a variable that is not set or empty.
+pub async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyError> {
+    match source {
+        KeySource::Env(name) => {
+            let value = env.get(name).filter(|value| !value.is_empty());
+            value.map(|value| Secret::parse(value.as_bytes(), name)).transpose()
+        }
+        KeySource::File(path) => {
+            let path = at_home(path, env);
+            let shown = path.display().to_string();
+            let read = tokio::task::spawn_blocking(move || from_file(&path)).await;
+            read.map_err(|error| KeyError::Unreadable { path: shown, cause: error.to_string() })?.map(Some)
+        }
+        KeySource::Command(command) => from_command(command, COMMAND_LIMIT).await.map(Some),
+        KeySource::Keyring(name) => Err(KeyError::Keyring { name: name.clone() }),
+    }
+}
+
+/// `~/x` is under the home folder, as a shell would have it.
+fn at_home(path: &Path, env: &Env) -> PathBuf {
+    match (path.strip_prefix("~"), env.get("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(home).join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, KeyError> {
+    let shown = path.display().to_string();
+    let unreadable = |cause: String| KeyError::Unreadable { path: shown.clone(), cause };
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    let found = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    if !found.is_file() {
+        return Err(unreadable("it is not a regular file".to_owned()));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if found.permissions().mode() & 0o077 != 0 {
+            return Err(KeyError::TooOpen { path: shown });
+        }
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    file.take(2 * KEY_CAP as u64).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    Secret::parse(&bytes, &shown)
+}
+
+async fn from_command(command: &str, limit: Duration) -> Result<Secret, KeyError> {
+    let argv = split(command)
+        .ok_or_else(|| KeyError::Command { program: name_of(command), cause: "has a quote that never ends".into() })?;
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(KeyError::Command {
+            program: String::new(),
+            cause: "is empty: write a program and its words".into(),
+        });
+    };
+    let failed = |cause: String| KeyError::Command { program: Mask::default().excerpt(program), cause };
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let run = async {
+        let (output, complaint) = tokio::join!(read_capped(stdout, KEY_CAP), read_capped(stderr, 4096));
+        (output, complaint, child.wait().await)
+    };
+    // On the way out the child is dropped, and with it killed.
+    let (output, complaint, status) = tokio::time::timeout(limit, run)
+        .await
+        .map_err(|_| failed(format!("did not end within {} s", limit.as_secs_f32())))?;
+    let status = status.map_err(|error| failed(format!("cannot be waited for: {error}")))?;
+    if !status.success() {
+        let line = complaint.bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        let said = line.map(|line| Mask::default().excerpt(&String::from_utf8_lossy(line))).unwrap_or_default();
+        return Err(failed(format!("failed ({status}){}{said}", if said.is_empty() { "" } else { ": " })));
+    }
+    if output.more {
+        return Err(failed("printed more than 8 KiB: it must print the key and nothing else".to_owned()));
+    }
+    Secret::parse(&output.bytes, &format!("the output of `{}`", Mask::default().excerpt(program)))
+}
+
+fn name_of(command: &str) -> String {
+    Mask::default().excerpt(command.split_whitespace().next().unwrap_or_default())
+}
+
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    more: bool,
+}
+
+/// Keeps the first `cap` bytes and reads the rest away, so that the child is not held up.
+async fn read_capped(pipe: Option<impl AsyncRead + Unpin>, cap: usize) -> Output {
+    let mut output = Output::default();
+    let Some(mut pipe) = pipe else { return output };
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = pipe.read(&mut piece).await {
+        let kept = length.min(cap - output.bytes.len());
+        output.bytes.extend_from_slice(&piece[..kept]);
+        output.more |= kept < length;
+    }
+    output
+}
+
+/// Words as a shell would split them, with `'…'`, `"…"` and `\` before a character, and nothing else of a shell.
+/// `None` for a quote that never ends.
+fn split(command: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut characters = command.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some('"') | None, '\\') => word.get_or_insert_default().push(characters.next()?),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn variables() {
+        let env = Env::from_pairs([("SET", " sk-test-1234\n"), ("EMPTY", ""), ("BAD", "a b")]);
+        let of = |name: &str| KeySource::Env(name.to_owned());
+        assert_eq!(load(&of("SET"), &env).await.unwrap().unwrap().expose(), "sk-test-1234");
+        assert_eq!(load(&of("EMPTY"), &env).await.unwrap(), None);
+        assert_eq!(load(&of("MISSING"), &env).await.unwrap(), None);
+        assert!(load(&of("BAD"), &env).await.unwrap_err().to_string().contains("BAD"));
+        let keyring = load(&KeySource::Keyring("chat-agent/openai".into()), &env).await.unwrap_err();
+        assert!(keyring.to_string().contains("use env, file or command"));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn files() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8], mode: u32| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let good = write("good", b"\xef\xbb\xbfsk-test-1234\r\n", 0o600);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&good, &link).unwrap();
+        for (path, expected) in [
+            (good, Ok("sk-test-1234")),
+            (link, Ok("sk-test-1234")),
+            (PathBuf::from("~/good"), Ok("sk-test-1234")),
+            (write("open", b"sk-canary-1234", 0o644), Err("chmod 600")),
+            (write("empty", b"", 0o600), Err("empty")),
+            (write("nul", b"sk-canary\0", 0o600), Err("control character")),
+            (write("huge", &vec![b'k'; 1 << 20], 0o600), Err("8 KiB")),
+            (folder.path().join("missing"), Err("cannot read")),
+            (folder.path().to_owned(), Err("not a regular file")),
+        ] {
+            let env = Env::from_pairs([("HOME", folder.path().to_str().unwrap())]);
+            match (load(&KeySource::File(path.clone()), &env).await, expected) {
+                (Ok(Some(secret)), Ok(key)) => assert_eq!(secret.expose(), key),
+                (Err(error), Err(part)) => {
+                    let text = error.to_string();
+                    assert!(text.contains(part) && !text.contains("canary"), "{text}");
+                }
+                (result, _) => panic!("{}: {result:?}", path.display()),
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn commands() {
+        for (command, expected) in [
+            ("printf 'sk-test-1234\\n'", Ok("sk-test-1234")),
+            ("sh -c \"echo sk-'x'-1234; echo noise >&2\"", Ok("sk-x-1234")),
+            ("sh -c 'echo; printf \"\\033[31mlocked\\nsecond\" >&2; exit 3'", Err("exit status: 3): [31mlocked")),
+            ("sh -c 'echo sk-canary-1; exit 1'", Err("failed")),
+            ("true", Err("empty")),
+            ("head -c 20000 /dev/zero", Err("more than 8 KiB")),
+            ("sleep 60", Err("did not end within")),
+            ("cat", Err("empty")),
+            ("no-such-program-here", Err("cannot be started")),
+            ("printf 'open", Err("quote that never ends")),
+            ("", Err("is empty")),
+        ] {
+            match (from_command(command, Duration::from_secs(2)).await, expected) {
+                (Ok(secret), Ok(key)) => assert_eq!(secret.expose(), key),
+                (Err(error), Err(part)) => {
+                    let text = error.to_string();
+                    let clean = !text.contains("canary") && !text.contains('\n') && !text.contains('\u{1b}');
+                    assert!(text.contains(part) && clean, "{text}");
+                }
+                (result, _) => panic!("{command}: {result:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn words_without_a_shell() {
+        for (command, words) in [
+            ("op read op://a/b", Some(vec!["op", "read", "op://a/b"])),
+            ("  a   'b c' \"d e\" f\\ g ", Some(vec!["a", "b c", "d e", "f g"])),
+            ("a '' \"\"", Some(vec!["a", "", ""])),
+            ("a $(b) ; c | d", Some(vec!["a", "$(b)", ";", "c", "|", "d"])),
+            ("a 'b\\c' \"d\\\"e\" x'y'z", Some(vec!["a", "b\\c", "d\"e", "xyz"])),
+            ("a 'b", None),
+            ("a \\", None),
+        ] {
+            assert_eq!(split(command), words.map(|words| words.into_iter().map(str::to_owned).collect()), "{command}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The list of a provider's models, through async-openai with our own transport under it.
+//!
+//! Owns: the tower service that stands where the crate's retrying transport would.
+//! Refuses: retries; answers without end.
+//! Invariant: one call is one request; statuses, headers and bodies of refusals are kept.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use reqwest::{Client, Response};
+use serde_json::Value;
+
+use super::endpoint::Endpoint;
+use super::error::{ErrorClass, Sent, WireError};
+use super::mask::Mask;
+use super::secret::Secret;
+use super::wire::{accept_status, not_sent, root, tidy};
+use crate::chat::Clock;
+
+/// The longest list that is taken, in bytes (the largest known one is about 1 MB).
+const LIST_CAP: usize = 16 * 1024 * 1024;
+const LIST_WAIT: Duration = Duration::from_secs(30);
+
+/// Sends what async-openai has built: once, with limits.
+#[derive(Clone)]
+struct Transport {
+    client: Client,
+    key: Option<Secret>,
+    host: String,
+    mask: Mask,
+    clock: Clock,
+}
+
+impl tower::Service<HttpRequestFactory> for Transport {
+    type Response = Response;
+    type Error = OpenAIError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, OpenAIError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), OpenAIError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
+        let transport = self.clone();
+        Box::pin(async move {
+            let mut request = factory.build().await?;
+            tidy(request.headers_mut(), transport.key.as_ref());
+            Ok(transport.send(request).await?)
+        })
+    }
+}
+
+impl Transport {
+    async fn send(&self, request: reqwest::Request) -> Result<Response, WireError> {
+        let sent = self.client.execute(request).await.map_err(|error| not_sent(error, &self.host, &self.mask))?;
+        let mut response = accept_status(sent, &self.host, &self.mask, &self.clock).await?;
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(piece)) if body.len() + piece.len() > LIST_CAP => {
+                    return Err(self.error(ErrorClass::TooLarge, "sent a list of models above 16 MiB"));
+                }
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => return Ok(http::Response::new(body).into()),
+                Err(error) => {
+                    let cause = self.mask.excerpt(&root(error));
+                    return Err(self.error(ErrorClass::Cut, &format!("broke off its list of models: {cause}")));
+                }
+            }
+        }
+    }
+
+    /// Asking for a list costs nothing, whatever becomes of it.
+    fn error(&self, class: ErrorClass, what: &str) -> WireError {
+        WireError::new(class, Sent::Refused, format!("{} {what}", self.host))
+    }
+}
+
+pub(super) async fn list(
+    client: Client,
+    config: OpenAIConfig,
+    key: Option<&Secret>,
+    endpoint: &Endpoint,
+    clock: &Clock,
+) -> Result<Vec<String>, WireError> {
+    let transport = Transport {
+        client,
+        key: key.cloned(),
+        host: endpoint.host().to_owned(),
+        mask: endpoint.mask(key),
+        clock: clock.clone(),
+    };
+    let openai = async_openai::Client::with_config(config).with_http_service(transport.clone());
+    let asked = tokio::time::timeout(LIST_WAIT, async { openai.models().list_byot::<Value>().await }).await;
+    let listed = asked.map_err(|_| transport.error(ErrorClass::FirstTokenTimeout, "sent no list of models in 30 s"))?;
+    let value = listed.map_err(|error| match error {
+        OpenAIError::Boxed(inner) => match inner.downcast::<WireError>() {
+            Ok(error) => *error,
+            Err(other) => transport.error(ErrorClass::NotSse, &transport.mask.excerpt(&other.to_string())),
+        },
+        _ => transport.error(ErrorClass::NotSse, "sent something else than a list of models"),
+    })?;
+    names(&value).ok_or_else(|| transport.error(ErrorClass::NotSse, "sent something else than a list of models"))
+}
+
+/// The ids in `{"data":[{"id":..}]}`, or in a bare list (Together). Google writes `models/` before each.
+fn names(value: &Value) -> Option<Vec<String>> {
+    let items = value.get("data").unwrap_or(value).as_array()?;
+    let id = |item: &Value| item.get("id").and_then(Value::as_str).map(str::to_owned);
+    let bare = |id: String| id.strip_prefix("models/").map_or_else(|| id.clone(), str::to_owned);
+    Some(items.iter().filter_map(id).map(bare).collect())
+}

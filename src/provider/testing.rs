@@ -1,0 +1,118 @@
+//! A server on loopback for the tests of this room: it reads one request per connection and plays its steps.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the server does once it has read a request.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Send(Vec<u8>),
+    /// So many bytes of filling, or until the other side has gone.
+    Flood(u64),
+    /// Nothing, until the other side has gone.
+    Hang,
+    /// The next request of the same connection.
+    Again,
+}
+
+pub struct Server {
+    pub address: String,
+    /// Requests as they came, head and body.
+    pub requests: Arc<Mutex<Vec<String>>>,
+    /// Bytes that were written.
+    pub written: Arc<AtomicU64>,
+    pub connections: Arc<AtomicU64>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub fn send(text: impl Into<Vec<u8>>) -> Step {
+    Step::Send(text.into())
+}
+
+/// A response with this status, headers (each with its line end) and body, which ends with the connection.
+pub fn response(status: &str, headers: &str, body: &str) -> Step {
+    send(format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n{body}"))
+}
+
+impl Server {
+    pub async fn start(steps: Vec<Step>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (requests, written) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
+        let connections = Arc::new(AtomicU64::new(0));
+        let connected = Arc::clone(&connections);
+        let (seen, count) = (Arc::clone(&requests), Arc::clone(&written));
+        let task = tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                connected.fetch_add(1, Ordering::Relaxed);
+                let (steps, seen, count) = (steps.clone(), Arc::clone(&seen), Arc::clone(&count));
+                tokio::spawn(async move {
+                    while let Some(request) = read_request(&mut socket).await {
+                        seen.lock().unwrap().push(request);
+                        for step in &steps {
+                            if play(&mut socket, step.clone(), &count).await.is_err() {
+                                return;
+                            }
+                        }
+                        if !matches!(steps.last(), Some(Step::Again)) {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, requests, written, connections, task }
+    }
+
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+async fn play(socket: &mut TcpStream, step: Step, count: &AtomicU64) -> std::io::Result<()> {
+    match step {
+        Step::Send(bytes) => {
+            socket.write_all(&bytes).await?;
+            count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
+        Step::Flood(total) => {
+            let piece = vec![b'x'; 16 * 1024];
+            let mut left = total;
+            while left > 0 {
+                let length = socket.write(&piece).await? as u64;
+                count.fetch_add(length, Ordering::Relaxed);
+                left = left.saturating_sub(length);
+            }
+        }
+        Step::Again => {}
+        Step::Hang => while socket.read(&mut [0]).await? > 0 {},
+    }
+    Ok(())
+}
+
+async fn read_request(socket: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        let length = socket.read(&mut piece).await.ok().filter(|length| *length > 0)?;
+        bytes.extend_from_slice(&piece[..length]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let wanted = head
+            .to_ascii_lowercase()
+            .split_once("content-length: ")
+            .map_or(0, |(_, rest)| rest.split("\r\n").next().and_then(|number| number.parse().ok()).unwrap_or(0));
+        if body.len() >= wanted {
+            return Some(text);
+        }
+    }
+}
