@@ -5,6 +5,7 @@ pub mod cache;
 pub mod catalog;
 pub mod chat;
 pub mod config;
+pub mod gateway;
 pub mod protocol;
 pub mod provider;
 pub mod router;
