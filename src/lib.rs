@@ -1,5 +1,6 @@
 //! chat-agent: an interactive chat agent for the terminal that knows the price before it sends.
 
+pub mod agent;
 pub mod budget;
 pub mod cache;
 pub mod catalog;
