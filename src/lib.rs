@@ -12,3 +12,4 @@ pub mod provider;
 pub mod router;
 pub mod store;
 pub mod tokens;
+pub mod tui;

@@ -1,0 +1,115 @@
+//! What comes from outside: keys and signals.
+//!
+//! Owns: the terminal's event stream while the screen is ours, and the signals that end, stop or wake us.
+//! Refuses: meaning.
+//! Invariant: a stream that is dropped leaves the terminal to others; no signal kills us with the terminal in raw mode.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+
+use crossterm::event::{Event, EventStream, MouseEventKind};
+use futures_util::Stream;
+use rustix::process::Signal as Raw;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::msg::Msg;
+
+/// Rows that one notch of the wheel turns.
+const NOTCH: i32 = 3;
+
+/// Keys while the screen is ours; nothing while it is another's.
+#[derive(Debug, Default)]
+pub struct Keys(Option<EventStream>);
+
+impl Keys {
+    pub fn open(&mut self) {
+        self.0 = Some(EventStream::new());
+    }
+
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+
+    /// The next event; `None`: the terminal is gone. Waits for ever while closed.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let Some(stream) = &mut self.0 else { return std::future::pending().await };
+            match poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await {
+                Some(Ok(event)) => return Some(event),
+                // A stream dropped before this one woke the reader a last time.
+                Some(Err(problem)) if problem.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// An event that has come already.
+    pub async fn ready(&mut self) -> Option<Event> {
+        let stream = self.0.as_mut()?;
+        // Polled with this task's own waker: the stream remembers the first waker it gets until that one is woken.
+        poll_fn(|cx| match Pin::new(&mut *stream).poll_next(cx) {
+            Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(event)),
+            _ => Poll::Ready(None),
+        })
+        .await
+    }
+}
+
+/// An event in our words; `None`: of no interest.
+pub fn message(event: Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) => Some(Msg::Key(key)),
+        Event::Paste(text) => Some(Msg::Paste(text)),
+        Event::Resize(..) => Some(Msg::Resize),
+        Event::FocusGained => Some(Msg::Focus),
+        Event::FocusLost => Some(Msg::Blur),
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::ScrollUp => Some(Msg::Wheel(-NOTCH)),
+            MouseEventKind::ScrollDown => Some(Msg::Wheel(NOTCH)),
+            _ => None,
+        },
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signalled {
+    /// End with this exit status.
+    End(u8),
+    /// Ctrl-C from outside, or in an editor that shares our process group.
+    Interrupt,
+    /// We run again after a stop.
+    Continued,
+}
+
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    quit: Signal,
+    interrupt: Signal,
+    resumed: Signal,
+}
+
+impl Signals {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            resumed: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
+        })
+    }
+
+    pub async fn next(&mut self) -> Signalled {
+        tokio::select! {
+            _ = self.terminate.recv() => Signalled::End(143),
+            _ = self.hangup.recv() => Signalled::End(129),
+            _ = self.quit.recv() => Signalled::End(131),
+            _ = self.interrupt.recv() => Signalled::Interrupt,
+            _ = self.resumed.recv() => Signalled::Continued,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The keys: one table.
+//!
+//! Owns: what every key does where; dispatch, the help screen and the `[keys]` section all read this table.
+//! Refuses: doing it.
+//! Invariant: within one place no key means two things.
+
+mod chord;
+mod table;
+
+use std::collections::BTreeMap;
+
+pub use chord::{Chord, NotAKey};
+pub use table::{Action, Edit, TABLE};
+
+/// Where a binding holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Everywhere but in a dialog, after the place itself.
+    Anywhere,
+    /// The input.
+    Input,
+    /// The input while nothing stands in it.
+    EmptyInput,
+    Transcript,
+    Panel,
+    /// Any dialog.
+    Dialog,
+    /// The model picker, before the other dialog keys.
+    Picker,
+}
+
+impl Place {
+    pub const ALL: [Self; 7] =
+        [Self::Anywhere, Self::Input, Self::EmptyInput, Self::Transcript, Self::Panel, Self::Picker, Self::Dialog];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Anywhere => "anywhere",
+            Self::Input => "in the input",
+            Self::EmptyInput => "first in an empty input",
+            Self::Transcript => "in the transcript",
+            Self::Panel => "in the panel",
+            Self::Dialog => "in a dialog",
+            Self::Picker => "in the model picker",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The name in `[keys]`.
+    pub name: &'static str,
+    pub place: Place,
+    pub action: Action,
+    pub keys: &'static [&'static str],
+    pub help: &'static str,
+}
+
+/// A `[keys]` section that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("keys.{name}: no such action; did you mean `{nearest}`?")]
+    UnknownAction { name: String, nearest: &'static str },
+    #[error("keys.{name}: {source}")]
+    NotAKey {
+        name: String,
+        #[source]
+        source: NotAKey,
+    },
+    #[error("keys.{name}: {key} already means `{other}` {place}; give that one another key first", place = place.title())]
+    Taken { name: String, key: Chord, other: &'static str, place: Place },
+}
+
+/// The table with the user's changes.
+#[derive(Debug, Clone)]
+pub struct Keymap {
+    rows: Vec<(&'static Row, Vec<Chord>)>,
+}
+
+impl Keymap {
+    /// The built-in table with these rows' keys replaced (an empty list takes the keys away).
+    pub fn new(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, KeyError> {
+        let mut rows = Vec::with_capacity(TABLE.len());
+        for row in TABLE {
+            rows.push((row, parse(row.name, row.keys.iter().copied())?));
+        }
+        for (name, keys) in overrides {
+            let Some(slot) = rows.iter_mut().find(|(row, _)| row.name == name.as_str()) else {
+                return Err(KeyError::UnknownAction { name: name.clone(), nearest: nearest(name) });
+            };
+            slot.1 = parse(name, keys.iter().map(String::as_str))?;
+        }
+        let map = Self { rows };
+        map.check(overrides)?;
+        Ok(map)
+    }
+
+    /// What `chord` does in the first of `places` that knows it.
+    pub fn find(&self, places: &[Place], chord: Chord) -> Option<Action> {
+        places.iter().find_map(|place| {
+            self.rows.iter().find(|(row, keys)| row.place == *place && keys.contains(&chord)).map(|(row, _)| row.action)
+        })
+    }
+
+    /// The first key of a row, for hints; empty when it has none.
+    pub fn key(&self, name: &str) -> String {
+        let row = self.rows.iter().find(|(row, _)| row.name == name);
+        row.and_then(|(_, keys)| keys.first()).map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The rows with their keys in words, in the order of the table.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static Row, String)> {
+        self.rows.iter().map(|(row, keys)| (*row, keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+    }
+
+    fn check(&self, overrides: &BTreeMap<String, Vec<String>>) -> Result<(), KeyError> {
+        for (i, (row, keys)) in self.rows.iter().enumerate() {
+            for (other, taken) in &self.rows[..i] {
+                let Some(key) = keys.iter().find(|key| other.place == row.place && taken.contains(key)) else {
+                    continue;
+                };
+                // Blame the row that the user changed.
+                let (name, other) =
+                    if overrides.contains_key(row.name) { (row.name, other.name) } else { (other.name, row.name) };
+                return Err(KeyError::Taken { name: name.to_owned(), key: *key, other, place: row.place });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse<'a>(name: &str, keys: impl Iterator<Item = &'a str>) -> Result<Vec<Chord>, KeyError> {
+    keys.map(|key| key.parse().map_err(|source| KeyError::NotAKey { name: name.to_owned(), source })).collect()
+}
+
+fn nearest(name: &str) -> &'static str {
+    TABLE
+        .iter()
+        .map(|row| row.name)
+        .min_by(|a, b| {
+            strsim::normalized_damerau_levenshtein(b, name).total_cmp(&strsim::normalized_damerau_levenshtein(a, name))
+        })
+        .unwrap_or("send")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_table_is_sound() {
+        let map = Keymap::new(&BTreeMap::new()).unwrap();
+        for row in TABLE {
+            assert!(TABLE.iter().filter(|other| other.name == row.name).count() == 1, "{} twice", row.name);
+            assert!(!row.help.is_empty() && row.help.len() < 60, "{}", row.name);
+            assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
+        }
+        assert_eq!(map.rows().count(), TABLE.len());
+    }
+
+    fn with(name: &str, keys: &[&str]) -> Result<Keymap, KeyError> {
+        Keymap::new(&BTreeMap::from([(name.to_owned(), keys.iter().map(|k| (*k).to_owned()).collect())]))
+    }
+
+    #[test]
+    fn bindings_can_be_changed() {
+        let map = with("models", &["Ctrl-O"]).unwrap();
+        assert_eq!(map.find(&[Place::Anywhere], "Ctrl-O".parse().unwrap()), Some(Action::Models));
+        assert_eq!(map.find(&[Place::Anywhere], "Alt-P".parse().unwrap()), None);
+        assert_eq!(map.key("models"), "Ctrl-O");
+        assert_eq!(with("models", &[]).unwrap().key("models"), "");
+    }
+
+    #[test]
+    fn a_bad_keys_section_names_the_mend() {
+        for (name, keys, message) in [
+            ("modles", &["F5"][..], "keys.modles: no such action; did you mean `models`?"),
+            (
+                "models",
+                &["Hyper-X"],
+                "keys.models: `Hyper-X` is no key; write it as Enter, F2, y, Ctrl-P, Alt-Up or Shift-Tab",
+            ),
+            ("models", &["F3"], "keys.models: F3 already means `panel` anywhere; give that one another key first"),
+        ] {
+            assert_eq!(with(name, keys).unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The dialogs.
+//!
+//! Owns: which dialog is open and what it holds.
+//! Refuses: keys and drawing.
+//! Invariant: a selection points at a row, or there is no row.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::picker::Picker;
+use super::slash;
+use crate::chat::MessageId;
+use crate::protocol::SessionRow;
+
+#[derive(Debug, Default)]
+pub enum Overlay {
+    #[default]
+    None,
+    /// Something to read: help, budget, cost, why.
+    Page(Page),
+    /// Commands, filtered by what is typed.
+    Palette(Commands),
+    Picker(Box<Picker>),
+    Sessions(Sessions),
+    /// Earlier messages of the user, to go back to.
+    Rewind(Rewind),
+    HistorySearch(Search),
+}
+
+/// A line typed in a dialog.
+#[derive(Debug, Default, Clone)]
+pub struct Field(String);
+
+impl Field {
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn push(&mut self, text: &str) {
+        self.0.extend(text.chars().map(|c| if c == '\n' || c == '\r' || c == '\t' { ' ' } else { c }));
+    }
+
+    /// Takes the last grapheme away; `false`: there was none.
+    pub fn pop(&mut self) -> bool {
+        let Some((at, _)) = self.0.grapheme_indices(true).next_back() else { return false };
+        self.0.truncate(at);
+        true
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Moves a selection by `by` in a list of `len`.
+pub fn moved(selected: usize, by: isize, len: usize) -> usize {
+    selected.saturating_add_signed(by).min(len.saturating_sub(1))
+}
+
+#[derive(Debug)]
+pub struct Page {
+    pub title: &'static str,
+    /// Left column and text; an empty left column continues, an empty text heads a section.
+    pub lines: Vec<(String, String)>,
+    pub scroll: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Commands {
+    pub field: Field,
+    pub selected: usize,
+}
+
+impl Commands {
+    /// The commands whose names begin with, else hold, the first word typed.
+    pub fn matches(&self) -> Vec<&'static slash::Row> {
+        let word = self.field.as_str().split(' ').next().unwrap_or("");
+        let begin = slash::TABLE.iter().filter(|row| row.name.starts_with(word));
+        let hold = slash::TABLE.iter().filter(|row| !row.name.starts_with(word) && row.name.contains(word));
+        begin.chain(hold).collect()
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Sessions {
+    pub field: Field,
+    pub rows: Option<Vec<SessionRow>>,
+    pub selected: usize,
+}
+
+#[derive(Debug)]
+pub struct Rewind {
+    /// Newest first.
+    pub rows: Vec<(MessageId, String)>,
+    pub selected: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Search {
+    pub field: Field,
+    pub hit: Option<(usize, String)>,
+}

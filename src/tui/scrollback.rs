@@ -1,0 +1,183 @@
+//! The transcript as the rest of the screen sees it.
+//!
+//! Owns: the [`Transcript`], and the messages of the user that one can go back to.
+//! Refuses: layout and markdown; they are the transcript's.
+//! Invariant: an answer that was started is finished or abandoned before the next one starts.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::widgets::Widget;
+
+use super::theme::Palette;
+use super::transcript::{Head, Transcript};
+use crate::chat::{Failure, MessageId, Role};
+use crate::protocol::{Answer, Entry, Notice, Progress, Started};
+
+#[derive(Debug)]
+pub struct Scrollback {
+    transcript: Transcript,
+    palette: Palette,
+    prompts: Vec<(MessageId, String)>,
+    /// The answer that streams, and the bytes of text and reasoning that came.
+    streaming: Option<(MessageId, usize, usize)>,
+    answer: Option<String>,
+}
+
+impl Scrollback {
+    pub fn new(palette: Palette) -> Self {
+        Self { transcript: Transcript::new(80, palette), palette, prompts: Vec::new(), streaming: None, answer: None }
+    }
+
+    /// Shows another chat.
+    pub fn open(&mut self, entries: &[Entry]) {
+        self.streaming = None;
+        self.transcript.load(entries);
+        self.prompts =
+            entries.iter().filter(|e| e.role == Role::User).map(|e| (e.id.clone(), e.text.clone())).collect();
+        self.answer = entries.iter().rfind(|e| e.role == Role::Assistant).map(|e| e.text.clone());
+    }
+
+    pub fn prompted(&mut self, id: &MessageId, text: &str) {
+        self.abandon();
+        self.transcript.push_prompt(id.clone(), text);
+        self.prompts.push((id.clone(), text.to_owned()));
+    }
+
+    pub fn started(&mut self, started: &Started) {
+        self.abandon();
+        self.transcript.start_answer(started.id.clone(), Head::started(started));
+        self.streaming = Some((started.id.clone(), 0, 0));
+    }
+
+    pub fn text(&mut self, id: &MessageId, text: &str) {
+        if let Some((_, heard, _)) = self.streaming.as_mut().filter(|(streaming, ..)| streaming == id) {
+            *heard += text.len();
+        }
+        self.transcript.push_text(id, text);
+    }
+
+    pub fn reasoning(&mut self, id: &MessageId, text: &str) {
+        if let Some((_, _, heard)) = self.streaming.as_mut().filter(|(streaming, ..)| streaming == id) {
+            *heard += text.len();
+        }
+        self.transcript.push_reasoning(id, text);
+    }
+
+    pub fn progress(&mut self, progress: &Progress) {
+        self.transcript.set_cost(&progress.id, progress.cost);
+    }
+
+    /// The answer is whole. What did not stream of it (all, from a cache) is shown now.
+    pub fn finished(&mut self, answer: &Answer) {
+        let (text, reasoning) = match self.streaming.take() {
+            Some((id, text, reasoning)) if id == answer.id => (text, reasoning),
+            other => {
+                self.streaming = other;
+                self.abandon();
+                self.transcript.start_answer(answer.id.clone(), Head::finished(&answer.facts));
+                (0, 0)
+            }
+        };
+        self.transcript.push_reasoning(&answer.id, answer.reasoning.get(reasoning..).unwrap_or_default());
+        self.transcript.push_text(&answer.id, answer.text.get(text..).unwrap_or_default());
+        self.transcript.finish_answer(&answer.id, &answer.facts);
+        self.answer = Some(answer.text.clone());
+    }
+
+    pub fn failed(&mut self, failure: &Failure) {
+        self.abandon();
+        self.transcript.push_failure(failure);
+    }
+
+    pub fn notice(&mut self, notice: &Notice) {
+        self.transcript.push_notice(notice);
+    }
+
+    /// The messages of the user, oldest first.
+    pub fn prompts(&self) -> impl DoubleEndedIterator<Item = (&MessageId, &str)> {
+        self.prompts.iter().map(|(id, text)| (id, text.as_str()))
+    }
+
+    pub fn scroll(&mut self, rows: i32) {
+        self.transcript.scroll(rows as isize);
+    }
+
+    pub fn page(&mut self, pages: i32) {
+        self.transcript.scroll_pages(pages as isize);
+    }
+
+    pub fn top(&mut self) {
+        self.transcript.scroll_to_start();
+    }
+
+    pub fn bottom(&mut self) {
+        self.transcript.deselect();
+        self.transcript.scroll_to_end();
+    }
+
+    pub fn next_message(&mut self) {
+        self.transcript.select_next();
+    }
+
+    pub fn previous_message(&mut self) {
+        self.transcript.select_previous();
+    }
+
+    pub fn toggle_reasoning(&mut self) {
+        self.transcript.toggle_reasoning();
+    }
+
+    /// Its name for the toast, and the source of the selected message, else of the last answer.
+    pub fn selected(&self) -> Option<(String, String)> {
+        let what = if self.transcript.selected().is_some() { "the message" } else { "the last answer" };
+        Some((what.to_owned(), self.transcript.copy_message()?))
+    }
+
+    pub fn last_answer(&self) -> Option<(String, String)> {
+        Some(("the last answer".to_owned(), self.answer.clone()?))
+    }
+
+    pub fn whole(&self) -> Option<(String, String)> {
+        let chat = self.transcript.copy_chat();
+        (!chat.is_empty()).then(|| ("the chat".to_owned(), chat))
+    }
+
+    /// Code block `number`, from 1.
+    pub fn block(&mut self, number: usize) -> Option<String> {
+        self.transcript.copy_code(number).map(|block| block.source)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.transcript.is_empty()
+    }
+
+    pub fn draw(&mut self, frame: &mut Frame, area: Rect, focused: bool) {
+        if area.is_empty() {
+            return;
+        }
+        self.transcript.set_view(usize::from(area.width), self.palette);
+        let lines = self.transcript.visible(usize::from(area.height));
+        for (y, line) in (area.y..area.bottom()).zip(lines) {
+            line.render(Rect { y, height: 1, ..area }, frame.buffer_mut());
+        }
+        self.draw_below(frame, area, focused);
+    }
+
+    /// Says that more stands below: whoever scrolled up must not think the answer stopped.
+    fn draw_below(&self, frame: &mut Frame, area: Rect, focused: bool) {
+        if self.transcript.is_at_end() || area.height < 2 {
+            return;
+        }
+        let words = " ↓ more ";
+        let width = 8.min(area.width);
+        let place = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
+        let style = if focused { self.palette.selection } else { self.palette.accent };
+        ratatui::text::Span::styled(words, style).render(place, frame.buffer_mut());
+    }
+
+    fn abandon(&mut self) {
+        if let Some((id, ..)) = self.streaming.take() {
+            self.transcript.abandon_answer(&id);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Whatever comes in whatever order at whatever size: it draws.
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+
+use super::sample::*;
+use crate::chat::Finish;
+use crate::protocol::{Event, Level, Notice};
+use crate::tui::msg::Msg;
+use crate::tui::update::update;
+
+fn key() -> impl Strategy<Value = Msg> {
+    let code = prop_oneof![
+        8 => prop::sample::select("abdfgjkyGJKYn/?\\ é犬123".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        6 => prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Backspace, KeyCode::Delete, KeyCode::Up,
+            KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown,
+        ]),
+        2 => (1u8..13).prop_map(KeyCode::F),
+        2 => prop::char::range('a', 'z').prop_map(KeyCode::Char),
+    ];
+    let mods = prop::sample::select(vec![
+        KeyModifiers::NONE,
+        KeyModifiers::NONE,
+        KeyModifiers::NONE,
+        KeyModifiers::CONTROL,
+        KeyModifiers::ALT,
+        KeyModifiers::SHIFT,
+    ]);
+    (code, mods).prop_map(|(code, mods)| Msg::Key(KeyEvent::new(code, mods)))
+}
+
+fn said() -> impl Strategy<Value = Msg> {
+    let n = 1u64..4;
+    prop_oneof![
+        Just(session()),
+        Just(panel()),
+        Just(failed()),
+        Just(Event::Models(models())),
+        Just(Event::Models(Vec::new())),
+        Just(Event::Sessions(Vec::new())),
+        "\\PC{0,40}".prop_map(Event::DraftRestored),
+        ".{0,60}".prop_map(|text| Event::Notice(Notice { level: Level::Warning, text })),
+        (0u64..60).prop_map(receipt),
+        n.clone().prop_map(|n| prompted(n, "a *prompt*\n\u{1b}[2J犬")),
+        n.clone().prop_map(started),
+        (n.clone(), ".{0,80}").prop_map(|(n, text)| Event::Text { id: id(n), text }),
+        (n.clone(), ".{0,80}").prop_map(|(n, text)| Event::Reasoning { id: id(n), text }),
+        n.clone().prop_map(progress),
+        n.prop_map(|n| finished(n, "# done\n\n```\ncode", Finish::Stop)),
+    ]
+    .prop_map(|event| Msg::Core(Box::new(event)))
+}
+
+fn anything() -> impl Strategy<Value = Msg> {
+    prop_oneof![
+        10 => key(),
+        4 => said(),
+        1 => "(?s).{0,300}".prop_map(Msg::Paste),
+        1 => (-9i32..9).prop_map(Msg::Wheel),
+        1 => prop::sample::select(vec![Msg::Tick, Msg::Focus, Msg::Blur, Msg::Resize]),
+        1 => ".{0,50}".prop_map(|text| Msg::Edited(Ok(text))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn it_always_draws(
+        steps in prop::collection::vec((anything(), 0u64..40, prop_oneof![Just(None), (1u16..130, 1u16..45).prop_map(Some)]), 1..60),
+    ) {
+        let mut app = app();
+        for (msg, wait, size) in steps {
+            let now = app.now + Duration::from_millis(wait * wait);
+            update(&mut app, msg, now);
+            if let Some((width, height)) = size {
+                let shown = screen(&mut app, width, height);
+                prop_assert!(!shown.contains('\u{1b}'), "an escape was drawn");
+                prop_assert_eq!(shown.lines().count(), usize::from(height));
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! One item of the transcript and its lines.
+//!
+//! Owns: what is kept of a prompt, an answer, a notice and a failure, and how each is laid out.
+//! Refuses: scrolling and selection.
+//! Invariant: `height` is the number of lines when `exact`, else an estimate; text in here is safe.
+
+use std::time::Duration;
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::head::Head;
+use crate::chat::text::sanitise;
+use crate::chat::{MessageId, SafeText, Sanitiser};
+use crate::tui::markdown::Answer;
+use crate::tui::theme::Palette;
+use crate::tui::wrap;
+
+/// How wide, and in which colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) width: usize,
+    pub(super) palette: Palette,
+}
+
+impl View {
+    /// The column for the mark of the selected message; none on a very narrow screen.
+    pub(super) fn gutter(self) -> usize {
+        usize::from(self.width >= 4)
+    }
+
+    /// Bodies stand to the right of their heads, where there is room.
+    fn indent(self) -> usize {
+        if self.width >= 32 { 2 } else { 0 }
+    }
+
+    fn head_width(self) -> usize {
+        self.width.saturating_sub(self.gutter()).max(1)
+    }
+
+    fn body_width(self) -> usize {
+        self.head_width().saturating_sub(self.indent()).max(1)
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Shown as typed, under this name.
+    Words {
+        name: &'static str,
+        text: SafeText,
+        lines: Vec<Line<'static>>,
+    },
+    /// A notice or failure: a mark, a sentence, and perhaps a hint below.
+    Remark {
+        mark: &'static str,
+        style: fn(&Palette) -> Style,
+        text: SafeText,
+        hint: SafeText,
+        lines: Vec<Line<'static>>,
+    },
+    Answer(Box<AnswerItem>),
+}
+
+#[derive(Debug)]
+pub(super) struct AnswerItem {
+    pub(super) head: Head,
+    pub(super) text: Answer,
+    pub(super) reasoning: Reasoning,
+    pub(super) streaming: bool,
+}
+
+/// What the model thought before it answered.
+#[derive(Debug, Default)]
+pub(super) struct Reasoning {
+    sanitiser: Sanitiser,
+    pub(super) text: SafeText,
+    pub(super) tokens: u64,
+    pub(super) took: Option<Duration>,
+    pub(super) unfolded: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) id: Option<MessageId>,
+    pub(super) body: Body,
+    pub(super) height: usize,
+    pub(super) exact: bool,
+    /// The lines above the body; empty: to be made.
+    top: Vec<Line<'static>>,
+    /// Line breaks in the source, for the estimate.
+    breaks: usize,
+}
+
+impl Item {
+    pub(super) fn new(id: Option<MessageId>, body: Body, view: View) -> Self {
+        let mut item = Self { id, body, height: 0, exact: false, top: Vec::new(), breaks: 0 };
+        item.breaks = memchr::memchr_iter(b'\n', item.source().as_str().as_bytes()).count();
+        item.estimate(view);
+        item
+    }
+
+    pub(super) fn words(id: Option<MessageId>, name: &'static str, raw: &str, view: View) -> Self {
+        Self::new(id, Body::Words { name, text: sanitise(raw), lines: Vec::new() }, view)
+    }
+
+    /// Whether it is part of the chat, and so can be selected and copied.
+    pub(super) fn is_message(&self) -> bool {
+        !matches!(self.body, Body::Remark { .. })
+    }
+
+    /// The source text, safe.
+    pub(super) fn source(&self) -> &SafeText {
+        match &self.body {
+            Body::Words { text, .. } | Body::Remark { text, .. } => text,
+            Body::Answer(answer) => answer.text.source(),
+        }
+    }
+
+    /// Makes up a height from the length alone.
+    pub(super) fn estimate(&mut self, view: View) {
+        self.exact = false;
+        self.height = 3 + self.breaks + self.source().len() / view.body_width();
+    }
+
+    /// The answer changed, by this piece of source if by any. The lines above it stand as long as only text is added.
+    pub(super) fn changed(&mut self, piece: &str, had_text: bool) {
+        if piece.is_empty() || !had_text {
+            self.top.clear();
+        }
+        let breaks = memchr::memchr_iter(b'\n', piece.as_bytes()).count();
+        self.breaks += breaks;
+        self.height += breaks;
+        self.exact = false;
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_top(&self) -> bool {
+        !self.top.is_empty()
+    }
+
+    /// Drops the lines; the height stays.
+    pub(super) fn forget(&mut self) {
+        self.exact = false;
+        self.top = Vec::new();
+        match &mut self.body {
+            Body::Words { lines, .. } | Body::Remark { lines, .. } => *lines = Vec::new(),
+            Body::Answer(answer) => answer.text.forget(),
+        }
+    }
+
+    /// Makes the lines and with them the true height.
+    pub(super) fn lay_out(&mut self, view: View) {
+        if self.exact {
+            return;
+        }
+        let palette = &view.palette;
+        let body = match &mut self.body {
+            Body::Words { name, text, lines } => {
+                self.top = vec![wrap::cut(&Line::styled(*name, palette.user), view.head_width())];
+                *lines = wrap::words(&[Span::styled(text.as_str(), palette.text)], view.body_width());
+                lines.len()
+            }
+            Body::Remark { mark, style, text, hint, lines } => {
+                let styled = |text: String, style| wrap::words(&[Span::styled(text, style)], view.head_width());
+                *lines = styled(format!("{mark} {text}"), style(palette));
+                if !hint.is_empty() {
+                    lines.extend(styled(format!("→ {hint}"), palette.dim));
+                }
+                lines.len()
+            }
+            Body::Answer(answer) => {
+                if self.top.is_empty() {
+                    let thinking = answer.streaming && answer.text.source().is_empty();
+                    self.top.push(answer.head.line(view.head_width(), palette));
+                    self.top.extend(answer.alteration(view));
+                    self.top.extend(answer.reasoning.lines(view, thinking));
+                }
+                answer.text.set_view(view.body_width(), view.palette);
+                answer.text.lines().len()
+            }
+        };
+        self.height = self.top.len() + body + 1;
+        self.exact = true;
+    }
+
+    /// Lines `from..to` as they stand on the screen. The item has been laid out.
+    pub(super) fn lines(&mut self, from: usize, to: usize, selected: bool, view: View, out: &mut Vec<Line<'static>>) {
+        let gutter = match (view.gutter(), selected) {
+            (0, _) => Span::raw(""),
+            (_, true) => Span::styled("▌", view.palette.accent),
+            (_, false) => Span::raw(" "),
+        };
+        let (body, indent): (&[Line<'static>], usize) = match &mut self.body {
+            Body::Words { lines, .. } => (lines, view.indent()),
+            Body::Remark { lines, .. } => (lines, 0),
+            Body::Answer(answer) => (answer.text.lines(), view.indent()),
+        };
+        let top = self.top.len();
+        for n in from..to.min(self.height) {
+            let (line, indent) = match n.checked_sub(top) {
+                None => (self.top.get(n), 0),
+                Some(n) => (body.get(n), indent),
+            };
+            let mut spans = vec![gutter.clone()];
+            // The blank line after an item belongs to none.
+            if let Some(line) = line {
+                if indent > 0 {
+                    spans.push(Span::raw(" ".repeat(indent)));
+                }
+                spans.extend(line.spans.iter().cloned());
+            } else {
+                spans.clear();
+            }
+            out.push(Line::from(spans));
+        }
+    }
+}
+
+impl AnswerItem {
+    /// Tells of characters that were made visible, once the answer is whole.
+    fn alteration(&self, view: View) -> Option<Line<'static>> {
+        let altered = self.text.altered() + self.reasoning.sanitiser.altered();
+        let (noun, verb) = if altered == 1 { ("character", "is") } else { ("characters", "are") };
+        let line = format!("! {altered} control or invisible {noun} {verb} shown by name");
+        let line = Line::styled(line, view.palette.warning);
+        (altered > 0 && !self.streaming).then(|| wrap::cut(&line, view.head_width()))
+    }
+}
+
+impl Reasoning {
+    pub(super) fn push(&mut self, raw: &str) {
+        let safe = self.sanitiser.push(raw);
+        self.text.push(&safe);
+    }
+
+    pub(super) fn finish(&mut self) {
+        let rest = self.sanitiser.finish();
+        self.text.push(&rest);
+    }
+
+    fn lines(&self, view: View, thinking: bool) -> Vec<Line<'static>> {
+        if self.text.is_empty() && self.tokens == 0 {
+            return Vec::new();
+        }
+        let fold = if self.unfolded { "▾" } else { "▸" };
+        let what = match self.took {
+            None if thinking => "thinking…".to_owned(),
+            None => "thought".to_owned(),
+            Some(took) => format!("thought for {:.1} s", took.as_secs_f64()),
+        };
+        let tokens = if self.tokens > 0 { format!(" ({} tokens)", self.tokens) } else { String::new() };
+        let line = format!("{fold} {what}{tokens}");
+        let pad = " ".repeat(view.indent());
+        let dim = view.palette.dim;
+        let mut lines = vec![wrap::cut(&Line::styled(line, dim), view.body_width())];
+        if self.unfolded {
+            lines.extend(wrap::words(&[Span::styled(self.text.as_str(), dim)], view.body_width()));
+        }
+        for line in &mut lines {
+            line.spans.insert(0, Span::raw(pad.clone()));
+        }
+        lines.push(Line::default());
+        lines
+    }
+}

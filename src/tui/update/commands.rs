@@ -1,0 +1,212 @@
+//! Carrying out slash commands, and copying.
+//!
+//! Owns: one arm for each row of the table.
+//! Refuses: parsing.
+//! Invariant: a command that cannot do its work says why, in one line.
+
+use crate::chat::{Effort, ModelId, Selection};
+use crate::protocol::{Command, Level};
+use crate::tui::app::App;
+use crate::tui::format::{millis_or_na, speed, thousands};
+use crate::tui::keymap::{Action, Place};
+use crate::tui::msg::Effect;
+use crate::tui::overlay::Field;
+use crate::tui::overlay::{Overlay, Page, Sessions};
+use crate::tui::slash::{self, Row, Slash};
+use crate::tui::update::{keys, submit};
+use crate::tui::view::words;
+
+pub fn run(app: &mut App, row: &Row, argument: &str) -> Vec<Effect> {
+    match row.slash {
+        Slash::Model => return model(app, argument),
+        Slash::Effort => return effort(app, argument),
+        Slash::Budget => app.overlay = Overlay::Page(budget(app)),
+        Slash::Cost => app.overlay = Overlay::Page(cost(app)),
+        Slash::Why => app.overlay = Overlay::Page(why(app)),
+        Slash::New if app.busy() => app.info("an answer is streaming: Esc stops it, then /new"),
+        Slash::New => return vec![Effect::Send(Command::New)],
+        Slash::Resume | Slash::Search => return sessions(app, argument),
+        Slash::Rename if argument.is_empty() => app.info("/rename needs a title"),
+        Slash::Rename => {
+            if let Some((_, title)) = &mut app.session {
+                argument.clone_into(title);
+            }
+            return vec![Effect::Send(Command::Rename(argument.to_owned()))];
+        }
+        Slash::Copy => return copy_argument(app, argument),
+        Slash::System => return system(app, argument),
+        Slash::Retry => match argument {
+            "" => return submit::retry(app, false),
+            "up" => return submit::retry(app, true),
+            other => app.say(Level::Warning, format!("/retry takes nothing or up, not `{other}`")),
+        },
+        Slash::Help => app.overlay = Overlay::Page(help(app)),
+        Slash::Quit => return vec![Effect::Quit],
+    }
+    Vec::new()
+}
+
+fn model(app: &mut App, name: &str) -> Vec<Effect> {
+    let selection = match name {
+        "auto" => Selection::Auto,
+        full if full.parse::<ModelId>().is_ok() => match full.parse() {
+            Ok(id) => Selection::Pinned(id),
+            Err(_) => return Vec::new(),
+        },
+        filter => return keys::models(app, filter),
+    };
+    app.composer.touch();
+    vec![Effect::Send(Command::Select(selection))]
+}
+
+fn effort(app: &mut App, level: &str) -> Vec<Effect> {
+    let effort = match level {
+        "" => {
+            let now = app.choice.effort.map_or("as the model does by itself", Effort::as_str);
+            let all = Effort::ALL.map(Effort::as_str).join(", ");
+            app.info(format!("effort: {now}; /effort takes {all} or default"));
+            return Vec::new();
+        }
+        "default" => None,
+        level => match level.parse::<Effort>() {
+            Ok(effort) => Some(effort),
+            Err(problem) => {
+                app.say(Level::Warning, problem.to_string());
+                return Vec::new();
+            }
+        },
+    };
+    vec![Effect::Send(Command::SetEffort(effort))]
+}
+
+fn system(app: &mut App, text: &str) -> Vec<Effect> {
+    match text {
+        "" => {
+            let now = app.choice.system.clone().unwrap_or_else(|| "none".to_owned());
+            app.info(format!("system message: {now}"));
+            Vec::new()
+        }
+        "off" => vec![Effect::Send(Command::SetSystem(None))],
+        text => vec![Effect::Send(Command::SetSystem(Some(text.to_owned())))],
+    }
+}
+
+fn sessions(app: &mut App, query: &str) -> Vec<Effect> {
+    if app.busy() {
+        app.info("an answer is streaming: Esc stops it, then /resume");
+        return Vec::new();
+    }
+    app.overlay = Overlay::Sessions(Sessions { field: Field::new(query), ..Sessions::default() });
+    vec![Effect::Send(Command::ListSessions { query: query.to_owned() })]
+}
+
+fn copy_argument(app: &mut App, argument: &str) -> Vec<Effect> {
+    match (argument, argument.parse::<u8>()) {
+        ("", _) => copy(app, app.log.last_answer()),
+        ("all", _) => copy(app, app.log.whole()),
+        (_, Ok(n)) => copy_block(app, n),
+        (other, _) => {
+            app.say(Level::Warning, format!("/copy takes nothing, a number or all, not `{other}`"));
+            Vec::new()
+        }
+    }
+}
+
+/// `found`: what it is called, and its source text.
+pub fn copy(app: &mut App, found: Option<(String, String)>) -> Vec<Effect> {
+    let Some((what, text)) = found else {
+        app.info("nothing to copy yet");
+        return Vec::new();
+    };
+    vec![Effect::Copy { text, what }]
+}
+
+pub fn copy_block(app: &mut App, n: u8) -> Vec<Effect> {
+    let Some(text) = app.log.block(usize::from(n)) else {
+        app.info(format!("there is no code block {n}"));
+        return Vec::new();
+    };
+    vec![Effect::Copy { text, what: format!("code block {n}") }]
+}
+
+fn line(left: impl Into<String>, right: impl Into<String>) -> (String, String) {
+    (left.into(), right.into())
+}
+
+pub fn help(app: &App) -> Page {
+    let mut lines = Vec::new();
+    for place in Place::ALL {
+        lines.push(line(place.title(), ""));
+        for (row, keys) in app.keymap.rows().filter(|(row, keys)| row.place == place && !keys.is_empty()) {
+            match row.action {
+                Action::CopyBlock(1) => lines.push(line("1-9", "copy code block N")),
+                Action::CopyBlock(_) => {}
+                _ => lines.push(line(keys, row.help)),
+            }
+        }
+    }
+    lines.push(line("commands", ""));
+    lines.extend(slash::TABLE.iter().map(|row| line(format!("/{} {}", row.name, row.argument), row.help)));
+    Page { title: "help", lines, scroll: 0 }
+}
+
+fn budget(app: &App) -> Page {
+    let panel = app.panel.clone().unwrap_or_default();
+    let mut lines = Vec::new();
+    for (name, meter) in [("session $", panel.session), ("today $", panel.today), ("month $", panel.month)] {
+        lines.push(line(name, words::meter(&meter)));
+    }
+    if app.panel.is_none() {
+        lines = vec![line("", "no figures yet")];
+    }
+    Page { title: "budget", lines, scroll: 0 }
+}
+
+fn cost(app: &App) -> Page {
+    let mut lines = Vec::new();
+    if let Some(reply) = &app.reply {
+        lines.push(line("this reply", ""));
+        lines.push(line("model", reply.model.to_string()));
+        lines.push(line("reply $", reply.cost.map_or_else(|| "n/a".to_owned(), |c| c.to_string())));
+        lines.push(line("expected", words::dollars_or_na(reply.estimate.expected_usd)));
+        lines.push(line("at most", words::dollars_or_na(reply.estimate.worst_usd)));
+        if let Some(usage) = reply.usage {
+            lines.push(line("in", thousands(usage.input())));
+            lines.push(line("cached", thousands(usage.cached_input)));
+            lines.push(line("out", thousands(usage.output)));
+            lines.push(line("reasoning", thousands(usage.reasoning)));
+        }
+        lines.push(line("TTFT", millis_or_na(reply.latency.ttft_ms)));
+        lines.push(line("tok/s", speed(reply.latency.tokens_per_second)));
+    }
+    if let Some(panel) = &app.panel {
+        lines.push(line("so far", ""));
+        lines.push(line("session $", words::meter(&panel.session)));
+        lines.push(line("today $", words::meter(&panel.today)));
+        lines.push(line("month $", words::meter(&panel.month)));
+        lines.push(line("saved", format!("${}", panel.saved.short())));
+    }
+    Page { title: "cost", lines, scroll: 0 }
+}
+
+fn why(app: &App) -> Page {
+    let quote = app.receipt.as_ref().and_then(|r| r.outcome.as_ref().ok());
+    let mut lines = Vec::new();
+    let last = app.reply.as_ref().map(|r| ("the last reply", &r.model, &r.route));
+    for (title, model, route) in last.into_iter().chain(quote.map(|q| ("the next turn", &q.model, &q.route))) {
+        lines.push(line(title, ""));
+        lines.push(line("model", model.to_string()));
+        lines.push(line("why", words::reason(route)));
+        for considered in &route.considered {
+            let fate = considered.skipped.clone().unwrap_or_else(|| "chosen".to_owned());
+            lines.push(line(
+                considered.model.to_string(),
+                format!("max {} · {fate}", words::dollars_or_na(considered.worst_usd)),
+            ));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(line("", "nothing was chosen yet"));
+    }
+    Page { title: "why", lines, scroll: 0 }
+}

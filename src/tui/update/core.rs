@@ -1,0 +1,186 @@
+//! What the core says.
+//!
+//! Owns: the fold of events into the state.
+//! Refuses: arithmetic on money; figures are shown as they come.
+//! Invariant: every event has its arm.
+
+use super::submit;
+use crate::chat::{Failure, Finish};
+use crate::protocol::{Answer, Attempt, Event, Level, Notice, Progress, SessionView, Started};
+use crate::tui::app::{App, Reply, Turn};
+use crate::tui::msg::Effect;
+use crate::tui::overlay::Overlay;
+
+pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Session(view) => return session(app, &view),
+        Event::Titled(name) => {
+            if let Some((_, title)) = &mut app.session {
+                *title = name;
+            }
+        }
+        Event::Choice(choice) => {
+            app.choice = choice;
+            app.composer.touch();
+        }
+        Event::Receipt(receipt) => {
+            if app.receipt.as_ref().is_none_or(|shown| shown.rev <= receipt.rev) {
+                app.receipt = Some(*receipt);
+            }
+        }
+        Event::Prompted { id, text, at: _ } => {
+            if let Turn::Waiting { prompt, .. } = &mut app.turn {
+                *prompt = None;
+            }
+            app.sent_any = true;
+            app.log.prompted(&id, &text);
+        }
+        Event::Started(started) => begin(app, &started),
+        Event::Attempt(attempt) => attempted(app, &attempt),
+        Event::Text { id, text } => {
+            heard(app);
+            app.log.text(&id, &text);
+        }
+        Event::Reasoning { id, text } => {
+            heard(app);
+            app.log.reasoning(&id, &text);
+        }
+        Event::Progress(progress) => progressed(app, &progress),
+        Event::Finished(answer) => return finished(app, &answer),
+        Event::Failed { failure, answer, route: _ } => return failed(app, &failure, answer.as_deref()),
+        Event::Panel(panel) => app.panel = Some(*panel),
+        Event::Models(rows) => {
+            if let Overlay::Picker(picker) = &mut app.overlay {
+                picker.fill(rows, &app.choice.selection);
+            }
+        }
+        Event::Sessions(rows) => {
+            if let Overlay::Sessions(list) = &mut app.overlay {
+                list.selected = list.selected.min(rows.len().saturating_sub(1));
+                list.rows = Some(rows);
+            }
+        }
+        Event::DraftRestored(text) => restored(app, &text),
+        Event::Notice(notice) => noticed(app, notice),
+    }
+    Vec::new()
+}
+
+fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
+    app.session = Some((view.id.clone(), view.title.clone()));
+    app.choice = view.choice.clone();
+    app.log.open(&view.entries);
+    // None are sent with a chat that is opened later: the prompts of all chats are here already.
+    if !view.history.is_empty() {
+        app.composer.history.load(&view.history);
+    }
+    app.reply = view.entries.iter().rev().find_map(|entry| entry.answer.as_ref()).map(Reply::of);
+    app.sent_any = !view.entries.is_empty();
+    // A new chat has another price for the same draft.
+    app.composer.touch();
+    submit::next(app)
+}
+
+fn begin(app: &mut App, started: &Started) {
+    let since = match &app.turn {
+        Turn::Waiting { since, .. } | Turn::Streaming { since, .. } => *since,
+        Turn::Idle => app.now,
+    };
+    app.turn = Turn::Streaming { id: started.id.clone(), since, last_data: app.now };
+    app.reply = Some(Reply::started(started));
+    app.log.started(started);
+}
+
+fn heard(app: &mut App) {
+    let now = app.now;
+    if let Turn::Streaming { last_data, .. } = &mut app.turn {
+        *last_data = now;
+    }
+}
+
+fn attempted(app: &mut App, attempt: &Attempt) {
+    if attempt.outcome == "ok" {
+        if let Some(reply) = &mut app.reply
+            && !attempt.key.is_empty()
+        {
+            reply.key.clone_from(&attempt.key);
+        }
+        return;
+    }
+    // The user did that, and the answer says so.
+    if attempt.outcome == "stopped" {
+        return;
+    }
+    let status = attempt.status.map(|s| format!(" {s}")).unwrap_or_default();
+    app.say(Level::Warning, format!("{}{status}: {}", attempt.provider, attempt.outcome));
+}
+
+fn progressed(app: &mut App, progress: &Progress) {
+    heard(app);
+    app.log.progress(progress);
+    if let Some(reply) = &mut app.reply {
+        reply.latency = progress.latency;
+        reply.usage = Some(progress.usage);
+        reply.cost = Some(progress.cost);
+    }
+}
+
+fn finished(app: &mut App, answer: &Answer) -> Vec<Effect> {
+    let away = !app.in_front && app.elapsed().is_some_and(|d| d.as_secs() >= 5);
+    settle(app, Some(answer));
+    app.log.finished(answer);
+    if answer.facts.finish == Some(Finish::Interrupted) {
+        submit::give_back(app, None);
+    }
+    let mut effects = submit::next(app);
+    effects.extend(away.then_some(Effect::Bell));
+    effects
+}
+
+fn failed(app: &mut App, failure: &Failure, answer: Option<&Answer>) -> Vec<Effect> {
+    let unsent = match &mut app.turn {
+        Turn::Waiting { prompt, .. } => prompt.take(),
+        _ => None,
+    };
+    settle(app, answer);
+    if let Some(answer) = answer {
+        app.log.finished(answer);
+    }
+    app.log.failed(failure);
+    app.failure = Some(failure.clone());
+    submit::give_back(app, unsent);
+    Vec::new()
+}
+
+fn settle(app: &mut App, answer: Option<&Answer>) {
+    app.turn = Turn::Idle;
+    // What was said of single attempts is settled too; warnings that matter stand in the transcript.
+    app.toast.take_if(|toast| toast.level == Level::Warning);
+    if let Some(answer) = answer {
+        let before = app.reply.take();
+        let mut reply = Reply::of(&answer.facts);
+        reply.context = before.as_ref().and_then(|b| b.context);
+        if reply.key.is_empty() {
+            reply.key = before.map(|b| b.key).unwrap_or_default();
+        }
+        app.reply = Some(reply);
+    }
+    app.composer.touch();
+}
+
+/// A rewound message, or a draft that a crash left behind. It never takes the place of what is being typed.
+fn restored(app: &mut App, text: &str) {
+    if std::mem::take(&mut app.rewinding) || app.composer.is_blank() {
+        app.composer.set(text);
+    } else if app.composer.text() != text {
+        app.composer.history.put_aside(text);
+        app.info("an unsent draft was found: Up brings it back");
+    }
+}
+
+fn noticed(app: &mut App, notice: Notice) {
+    if notice.level != Level::Info {
+        app.log.notice(&notice);
+    }
+    app.say(notice.level, notice.text);
+}

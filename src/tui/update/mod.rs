@@ -1,0 +1,92 @@
+//! The only place where the state changes.
+//!
+//! Owns: [`update`]: what happened -> a changed [`App`] and a list of effects.
+//! Refuses: input, output, clocks.
+//! Invariant: the same messages at the same times make the same state.
+
+mod commands;
+mod core;
+mod dialog;
+mod keys;
+mod submit;
+
+use std::time::Instant;
+
+use crossterm::event::KeyEventKind;
+
+use super::app::{App, Focus};
+use super::keymap::Chord;
+use super::msg::{Effect, Msg};
+use super::overlay::Overlay;
+use crate::protocol::Level;
+
+/// Takes a message in.
+pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
+    app.now = app.now.max(now);
+    app.draw = true;
+    match msg {
+        Msg::Key(key) if key.kind == KeyEventKind::Release => {
+            app.draw = false;
+            Vec::new()
+        }
+        Msg::Key(key) => keys::key(app, Chord::from(key)),
+        Msg::Paste(text) => {
+            paste(app, &text);
+            Vec::new()
+        }
+        Msg::Wheel(rows) => {
+            app.log.scroll(rows);
+            Vec::new()
+        }
+        Msg::Resize => Vec::new(),
+        Msg::Focus => {
+            // The day may have turned while nobody looked.
+            app.in_front = true;
+            app.composer.touch();
+            Vec::new()
+        }
+        Msg::Blur => {
+            app.in_front = false;
+            Vec::new()
+        }
+        Msg::Core(event) => core::event(app, *event),
+        Msg::CoreClosed => {
+            app.forsaken = true;
+            vec![Effect::Quit]
+        }
+        Msg::Tick => {
+            app.draw = app.busy();
+            if app.burst.expired(now) {
+                app.draw = true;
+                return submit::enter(app);
+            }
+            Vec::new()
+        }
+        Msg::Edited(Ok(text)) => {
+            app.composer.set(text.trim_end_matches('\n'));
+            Vec::new()
+        }
+        Msg::Edited(Err(problem)) => {
+            app.say(Level::Error, problem);
+            Vec::new()
+        }
+        Msg::Said(level, text) => {
+            app.say(level, text);
+            Vec::new()
+        }
+    }
+}
+
+fn paste(app: &mut App, text: &str) {
+    match &mut app.overlay {
+        Overlay::None => {
+            app.focus = Focus::Input;
+            app.composer.paste(text);
+        }
+        Overlay::Page(_) | Overlay::Rewind(_) => {
+            app.overlay = Overlay::None;
+            app.composer.paste(text);
+        }
+        _ => dialog::typed(app, text),
+    }
+}

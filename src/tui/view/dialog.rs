@@ -1,0 +1,132 @@
+//! Dialogs: a frame over the transcript, a field if there is one, and rows.
+//!
+//! Owns: their places and what a row of each looks like.
+//! Refuses: keys.
+//! Invariant: the selected row is on the screen.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear};
+
+use super::lists;
+use crate::chat::text::one_line;
+use crate::tui::app::App;
+use crate::tui::overlay::{Overlay, Page};
+use crate::tui::wrap;
+
+/// What a dialog shows.
+pub struct Content {
+    pub title: String,
+    /// The mark before the field and what stands in it; `None`: there is no field.
+    pub field: Option<(&'static str, String)>,
+    pub head: Option<Line<'static>>,
+    pub rows: Vec<Line<'static>>,
+    pub selected: Option<usize>,
+    /// The first row on view; without a selection.
+    pub scroll: usize,
+}
+
+/// Draws the open dialog into `area`, the screen above the input.
+pub fn draw(frame: &mut Frame, app: &mut App, area: Rect) {
+    let inner_width = usize::from(area.width.saturating_sub(4));
+    let content = match &app.overlay {
+        Overlay::None => return,
+        Overlay::Page(page) => read(app, page, inner_width),
+        Overlay::Palette(list) => lists::commands(app, list),
+        Overlay::Picker(picker) => lists::models(app, picker, inner_width),
+        Overlay::Sessions(list) => lists::sessions(app, list),
+        Overlay::Rewind(list) => lists::rewind(list),
+        Overlay::HistorySearch(search) => lists::history(app, search),
+    };
+    let scroll = show(frame, app, area, &content);
+    if let Overlay::Page(page) = &mut app.overlay {
+        page.scroll = scroll;
+    }
+}
+
+/// Returns the first row on view.
+fn show(frame: &mut Frame, app: &App, area: Rect, content: &Content) -> usize {
+    let fixed = u16::from(content.field.is_some()) + u16::from(content.head.is_some());
+    let wanted = u16::try_from(content.rows.len()).unwrap_or(u16::MAX).saturating_add(fixed + 2);
+    let height = wanted.clamp(3, area.height.max(3)).min(area.height);
+    let place = Rect { y: area.bottom() - height, height, ..area };
+    frame.render_widget(Clear, place);
+    let title = Line::from(Span::styled(format!(" {} ", content.title), app.palette.heading));
+    let block = Block::bordered().border_style(app.palette.accent).title(title);
+    let mut inner = block.inner(place);
+    frame.render_widget(block, place);
+    if inner.is_empty() {
+        return content.scroll;
+    }
+    if let Some((mark, typed)) = &content.field {
+        field(frame, app, inner, mark, typed);
+        inner = below(inner);
+    }
+    if let Some(head) = &content.head {
+        if !inner.is_empty() {
+            frame.render_widget(wrap::cut(head, usize::from(inner.width)), Rect { height: 1, ..inner });
+        }
+        inner = below(inner);
+    }
+    let height = usize::from(inner.height);
+    let most = content.rows.len().saturating_sub(height);
+    let first = match content.selected {
+        Some(selected) => (selected + 1).saturating_sub(height.max(1)),
+        None => content.scroll,
+    }
+    .min(most);
+    for (y, (i, row)) in (inner.y..inner.bottom()).zip(content.rows.iter().enumerate().skip(first)) {
+        let row = wrap::cut(row, usize::from(inner.width));
+        let place = Rect { y, height: 1, ..inner };
+        frame.render_widget(row, place);
+        if content.selected == Some(i) {
+            frame.buffer_mut().set_style(place, app.palette.selection);
+        }
+    }
+    first
+}
+
+fn below(area: Rect) -> Rect {
+    let one = area.height.min(1);
+    Rect { y: area.y + one, height: area.height - one, ..area }
+}
+
+fn field(frame: &mut Frame, app: &App, area: Rect, mark: &str, typed: &str) {
+    let room = usize::from(area.width).saturating_sub(wrap::width(mark) + 1);
+    // The end is what is being typed: cut the start away.
+    let typed = one_line(&format!("{typed}.")).into_string();
+    let mut tail = typed.strip_suffix('.').unwrap_or(&typed);
+    while wrap::width(tail) > room {
+        let Some((cluster, _)) = wrap::clusters(tail).next() else { break };
+        tail = &tail[cluster.len()..];
+    }
+    let line = Line::from(vec![Span::styled(mark.to_owned(), app.palette.accent), Span::raw(tail.to_owned())]);
+    let end = u16::try_from(wrap::line_width(&line)).unwrap_or(u16::MAX);
+    frame.render_widget(line, Rect { height: 1, ..area });
+    frame.set_cursor_position(Position { x: area.x.saturating_add(end).min(area.right() - 1), y: area.y });
+}
+
+fn read(app: &App, page: &Page, width: usize) -> Content {
+    let left = page.lines.iter().filter(|(_, r)| !r.is_empty()).map(|(l, _)| wrap::width(l)).max().unwrap_or(0);
+    let left = left.min(width / 2);
+    let mut rows = Vec::new();
+    for (name, text) in &page.lines {
+        let (name, text) = (one_line(name), one_line(text));
+        if text.is_empty() {
+            rows.push(Line::styled(name.into_string(), app.palette.heading));
+            continue;
+        }
+        let name = name.truncate(left).into_string();
+        let pad = " ".repeat(left.saturating_sub(wrap::width(&name)) + 2);
+        for (i, line) in
+            wrap::words(&[Span::raw(text.into_string())], width.saturating_sub(left + 2).max(1)).into_iter().enumerate()
+        {
+            let lead = if i == 0 { format!("{name}{pad}") } else { " ".repeat(left + 2) };
+            let mut spans = vec![Span::styled(lead, app.palette.accent)];
+            spans.extend(line.spans);
+            rows.push(Line::from(spans));
+        }
+    }
+    Content { title: page.title.to_owned(), field: None, head: None, rows, selected: None, scroll: page.scroll }
+}
