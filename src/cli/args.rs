@@ -1,0 +1,197 @@
+//! The command line: one table of what may be typed; parser, help and completions come from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::chat::{Effort, Usd};
+
+/// Chat with language models in the terminal, and know the price before you send.
+///
+/// With no command: the chat screen. When standard output is not a terminal, or standard input is a pipe: `ask`.
+#[derive(Debug, Parser)]
+#[command(name = "chat-agent", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) prompt: AskArgs,
+    #[command(flatten)]
+    pub(super) shared: Shared,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// One answer: standard output carries the answer and nothing else
+    Ask(AskArgs),
+    /// Tokens and price for each model, with no network
+    Count(CountArgs),
+    /// The models known: prices, limits, abilities
+    Models {
+        #[command(subcommand)]
+        action: Option<ModelsAction>,
+    },
+    /// Past chats
+    Sessions {
+        #[command(subcommand)]
+        action: Option<SessionsAction>,
+    },
+    /// The configuration file
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+    /// Spend against the limits
+    Budget {
+        #[command(subcommand)]
+        action: BudgetAction,
+    },
+    /// Completions for a shell, to standard output
+    Completions { shell: Shell },
+}
+
+/// Options that every command takes.
+#[derive(Debug, Default, Args)]
+pub(super) struct Shared {
+    /// Model: `auto`, `provider/model`, a bare name or an alias
+    #[arg(short, long, global = true, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// Read this configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Keep chats, ledger, cache and log in this folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Neither read nor write the answer cache
+    #[arg(long, global = true)]
+    pub(super) no_cache: bool,
+    /// Ask anew even when the answer is cached, and store the new one
+    #[arg(long, global = true)]
+    pub(super) refresh: bool,
+    /// Spend at most this many US dollars in this run
+    #[arg(long, global = true, value_name = "USD", value_parser = amount)]
+    pub(super) max_usd: Option<Usd>,
+    /// Cap the answer at this many tokens; sent as given or refused
+    #[arg(long, global = true, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_output: Option<u64>,
+    /// How hard a reasoning model thinks: none, minimal, low, medium, high, xhigh, max
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(super) effort: Option<Effort>,
+    /// Sampling temperature
+    #[arg(long, global = true, value_name = "T", value_parser = temperature)]
+    pub(super) temperature: Option<f64>,
+    /// System message
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub(super) system: Option<String>,
+    /// Go on with this chat (an id, or the start of one)
+    #[arg(long, global = true, value_name = "ID", conflicts_with = "continue_last")]
+    pub(super) session: Option<String>,
+    /// Go on with the newest chat
+    #[arg(short, long = "continue", global = true)]
+    pub(super) continue_last: bool,
+    /// Report as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Count, price and choose the model, print that, send nothing
+    #[arg(long, global = true)]
+    pub(super) estimate: bool,
+    /// Print the answer when it is whole
+    #[arg(long, global = true)]
+    pub(super) no_stream: bool,
+    /// Write the cost of this run to a file, as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) cost_file: Option<PathBuf>,
+    /// Say more in the log, and show retries; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+fn amount(text: &str) -> Result<Usd, String> {
+    let usd: Usd = text.parse().map_err(|_| "an amount of US dollars, such as 0.05")?;
+    if usd < Usd::ZERO { Err("an amount cannot be negative".to_owned()) } else { Ok(usd) }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|t| (0.0..=2.0).contains(t)).ok_or_else(|| "a number from 0 to 2".to_owned())
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct AskArgs {
+    /// The prompt; standard input and files are added to it
+    #[arg(value_name = "PROMPT")]
+    pub(super) words: Vec<String>,
+    /// Add a file to the prompt
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+impl AskArgs {
+    /// These, after what stood before the word `ask`.
+    pub(super) fn after(mut self, before: Self) -> Self {
+        self.files.splice(0..0, before.files);
+        self
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CountArgs {
+    /// Files to count together; `-` or none: standard input
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelsAction {
+    /// Every model, with its price and limits
+    List,
+    /// Everything known of one model
+    Show { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionsAction {
+    /// The newest chats
+    List {
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// One chat, whole
+    Show { id: String },
+    /// Full-text search over all chats
+    Search {
+        query: Vec<String>,
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Give a chat another title
+    Rename { id: String, title: Vec<String> },
+    /// Delete a chat for good
+    Delete { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigAction {
+    /// Where the configuration file is
+    Path,
+    /// Write a configuration file with every key explained
+    Init,
+    /// Read the configuration and say what is wrong with it
+    Check,
+    /// The configuration in force and where each value comes from; never a key
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BudgetAction {
+    /// Limits, spent, reserved, and requests whose price is still open
+    Show,
+    /// Close a request whose end nobody saw, or clear a model that billed more than it was allowed
+    Settle {
+        /// The id of an open request, or a model, as `budget show` names them
+        what: String,
+        /// What the provider really billed for the request; without it the whole reservation is booked
+        #[arg(long, value_name = "USD")]
+        usd: Option<Usd>,
+    },
+}

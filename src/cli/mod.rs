@@ -1,0 +1,110 @@
+//! The command line: from arguments to an exit status.
+//!
+//! Owns: the commands, the composition of the rooms, what is printed, the exit status.
+//! Refuses: decisions about models or money.
+//! Invariant: an error is exactly one line on standard error; nobody imports this room.
+
+mod args;
+mod ask;
+mod ask_report;
+mod budget;
+mod chat;
+mod config;
+mod count;
+mod input;
+mod logging;
+mod models;
+mod output;
+mod sessions;
+mod setup;
+mod table;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use crate::chat::{Failure, FailureKind};
+use args::{Cli, Command};
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // Everything this program writes is its user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let status = match Cli::try_parse() {
+        Ok(cli) => run(cli).unwrap_or_else(|failure| {
+            output::failure(&failure);
+            failure.kind.exit_code()
+        }),
+        Err(error) => usage(&error),
+    };
+    ExitCode::from(status)
+}
+
+fn run(cli: Cli) -> Result<u8, Failure> {
+    let shared = cli.shared;
+    match cli.command {
+        None if input::is_piped() || !has_screen() || asks_at_once(&shared) => one_shot(ask::run(&shared, &cli.prompt)),
+        None => chat::run(&shared, &cli.prompt),
+        // `-f` belongs to the prompt, so only `ask` may follow it.
+        Some(Command::Ask(args)) => one_shot(ask::run(&shared, &args.after(cli.prompt))),
+        Some(_) if !cli.prompt.files.is_empty() => {
+            Err(Failure::new(FailureKind::Usage, "-f FILE belongs to a prompt").hint("write it after `chat-agent ask`"))
+        }
+        Some(Command::Count(args)) => count::run(&shared, &args),
+        Some(Command::Models { action }) => models::run(&shared, action),
+        Some(Command::Sessions { action }) => sessions::run(&shared, action),
+        Some(Command::Config { action }) => config::run(&shared, &action),
+        Some(Command::Budget { action }) => budget::run(&shared, &action),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "chat-agent", &mut script);
+            // For bash, clap_complete names a command with a dash in one way and looks for it in another.
+            let script = String::from_utf8_lossy(&script).replace("chat__subcmd__agent", "chat__agent");
+            done(output::report(&script))
+        }
+    }
+}
+
+/// Whether there is a terminal that can show more than lines.
+fn has_screen() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Options that make sense for one answer only.
+fn asks_at_once(shared: &args::Shared) -> bool {
+    shared.json || shared.estimate || shared.no_stream || shared.cost_file.is_some()
+}
+
+/// Runs on this thread: a one-shot has nothing to do at the same time that a second worker could take.
+fn one_shot(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| no_runtime(&e))?;
+    let status = runtime.block_on(work);
+    // A reader of a pipe or a name server that never answers must not hold the program back.
+    runtime.shutdown_background();
+    status
+}
+
+fn no_runtime(error: &std::io::Error) -> Failure {
+    Failure::new(FailureKind::Request, format!("cannot start: {error}"))
+}
+
+/// Success, or the reader of standard output has gone away, which is its own business.
+#[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "every command ends in this shape")]
+fn done(printed: Result<(), output::Gone>) -> Result<u8, Failure> {
+    Ok(u8::from(printed.is_err()))
+}
+
+/// What clap has to say: help and version as they are, an error in one line.
+fn usage(error: &clap::Error) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return u8::from(output::report(&error.render().to_string()).is_err());
+    }
+    let text = error.render().to_string();
+    let words = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let line = words.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let line = line.trim_start_matches("error: ");
+    output::remark(&format!("{line} - `chat-agent --help` lists what there is"));
+    FailureKind::Usage.exit_code()
+}

@@ -1,0 +1,93 @@
+//! The only place that writes to standard output and standard error.
+//!
+//! Owns: both streams; the gate of [`SafeText`] in front of them; what a closed pipe means.
+//! Refuses: `String`s from outside; they come as [`SafeText`].
+//! Invariant: a write never panics. A reader that has gone away is [`Gone`], and ends the work that fed it.
+
+use std::io::{self, Write};
+
+use crate::chat::text::{is_plain, one_line};
+use crate::chat::{Failure, SafeText};
+
+/// The reader of standard output has gone away, or it cannot be written.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+/// Standard output, written piece by piece.
+#[derive(Debug, Default)]
+pub(super) struct Out {
+    ends_in_newline: bool,
+}
+
+impl Out {
+    /// Writes a piece at once.
+    pub(super) fn text(&mut self, text: &SafeText) -> Result<(), Gone> {
+        let text = text.as_str();
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.ends_in_newline = text.ends_with('\n');
+        report(text)
+    }
+
+    /// Ends the last line, if anything was written that did not.
+    pub(super) fn end_line(&mut self) -> Result<(), Gone> {
+        if self.ends_in_newline { Ok(()) } else { self.text(&SafeText::from_static("\n")) }
+    }
+}
+
+/// Writes a whole report of our own making. Foreign text in it has been made safe by whoever put it there.
+pub(super) fn report(text: &str) -> Result<(), Gone> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+        // `chat-agent … | head` is no error to speak of; a full disk is.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            remark(&format!("standard output cannot be written: {error}"));
+        }
+        Gone
+    })
+}
+
+/// Writes a value as one line of JSON. Every character that a terminal must not see is escaped; the value stays what it is.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<(), Gone> {
+    let mut line = escaped(&serde_json::to_string(value).map_err(|_| Gone)?);
+    line.push('\n');
+    report(&line)
+}
+
+/// JSON itself escapes no more than ASCII's control characters.
+fn escaped(json: &str) -> String {
+    let mut line = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if is_plain(c) {
+            line.push(c);
+        } else {
+            line.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    line
+}
+
+/// One line on standard error.
+pub(super) fn remark(text: &str) {
+    let line = format!("chat-agent: {}\n", one_line(text).as_str());
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// A failure, as exactly one line on standard error.
+pub(super) fn failure(failure: &Failure) {
+    remark(&failure.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_holds_the_same_value_and_no_foreign_bytes() {
+        let value = "a\u{9b}b\u{202e}c\u{200b}d\u{7f}e\u{e0041}f\u{85}ü世\t";
+        let line = escaped(&serde_json::to_string(value).unwrap());
+        assert_eq!(line, r#""a\u009bb\u202ec\u200bd\u007fe\udb40\udc41f\u0085ü世\t""#);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
+    }
+}
