@@ -1,0 +1,107 @@
+//! Answers kept on disk: what is a hit, what it saves, and what never becomes one.
+
+#![allow(clippy::unwrap_used, reason = "the small functions of tests are tests")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::scene::Scene;
+use support::server::{Answer, Script};
+
+fn ask(scene: &Scene, more: &[&str]) -> Value {
+    scene.json(&[&["ask", "hi", "-m", "gpt-5-mini", "--json"], more].concat())
+}
+
+fn hit(report: &Value) -> &str {
+    report["cache"]["hit"].as_str().unwrap()
+}
+
+#[test]
+fn the_second_ask_is_a_hit_from_disk_and_costs_nothing() {
+    let scene = Scene::new(Script::always(Answer::text("Hello").usage(100, 50).cached(40)));
+    let first = ask(&scene, &[]);
+    let second = ask(&scene, &[]);
+    assert_eq!((hit(&first), hit(&second)), ("none", "disk"));
+    assert_eq!((&second["answer"], &second["finish_reason"]), (&json!("Hello"), &json!("stop")));
+    // 60 x 0.25 + 40 x 0.025 + 50 x 2 millionths.
+    assert_eq!(first["cost"]["usd"], "0.000116");
+    assert_eq!(second["cost"], json!({"usd": "0", "kind": "exact", "saved_usd": "0.000116"}));
+    assert_eq!((&second["attempts"], &second["usage"]), (&json!([]), &first["usage"]));
+    assert!(second["cache"]["age_s"].as_u64().unwrap() < 30);
+    assert_ne!(first["session"], second["session"], "every ask is a session");
+    assert_eq!(scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]).stdout, "Hello\n");
+    assert_eq!(scene.server.chats().len(), 1);
+    assert_eq!(scene.json(&["budget", "show", "--json"])["scopes"][1]["settled_usd"], "0.000116");
+}
+
+#[test]
+fn another_question_is_another_question() {
+    let scene = Scene::saying("ok");
+    ask(&scene, &[]);
+    for more in [
+        vec!["--system", "be brief"],
+        vec!["--effort", "low"],
+        vec!["--max-output", "500"],
+        vec!["-m", "gpt-5-nano"],
+        vec!["-c"],
+    ] {
+        let args: Vec<&str> = match more[..] {
+            ["-m", model] => vec!["ask", "hi", "-m", model, "--json"],
+            _ => [&["ask", "hi", "-m", "gpt-5-mini", "--json"], &more[..]].concat(),
+        };
+        assert_eq!(hit(&scene.json(&args)), "none", "{more:?}");
+    }
+    assert_eq!(scene.server.chats().len(), 6);
+}
+
+#[test]
+fn no_cache_neither_reads_nor_writes_and_refresh_asks_anew() {
+    let numbered = |n: usize| Answer::text(&format!("answer {n}"));
+    let scene = Scene::new(Script::each((0..4).map(numbered)));
+    assert_eq!(ask(&scene, &["--no-cache"])["answer"], "answer 0");
+    assert!(!scene.home.data_dir().join("cache").exists(), "nothing is opened");
+    assert_eq!(ask(&scene, &[])["answer"], "answer 1", "nothing had been written");
+    assert_eq!(ask(&scene, &["--no-cache"])["answer"], "answer 2");
+    assert_eq!(ask(&scene, &[])["answer"], "answer 1", "nor overwritten");
+    assert_eq!(ask(&scene, &["--refresh"])["answer"], "answer 3");
+    assert_eq!(ask(&scene, &[])["answer"], "answer 3", "the new one is stored");
+    assert_eq!(scene.server.chats().len(), 4);
+}
+
+#[test]
+fn what_is_not_whole_or_not_repeatable_is_not_kept() {
+    for (name, answer, more, code) in [
+        ("cut", Answer::text("abcdefgh").close_after(2), vec![], 4),
+        ("length", Answer::text("abcdefgh").usage(9, 900), vec!["--max-output", "300"], 4),
+        ("filter", Answer::text("abcd").finish("content_filter"), vec![], 4),
+        ("sampled", Answer::text("abcd"), vec!["--temperature", "0.5"], 0),
+    ] {
+        let scene = Scene::new(Script::always(answer));
+        // Only a model that samples takes a temperature.
+        let model = if code == 0 { "gpt-4o-mini" } else { "gpt-5-mini" };
+        let args = [&["ask", "hi", "-m", model, "--json"], &more[..]].concat();
+        for _ in 0..2 {
+            assert_eq!(hit(&scene.run(&args).assert_code(code).json()), "none", "{name}");
+        }
+        assert_eq!(scene.server.chats().len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn switched_off_or_damaged_it_is_only_dearer() {
+    let scene = Scene::with(Script::always(Answer::text("ok")), "[cache]\nenabled = false\n");
+    ask(&scene, &[]);
+    assert_eq!(hit(&ask(&scene, &[])), "none");
+    scene.config("");
+    let cache = scene.home.data_dir().join("cache");
+    std::fs::write(&cache, "not a folder").unwrap();
+    let output = scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]);
+    assert_eq!((output.stdout.as_str(), output.stderr.lines().count()), ("ok\n", 1), "one notice: {output:#?}");
+    std::fs::remove_file(&cache).unwrap();
+    ask(&scene, &[]);
+    assert_eq!(hit(&ask(&scene, &[])), "disk");
+    for entry in std::fs::read_dir(&cache).unwrap().flatten().filter(|e| e.path().is_file()) {
+        std::fs::write(entry.path(), b"\xff garbage").unwrap();
+    }
+    assert_eq!(scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]).stdout, "ok\n");
+}
