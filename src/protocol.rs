@@ -254,7 +254,21 @@ pub struct Attempt {
 pub struct Receipt {
     /// The draft it belongs to.
     pub rev: u64,
-    pub outcome: Result<Quote, Failure>,
+    pub outcome: Result<Quote, Refused>,
+}
+
+/// Why nothing would be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    pub failure: Failure,
+    /// What was considered, if it came to that.
+    pub route: Option<Route>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, route: None }
+    }
 }
 
 /// What sending now would do.

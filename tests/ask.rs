@@ -223,3 +223,17 @@ fn without_a_key_the_guide_answers_and_says_so() {
     assert_eq!(report["cost"]["usd"], "0");
     assert!(report["answer"].as_str().unwrap().len() > 20);
 }
+
+#[test]
+fn an_estimate_that_is_refused_says_what_was_considered() {
+    let scene = Scene::saying("never");
+    let output = scene.run(&["ask", "hi", "--estimate", "--json", "--max-usd", "0"]);
+    output.assert_code(3);
+    let report = output.json();
+    assert!(report.get("answer").is_none(), "{report}");
+    assert_eq!(report["error"]["kind"], "budget");
+    let considered = &report["route"]["considered"][0];
+    assert_eq!(considered["model"], "openai/gpt-5");
+    assert!(considered["skipped"].as_str().unwrap().contains("could cost"), "{report}");
+    assert!(scene.server.chats().is_empty());
+}

@@ -105,3 +105,16 @@ fn switched_off_or_damaged_it_is_only_dearer() {
     }
     assert_eq!(scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]).stdout, "ok\n");
 }
+
+#[test]
+fn an_answer_that_costs_nothing_is_given_when_nothing_may_be_spent() {
+    let scene = Scene::saying("kept");
+    scene.ok(&["ask", "again and again", "-m", "gpt-5-mini"]);
+    let report = scene.json(&["ask", "again and again", "-m", "gpt-5-mini", "--max-usd", "0", "--json"]);
+    assert_eq!(
+        (&report["answer"], &report["cache"]["hit"], &report["cost"]["usd"]),
+        (&"kept".into(), &"disk".into(), &"0".into())
+    );
+    scene.refused(3, &["ask", "something new", "-m", "gpt-5-mini", "--max-usd", "0"]);
+    assert_eq!(scene.server.chats().len(), 1);
+}

@@ -182,7 +182,7 @@ impl Agent {
         let ask = self.ask(&text);
         let (gateway, events) = (Arc::clone(&self.gateway), self.events.clone());
         self.quoting = Some(tokio::spawn(async move {
-            let outcome = gateway.quote(&ask).await.map_err(|refused| refused.failure);
+            let outcome = gateway.quote(&ask).await;
             let _ = events.send(Event::Receipt(Box::new(Receipt { rev, outcome }))).await;
         }));
     }

@@ -18,7 +18,7 @@ use super::setup::Core;
 use super::{input, setup};
 use crate::chat::text::{Sanitiser, one_line};
 use crate::chat::{Failure, FailureKind, Finish, SafeText};
-use crate::protocol::{Answer, Attempt, Command, Event, Handle, Quote, Route};
+use crate::protocol::{Answer, Attempt, Command, Event, Handle, Quote, Refused, Route};
 use crate::store::{Db, Over};
 
 /// Runs `ask` and returns the exit status.
@@ -92,7 +92,7 @@ impl<'a> Turn<'a> {
                 Some(Event::Receipt(receipt)) if self.shared.estimate => {
                     return match &receipt.outcome {
                         Ok(quote) => self.estimated(quote),
-                        Err(failure) => self.failed(failure, None, None).await,
+                        Err(refused) => self.not_estimated(refused),
                     };
                 }
                 Some(Event::Finished(answer)) => return self.finished(&answer).await,
@@ -165,6 +165,14 @@ impl<'a> Turn<'a> {
             },
             Err(_) => report,
         }
+    }
+
+    fn not_estimated(&self, refused: &Refused) -> u8 {
+        if self.shared.json && output::json(&Report::of_refusal(refused)).is_err() {
+            output::remark("the report could not be written");
+        }
+        output::failure(&refused.failure);
+        refused.failure.kind.exit_code()
     }
 
     fn estimated(&mut self, quote: &Quote) -> u8 {

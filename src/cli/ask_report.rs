@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::chat::usage::{Usage, UsageSource};
 use crate::chat::{Cost, CostKind, Failure, FailureKind, SessionId, Usd};
 use crate::protocol::{
-    Answer, AnswerFacts, Attempt, CacheHit, Considered, Estimate, Latency, Quote, Route, RouteMode, Started,
+    Answer, AnswerFacts, Attempt, CacheHit, Considered, Estimate, Latency, Quote, Refused, Route, RouteMode, Started,
 };
 use crate::store::Sum;
 
@@ -116,6 +116,13 @@ impl Report {
         report.route = Some(route(&quote.route));
         report.estimate = Some(estimate(&quote.estimate));
         report
+    }
+
+    /// Why nothing would be sent.
+    pub(super) fn of_refusal(refused: &Refused) -> Self {
+        let nothing = Seen::default();
+        let report = Self::of_failure(&refused.failure, refused.route.as_ref(), &nothing, None);
+        Self { answer: None, ..report }
     }
 
     /// A turn that failed, with whatever had arrived.

@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::RungEnd;
-use super::planning::{Planned, Refused, Tried};
+use super::planning::{Planned, Tried};
 use super::{Ask, Gateway};
 use crate::cache::{Cache, Hit};
 use crate::catalog::Model;
 use crate::chat::id::ExchangeId;
 use crate::chat::request::Digest;
 use crate::chat::{Cost, CostKind, Failure, FailureKind, Finish, ModelId, Request, Timestamp, Usd};
-use crate::protocol::{Answer, AnswerFacts, Attempt, CacheHit, Event, Latency, Level, Notice, Route, Started};
+use crate::protocol::{Answer, AnswerFacts, Attempt, CacheHit, Event, Latency, Level, Notice, Refused, Route, Started};
 use crate::provider::guide::OFFLINE;
 use crate::router::Rung;
 use crate::store::{Begin, Ending, Outcome, Prompt};
@@ -63,7 +63,11 @@ impl Turn {
         let planned = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(interrupted().into()),
-            planned = gateway.plan(&self.ask, &nothing) => planned?,
+            planned = gateway.plan(&self.ask, &nothing) => planned,
+        };
+        let planned = match planned {
+            Err(refused) if refused.failure.kind == FailureKind::Budget => return self.go_for_nothing(refused).await,
+            planned => planned?,
         };
         if let Some(hit) = self.look_up(&planned.plan.first).await {
             return Ok(self.answer_from_cache(&planned, hit).await?);
@@ -71,10 +75,21 @@ impl Turn {
         self.climb_down(planned).await
     }
 
+    /// No limit has room for the question; an answer that lies in the cache needs none.
+    async fn go_for_nothing(&mut self, refused: Refused) -> Result<Event, Refused> {
+        let gateway = Arc::clone(&self.gateway);
+        let free = Tried { for_nothing: true, ..Tried::default() };
+        let Ok(planned) = gateway.plan(&self.ask, &free).await else { return Err(refused) };
+        match self.look_up(&planned.plan.first).await {
+            Some(hit) => Ok(self.answer_from_cache(&planned, hit).await?),
+            None => Err(refused),
+        }
+    }
+
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each
     /// is planned with the money that is left then.
     async fn climb_down(&mut self, mut planned: Planned) -> Result<Event, Refused> {
-        let mut tried = Tried { exchange: Some(self.id.clone()), models: Vec::new() };
+        let mut tried = Tried { exchange: Some(self.id.clone()), ..Tried::default() };
         let gateway = Arc::clone(&self.gateway);
         loop {
             let model = planned.plan.first.model.clone();

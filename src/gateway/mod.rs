@@ -34,7 +34,7 @@ use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::chat::{Clock, Failure, Random};
 use crate::config::{Config, Env};
-use crate::protocol::{EVENTS, Event, Quote};
+use crate::protocol::{EVENTS, Event, Quote, Refused};
 use crate::provider::{Provider, Wire, guide};
 use crate::store::{Store, StoreError};
 use route::Route;
@@ -101,7 +101,7 @@ impl Gateway {
     }
 
     /// What sending this would do. Sends nothing, reserves nothing.
-    pub async fn quote(&self, ask: &Ask) -> Result<Quote, planning::Refused> {
+    pub async fn quote(&self, ask: &Ask) -> Result<Quote, Refused> {
         let planned = self.plan(ask, &planning::Tried::default()).await?;
         let first = planned.model(&planned.plan.first.model);
         Ok(Quote {

@@ -12,7 +12,7 @@ use crate::catalog::{Api, Model, Price, PriceOrigin, Status};
 use crate::chat::id::ExchangeId;
 use crate::chat::{Failure, FailureKind, Message, ModelId, Params, Request, Role, Selection, Timestamp};
 use crate::config::OnLimit;
-use crate::protocol::{Left, Route};
+use crate::protocol::{Left, Refused};
 use crate::provider::guide::{MODEL, OFFLINE};
 use crate::provider::mapping;
 use crate::router::{self, Candidate, Plan, Query};
@@ -50,19 +50,8 @@ pub struct Tried {
     /// Whose charges count against the limit of one request.
     pub(super) exchange: Option<ExchangeId>,
     pub(super) models: Vec<ModelId>,
-}
-
-/// Why there is no plan; the route tells what was considered, if it came to that.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
-    pub failure: Failure,
-    pub route: Option<Route>,
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self { failure, route: None }
-    }
+    /// Plan as if no limit were set: for an answer that lies in the cache and costs nothing.
+    pub(super) for_nothing: bool,
 }
 
 impl Gateway {
@@ -76,6 +65,7 @@ impl Gateway {
         }
         let ids: Vec<ModelId> = models.iter().map(|m| m.id.clone()).collect();
         let (left, learned) = self.figures(ask, tried, ids, now).await?;
+        let left = left.filter(|_| !tried.for_nothing);
         let counted = count(ask, models).await?;
         let candidates: Vec<_> = counted
             .iter()

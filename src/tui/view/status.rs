@@ -45,9 +45,9 @@ pub fn receipt(frame: &mut Frame, app: &App, area: Rect) {
             let style = if fresh { app.palette.text } else { app.palette.dim };
             row(frame, area, format!(" {model}{reason}{rest}"), style);
         }
-        Err(failure) => {
+        Err(refused) => {
             let style = if fresh { app.palette.error } else { app.palette.dim };
-            row(frame, area, format!(" {}", text::one_line(&failure.to_string())), style);
+            row(frame, area, format!(" {}", text::one_line(&refused.failure.to_string())), style);
         }
     }
 }
