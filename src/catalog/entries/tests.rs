@@ -4,23 +4,7 @@ use crate::chat::{Effort, Usage};
 use crate::tokens::encoding::Encoding;
 
 fn entry(id: &str) -> ModelEntry {
-    ModelEntry {
-        id: id.parse().unwrap(),
-        input: None,
-        cached_input: None,
-        cache_write: None,
-        output: None,
-        free: false,
-        confirmed: false,
-        context: None,
-        max_output: None,
-        encoding: None,
-        tools: None,
-        vision: None,
-        reasoning: None,
-        efforts: None,
-        alias: None,
-    }
+    ModelEntry::new(id.parse().unwrap())
 }
 
 fn usd(text: &str) -> Usd {
