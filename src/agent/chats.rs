@@ -195,6 +195,6 @@ impl Agent {
         let Some(path) = &self.start.config_file else {
             return Err(Failure::new(FailureKind::Usage, "there is no configuration file to write to"));
         };
-        write(path).map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))
+        write(path).map_err(Failure::from)
     }
 }

@@ -43,14 +43,14 @@ impl Agent {
     pub(super) async fn list_models(&mut self, draft: &str) {
         let parts = self.gateway.parts();
         let now = parts.clock.now();
-        let mut models: Vec<Model> = parts.catalog.iter().cloned().collect();
-        let pinned = self.session.favourites.iter().filter_map(|selection| match selection {
+        let favourites = self.session.favourites.iter().filter_map(|selection| match selection {
             Selection::Pinned(id) => Some(id),
             Selection::Auto => None,
         });
-        let unlisted: Vec<_> =
-            pinned.filter(|id| parts.catalog.get(id).is_none()).filter_map(|id| self.gateway.model(id).ok()).collect();
-        models.extend(unlisted);
+        let unlisted = favourites.filter(|id| parts.catalog.get(id).is_none());
+        let listed = parts.catalog.iter().map(|model| &model.id);
+        // Through the gateway, so that a price that has ended since the start is not shown.
+        let models: Vec<Model> = listed.chain(unlisted).filter_map(|id| self.gateway.model(id).ok()).collect();
         let ids: Vec<ModelId> = models.iter().map(|m| m.id.clone()).collect();
         let learned =
             self.with_store(move |db| ids.iter().map(|id| db.learned(id, now)).collect::<Result<Vec<_>, _>>()).await;

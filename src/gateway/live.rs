@@ -121,14 +121,15 @@ impl Turn {
     /// turns out to be whole.
     async fn drain(&self, on: &OnRung<'_>, stream: &mut ReplyStream, live: &mut Live) -> bool {
         let end = Instant::now() + DRAIN;
-        loop {
-            let wait = end.saturating_duration_since(Instant::now()).min(DRAIN / 5);
-            match tokio::time::timeout(wait, stream.next()).await {
+        // A server that never pauses must not keep the user waiting: the clock decides, not the silence.
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            match tokio::time::timeout(left.min(DRAIN / 5), stream.next()).await {
                 Ok(Some(Ok(delta))) => self.take(on, live, delta).await,
                 Ok(None) => return true,
                 Ok(Some(Err(_))) | Err(_) => return false,
             }
         }
+        false
     }
 
     /// Passes one piece on.

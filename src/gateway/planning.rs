@@ -141,7 +141,7 @@ impl Gateway {
             return Ok(model);
         }
         if local || provider.is_some_and(|p| p.own_address) {
-            let mut model = Model::unknown(id.clone());
+            let mut model = self.parts.catalog.unlisted(id);
             model.price = local.then(|| Price::free(PriceOrigin::User, ""));
             return Ok(model);
         }

@@ -4,8 +4,6 @@
 //! Refuses: scrolling and selection.
 //! Invariant: `height` is the number of lines when `exact`, else an estimate; text in here is safe.
 
-use std::time::Duration;
-
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
@@ -76,7 +74,6 @@ pub(super) struct Reasoning {
     sanitiser: Sanitiser,
     pub(super) text: SafeText,
     pub(super) tokens: u64,
-    pub(super) took: Option<Duration>,
     pub(super) unfolded: bool,
 }
 
@@ -244,11 +241,7 @@ impl Reasoning {
             return Vec::new();
         }
         let fold = if self.unfolded { "▾" } else { "▸" };
-        let what = match self.took {
-            None if thinking => "thinking…".to_owned(),
-            None => "thought".to_owned(),
-            Some(took) => format!("thought for {:.1} s", took.as_secs_f64()),
-        };
+        let what = if thinking { "thinking…" } else { "thought" };
         let tokens = if self.tokens > 0 { format!(" ({} tokens)", self.tokens) } else { String::new() };
         let line = format!("{fold} {what}{tokens}");
         let pad = " ".repeat(view.indent());

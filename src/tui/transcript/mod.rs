@@ -10,7 +10,6 @@ mod item;
 mod scroll;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::chat::text::one_line;
 use crate::chat::{Cost, Failure, MessageId, Role, SafeText};
@@ -106,11 +105,6 @@ impl Transcript {
     /// What the answer costs so far.
     pub fn set_cost(&mut self, id: &MessageId, cost: Cost) {
         self.change(id, |answer| answer.head.set_cost(cost), "");
-    }
-
-    /// How long the model thought, and how much.
-    pub fn set_thinking(&mut self, id: &MessageId, took: Option<Duration>, tokens: u64) {
-        self.change(id, |answer| (answer.reasoning.took, answer.reasoning.tokens) = (took, tokens), "");
     }
 
     /// The answer is whole, or as whole as it will be.
