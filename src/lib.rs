@@ -8,7 +8,7 @@
 //! tui or ask ──Command──▶ agent ──Ask──▶ gateway::Gateway::open ──Event──▶ agent ──Event──▶ tui or ask
 //!
 //! gateway::exchange   plan      count the tokens, see what money is left, let the router choose      (holds nothing)
-//!                     cache     the same question answered before? memory, then disk
+//!                     cache     the same question answered before, or being answered now? memory, disk, Redis
 //! gateway::attempt    reserve   the worst case, on disk, in one commit with the prompt
 //!                     send      one request; when it fails, `decide` says whether, where and when again
 //! gateway::live       stream    pieces out to the front end at once, down to the store every 250 ms
@@ -27,9 +27,10 @@
 //! | [`chat`] | the nouns: money, ids, messages, usage, the text gate | |
 //! | [`protocol`] | `Command`, `Event`, `Handle` | |
 //! | [`config`] | file, environment and flags to one checked `Config` | toml, toml_edit, directories |
-//! | [`tokens`] | counting | tiktoken-rs |
+//! | [`tokens`] | counting, with the tables that `build.rs` reads from tiktoken-rs | |
 //! | [`catalog`] | models, prices with dates, dialects | |
 //! | [`store`] | chats and the ledger, one file for many processes | rusqlite |
+//! | [`redis`] | what machines share: the connection, its time limits, the seal, cool-downs | redis, ring |
 //! | [`budget`] | limits, windows, admission | |
 //! | [`cache`] | answers kept | moka, sled |
 //! | [`router`] | which model and why (pure) | |
@@ -45,15 +46,24 @@
 //!   **attempt**: one request on the wire.
 //! - **rung**: a model of the ladder, best first. **route**: the model chosen, with the reason and the ones passed over.
 //! - **hold** or **reservation**: money set aside before sending. **charge**: what an attempt is booked at.
-//! - **scope**: what a limit is over: request, run, session, day, month. **breach**: billed above the reservation.
+//! - **scope**: what a limit is over: request, run, session, day, month, and day and month of a model or a key.
+//!   **place**: one of them, such as this day. **raise**: what the user added to a limit. **breach**: billed above the reservation.
 //! - **billed, exact, estimated, unknown, free**: how sure a cost is, see [`chat::CostKind`].
 //!
 //! # Where do I change …
 //!
 //! - a price, a limit, a parameter of a model: `assets/models.toml`
 //! - the order of the ladder's reasons, or what disqualifies a model: [`router`]
+//! - what becomes of input that does not fit: `gateway/fitting.rs` cuts the chat, `agent/segment.rs` splits the question
 //! - what is done about an HTTP status: `provider/classify.rs` names it, `gateway/decide.rs` acts
-//! - what an interrupted answer is booked at: `gateway/settle.rs`
+//! - when a provider is left alone: `gateway/breaker.rs`; which address and which key go first: `gateway/endpoints.rs`,
+//!   `gateway/keys.rs`; what is mended in a request that a model refuses: `gateway/mends.rs`
+//! - which answers are kept and given again: `gateway/kept.rs`; who of many fetches one: `cache/flight.rs`; the process that holds them on disk: `cache/owner`; what
+//!   can be had when nobody answers: `agent/degraded.rs`
+//! - a group's budget: `budget/shared.rs`, and its argument
+//! - what an interrupted answer is booked at: `gateway/settle.rs`; when a server is past its cap: `gateway/written.rs`
+//! - when `auto` steps down for the day's sake: `router/pace.rs`; what kinds of questions there are: `router/kind.rs`
+//! - the ways out of a limit: `gateway/ways.rs`; when a clock is doubted: `budget/clock.rs`
 //! - a quirk of some server's stream: `provider/decode.rs`
 //! - a key binding: `tui/keymap/table.rs`; a slash command: `tui/slash.rs`; a word of the panel: `tui/view/panel.rs`
 //! - a configuration key: `config/file.rs` and `config.example.toml` (a test holds them together)
@@ -71,6 +81,7 @@ pub mod config;
 pub mod gateway;
 pub mod protocol;
 pub mod provider;
+pub mod redis;
 pub mod router;
 pub mod store;
 pub mod tokens;

@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::scene::Scene;
+use support::scene::{Scene, one_error};
 use support::server::{Answer, Script};
 
 const MINI: [&str; 2] = ["-m", "gpt-5-mini"];
@@ -69,6 +69,14 @@ fn words_standard_input_and_files_are_one_prompt() {
         scene.piped(&args, stdin).assert_code(0);
         assert_eq!(last_prompt(&scene), prompt, "{args:?}");
     }
+}
+
+#[test]
+fn standard_input_is_not_read_twice() {
+    let scene = Scene::saying("never");
+    let line = one_error(&scene.piped(&["ask", "why", "-f", "-"], "pipe"), 2);
+    assert!(line.contains("leave -f - out"), "{line}");
+    assert_eq!(scene.server.bodies().len(), 0);
 }
 
 #[test]
@@ -206,7 +214,7 @@ fn the_cost_file_holds_the_cost_of_this_run() {
 fn an_answer_cut_at_its_cap_is_status_4_with_the_text_printed() {
     let scene = Scene::new(Script::always(Answer::text("one two three four").pieces(4).usage(9, 400)));
     let output = scene.run(&["ask", "count", "--max-output", "300"]);
-    let error = support::scene::one_error(&output, 4);
+    let error = one_error(&output, 4);
     assert!(error.contains("300") && error.contains("--max-output"), "{error}");
     assert!(output.stdout.starts_with("one two") && output.stdout.ends_with('\n'), "{output:#?}");
     let report = scene.run(&["ask", "count", "--max-output", "300", "--json"]);

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::scene::Scene;
-use support::server::{Answer, Script};
+use support::server::{Answer, Request, Script};
 
 fn ask(scene: &Scene, more: &[&str]) -> Value {
     scene.json(&[&["ask", "hi", "-m", "gpt-5-mini", "--json"], more].concat())
@@ -32,6 +32,29 @@ fn the_second_ask_is_a_hit_from_disk_and_costs_nothing() {
     assert_eq!(scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]).stdout, "Hello\n");
     assert_eq!(scene.server.chats().len(), 1);
     assert_eq!(scene.json(&["budget", "show", "--json"])["scopes"][1]["settled_usd"], "0.000116");
+}
+
+#[test]
+fn what_a_hit_of_unknown_price_spared_is_unknown_and_never_nothing() {
+    let scene = Scene::saying("Hello");
+    scene.config(&format!(
+        "[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"OPENAI_API_KEY\" }}]\n",
+        scene.server.base_url()
+    ));
+    for n in 0..2 {
+        let report = scene.json(&["ask", "hi", "-m", "mine/x", "--json"]);
+        let saved = if n == 0 { json!("0") } else { Value::Null };
+        assert_eq!((hit(&report) != "none", &report["cost"]["saved_usd"]), (n == 1, &saved), "{report}");
+    }
+    assert_eq!(scene.json(&["cache", "stats", "--json"])["saved_usd"], Value::Null);
+    assert!(scene.ok(&["cache", "stats"]).stdout.contains("1 of 2 answers, saved n/a\n"));
+    assert_eq!(scene.json(&["stats", "--json"])["total"]["saved_usd"], Value::Null);
+    // Beside what is known, the unknown is told.
+    for _ in 0..2 {
+        scene.ok(&["ask", "hi", "-m", "openai/gpt-5-mini"]);
+    }
+    let page = scene.ok(&["cache", "stats"]).stdout;
+    assert!(page.contains("2 of 4 answers, saved $0.0") && page.ends_with(" + n/a\n"), "{page}");
 }
 
 #[test]
@@ -100,9 +123,12 @@ fn switched_off_or_damaged_it_is_only_dearer() {
     std::fs::remove_file(&cache).unwrap();
     ask(&scene, &[]);
     assert_eq!(hit(&ask(&scene, &[])), "disk");
-    for entry in std::fs::read_dir(&cache).unwrap().flatten().filter(|e| e.path().is_file()) {
+    // Under the feet of the process that has it open.
+    for entry in std::fs::read_dir(cache.join("g-1")).unwrap().flatten().filter(|e| e.path().is_file()) {
         std::fs::write(entry.path(), b"\xff garbage").unwrap();
     }
+    assert_eq!(scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]).stdout, "ok\n");
+    std::fs::remove_dir_all(&cache).unwrap();
     assert_eq!(scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]).stdout, "ok\n");
 }
 
@@ -117,4 +143,18 @@ fn an_answer_that_costs_nothing_is_given_when_nothing_may_be_spent() {
     );
     scene.refused(3, &["ask", "something new", "-m", "gpt-5-mini", "--max-usd", "0"]);
     assert_eq!(scene.server.chats().len(), 1);
+}
+
+#[test]
+fn an_answer_of_a_lower_rung_is_kept_as_that_rungs() {
+    let oops = || Answer::error(500, "server_error", "oops").header("retry-after-ms", "1");
+    let down = move |request: &Request| (request.model() == "gpt-5").then(oops);
+    let scene = Scene::new(Script::always(Answer::text("from below").usage(9, 9)).choose(down));
+    let fallen = scene.json(&["ask", "hi", "-m", "auto", "--json"]);
+    assert_eq!((&fallen["answer"], &fallen["model"]), (&json!("from below"), &json!("openai/gpt-5-mini")));
+    assert_eq!(hit(&ask(&scene, &[])), "disk", "asked of the model that answered");
+    let estimate = scene.ok(&["ask", "hi", "-m", "gpt-5", "--estimate"]).stdout;
+    assert!(estimate.contains("openai/gpt-5-mini answered it"), "offered, and not taken: {estimate}");
+    let output = scene.run(&["ask", "hi", "-m", "gpt-5", "--json"]);
+    assert_eq!((hit(&output.json()), output.code()), ("none", Some(1)), "asked of the other");
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::PATIENCE;
-use support::scene::Scene;
-use support::server::{Answer, Gate, Script, Step};
+use support::scene::{Scene, prices};
+use support::server::{Answer, Gate, Pico, Script, Step};
 
 #[test]
 fn the_prompt_the_answer_and_the_hold_survive() {
@@ -78,4 +78,42 @@ fn a_hold_that_stays_counts_against_the_limits() {
     let first = scene.server.chats()[0].cap().unwrap();
     support::home::run(scene.command(&["ask", "again", "-m", "gpt-5-mini"]), b"", before).assert_code(0);
     assert!(scene.server.chats()[1].cap().unwrap() < first, "less is left for the second");
+}
+
+/// Every moment between sending and settling.
+#[test]
+fn whenever_it_is_killed_the_hold_covers_the_bill_and_is_closed_by_its_id() {
+    for (moment, shown, answer) in [
+        ("before the headers", "", Answer::text("abcdefgh").usage(20, 400).delay_headers(60_000)),
+        ("after the headers", "", Answer::text("abcdefgh").usage(20, 400).hang_after(0)),
+        ("in the middle", "abcd", Answer::text("abcdefgh").usage(20, 400).hang_after(2)),
+        ("when all was written but the end", "abcdefgh", Answer::text("abcdefgh").usage(20, 400).hang_after(9)),
+    ] {
+        let scene = Scene::with(Script::always(answer), "[budget]\nper_day = 0.02\n");
+        let mut running = scene.start(&["ask", "hi", "-m", "gpt-5-mini"]);
+        scene.server.wait_for_requests(1);
+        running.wait_for(shown);
+        running.signal(Signal::KILL);
+        assert_eq!(running.end().code(), None, "{moment}");
+        scene.server.wait_for_outcomes(1);
+        let bill = scene.server.bill(&prices()).total();
+        let usd = |value: &Value| Pico::usd(value.as_str().unwrap());
+        let day = |budget: &Value| {
+            let scopes = budget["scopes"].as_array().unwrap();
+            scopes.iter().find(|scope| scope["scope"] == "day").unwrap().clone()
+        };
+        // In every later process it is open and counted.
+        for _ in 0..2 {
+            let budget = scene.json(&["budget", "show", "--json"]);
+            let held = usd(&budget["open"][0]["usd"]);
+            assert!(held >= bill && bill > Pico::default(), "{moment}: {held} is held, {bill} is billed");
+            let day = day(&budget);
+            assert_eq!((usd(&day["reserved_usd"]), &day["settled_usd"]), (held, &json!("0")), "{moment}");
+            assert_eq!(usd(&day["left_usd"]).0, usd(&day["limit_usd"]).0 - held.0, "{moment}");
+        }
+        let id = scene.json(&["budget", "show", "--json"])["open"][0]["id"].as_str().unwrap().to_owned();
+        scene.ok(&["budget", "settle", &id, "--usd", &bill.to_string()]);
+        let budget = scene.json(&["budget", "show", "--json"]);
+        assert_eq!((&budget["open"], usd(&day(&budget)["settled_usd"])), (&json!([]), bill), "{moment}");
+    }
 }

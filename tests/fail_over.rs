@@ -1,9 +1,12 @@
 //! When a model fails: `auto` goes to the next rung with the money that is left then, a pinned model is never changed.
 
+mod gateways;
 mod support;
 
+use chat_agent::chat::FailureKind;
+use gateways::{World, run};
 use support::scene::Scene;
-use support::server::{Answer, Request, Script};
+use support::server::{Answer, Request, Script, Server};
 
 /// Answers for small models, trouble for the others.
 fn only_small(trouble: Answer) -> Script {
@@ -55,6 +58,71 @@ fn what_the_first_rung_may_have_cost_is_not_there_for_the_next() {
 fn that_nothing_else_fits_does_not_hide_why_the_first_one_failed() {
     let toml = "[budget]\nper_request = 0.05\n[limits]\nfirst_token_timeout = \"300ms\"\n";
     let scene = Scene::with(only_small(Answer::text("late").delay_headers(60_000)), toml);
-    let error = scene.refused(4, &["ask", "hi", "-m", "auto"]);
+    let error = scene.refused(1, &["ask", "hi", "-m", "auto"]);
     assert!(error.contains("openai/gpt-5") && !error.contains("could cost"), "{error}");
+}
+
+#[test]
+fn what_is_too_long_for_a_model_goes_to_one_with_a_larger_window() {
+    run(async {
+        let long = Answer::error(400, "context_length_exceeded", "too long");
+        let server = Server::start(
+            Script::always(Answer::text("read it all"))
+                .choose(move |request: &Request| (request.model() != "large").then(|| long.clone())),
+        );
+        let world = World::of(&server, |_| {});
+        let told = world.ask_auto().await;
+        assert_eq!(told.text(), "read it all");
+        let asked: Vec<_> = server.chats().iter().map(|request| request.model().to_owned()).collect();
+        assert_eq!(asked, ["small", "large"], "a smaller one is not even asked");
+        assert_eq!(told.reasons.last().map(String::as_str), Some("too long for small"));
+        // A pinned model is never changed.
+        assert_eq!(world.ask().await.failure().kind, FailureKind::Request);
+        assert_eq!(server.chats().len(), 3);
+    });
+}
+
+#[test]
+fn a_wait_is_announced_before_it_begins() {
+    run(async {
+        let busy = Answer::error(429, "rate_limit_exceeded", "slow down").header("retry-after-ms", "20");
+        let server = Server::start(Script::each([busy, Answer::text("ok")]));
+        let told = World::of(&server, |_| {}).tick().ask().await;
+        assert_eq!(told.text(), "ok");
+        let (why, ms) = &told.pauses[0];
+        assert!(why.contains("429") && why.contains("slow down") && *ms >= 20, "{told:#?}");
+    });
+}
+
+#[test]
+fn a_server_is_to_blame_only_where_nothing_else_was() {
+    run(async {
+        let refused = Answer::error(404, "model_not_found", "no such model");
+        let server = Server::start(
+            Script::always(Answer::error(500, "server_error", "oops").header("retry-after-ms", "1"))
+                .choose(move |request: &Request| (request.model() == "small").then(|| refused.clone())),
+        );
+        let told = World::of(&server, |_| {}).ask_auto().await;
+        assert_eq!(told.failure().kind, FailureKind::Request, "{told:#?}");
+        assert_eq!(server.chats().len(), 4, "retries bound all rungs together");
+    });
+}
+
+/// 404: `auto` does not ask for the missing model again and again; whoever insists on it is let through.
+#[test]
+fn a_model_that_the_server_does_not_know_is_left_out_for_a_while() {
+    run(async {
+        let missing = Answer::error(404, "model_not_found", "no such model");
+        let script = Script::always(Answer::text("ok"))
+            .choose(move |request: &Request| (request.model() == "small").then(|| missing.clone()));
+        let server = Server::start(script);
+        let world = World::of(&server, |_| {});
+        assert_eq!(world.ask_auto().await.started, ["mine/small", "mine/tiny"]);
+        let told = world.ask_auto().await;
+        assert_eq!((told.text(), &told.started[..]), ("ok", &["mine/tiny".to_owned()][..]));
+        assert_eq!(told.reasons, ["small was not found at mine"]);
+        assert!(world.ask().await.failure().message.contains("no such model"), "pinned is pinned");
+        world.pass(std::time::Duration::from_secs(601));
+        assert_eq!(world.ask_auto().await.started, ["mine/small", "mine/tiny"], "it may be there now");
+    });
 }

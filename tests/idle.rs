@@ -72,10 +72,15 @@ fn with_a_draft_that_is_saved() {
 #[test]
 fn after_an_exchange() {
     let place = Place::new(Script::always(Answer::text("an answer of some words")));
-    // Not with the cache on disk: its store keeps threads that wake.
-    let terminal = place.open(&["--no-cache"], 120, 30);
+    // With the cache: sled and its threads are in a process of their own.
+    let terminal = place.open(&[], 120, 30);
     say(&terminal, "go");
     terminal.wait_for("an answer of some words");
     settled(&terminal);
+    let deadline = Instant::now() + PATIENCE;
+    while !place.home.data_dir().join("cache/CURRENT").exists() {
+        assert!(Instant::now() < deadline, "the answer is not kept on disk");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_idle(&terminal);
 }

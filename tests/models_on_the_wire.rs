@@ -29,7 +29,10 @@ fn each_model_is_asked_in_its_own_way() {
         scene.ok(&["ask", "hi", "-m", model, "--system", "be brief"]);
         let request = scene.server.chats().pop().unwrap();
         let body = request.json.clone().unwrap();
-        assert_eq!(keys(&body), ["max_completion_tokens", "messages", "model", "stream", "stream_options"], "{model}");
+        let expected = ["max_completion_tokens", "messages", "model", "service_tier", "stream", "stream_options"];
+        assert_eq!(keys(&body), expected, "{model}");
+        // Said to OpenAI, so that a project's own setting cannot double the price.
+        assert_eq!(body["service_tier"], "default");
         assert_eq!(body["model"], model);
         assert_eq!(body["max_completion_tokens"], 8192);
         assert_eq!((&body["stream"], &body["stream_options"]), (&json!(true), &json!({"include_usage": true})));

@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -105,7 +106,7 @@ fn answered() -> (Server, Home, Terminal) {
     say(&terminal, "Why does `push` move my string?");
     terminal.wait_for("costs a lifetime");
     settled(&terminal);
-    terminal.wait_for("key …f3a1");
+    terminal.wait_for("key       …f3a1");
     terminal.send("and when is a clone too dear?");
     terminal.wait_for("and when is a clone too dear?");
     // The receipt and the panel price the same draft.
@@ -145,6 +146,11 @@ fn masked(line: &str) -> String {
         }
         _ => line.to_owned(),
     };
+    // Until when a prompt is kept is a time of the day.
+    let line = match line.split_once(" · until ") {
+        Some((before, time)) => format!("{before} · until ··:··{}", &time[5..]),
+        None => line,
+    };
     let mut out = String::new();
     let mut rest = line.as_str();
     while let Some((start, end)) = time(rest) {
@@ -164,10 +170,12 @@ fn masked(line: &str) -> String {
         out.push_str(mask);
         rest = after;
     }
-    // In the list of models the speed stands behind the time, seven cells wide.
-    if out.contains("rung") && rest.len() > 7 && !rest[..7].ends_with('-') {
-        out.push_str("    ···");
-        rest = &rest[7..];
+    // In the list of models the speed stands behind the time, at the right of its column.
+    let speed = rest.trim_start().bytes().take_while(u8::is_ascii_digit).count();
+    if out.contains("rung") && speed > 0 {
+        let column = rest.len() - rest.trim_start().len() + speed;
+        write!(out, "{:>column$}", "···").unwrap();
+        rest = &rest[column..];
     }
     out + rest
 }

@@ -60,7 +60,8 @@ fn the_receipt_tells_the_price_and_the_panel_the_bill() {
         "│ cache hit 0 %        saved $0.00",
         "│ p50       ",
         " p95 ",
-        "│ errors    0          key …w3rt",
+        "│ errors    0",
+        "│ key       …w3rt      circuit closed",
     ] {
         terminal.wait_for(figures);
     }

@@ -47,7 +47,7 @@ fn usual_sizes_show_the_whole_chat() {
         settled(&terminal);
         assert_eq!(terminal.screen().contains("THIS REPLY"), panel, "{}", terminal.screen());
         // Prices stay in sight, whatever else is left off.
-        assert!(terminal.screen().contains("max $"), "{}", terminal.screen());
+        terminal.wait_for("max $");
         for dialog in ["Alt-P", "F1", "Ctrl-P", "Ctrl-R"] {
             terminal.key(dialog);
             terminal.wait_for("┌ ");

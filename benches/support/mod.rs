@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -10,23 +12,30 @@ use tokio::net::{TcpListener, TcpStream};
 /// Tokens of the answer.
 pub const TOKENS: usize = 16;
 
-/// Answers every request with the same stream, one write to a token, until the runtime ends.
-pub async fn serve() -> io::Result<SocketAddr> {
+/// When all of the last request had been read; the first token is written at once after that.
+pub type Seen = Arc<Mutex<Option<Instant>>>;
+
+/// Answers every request with the same stream, one write to a token, until the runtime ends. `seen` is renewed with each.
+pub async fn serve(seen: Seen) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_all(stream));
+            tokio::spawn(answer_all(stream, Arc::clone(&seen)));
         }
     });
     Ok(address)
 }
 
-async fn answer_all(mut stream: TcpStream) -> io::Result<()> {
+async fn answer_all(mut stream: TcpStream, seen: Seen) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let writes = writes();
     let mut buffer = Vec::new();
     while take_request(&mut stream, &mut buffer).await? {
+        // Nobody panics while holding it.
+        if let Ok(mut seen) = seen.lock() {
+            *seen = Some(Instant::now());
+        }
         for write in &writes {
             stream.write_all(write).await?;
         }

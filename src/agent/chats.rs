@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::session::Session;
 use super::{Agent, Open};
-use crate::chat::{Effort, Failure, FailureKind, Selection, SessionId};
+use crate::chat::{Effort, Failure, FailureKind, Overflow, Selection, SessionId};
 use crate::config::edit;
 use crate::protocol::{Event, Level};
 use crate::store::{Db, StoreError};
@@ -58,6 +58,7 @@ impl Agent {
         }
         self.show_panel().await;
         self.quote_again();
+        self.offer();
         // Answers that a killed process left behind become findable; nothing waits for it.
         let folded = self.with_store(|db| db.fold_dead_streams()).await;
         if let Ok(answers @ 1..) = folded {
@@ -103,6 +104,7 @@ impl Agent {
         self.show_session(Vec::new()).await;
         self.show_panel().await;
         self.quote_again();
+        self.offer();
     }
 
     pub(super) async fn rename(&mut self, title: String) {
@@ -157,6 +159,23 @@ impl Agent {
         self.chosen().await;
     }
 
+    /// A cache that the configuration turned off cannot be turned on from here.
+    pub(super) async fn set_cached(&mut self, on: bool) {
+        if on && self.gateway.parts().cache.is_none() {
+            self.notice(Level::Warning, "no answers are kept: set `enabled = true` in [cache] and start again").await;
+            return;
+        }
+        self.session.cached = on;
+        self.emit(Event::Choice(self.session.choice())).await;
+        self.quote_again();
+    }
+
+    pub(super) async fn fit(&mut self, overflow: Overflow) {
+        self.session.overflow = overflow;
+        self.emit(Event::Choice(self.session.choice())).await;
+        self.quote_again();
+    }
+
     /// Stores what the chat is asked with, and prices the draft anew.
     async fn chosen(&mut self) {
         // A chat that is not stored yet takes it along with its first prompt.
@@ -165,6 +184,7 @@ impl Agent {
         self.told(stored).await;
         self.emit(Event::Choice(self.session.choice())).await;
         self.quote_again();
+        self.offer();
     }
 
     pub(super) async fn set_default(&mut self, selection: Selection) {

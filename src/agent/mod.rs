@@ -5,19 +5,24 @@
 //! Invariant: one turn at a time; whatever ends the actor first lets the turn settle and be stored.
 
 mod chats;
+mod degraded;
 mod figures;
+mod segment;
 mod session;
 mod turns;
+mod ways;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::chat::{Effort, Failure, Params, Selection};
-use crate::gateway::{Exchange, Gateway};
+use crate::chat::{Effort, Failure, Overflow, Params, Selection};
+use crate::gateway::{Ask, Gateway, Question, Stale};
 use crate::protocol::{COMMANDS, Command, EVENTS, Entry, Event, Handle, Level, Notice};
+use segment::Turn;
 use session::Session;
+use ways::Held;
 
 /// Which chat to open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,9 +49,14 @@ pub struct Start {
     pub default_system: Option<String>,
     pub params: Params,
     pub favourites: Vec<Selection>,
+    pub overflow: Overflow,
+    /// Where the material begins in the first prompt, in bytes, when it is put together from several sources.
+    pub seam: Option<usize>,
     /// Read and write the answer cache.
     pub cached: bool,
     pub refresh: bool,
+    /// Whether an answer may be older than the cache gives them.
+    pub stale: Stale,
     /// A front end with a screen wants the panel, the history and the recovered draft.
     pub screen: bool,
     /// Where the user's settings are written when the screen changes one (`None`: nowhere).
@@ -67,9 +77,19 @@ struct Agent {
     start: Start,
     events: mpsc::Sender<Event>,
     session: Session,
-    turn: Option<Exchange>,
-    /// The newest draft, and whether it wants a receipt.
+    turn: Option<Turn>,
+    /// What the turn under way was opened with.
+    asked: Option<Ask>,
+    /// A question that came to a limit and waits for the user's word.
+    held: Option<Held>,
+    /// A question that no provider could be reached for.
+    down: Option<Ask>,
+    /// What is being worked out beside the turns; a newer one ends the older.
+    listing: Option<JoinHandle<()>>,
+    offering: Option<JoinHandle<()>>,
+    /// The newest draft, its counts, and whether it wants a receipt.
     draft: (u64, Arc<str>),
+    counts: Arc<Question>,
     unquoted: bool,
     quoting: Option<JoinHandle<()>>,
     /// A question that is asked again: from its entry on, the chat gives way to the new answer once that has begun.
@@ -82,6 +102,12 @@ struct Again {
     at: usize,
     /// What the new answer replaced in view, to be shown again if nothing comes of it.
     replaced: Vec<Entry>,
+}
+
+impl Again {
+    fn at(at: usize) -> Self {
+        Self { at, replaced: Vec::new() }
+    }
 }
 
 /// Whether the actor goes on.
@@ -100,7 +126,13 @@ impl Agent {
             events,
             session,
             turn: None,
+            asked: None,
+            held: None,
+            down: None,
+            listing: None,
+            offering: None,
             draft: (0, Arc::from("")),
+            counts: Arc::default(),
             unquoted: false,
             quoting: None,
             again: None,
@@ -120,6 +152,10 @@ impl Agent {
                     Some(command) => self.on_command(command).await,
                     None => Flow::End,
                 },
+                () = self.gateway.troubled() => {
+                    self.tell_trouble().await;
+                    Flow::On
+                }
                 () = finished(&mut self.quoting) => {
                     self.quoting = None;
                     self.quote();
@@ -130,8 +166,19 @@ impl Agent {
                 break;
             }
         }
+        for beside in [self.listing.take(), self.offering.take()].into_iter().flatten() {
+            beside.abort();
+        }
         self.end_turn().await;
         self.gateway.close().await;
+        self.tell_trouble().await;
+    }
+
+    /// Tells of answers that are not kept or not shared, as soon as that is known.
+    async fn tell_trouble(&self) {
+        if let Some(text) = self.gateway.trouble() {
+            self.notice(Level::Warning, text).await;
+        }
     }
 
     async fn emit(&self, event: Event) {
@@ -155,6 +202,10 @@ impl Agent {
     }
 
     async fn on_command(&mut self, command: Command) -> Flow {
+        // A question that waits at a limit is answered next, or given up.
+        if !matches!(command, Command::SendBy { .. } | Command::Draft { .. } | Command::SaveDraft(_)) {
+            self.held = None;
+        }
         match command {
             Command::Draft { rev, text } => {
                 self.draft = (rev, text);
@@ -162,6 +213,10 @@ impl Agent {
             }
             Command::SaveDraft(text) => self.save_draft(&text).await,
             Command::Send { text } => self.send(text).await,
+            Command::SendBy { text, way } => self.send_by(text, way).await,
+            Command::TakeOffer(way) => self.take_offer(way).await,
+            Command::Continue => self.go_on().await,
+            Command::Fit(overflow) => self.fit(overflow).await,
             Command::Cancel => {
                 if let Some(turn) = &self.turn {
                     turn.stop();
@@ -170,6 +225,7 @@ impl Agent {
             Command::Retry { rung_up } => self.retry(rung_up).await,
             Command::Select(selection) => self.select(selection).await,
             Command::SetEffort(effort) => self.set_effort(effort).await,
+            Command::SetCached(on) => self.set_cached(on).await,
             Command::SetSystem(system) => self.set_system(system).await,
             Command::SetDefault(selection) => self.set_default(selection).await,
             Command::ToggleFavourite(selection) => self.toggle_favourite(selection).await,
@@ -177,7 +233,7 @@ impl Agent {
             Command::Resume(id) => self.resume(id).await,
             Command::Rename(title) => self.rename(title).await,
             Command::Rewind(message) => self.rewind(message).await,
-            Command::ListModels { draft } => self.list_models(&draft).await,
+            Command::ListModels { draft } => self.list_models(draft),
             Command::ListSessions { query } => self.list_sessions(query).await,
             Command::Shutdown => return Flow::End,
         }
@@ -186,9 +242,9 @@ impl Agent {
 }
 
 /// The next event of the turn under way; never, when there is none.
-async fn next(turn: &mut Option<Exchange>) -> Option<Event> {
+async fn next(turn: &mut Option<Turn>) -> Option<Event> {
     match turn {
-        Some(exchange) => exchange.next().await,
+        Some(turn) => turn.next().await,
         None => std::future::pending().await,
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Start;
-use crate::chat::{Effort, Message, MessageId, ModelId, Random, Role, Selection, SessionId};
-use crate::gateway::{Conversation, Gateway};
-use crate::protocol::{Choice, Entry, SessionView};
+use crate::chat::{Effort, Finish, Message, MessageId, ModelId, Overflow, Random, Role, Selection, SessionId};
+use crate::gateway::{Conversation, Gateway, LastAnswer};
+use crate::protocol::{CacheHit, Choice, Entry, SessionView};
 use crate::store::{Chat, Setting, title_of};
 
 pub(super) struct Session {
@@ -16,6 +16,10 @@ pub(super) struct Session {
     pub(super) effort: Option<Effort>,
     pub(super) system: Option<String>,
     pub(super) favourites: Vec<Selection>,
+    pub(super) overflow: Overflow,
+    pub(super) cached: bool,
+    /// The user has taken a lower rung at a limit: `auto` may do so from now on.
+    pub(super) goes_lower: bool,
     /// Messages that count, without the ones that were never answered; made anew when `entries` changes.
     conversation: Option<Arc<Conversation>>,
 }
@@ -31,6 +35,9 @@ impl Session {
             effort: start.effort,
             system: start.system.clone().or_else(|| start.default_system.clone()),
             favourites: start.favourites.clone(),
+            overflow: start.overflow,
+            cached: start.cached,
+            goes_lower: false,
             conversation: None,
         }
     }
@@ -45,8 +52,20 @@ impl Session {
             effort: start.effort.or(chat.setting.effort),
             system: start.system.clone().or(chat.setting.system),
             favourites,
+            overflow: start.overflow,
+            cached: start.cached,
+            goes_lower: false,
             conversation: None,
         }
+    }
+
+    /// The models among the favourites.
+    pub(super) fn pinned_favourites(&self) -> Vec<ModelId> {
+        let pinned = |selection: &Selection| match selection {
+            Selection::Pinned(id) => Some(id.clone()),
+            Selection::Auto => None,
+        };
+        self.favourites.iter().filter_map(pinned).collect()
     }
 
     pub(super) fn setting(&self) -> Setting {
@@ -59,6 +78,8 @@ impl Session {
             effort: self.effort,
             system: self.system.clone(),
             favourites: self.favourites.clone(),
+            overflow: self.overflow,
+            cached: self.cached,
         }
     }
 
@@ -103,9 +124,36 @@ impl Session {
         self.entries.iter().rposition(|entry| entry.role == Role::User)
     }
 
-    /// The model of the last answer.
-    pub(super) fn last_model(&self) -> Option<ModelId> {
-        self.entries.iter().rev().find_map(|entry| entry.answer.as_ref()).map(|facts| facts.model.clone())
+    /// The model of the last answer, and the effort it was asked with.
+    pub(super) fn last_rung(&self) -> Option<(ModelId, Option<Effort>)> {
+        let facts = self.entries.iter().rev().find_map(|entry| entry.answer.as_ref())?;
+        Some((facts.model.clone(), facts.route.chosen().and_then(|chosen| chosen.effort)))
+    }
+
+    /// Whether the last answer ended before its time, for whatever reason but its cap.
+    pub(super) fn last_was_cut(&self) -> bool {
+        let last = self.entries.last().and_then(|entry| entry.answer.as_ref());
+        last.is_some_and(|facts| matches!(facts.finish, Some(Finish::Cut | Finish::Interrupted) | None))
+    }
+
+    /// The last answer in view that came from a server, and when it was asked for.
+    pub(super) fn last_answer(&self) -> Option<LastAnswer> {
+        let from_a_server = |entry: &Entry| entry.answer.as_ref().is_some_and(|facts| facts.cache == CacheHit::None);
+        let at = self.entries.iter().rposition(from_a_server)?;
+        let facts = self.entries[at].answer.as_ref()?;
+        let asked = self.entries[..at].iter().rev().find(|entry| entry.role == Role::User);
+        Some(LastAnswer {
+            model: facts.model.clone(),
+            at: asked.map_or(self.entries[at].at, |prompt| prompt.at),
+            input_tokens: facts.usage.input(),
+        })
+    }
+
+    /// The last answer, when its output cap cut it off.
+    pub(super) fn cut_answer(&self) -> Option<MessageId> {
+        let last = self.entries.last()?;
+        let finish = last.answer.as_ref()?.finish.as_ref()?;
+        (*finish == Finish::Length && !last.text.is_empty()).then(|| last.id.clone())
     }
 
     /// What the next prompt follows.

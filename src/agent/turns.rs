@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::segment::{self, Turn};
 use super::session::message_id;
 use super::{Again, Agent, Flow};
-use crate::chat::{Failure, FailureKind, MessageId, ModelId, Params, Role, Selection};
-use crate::gateway::Ask;
+use crate::chat::{Effort, Failure, FailureKind, MessageId, ModelId, Overflow, Params, Role, Selection};
+use crate::config::LadderRung;
+use crate::gateway::{Ask, Consult};
 use crate::protocol::{Answer, Entry, Event, Level, Receipt};
 
 impl Agent {
@@ -20,7 +22,23 @@ impl Agent {
             return;
         }
         let ask = self.ask(&text);
-        self.turn = Some(self.gateway.open(ask));
+        self.begin(ask);
+    }
+
+    /// Opens the exchange; at a limit the user is asked, if that is the rule.
+    pub(super) fn begin(&mut self, ask: Ask) {
+        let ask = Ask { consult: self.consult(), ..ask };
+        self.open_turn(ask);
+    }
+
+    /// Opens the exchange as it is.
+    pub(super) fn open_turn(&mut self, ask: Ask) {
+        if let Some(offering) = self.offering.take() {
+            offering.abort();
+        }
+        self.down = None;
+        self.asked = Some(ask.clone());
+        self.turn = Some(Turn::open(&self.gateway, ask, self.start.seam));
     }
 
     /// Asks the last question again, past the cache; one rung up the ladder if wanted.
@@ -30,32 +48,39 @@ impl Agent {
             self.notice(Level::Info, "there is no question to ask again").await;
             return;
         };
-        let mut ask = self.ask(&Arc::from(self.session.entries[at].text.as_str()));
-        ask.conversation = self.session.conversation_before(at);
-        ask.prompt = self.session.entries[at].id.clone();
-        ask.stored = true;
-        ask.refresh = true;
+        // Of a split turn that was cut the finished parts lie in the cache: only what is missing is asked.
+        let goes_on = self.session.overflow == Overflow::Segment && self.session.last_was_cut();
+        let mut ask = Ask { refresh: !goes_on, ..self.asked_again(at) };
         if rung_up {
-            let Some(model) = self.rung_above() else {
+            let Some(rung) = self.rung_above() else {
                 self.notice(Level::Info, "the last answer already came from the top of the ladder").await;
                 return;
             };
-            ask.selection = Selection::Pinned(model);
+            ask.selection = Selection::Pinned(rung.model);
+            ask.params.effort = rung.effort;
         }
-        self.again = Some(Again { at, replaced: Vec::new() });
-        self.turn = Some(self.gateway.open(ask));
+        self.again = Some(Again::at(at));
+        self.begin(ask);
     }
 
-    /// The rung above the model of the last answer.
-    fn rung_above(&self) -> Option<ModelId> {
-        let ladder = &self.gateway.parts().config.router.ladder;
-        let usable = |id: &&ModelId| self.gateway.unusable(id.provider()).is_none();
-        let last = self.session.last_model()?;
-        let at = ladder.iter().position(|id| *id == last).unwrap_or(ladder.len());
-        ladder[..at].iter().rev().find(usable).cloned()
+    /// The question at this place once more.
+    pub(super) fn asked_again(&mut self, at: usize) -> Ask {
+        let text = Arc::from(self.session.entries[at].text.as_str());
+        let prompt = self.session.entries[at].id.clone();
+        let conversation = self.session.conversation_before(at);
+        // Another text than the one being written, whose counts are kept for the next key.
+        Ask { conversation, counts: Arc::default(), prompt, stored: true, ..self.ask(&text) }
     }
 
-    fn ask(&mut self, text: &Arc<str>) -> Ask {
+    /// The rung above that of the last answer.
+    fn rung_above(&self) -> Option<LadderRung> {
+        let ladder = self.gateway.ladder(self.session.effort);
+        let (last, effort) = self.session.last_rung()?;
+        let usable = |rung: &&LadderRung| self.gateway.unusable(rung.model.provider()).is_none();
+        above(&ladder, &last, effort).iter().rev().find(usable).cloned()
+    }
+
+    pub(super) fn ask(&mut self, text: &Arc<str>) -> Ask {
         let random = &self.gateway.parts().random;
         Ask {
             session: self.session.id.clone(),
@@ -68,15 +93,23 @@ impl Agent {
             prompt: message_id(random),
             stored: false,
             answer: message_id(random),
-            cached: self.start.cached,
+            overflow: self.session.overflow,
+            step: None,
+            raise: None,
+            last: self.session.last_answer(),
+            consult: Consult::Never,
+            favourites: self.session.pinned_favourites(),
+            cached: self.session.cached,
             refresh: self.start.refresh,
+            stale: self.start.stale,
             conversation: self.session.conversation(),
+            counts: Arc::clone(&self.counts),
         }
     }
 
     /// Follows the turn: keeps the chat in step, and passes every event on.
     pub(super) async fn on_turn_event(&mut self, event: Option<Event>) -> Flow {
-        let Some(event) = event else {
+        let Some(mut event) = event else {
             // The exchange ended without a last event: its task died.
             self.turn = None;
             let failure = Failure::new(FailureKind::Request, "the exchange ended unexpectedly").hint("see the log");
@@ -84,6 +117,9 @@ impl Agent {
             return Flow::On;
         };
         let mut over = false;
+        if let Event::Failed { failure, answer: None, .. } = &mut event {
+            *failure = self.hinted(failure.clone()).await;
+        }
         match &event {
             Event::Prompted { id, text, at } => {
                 let first = self.session.title.is_empty();
@@ -105,7 +141,10 @@ impl Agent {
                 self.add_answer(answer);
                 over = true;
             }
-            Event::Failed { answer, .. } => {
+            Event::Failed { failure, answer, .. } => {
+                if answer.is_none() {
+                    self.look_for_else(failure);
+                }
                 match answer {
                     Some(answer) => {
                         self.again = None;
@@ -115,7 +154,14 @@ impl Agent {
                 }
                 over = true;
             }
+            Event::AtLimit(at) => {
+                self.hold(at);
+                over = true;
+            }
             _ => {}
+        }
+        if over {
+            self.tell_alerts().await;
         }
         self.emit(event).await;
         if over {
@@ -123,6 +169,7 @@ impl Agent {
             if self.start.screen {
                 self.show_panel().await;
                 self.quote_again();
+                self.offer();
             }
         }
         Flow::On
@@ -179,10 +226,15 @@ impl Agent {
             return;
         }
         let (rev, text) = self.draft.clone();
+        // Whoever has begun to write is about to send; what is only to be counted is never sent.
+        let ahead = self.start.screen && !text.trim().is_empty();
         let ask = self.ask(&text);
-        let (gateway, events) = (Arc::clone(&self.gateway), self.events.clone());
+        let (gateway, events, seam) = (Arc::clone(&self.gateway), self.events.clone(), self.start.seam);
         self.quoting = Some(tokio::spawn(async move {
-            let outcome = gateway.quote(&ask).await;
+            let outcome = segment::quote(&gateway, &ask, seam).await;
+            if let (true, Ok(quote)) = (ahead, &outcome) {
+                gateway.connect_ahead(quote.model.provider());
+            }
             let _ = events.send(Event::Receipt(Box::new(Receipt { rev, outcome }))).await;
         }));
     }
@@ -203,6 +255,34 @@ impl Agent {
             self.session.truncate(at);
             self.show_session(Vec::new()).await;
             self.emit(Event::DraftRestored(text)).await;
+        }
+    }
+}
+
+/// The rungs above that of an answer. One with an effort that stands on no rung is taken for one of the best rung of its
+/// model, so that one up is another model; one of a model that stands on none is below them all.
+fn above<'a>(ladder: &'a [LadderRung], model: &ModelId, effort: Option<Effort>) -> &'a [LadderRung] {
+    let exact = ladder.iter().position(|rung| rung.model == *model && rung.effort == effort);
+    let at = exact.or_else(|| ladder.iter().position(|rung| rung.model == *model)).unwrap_or(ladder.len());
+    &ladder[..at]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_up_is_a_rung_not_a_model() {
+        let ladder = ["p/big high", "p/big low", "p/small"].map(|rung| rung.parse::<LadderRung>().unwrap());
+        for (model, effort, up) in [
+            ("p/small", None, Some("p/big low")),
+            ("p/big", Some(Effort::Low), Some("p/big high")),
+            ("p/big", Some(Effort::High), None),
+            ("p/big", None, None),
+            ("p/other", None, Some("p/small")),
+        ] {
+            let found = above(&ladder, &model.parse().unwrap(), effort).last().map(ToString::to_string);
+            assert_eq!(found.as_deref(), up, "{model} {effort:?}");
         }
     }
 }

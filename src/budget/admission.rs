@@ -6,12 +6,10 @@
 
 use jiff::tz::TimeZone;
 
-use super::limits::tightest;
-use super::{Hold, Limits, Scope, windows};
-use crate::chat::id::ExchangeId;
-use crate::chat::{Failure, FailureKind, ModelId, SessionId, Timestamp, Usd};
-use crate::protocol::{Left, Meter};
-use crate::store::{Begin, Db, Over, StoreError, Sum};
+use super::{Hold, Limits, Moved, Scope, shared, windows};
+use crate::chat::{Failure, FailureKind, ModelId, Timestamp, Usd};
+use crate::protocol::Raise;
+use crate::store::{Begin, Db, StoreError, Windows};
 
 /// The user's limits and calendar.
 #[derive(Debug, Clone)]
@@ -28,6 +26,7 @@ pub enum Admission {
     Granted,
     Refused {
         scope: Scope,
+        /// With what was raised.
         limit: Usd,
         /// What is left of it; negative when it is overdrawn.
         left: Usd,
@@ -36,9 +35,18 @@ pub enum Admission {
     },
     /// The model's server has billed more than a request allowed, and the user has not cleared that yet.
     Breached { model: ModelId, excess: Usd },
+    /// The group's limit is not the matter yet: what this machine has leased of it is short by this much.
+    Unleased { short: Usd },
+    /// A limit over a day or a month is set, and the clock cannot be believed until the user accepts it.
+    ClockMoved(Moved),
 }
 
 impl Admission {
+    /// Whether another key of the same provider may be let through.
+    pub fn is_of_key(&self) -> bool {
+        matches!(self, Self::Refused { scope: Scope::KeyDay | Scope::KeyMonth, .. })
+    }
+
     /// The refusal as shown to the user; `None` when granted.
     pub fn failure(&self) -> Option<Failure> {
         let (message, hint) = match self {
@@ -60,24 +68,15 @@ impl Admission {
                 format!("{model} has billed ${} more than its requests allowed", excess.short()),
                 "look at `chat-agent budget show`, then clear it with `chat-agent budget settle`".to_owned(),
             ),
+            Self::Unleased { short } => (
+                format!("${} of the group's budget would have to be leased, and no Redis is at hand", short.short()),
+                "look at `url` under [redis]".to_owned(),
+            ),
+            Self::ClockMoved(moved) => {
+                (format!("the clock {moved}"), "`chat-agent budget settle clock` accepts it".to_owned())
+            }
         };
         Some(Failure::new(FailureKind::Budget, message).hint(hint))
-    }
-}
-
-/// One line of `budget show`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status {
-    pub scope: Scope,
-    pub meter: Meter,
-    /// When the window ends; `None` for scopes that are no window.
-    pub resets_at: Option<Timestamp>,
-}
-
-impl Status {
-    /// What is left of the limit; `None` without one.
-    pub fn left(&self) -> Option<Usd> {
-        self.meter.limit.map(|limit| limit - self.meter.settled - self.meter.reserved)
     }
 }
 
@@ -100,76 +99,83 @@ impl Budget {
     /// Sets money aside for one more attempt: a retry, a fail-over. Free ones too: they leave a charge of zero.
     pub fn reserve(&self, db: &Db, hold: &Hold) -> Result<Admission, StoreError> {
         db.write(|db| {
-            let at = db.ledger_time(hold.at)?;
+            let moved = self.clock(db, hold.at, hold.uptime.as_ref())?.filter(|_| self.limits.any_window());
+            // What passes under a clock in doubt begins no window: it counts where the newest charge does.
+            let at = match (moved, db.newest_charge()?) {
+                (Some(_), Some(newest)) => newest,
+                _ => db.ledger_time(hold.at)?,
+            };
+            let windows = windows(at, &self.zone);
+            // Free of charge passes a limit that is used up, and even one that was overdrawn.
+            let costs = hold.amount.is_none_or(|needed| needed > Usd::ZERO);
             if let Some(excess) = db.breach(&hold.model)? {
                 return Ok(Admission::Breached { model: hold.model.clone(), excess });
             }
-            for (scope, limit) in self.limits.set() {
-                let sum = db.sum(over(scope, hold, at))?;
-                let left = limit - sum.total();
-                // Free of charge passes a limit that is used up, and even one that was overdrawn.
-                if hold.amount.is_none_or(|needed| needed > Usd::ZERO && needed > left) {
-                    return Ok(Admission::Refused { scope, limit, left, needed: hold.amount });
-                }
+            if let Some(moved) = moved
+                && costs
+                && (self.limits.group.is_some()
+                    || self.limits.on(hold, at).any(|(over, _)| over.window(&windows).is_some()))
+            {
+                return Ok(Admission::ClockMoved(moved));
             }
-            db.insert_hold(hold, at, &windows(at, &self.zone))?;
+            if costs && let Some(refused) = self.refusal(db, hold, at, &windows)? {
+                return Ok(refused);
+            }
+            if costs && let Some(group) = &self.limits.group {
+                db.count_in_group(&hold.attempt, &group.name, &shared::windows(at))?;
+            }
+            db.insert_hold(hold, at, &windows)?;
+            // A clock is accepted by the user's word only.
+            if let Some(uptime) = hold.uptime.as_ref().filter(|_| moved.is_none()) {
+                db.remember_clock(hold.at, uptime)?;
+            }
             Ok(Admission::Granted)
         })
     }
 
-    /// Spend against the limits of the session, the day and the month, and of the run when it has a limit.
-    pub fn status(
-        &self,
-        db: &Db,
-        session: Option<&SessionId>,
-        run: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Status>, StoreError> {
-        let at = db.ledger_time(now)?;
-        let ends = windows(at, &self.zone);
-        let mut found = Vec::new();
-        let mut push = |scope: Scope, sum: Sum, resets_at| {
-            let Sum { settled, reserved, estimated, unknown } = sum;
-            let meter = Meter { settled, reserved, limit: self.limits.of(scope), estimated, unknown };
-            found.push(Status { scope, meter, resets_at });
-        };
-        if self.limits.per_run.is_some() {
-            push(Scope::Run, db.sum(Over::Run(run))?, None);
+    /// Why something that costs money may not be sent. When it may, what the user raises for it is recorded.
+    fn refusal(&self, db: &Db, hold: &Hold, at: Timestamp, windows: &Windows) -> Result<Option<Admission>, StoreError> {
+        let raise = new_raise(db, hold)?;
+        let mut raised = None;
+        for (over, limit) in self.limits.on(hold, at) {
+            let scope = over.scope();
+            let more = raise.filter(|raise| raise.scope == scope);
+            let limit = limit + db.raised(over)? + more.map_or(Usd::ZERO, |raise| raise.by);
+            let left = limit - db.sum(over)?.total();
+            if hold.amount.is_none_or(|needed| needed > left) {
+                return Ok(Some(Admission::Refused { scope, limit, left, needed: hold.amount }));
+            }
+            raised = more.map(|raise| (over, raise)).or(raised);
         }
-        if let Some(session) = session {
-            push(Scope::Session, db.sum(Over::Session(session))?, None);
+        if let Some(refused) = self.beyond_lease(db, hold, at)? {
+            return Ok(Some(refused));
         }
-        push(Scope::Day, db.sum(Over::Day(at))?, Some(ends.day_end));
-        push(Scope::Month, db.sum(Over::Month(at))?, Some(ends.month_end));
-        Ok(found)
-    }
-
-    /// The tightest limit and what is left of it, for a new question or for the next attempt of one under way; `None`
-    /// when no limit is set.
-    pub fn left(
-        &self,
-        db: &Db,
-        session: Option<&SessionId>,
-        exchange: Option<&ExchangeId>,
-        run: &str,
-        now: Timestamp,
-    ) -> Result<Option<Left>, StoreError> {
-        let standing = self.status(db, session, run, now)?;
-        // A chat that has not begun and a question that was not asked have spent nothing.
-        let spent = exchange.map(|id| db.sum(Over::Exchange(id))).transpose()?.map_or(Usd::ZERO, |sum| sum.total());
-        let request = self.limits.per_request.map(|limit| (Scope::Request, limit - spent));
-        let fresh = [session.is_none().then_some(Scope::Session)];
-        let fresh = fresh.into_iter().flatten().filter_map(|scope| self.limits.of(scope).map(|limit| (scope, limit)));
-        Ok(tightest(standing.iter().filter_map(|s| s.left().map(|left| (s.scope, left))).chain(fresh).chain(request)))
+        if let Some((over, Raise { by, .. })) = raised {
+            db.insert_raise(over, windows, &hold.exchange, by, at)?;
+        }
+        Ok(None)
     }
 }
 
-fn over(scope: Scope, hold: &Hold, at: Timestamp) -> Over<'_> {
-    match scope {
-        Scope::Request => Over::Exchange(&hold.exchange),
-        Scope::Run => Over::Run(&hold.run),
-        Scope::Session => Over::Session(&hold.session),
-        Scope::Day => Over::Day(at),
-        Scope::Month => Over::Month(at),
+impl Budget {
+    /// Why the group's money that lies on this machine is not enough.
+    fn beyond_lease(&self, db: &Db, hold: &Hold, at: Timestamp) -> Result<Option<Admission>, StoreError> {
+        let Some(group) = &self.limits.group else { return Ok(None) };
+        let unspent = db.unspent(&group.name, at, &shared::windows(at))?;
+        let left = unspent.day.min(unspent.month);
+        let Some(needed) = hold.amount else {
+            let scope = if group.limit.per_day.is_some() { Scope::GroupDay } else { Scope::GroupMonth };
+            let limit = group.limit.per_day.or(group.limit.per_month).unwrap_or_default();
+            return Ok(Some(Admission::Refused { scope, limit, left, needed: None }));
+        };
+        Ok((needed > left).then(|| Admission::Unleased { short: needed - left }))
+    }
+}
+
+/// The raise that comes with a question, unless an earlier attempt has recorded it.
+fn new_raise(db: &Db, hold: &Hold) -> Result<Option<Raise>, StoreError> {
+    match hold.raise {
+        Some(raise) if raise.by > Usd::ZERO && !db.has_raised(&hold.exchange, raise.scope)? => Ok(Some(raise)),
+        _ => Ok(None),
     }
 }

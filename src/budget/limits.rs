@@ -1,57 +1,62 @@
-//! The scopes that can be limited, and the decision over them.
+//! The limits, and which of them is the tightest.
 //!
-//! Owns: [`Scope`], [`Limits`].
+//! Owns: [`Limits`].
 //! Refuses: where sums come from.
 //! Invariant: no limit is no limit, and a limit of zero lets only free requests through.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
-use crate::chat::Usd;
+use crate::chat::{ModelId, Scope, Timestamp, Usd};
 use crate::protocol::Left;
-
-/// What a limit is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// One question, with all the attempts made for it.
-    Request,
-    /// One run of the program (`--max-usd`).
-    Run,
-    Session,
-    Day,
-    Month,
-}
-
-impl Scope {
-    pub const ALL: [Self; 5] = [Self::Request, Self::Run, Self::Session, Self::Day, Self::Month];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Run => "run",
-            Self::Session => "session",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::store::{Hold, Key, Over};
 
 /// The limits in force; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
     pub per_request: Option<Usd>,
     pub per_run: Option<Usd>,
     pub per_session: Option<Usd>,
     pub per_day: Option<Usd>,
     pub per_month: Option<Usd>,
+    /// Of single models, by their full names.
+    pub models: BTreeMap<ModelId, DayMonth>,
+    /// Of single keys, as far as they have been read; see [`Self::limit_key`].
+    pub keys: Vec<KeyLimit>,
+    /// Of the group of machines that this one belongs to; spent from leases, see [`super::Purse`].
+    pub group: Option<GroupLimit>,
+}
+
+/// What may be spent in a day and in a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DayMonth {
+    pub per_day: Option<Usd>,
+    pub per_month: Option<Usd>,
+}
+
+/// What a group of machines may spend together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupLimit {
+    pub name: String,
+    pub limit: DayMonth,
+}
+
+/// The limits of a key, by the name that the ledger has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyLimit {
+    pub provider: String,
+    /// As it is shown: `…` and four characters.
+    pub last4: String,
+    pub limit: DayMonth,
+}
+
+impl KeyLimit {
+    pub(super) fn key(&self) -> Key<'_> {
+        Key { provider: &self.provider, last4: &self.last4 }
+    }
 }
 
 impl Limits {
+    /// The limit of a scope that there is one of; models and keys have theirs by name.
     pub fn of(&self, scope: Scope) -> Option<Usd> {
         match scope {
             Scope::Request => self.per_request,
@@ -59,12 +64,59 @@ impl Limits {
             Scope::Session => self.per_session,
             Scope::Day => self.per_day,
             Scope::Month => self.per_month,
+            Scope::KeyDay | Scope::KeyMonth | Scope::ModelDay | Scope::ModelMonth => None,
+            Scope::GroupDay => self.group.as_ref()?.limit.per_day,
+            Scope::GroupMonth => self.group.as_ref()?.limit.per_month,
         }
     }
 
-    /// The limits that are set, narrowest scope first.
-    pub fn set(&self) -> impl Iterator<Item = (Scope, Usd)> + '_ {
-        Scope::ALL.into_iter().filter_map(|scope| self.of(scope).map(|limit| (scope, limit)))
+    /// Whether anything is limited over a day or a month.
+    pub(super) fn any_window(&self) -> bool {
+        let own = self.per_day.is_some() || self.per_month.is_some();
+        own || !self.models.is_empty() || !self.keys.is_empty() || self.group.is_some()
+    }
+
+    /// Puts a limit on a key. Keys that the ledger cannot tell apart share the lower one.
+    pub fn limit_key(&mut self, provider: &str, last4: String, limit: DayMonth) {
+        let lower = |a: Option<Usd>, b: Option<Usd>| a.into_iter().chain(b).min();
+        match self.keys.iter_mut().find(|known| known.provider == provider && known.last4 == last4) {
+            Some(known) => {
+                known.limit.per_day = lower(known.limit.per_day, limit.per_day);
+                known.limit.per_month = lower(known.limit.per_month, limit.per_month);
+            }
+            None => self.keys.push(KeyLimit { provider: provider.to_owned(), last4, limit }),
+        }
+    }
+
+    /// The limits that are set on this request, narrowest scope first, with the places that they are over.
+    pub(super) fn on<'a>(&'a self, hold: &'a Hold, at: Timestamp) -> impl Iterator<Item = (Over<'a>, Usd)> {
+        let key = Key { provider: &hold.provider, last4: &hold.key_last4 };
+        let of_key = self.keys.iter().find(|limit| limit.key() == key).map(|limit| limit.limit).unwrap_or_default();
+        let of_model = self.models.get(&hold.model).copied().unwrap_or_default();
+        let all = [
+            (Over::Exchange(&hold.exchange), self.per_request),
+            (Over::Run(&hold.run), self.per_run),
+            (Over::Session(&hold.session), self.per_session),
+            (Over::KeyDay(key, at), of_key.per_day),
+            (Over::KeyMonth(key, at), of_key.per_month),
+            (Over::ModelDay(&hold.model, at), of_model.per_day),
+            (Over::ModelMonth(&hold.model, at), of_model.per_month),
+            (Over::Day(at), self.per_day),
+            (Over::Month(at), self.per_month),
+        ];
+        all.into_iter().filter_map(|(over, limit)| Some((over, limit?)))
+    }
+
+    /// The limits of single models and keys that are set, with their places.
+    pub(super) fn parts(&self, at: Timestamp) -> impl Iterator<Item = (Over<'_>, Usd)> {
+        let keys = self.keys.iter().flat_map(move |key| {
+            let (name, limit) = (key.key(), key.limit);
+            [(Over::KeyDay(name, at), limit.per_day), (Over::KeyMonth(name, at), limit.per_month)]
+        });
+        let models = self.models.iter().flat_map(move |(model, limit)| {
+            [(Over::ModelDay(model, at), limit.per_day), (Over::ModelMonth(model, at), limit.per_month)]
+        });
+        keys.chain(models).filter_map(|(over, limit)| Some((over, limit?)))
     }
 }
 
@@ -72,7 +124,7 @@ impl Limits {
 /// negative rest. On a tie the narrower scope is named.
 pub(super) fn tightest(rests: impl IntoIterator<Item = (Scope, Usd)>) -> Option<Left> {
     let (scope, usd) = rests.into_iter().min_by_key(|(scope, rest)| (*rest, *scope))?;
-    Some(Left { scope: scope.as_str().to_owned(), usd })
+    Some(Left { scope, usd })
 }
 
 #[cfg(test)]
@@ -84,8 +136,8 @@ mod tests {
         let rest = |scope, pico| (scope, Usd::from_pico(pico));
         assert_eq!(tightest([]), None);
         let found = tightest([rest(Scope::Day, 5), rest(Scope::Session, 5), rest(Scope::Month, 9)]);
-        assert_eq!(found, Some(Left { scope: "session".to_owned(), usd: Usd::from_pico(5) }));
+        assert_eq!(found, Some(Left { scope: Scope::Session, usd: Usd::from_pico(5) }));
         let found = tightest([rest(Scope::Day, -1), rest(Scope::Session, 0)]);
-        assert_eq!(found, Some(Left { scope: "day".to_owned(), usd: Usd::from_pico(-1) }));
+        assert_eq!(found, Some(Left { scope: Scope::Day, usd: Usd::from_pico(-1) }));
     }
 }

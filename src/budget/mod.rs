@@ -1,18 +1,30 @@
 //! What may be spent: limits per scope, and the one place where a request is let through or refused.
 //!
-//! Owns: limits and scopes, the calendar windows, admission.
+//! Owns: limits and scopes, the calendar windows, admission, alerts, and the doubt about a clock that jumps.
 //! Refuses: prices and estimates (it takes amounts), SQL (it asks `store`), the clock and the time zone (handed in).
-//! Invariant: settled + reserved <= limit for every limit at every admission, for any number of processes, because
+//! Invariant: settled + reserved <= limit + raised for every limit at every admission, for any number of processes, because
 //! looking and reserving are one immediate transaction. What may have been billed counts in full until it is known.
 
 mod admission;
+mod alerts;
+mod clock;
 mod limits;
+mod no_lease;
+mod script;
+mod shared;
+mod status;
 mod windows;
 
-pub use admission::{Admission, Budget, Status};
-pub use limits::{Limits, Scope};
-pub use windows::windows;
+pub use admission::{Admission, Budget};
+pub use alerts::alerts;
+pub use clock::Moved;
+pub use limits::{DayMonth, GroupLimit, KeyLimit, Limits};
+pub use no_lease::NoLease;
+pub use shared::{Figure, Grant, Purse};
+pub use status::{Place, Standing, Status};
+pub use windows::{moment_in_words, windows};
 
+pub use crate::chat::Scope;
 pub use crate::store::{Booked, Hold, OpenItem, Settlement, Windows};
 
 #[cfg(test)]

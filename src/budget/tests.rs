@@ -1,8 +1,10 @@
 //! Budgets from the outside.
 
 mod admission;
+mod alerts;
 mod calendar;
 mod interleavings;
+mod raises;
 
 use jiff::tz::TimeZone;
 

@@ -1,13 +1,13 @@
 //! The calendar: which day and month an instant belongs to.
 //!
-//! Owns: [`windows`].
+//! Owns: [`windows`], and the words for a moment in one.
 //! Refuses: the clock, and the question which time zone is the user's.
 //! Invariant: start <= now < end, and the end of one window is the start of the next; days may have 23 or 25 hours.
 
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
-use crate::chat::Timestamp;
+use crate::chat::{Scope, Timestamp};
 use crate::store::Windows;
 
 /// The day and the month around `now` in this time zone. Beyond the years that calendars hold (9999) everything is one
@@ -32,4 +32,11 @@ fn around(now: Timestamp, zone: &TimeZone) -> Result<Windows, jiff::Error> {
         month_start: instant(&month),
         month_end: instant(&month.checked_add(1.month())?.start_of_day()?),
     })
+}
+
+/// `now` as it stands in a sentence about a window: `11:00` in a day, `12 Nov` in a month.
+pub fn moment_in_words(now: Timestamp, zone: &TimeZone, scope: Scope) -> String {
+    let format = if scope == Scope::Month { "%-d %b" } else { "%H:%M" };
+    let at = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default();
+    at.to_zoned(zone.clone()).strftime(format).to_string()
 }

@@ -1,9 +1,18 @@
-//! One kept answer.
+//! One kept answer, and the bytes that it is kept as.
 
 use serde::{Deserialize, Serialize};
 
+use super::tier::Bytes;
+use crate::chat::request::Digest;
 use crate::chat::usage::Usage;
 use crate::chat::{Finish, ModelId, Params, Reply, Timestamp, Usd};
+
+/// The form of the bytes; another one is a miss.
+const SCHEMA: u8 = 1;
+/// Bytes in front of the JSON: the schema and the check.
+const HEAD: usize = 17;
+/// Largest entry that leaves this process, in bytes: one answer must not push out thousands.
+pub const LARGEST: usize = 1 << 20;
 
 /// An answer as kept: what a hit must give back, and what it once cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,23 +28,68 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Bytes it weighs.
-    pub fn weight(&self) -> u32 {
-        u32::try_from(self.text.len() + self.reasoning.len() + 200).unwrap_or(u32::MAX)
+    /// The schema, a check over digest and JSON, and the JSON. Bytes put under another digest do not pass the check.
+    pub fn encode(&self, digest: Digest) -> Bytes {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        [&[SCHEMA][..], &check(digest, &json), &json].concat().into()
     }
+
+    /// The entry that these bytes are, whole and kept under this digest; `None` for anything else.
+    pub fn decode(digest: Digest, bytes: &[u8]) -> Option<Self> {
+        let (head, json) = bytes.split_at_checked(HEAD)?;
+        let sound = head.split_first() == Some((&SCHEMA, &check(digest, json)[..]));
+        sound.then(|| serde_json::from_slice(json).ok())?
+    }
+}
+
+/// Finds damage, not malice: who can write the user's files can also reckon this.
+fn check(digest: Digest, json: &[u8]) -> [u8; HEAD - 1] {
+    let mut hasher = blake3::Hasher::new_keyed(&digest.0);
+    hasher.update(json);
+    let mut check = [0; HEAD - 1];
+    hasher.finalize_xof().fill(&mut check);
+    check
 }
 
 /// Whether an answer may be kept: whole, not empty, and not one of many that a dice throw could have given.
 pub fn worth_keeping(reply: &Reply, params: &Params, sampled: bool) -> bool {
     let whole = reply.finish == Some(Finish::Stop) && !reply.text.is_empty();
-    // A request that leaves the temperature alone is kept: asking twice for the same is rarely asking for variety.
-    let repeatable = sampled || params.temperature.is_none_or(|t| t == 0.0);
-    whole && repeatable
+    whole && repeatable(params, sampled)
+}
+
+/// Whether one answer to a request may stand for another. A request that leaves the temperature alone may: asking twice
+/// for the same is rarely asking for variety.
+pub fn repeatable(params: &Params, sampled: bool) -> bool {
+    sampled || params.temperature.is_none_or(|t| t == 0.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_an_entry_whole_and_in_their_place_or_not_at_all() {
+        let entry = Entry {
+            model: ModelId::new("openai", "gpt-5"),
+            text: "yes".to_owned(),
+            reasoning: "hm".to_owned(),
+            usage: Usage::counted(3, 4),
+            cost: None,
+            at: Timestamp(1_800_000_000_000),
+        };
+        let (here, there) = (Digest([1; 32]), Digest([2; 32]));
+        let bytes = entry.encode(here);
+        assert_eq!(Entry::decode(here, &bytes), Some(entry));
+        assert_eq!(Entry::decode(there, &bytes), None, "under another digest");
+        for length in 0..bytes.len() {
+            assert_eq!(Entry::decode(here, &bytes[..length]), None, "cut at {length}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.to_vec();
+            flipped[at] ^= 0x10;
+            assert_eq!(Entry::decode(here, &flipped), None, "flipped at {at}");
+        }
+    }
 
     #[test]
     fn only_whole_repeatable_answers_are_kept() {

@@ -2,28 +2,63 @@
 
 use std::time::Duration;
 
-use super::Entry;
+use super::tier::{Bytes, Freed, Later, Tier, TierFigures};
 use crate::chat::request::Digest;
+use crate::protocol::CacheHit;
 
-pub(super) struct Memory(moka::sync::Cache<[u8; 32], Entry>);
+/// What an entry takes up beside its bytes: its key and moka's own records, as measured.
+const OVERHEAD: usize = 200;
+
+pub(super) struct Memory {
+    entries: moka::sync::Cache<[u8; 32], Bytes>,
+    limit: u64,
+}
 
 impl Memory {
-    pub(super) fn new(bytes: u64, ttl: Duration) -> Self {
+    /// At most `limit` bytes, each entry for at most `keep`.
+    pub(super) fn new(limit: u64, keep: Duration) -> Self {
         // moka panics on a lifetime beyond a thousand years.
-        let ttl = ttl.min(Duration::from_hours(100 * 365 * 24));
-        let cache = moka::sync::Cache::builder()
-            .max_capacity(bytes)
-            .weigher(|_, entry: &Entry| entry.weight())
-            .time_to_live(ttl)
-            .build();
-        Self(cache)
+        let keep = keep.min(Duration::from_hours(100 * 365 * 24));
+        let weigh = |_: &[u8; 32], bytes: &Bytes| u32::try_from(bytes.len() + OVERHEAD).unwrap_or(u32::MAX);
+        let entries = moka::sync::Cache::builder().max_capacity(limit).weigher(weigh).time_to_live(keep).build();
+        Self { entries, limit }
+    }
+}
+
+impl Tier for Memory {
+    fn name(&self) -> CacheHit {
+        CacheHit::Memory
     }
 
-    pub(super) fn get(&self, digest: Digest) -> Option<Entry> {
-        self.0.get(&digest.0)
+    fn get(&self, digest: Digest) -> Later<'_, Option<Bytes>> {
+        Box::pin(std::future::ready(self.entries.get(&digest.0)))
     }
 
-    pub(super) fn put(&self, digest: Digest, entry: Entry) {
-        self.0.insert(digest.0, entry);
+    fn put(&self, digest: Digest, bytes: &Bytes) {
+        self.entries.insert(digest.0, Bytes::clone(bytes));
+    }
+
+    fn remove(&self, digest: Digest) {
+        self.entries.invalidate(&digest.0);
+    }
+
+    fn figures(&self) -> Later<'_, TierFigures> {
+        self.entries.run_pending_tasks();
+        let bytes = Some(self.entries.weighted_size());
+        let figures = TierFigures {
+            entries: Some(self.entries.entry_count()),
+            live_bytes: bytes,
+            kept_bytes: bytes,
+            limit_bytes: Some(self.limit),
+            ..TierFigures::of(self.name())
+        };
+        Box::pin(std::future::ready(figures))
+    }
+
+    fn clear(&self) -> Later<'_, Option<Freed>> {
+        self.entries.run_pending_tasks();
+        let freed = Freed { entries: self.entries.entry_count(), bytes: Some(self.entries.weighted_size()) };
+        self.entries.invalidate_all();
+        Box::pin(std::future::ready(Some(freed)))
     }
 }

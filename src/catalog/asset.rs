@@ -1,20 +1,25 @@
 //! The written form of the catalogue: `assets/models.toml`, and price lists of the same form.
 //!
-//! Owns: the TOML tables, the reading of prices from their text, and errors with line and column.
+//! Owns: the tables, the reading of prices from their text, and errors with line and column. The asset itself comes as
+//! JSON that `build.rs` writes: the same tables, read in a tenth of the time at every start.
 //! Refuses: unknown keys, prices as floats, prices of 0 (which may mean free, unknown or not applicable).
 //! Invariant: every name that a row uses (source, dialect) is defined in the same text; no model is listed twice.
 
+mod prices;
+
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use toml::Spanned;
+use toml::de::DeTable;
 
-use super::model::{DatedPrice, Dialect, Model, Status, TierPrices};
-use super::price::{LongContext, NotAPrice, Price, PriceOrigin, per_token};
-use crate::chat::{Effort, ModelId, Timestamp, Usd};
+use self::prices::{LongRow, OffPeakRow, PriceRow, TierRow};
+use super::model::{Dialect, Model, PromptCache, Status};
+use crate::chat::{Effort, ModelId, Timestamp};
+use crate::tokens::ImageRule;
 use crate::tokens::encoding::{Encoding, UnknownEncoding};
 
 /// What a text in the catalogue's form holds.
@@ -28,6 +33,7 @@ pub(super) struct Listing {
 pub(super) struct Assumption {
     pub dialect: Dialect,
     pub encoding: Option<Encoding>,
+    pub prompt_cache: Option<PromptCache>,
 }
 
 /// The text is not a catalogue.
@@ -57,17 +63,54 @@ impl ListingError {
 
 pub(super) fn read(text: &str) -> Result<Listing, ListingError> {
     let file: File = toml::from_str(text).map_err(|error| ListingError::at(text, error.span(), error.message()))?;
-    file.into_listing().map_err(|Fault { span, cause }| ListingError::at(text, Some(span), &cause))
+    file.into_listing().map_err(|fault| ListingError::at(text, fault.span(text), &fault.cause))
+}
+
+/// What is compiled in. Why it cannot be read is for a test to say: no user can mend it.
+pub(super) fn built_in() -> Option<Listing> {
+    let file: File = serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/models.json"))).ok()?;
+    file.into_listing().ok()
 }
 
 /// A fault that shows only once the rows are looked at together.
 struct Fault {
-    span: Range<usize>,
+    row: Row,
+    key: &'static str,
     cause: String,
 }
 
-fn fault<T>(at: &Spanned<T>, cause: impl Into<String>) -> Fault {
-    Fault { span: at.span(), cause: cause.into() }
+enum Row {
+    /// Counted from 0.
+    Model(usize),
+    Provider(String),
+}
+
+impl Fault {
+    /// Where the value stands in the text. It is looked for only now: rows that fit together need no places.
+    fn span(&self, text: &str) -> Option<Range<usize>> {
+        let top = DeTable::parse(text).ok()?;
+        let row = match &self.row {
+            Row::Model(n) => top.get_ref().get("model")?.get_ref().as_array()?.get(*n)?,
+            Row::Provider(name) => top.get_ref().get("provider")?.get_ref().as_table()?.get(name.as_str())?,
+        };
+        Some(row.get_ref().as_table()?.get(self.key)?.span())
+    }
+}
+
+/// What is wrong in a row, and with which key; which row it is, the reader knows.
+struct Misfit {
+    key: &'static str,
+    cause: String,
+}
+
+impl Misfit {
+    fn new(key: &'static str, cause: impl Into<String>) -> Self {
+        Self { key, cause: cause.into() }
+    }
+
+    fn of(self, row: Row) -> Fault {
+        Fault { row, key: self.key, cause: self.cause }
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,24 +132,47 @@ struct SourceRow {
     as_of: Option<Day>,
 }
 
+impl SourceRow {
+    /// Its day as `YYYY-MM-DD`; empty when it bears none.
+    fn day(&self) -> String {
+        self.as_of.map_or_else(String::new, |day| day.0.to_string())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProviderRow {
-    dialect: Spanned<String>,
+    /// What is assumed of a model that is not listed.
+    dialect: String,
     encoding: Option<EncodingName>,
+    /// What holds for every model of the provider that has a price for cached input.
+    prompt_cache: Option<PromptCacheRow>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+struct PromptCacheRow {
+    minutes: u64,
+    minimum_tokens: u64,
+}
+
+impl From<PromptCacheRow> for PromptCache {
+    fn from(row: PromptCacheRow) -> Self {
+        Self { lifetime: Duration::from_secs(row.minutes.saturating_mul(60)), minimum_tokens: row.minimum_tokens }
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModelRow {
-    id: Spanned<ModelId>,
-    dialect: Spanned<String>,
+    id: ModelId,
+    dialect: String,
     price: Option<PriceRow>,
     #[serde(default)]
     free: bool,
     long: Option<LongRow>,
-    #[serde(default)]
-    tiers: TierRow,
+    tiers: Option<TierRow>,
+    off_peak: Option<OffPeakRow>,
     price_until: Option<Day>,
     then: Option<PriceRow>,
     #[serde(default)]
@@ -118,40 +184,13 @@ struct ModelRow {
     encoding: Option<EncodingName>,
     #[serde(default)]
     encoding_assumed: bool,
+    images: Option<ImageRule>,
     #[serde(default)]
     deprecated: bool,
     retired: Option<RetiredRow>,
-    source: Spanned<String>,
+    source: String,
     #[serde(default)]
     note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PriceRow {
-    input: PerMillion,
-    cached_input: Option<PerMillion>,
-    cache_write: Option<PerMillion>,
-    output: PerMillion,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LongRow {
-    above: u64,
-    input: PerMillion,
-    cached_input: Option<PerMillion>,
-    cache_write: Option<PerMillion>,
-    output: PerMillion,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct TierRow {
-    flex: Option<PerMillion>,
-    batch: Option<PerMillion>,
-    priority: Option<PerMillion>,
-    fast: Option<PerMillion>,
 }
 
 #[derive(Deserialize, Default)]
@@ -175,23 +214,6 @@ enum Ability {
     Reasoning,
     Tools,
     Vision,
-}
-
-/// The price of one token, written as US dollars per million.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(try_from = "String")]
-struct PerMillion(Usd);
-
-impl TryFrom<String> for PerMillion {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let written: Usd = text.parse().map_err(|_| NotAPrice.to_string())?;
-        if written == Usd::ZERO {
-            return Err("a price of 0 may mean free or unknown: leave it out, or write `free = true`".into());
-        }
-        per_token(written).map(Self).map_err(|error| error.to_string())
-    }
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -231,20 +253,25 @@ impl Day {
 impl File {
     fn into_listing(self) -> Result<Listing, Fault> {
         let File { source, dialect, provider, model } = self;
-        let known = Known { source, dialect };
+        let prompt_caches =
+            provider.iter().filter_map(|(name, row)| Some((name.clone(), row.prompt_cache?.into()))).collect();
+        let known = Known { source, dialect, prompt_caches };
         let mut seen = HashSet::new();
         let mut models = Vec::with_capacity(model.len());
-        for row in model {
-            if !seen.insert(row.id.get_ref().clone()) {
-                return Err(fault(&row.id, format!("the model `{}` is listed twice", row.id.get_ref())));
-            }
-            models.push(row.into_model(&known)?);
+        for (n, row) in model.into_iter().enumerate() {
+            let twice = || Misfit::new("id", format!("the model `{}` is listed twice", row.id));
+            let first = seen.insert(row.id.clone()).then_some(()).ok_or_else(twice);
+            let model = first.and_then(|()| row.into_model(&known));
+            models.push(model.map_err(|misfit| misfit.of(Row::Model(n)))?);
         }
-        let assume = |row: ProviderRow| {
-            Ok(Assumption { dialect: known.dialect(&row.dialect)?, encoding: row.encoding.map(|name| name.0) })
+        let assume = |(name, row): (String, ProviderRow)| match known.dialect(&row.dialect) {
+            Ok(dialect) => {
+                let encoding = row.encoding.map(|name| name.0);
+                Ok((name, Assumption { dialect, encoding, prompt_cache: row.prompt_cache.map(Into::into) }))
+            }
+            Err(misfit) => Err(misfit.of(Row::Provider(name))),
         };
-        let providers =
-            provider.into_iter().map(|(name, row)| Ok((name, assume(row)?))).collect::<Result<_, Fault>>()?;
+        let providers = provider.into_iter().map(assume).collect::<Result<_, Fault>>()?;
         Ok(Listing { models, providers })
     }
 }
@@ -253,108 +280,57 @@ impl File {
 struct Known {
     source: BTreeMap<String, SourceRow>,
     dialect: BTreeMap<String, Dialect>,
+    prompt_caches: BTreeMap<String, PromptCache>,
 }
 
 impl Known {
-    fn dialect(&self, name: &Spanned<String>) -> Result<Dialect, Fault> {
-        let found = self.dialect.get(name.get_ref()).cloned();
-        found.ok_or_else(|| fault(name, format!("there is no table [dialect.{}]", name.get_ref())))
+    fn dialect(&self, name: &str) -> Result<Dialect, Misfit> {
+        let found = self.dialect.get(name).cloned();
+        found.ok_or_else(|| Misfit::new("dialect", format!("there is no table [dialect.{name}]")))
     }
 
-    fn source(&self, name: &Spanned<String>) -> Result<&SourceRow, Fault> {
-        let found = self.source.get(name.get_ref());
-        found.ok_or_else(|| fault(name, format!("there is no line `{}` in [source]", name.get_ref())))
+    fn source(&self, name: &str) -> Result<&SourceRow, Misfit> {
+        let found = self.source.get(name);
+        found.ok_or_else(|| Misfit::new("source", format!("there is no line `{name}` in [source]")))
     }
 }
 
 impl ModelRow {
-    fn into_model(self, known: &Known) -> Result<Model, Fault> {
+    fn into_model(self, known: &Known) -> Result<Model, Misfit> {
         let source = known.source(&self.source)?;
-        let as_of = source.as_of.map_or_else(String::new, |day| day.0.to_string());
         let mut dialect = known.dialect(&self.dialect)?;
         if !self.efforts.is_empty() {
             dialect.efforts.clone_from(&self.efforts);
         }
-        let (price, dated) = self.prices(&as_of)?;
+        let (price, dated) = self.prices(source)?;
+        // Without a price for cached input nothing says that the model takes part, and a warm prefix spares nothing.
+        let takes_part = self.price.as_ref().is_some_and(|row| row.cached_input.is_some());
+        let prompt_cache = known.prompt_caches.get(self.id.provider()).copied().filter(|_| takes_part);
         Ok(Model {
+            prompt_cache,
             context: self.limits.context,
             max_input: self.limits.max_input,
             max_output: self.limits.max_output,
             encoding: self.encoding.map(|name| name.0),
             encoding_assumed: self.encoding_assumed,
+            images: self.images,
             tools: self.can.contains(&Ability::Tools),
             vision: self.can.contains(&Ability::Vision),
             reasoning: self.can.contains(&Ability::Reasoning),
+            reasoning_stated: true,
             dialect,
             price,
             dated,
-            tiers: self.tiers.into(),
             status: match self.retired {
                 Some(row) => Status::Retired { since: row.since.0.to_string(), instead: row.instead },
                 None if self.deprecated => Status::Deprecated,
                 None => Status::Current,
             },
             source: source.name.clone(),
-            as_of,
+            as_of: source.day(),
             note: self.note,
-            id: self.id.into_inner(),
+            id: self.id,
         })
-    }
-
-    /// The price without an end, or the prices around one.
-    fn prices(&self, as_of: &str) -> Result<(Option<Price>, Option<DatedPrice>), Fault> {
-        let wrong = |cause: &str| Err(fault(&self.id, format!("`{}`: {cause}", self.id.get_ref())));
-        let Some(row) = &self.price else {
-            if self.long.is_some() || self.price_until.is_some() || self.then.is_some() {
-                return wrong("`long`, `price_until` and `then` need a `price`");
-            }
-            return Ok((self.free.then(|| Price::free(PriceOrigin::Catalogue, as_of)), None));
-        };
-        if self.free {
-            return wrong("it is either `free` or has a `price`");
-        }
-        if self.long.as_ref().is_some_and(|long| row.cache_write.is_some() && long.cache_write.is_none()) {
-            // Else a long request would write its cache at the price of plain input, which is too little to reserve.
-            return wrong("`price` has a `cache_write`, so `long` needs one");
-        }
-        let price = row.price(self.long.as_ref(), as_of);
-        match (self.price_until, &self.then) {
-            (None, None) => Ok((Some(price), None)),
-            (None, Some(_)) => wrong("`then` needs `price_until`"),
-            (Some(day), then) => {
-                let until = day.end().map_err(|error| fault(&self.id, error.to_string()))?;
-                let after = then.as_ref().map(|row| row.price(None, as_of));
-                Ok((None, Some(DatedPrice { until, before: price, after })))
-            }
-        }
-    }
-}
-
-impl PriceRow {
-    fn price(&self, long: Option<&LongRow>, as_of: &str) -> Price {
-        Price {
-            input: self.input.0,
-            cached_input: self.cached_input.map(|price| price.0),
-            cache_write: self.cache_write.map(|price| price.0),
-            output: self.output.0,
-            long: long.map(|long| LongContext {
-                above: long.above,
-                input: long.input.0,
-                cached_input: long.cached_input.map(|price| price.0),
-                cache_write: long.cache_write.map(|price| price.0),
-                output: long.output.0,
-            }),
-            free: false,
-            origin: PriceOrigin::Catalogue,
-            as_of: as_of.into(),
-        }
-    }
-}
-
-impl From<TierRow> for TierPrices {
-    fn from(row: TierRow) -> Self {
-        let each = |price: Option<PerMillion>| price.map(|price| price.0);
-        Self { flex: each(row.flex), batch: each(row.batch), priority: each(row.priority), fast: each(row.fast) }
     }
 }
 

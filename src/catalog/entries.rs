@@ -5,8 +5,8 @@
 //! Invariant: a user's price replaces the whole price of a model, and a 0 in it means free of charge for that part.
 
 use super::price::{per_million, per_token};
-use super::{Catalog, Model, Price, PriceOrigin};
-use crate::chat::{ModelId, Usd};
+use super::{Catalog, Model, Price, PriceOrigin, TierField};
+use crate::chat::{ModelId, ServiceTier, Usd};
 use crate::config::ModelEntry;
 
 /// A price this many times the catalogue's, or less than this part of it, is taken for a slip.
@@ -42,12 +42,43 @@ pub enum Problem {
     NoRoom(&'static str),
     #[error("unknown encoding `{name}`; {cause}", cause = crate::tokens::encoding::UnknownEncoding)]
     UnknownEncoding { name: String },
+    #[error("no price is known for service_tier = \"{tier}\" of this model; {}", priced(offered))]
+    NoTierPrice { tier: &'static str, offered: Vec<&'static str> },
+    #[error(
+        "service_tier = \"{0}\" needs the catalogue's price, for nobody says what the tier costs beside your own; leave input and output out, or the tier"
+    )]
+    TierOfOwnPrice(&'static str),
+    #[error("service_tier = \"{0}\" would be ignored by the provider; leave the line out")]
+    TierIgnored(&'static str),
     #[error("it has efforts but reasoning = false")]
     EffortsWithoutReasoning,
     #[error("the alias `{0}` would hide another name; an alias has no slash and is not auto")]
     AliasHidesAName(String),
     #[error("the alias `{alias}` already means `{taken_by}`")]
     AliasTaken { alias: String, taken_by: ModelId },
+}
+
+impl Problem {
+    /// The key of the entry that it is about.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Twice | Self::MissingPart(_) => "id",
+            Self::NotAPrice { key, .. } | Self::FarOff { key, .. } | Self::NoRoom(key) => key,
+            Self::FreeAndPriced => "free",
+            Self::OutputOverContext { .. } => "max_output",
+            Self::UnknownEncoding { .. } => "encoding",
+            Self::NoTierPrice { .. } | Self::TierOfOwnPrice(_) | Self::TierIgnored(_) => "service_tier",
+            Self::EffortsWithoutReasoning => "efforts",
+            Self::AliasHidesAName(_) | Self::AliasTaken { .. } => "alias",
+        }
+    }
+}
+
+impl CatalogError {
+    /// The key of the entry that is wrong.
+    pub fn key(&self) -> &'static str {
+        self.problem.key()
+    }
 }
 
 impl Catalog {
@@ -91,11 +122,12 @@ fn override_with(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem> {
         }
         model.price = Some(price);
         model.dated = None;
-    } else if entry.confirmed
-        && let Some(price) = &mut model.price
-    {
+    } else if entry.confirmed {
         // The user vouches for the listed price, at whatever address.
-        price.origin = PriceOrigin::User;
+        model.prices_mut().for_each(|price| price.origin = PriceOrigin::User);
+    }
+    if let Some(tier) = entry.service_tier {
+        choose_tier(model, entry, tier)?;
     }
     override_limits(model, entry)?;
     if let Some(name) = &entry.encoding {
@@ -108,12 +140,40 @@ fn override_with(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem> {
     override_efforts(model, entry)
 }
 
+/// A tier is paid for by every request from now on, so it needs a price that a budget can stand on.
+fn choose_tier(model: &mut Model, entry: &ModelEntry, tier: ServiceTier) -> Result<(), Problem> {
+    let name = tier.as_str();
+    if tier != ServiceTier::Default {
+        if parts(entry).iter().any(|(_, value)| value.is_some()) {
+            return Err(Problem::TierOfOwnPrice(name));
+        }
+        if model.dialect.tier_field == TierField::Ignored {
+            return Err(Problem::TierIgnored(name));
+        }
+        let listed = model.price.as_ref().or(model.dated.as_ref().map(|dated| &dated.before));
+        let tiers = listed.map(|price| price.tiers).unwrap_or_default();
+        // What is left to the provider may become its dearest.
+        let dearest = if tier == ServiceTier::Auto { ServiceTier::Priority } else { tier };
+        if tiers.of(dearest).is_none() {
+            let offered = tiers.iter().map(|(tier, _)| tier).filter(|tier| *tier != ServiceTier::Batch);
+            return Err(Problem::NoTierPrice { tier: name, offered: offered.map(ServiceTier::as_str).collect() });
+        }
+    }
+    model.choose_tier(tier);
+    Ok(())
+}
+
+/// What may be chosen instead.
+fn priced(offered: &[&str]) -> String {
+    if offered.is_empty() { "leave the line out".into() } else { format!("it has one for {}", offered.join(" and ")) }
+}
+
 /// The price that the entry states, if it states one.
 fn user_price(entry: &ModelEntry) -> Result<Option<Price>, Problem> {
     let given: Vec<Usd> = parts(entry).into_iter().filter_map(|(_, value)| value).collect();
     let nothing_to_pay = given.iter().all(|value| *value == Usd::ZERO);
     if entry.free {
-        let free = Price::free(PriceOrigin::User, String::new());
+        let free = Price { source: SOURCE.into(), ..Price::free(PriceOrigin::User, "") };
         return if nothing_to_pay { Ok(Some(free)) } else { Err(Problem::FreeAndPriced) };
     }
     if given.is_empty() {
@@ -122,17 +182,15 @@ fn user_price(entry: &ModelEntry) -> Result<Option<Price>, Problem> {
     let each = |key, value: Option<Usd>| -> Result<Option<Usd>, Problem> {
         value.map(|value| per_token(value).map_err(|_| Problem::NotAPrice { key, value })).transpose()
     };
-    let price = Price {
-        input: each("input", entry.input)?.ok_or(Problem::MissingPart("input"))?,
+    let input = each("input", entry.input)?.ok_or(Problem::MissingPart("input"))?;
+    let output = each("output", entry.output)?.ok_or(Problem::MissingPart("output"))?;
+    Ok(Some(Price {
         cached_input: each("cached_input", entry.cached_input)?,
         cache_write: each("cache_write", entry.cache_write)?,
-        output: each("output", entry.output)?.ok_or(Problem::MissingPart("output"))?,
-        long: None,
         free: nothing_to_pay,
-        origin: PriceOrigin::User,
-        as_of: String::new(),
-    };
-    Ok(Some(price))
+        source: SOURCE.into(),
+        ..Price::flat(input, output, PriceOrigin::User)
+    }))
 }
 
 fn parts(entry: &ModelEntry) -> [(&'static str, Option<Usd>); 4] {
@@ -193,6 +251,7 @@ fn override_efforts(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem
         Some(true) => model.reasoning = true,
         None => model.reasoning |= !efforts.is_empty(),
     }
+    model.reasoning_stated |= model.reasoning || entry.reasoning.is_some();
     if entry.efforts.is_some() {
         model.dialect.efforts = efforts.to_vec();
     }

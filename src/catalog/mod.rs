@@ -15,12 +15,15 @@ use std::collections::BTreeMap;
 
 pub use asset::ListingError;
 pub use entries::CatalogError;
-pub use model::{Api, DatedPrice, Dialect, Model, OutputCap, Status, SystemRole, TemperatureRule, TierPrices};
-pub use price::{LongContext, Price, PriceOrigin};
+pub use model::{
+    Api, DatedPrice, Dialect, Model, OutputCap, PromptCache, Status, SystemRole, TemperatureRule, TierField,
+};
+pub use price::terms::{OffPeak, Share, TierPrices};
+pub use price::{LongContext, Price, PriceOrigin, Served};
 pub use resolve::ResolveError;
 
 use crate::chat::{ModelId, Timestamp};
-use asset::Assumption;
+use asset::{Assumption, Listing};
 
 /// The models known, in the order of the asset, then those that the user added.
 #[derive(Debug, Clone)]
@@ -34,24 +37,25 @@ pub struct Catalog {
 
 impl Catalog {
     /// The compiled-in catalogue. Prices that end some day are absent until [`at`](Self::at) has looked at the date.
-    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the text is compiled in, and a test reads it")]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "it is compiled in, and a test reads it")]
     pub fn builtin() -> Self {
-        Self::from_toml(include_str!("../../assets/models.toml")).expect("the built-in catalogue reads")
+        asset::built_in().map(Self::of).expect("the built-in catalogue reads")
     }
 
     /// A catalogue from a text in the form of `assets/models.toml`.
     pub fn from_toml(text: &str) -> Result<Self, ListingError> {
-        let listing = asset::read(text)?;
-        Ok(Self { models: listing.models, aliases: BTreeMap::new(), assumptions: listing.providers })
+        asset::read(text).map(Self::of)
+    }
+
+    fn of(listing: Listing) -> Self {
+        Self { models: listing.models, aliases: BTreeMap::new(), assumptions: listing.providers }
     }
 
     /// The catalogue with the prices of that instant: where a price has ended, the next one, or none.
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
         for model in &mut self.models {
-            if let Some(dated) = &model.dated {
-                model.price = dated.at(now).cloned();
-            }
+            model.price = model.price_at(now);
         }
         self
     }
@@ -90,6 +94,7 @@ impl Catalog {
             dialect: assumed.dialect,
             encoding: assumed.encoding,
             encoding_assumed: assumed.encoding.is_some(),
+            prompt_cache: assumed.prompt_cache,
             ..Model::unknown(id.clone())
         }
     }

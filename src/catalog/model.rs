@@ -4,10 +4,13 @@
 //! Refuses: any use of these facts; requests are mapped in `provider`, models are chosen in `router`.
 //! Invariant: a value that nobody states is `None`, never a guess; efforts are offered only where they have an effect.
 
-use serde::Deserialize;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Price;
-use crate::chat::{Effort, ModelId, Timestamp, Usd};
+use crate::chat::{Effort, ModelId, ServiceTier, Timestamp};
+use crate::tokens::ImageRule;
 use crate::tokens::encoding::Encoding;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -21,15 +24,20 @@ pub struct Model {
     pub encoding: Option<Encoding>,
     /// The encoding is that of the model's kin, not stated for the model itself.
     pub encoding_assumed: bool,
+    /// `None`: no rule for images is published.
+    pub images: Option<ImageRule>,
     pub tools: bool,
     pub vision: bool,
     pub reasoning: bool,
+    /// Somebody says whether it reasons; else it may do so out of sight.
+    pub reasoning_stated: bool,
     pub dialect: Dialect,
     /// `None`: unknown (`n/a`). A price with an end is here only after [`Catalog::at`](super::Catalog::at).
     pub price: Option<Price>,
     /// The prices before and after a known day.
     pub dated: Option<DatedPrice>,
-    pub tiers: TierPrices,
+    /// How the provider keeps the start of a prompt; `None`: nobody states it.
+    pub prompt_cache: Option<PromptCache>,
     pub status: Status,
     /// Where the figures come from.
     pub source: String,
@@ -37,6 +45,15 @@ pub struct Model {
     pub as_of: String,
     /// Where sources disagree about money, and what was assumed; may be empty.
     pub note: String,
+}
+
+/// How a provider keeps the start of a prompt, so that the same start is cheaper to read next time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptCache {
+    /// How long it is kept after it was last read.
+    pub lifetime: Duration,
+    /// Prompts shorter than this many tokens are not kept.
+    pub minimum_tokens: u64,
 }
 
 /// A price that ends.
@@ -54,15 +71,6 @@ impl DatedPrice {
     pub fn at(&self, now: Timestamp) -> Option<&Price> {
         if now < self.until { Some(&self.before) } else { self.after.as_ref() }
     }
-}
-
-/// Input prices per token of the other service tiers, for reference; requests are sent at the standard tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TierPrices {
-    pub flex: Option<Usd>,
-    pub batch: Option<Usd>,
-    pub priority: Option<Usd>,
-    pub fast: Option<Usd>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +97,10 @@ pub struct Dialect {
     pub api: Api,
     /// Ask for usage at the end of a stream (`stream_options.include_usage`).
     pub stream_usage: bool,
+    pub tier_field: TierField,
+    /// The service tier that the user chose for the model.
+    #[serde(skip)]
+    pub service_tier: Option<ServiceTier>,
 }
 
 impl Default for Dialect {
@@ -100,12 +112,42 @@ impl Default for Dialect {
             efforts: Vec::new(),
             api: Api::default(),
             stream_usage: true,
+            tier_field: TierField::default(),
+            service_tier: None,
         }
     }
 }
 
-/// The name of the field that caps the output.
+impl Dialect {
+    /// The service tier to write into a request; `None`: the field is left out.
+    pub fn tier_to_send(&self) -> Option<ServiceTier> {
+        let tier = match self.tier_field {
+            TierField::Ignored => None,
+            TierField::Always => self.service_tier.or(Some(ServiceTier::Default)),
+            TierField::OnRequest | TierField::AtHome => self.service_tier,
+        };
+        // `auto` is what a request without the field means, and some servers take no other word for it.
+        tier.filter(|tier| *tier != ServiceTier::Auto)
+    }
+}
+
+/// When the service tier is written into a request. Without it, a project's own setting decides at OpenAI, and that may
+/// be `priority`, at twice the price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TierField {
+    /// When the user chose one: other servers may reject the field.
+    #[default]
+    OnRequest,
+    Always,
+    /// Always at the provider's own address, on request where the user changed it: nobody knows what serves there.
+    AtHome,
+    /// The server takes no notice of it, so none can be chosen.
+    Ignored,
+}
+
+/// The name of the field that caps the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputCap {
     #[default]
@@ -126,7 +168,7 @@ pub enum TemperatureRule {
 }
 
 /// The role under which the system prompt goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SystemRole {
     #[default]
@@ -146,6 +188,27 @@ pub enum Api {
 }
 
 impl Model {
+    /// The price at `now`: where a price has ended, the next one, or none; with the time of day.
+    pub fn price_at(&self, now: Timestamp) -> Option<Price> {
+        let price = match &self.dated {
+            Some(dated) => dated.at(now),
+            None => self.price.as_ref(),
+        };
+        price.cloned().map(|price| price.at(now))
+    }
+
+    /// Has requests ask for this service tier from now on.
+    pub(super) fn choose_tier(&mut self, tier: ServiceTier) {
+        self.dialect.service_tier = Some(tier);
+        self.prices_mut().for_each(|price| price.tier = tier);
+    }
+
+    /// Its price now, and those before and after a known day.
+    pub(super) fn prices_mut(&mut self) -> impl Iterator<Item = &mut Price> {
+        let dated = self.dated.as_mut().map(|dated| [Some(&mut dated.before), dated.after.as_mut()]);
+        dated.into_iter().flatten().flatten().chain(&mut self.price)
+    }
+
     /// A model of which nothing is known but its name, asked in the common way.
     pub fn unknown(id: ModelId) -> Self {
         Self {
@@ -155,13 +218,15 @@ impl Model {
             max_output: None,
             encoding: None,
             encoding_assumed: false,
+            images: None,
             tools: false,
             vision: false,
             reasoning: false,
+            reasoning_stated: false,
             dialect: Dialect::default(),
             price: None,
             dated: None,
-            tiers: TierPrices::default(),
+            prompt_cache: None,
             status: Status::Current,
             source: String::new(),
             as_of: String::new(),

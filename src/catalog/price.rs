@@ -2,13 +2,24 @@
 //!
 //! Owns: [`Price`] and its arithmetic: what was used, the worst that may be used, and how much output a sum buys.
 //! Refuses: floating point; guessing a price that nobody states (a model without one has no `Price`).
-//! Invariant: for any input up to `input_upper` and any output up to `output_cap`, `cost` never exceeds `worst`.
+//! Invariant: for any input up to `input_upper` and any output up to `output_cap`, neither `cost` nor what is settled
+//! for a tier that was asked for exceeds `worst`, at any time of day.
+
+mod rates;
+pub mod terms;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Usage, Usd};
+use self::rates::Rates;
+use self::terms::{OffPeak, Share, TierPrices};
+use crate::chat::{ServiceTier, Timestamp, Usage, Usd};
+
+/// No list knows of a tier that costs more than this many times the listed price.
+const DEAREST_TIER: u64 = 2;
 
 /// Prices per TOKEN. One US dollar per million tokens is one million pico-dollars per token.
+///
+/// The four parts and `long` are the listed price: that of the standard service tier, at the peak of the day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     pub input: Usd,
@@ -21,7 +32,19 @@ pub struct Price {
     pub long: Option<LongContext>,
     /// Free of charge by the user's word or by nature; then every price is zero.
     pub free: bool,
+    /// The service tier that is asked for.
+    #[serde(default)]
+    pub tier: ServiceTier,
+    /// What other service tiers cost.
+    #[serde(default)]
+    pub tiers: TierPrices,
+    /// When it costs less; `None`: at no time of the day.
+    #[serde(default)]
+    pub off_peak: Option<OffPeak>,
     pub origin: PriceOrigin,
+    /// Who states it; empty for a price of the user's own.
+    #[serde(default)]
+    pub source: String,
     /// The day the price was seen, `YYYY-MM-DD`; empty when its source bears no date.
     pub as_of: String,
 }
@@ -65,86 +88,149 @@ pub fn per_million(per_token: Usd) -> Usd {
     per_token.times(1_000_000)
 }
 
-/// The four prices of one tier, with nothing missing.
-#[derive(Clone, Copy)]
-struct Rates {
-    input: Usd,
-    cached_input: Usd,
-    cache_write: Usd,
-    output: Usd,
+/// How a request was served, as far as that is known when it is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Served<'a> {
+    /// The service tier that the answer names.
+    pub tier: Option<&'a str>,
+    /// When the request was sent, and when the answer was complete.
+    pub from: Timestamp,
+    pub to: Timestamp,
 }
 
-impl Rates {
-    fn dearest_input(self) -> Usd {
-        self.input.max(self.cached_input).max(self.cache_write)
-    }
-
-    fn bound(self, input: u64, output: u64) -> Usd {
-        self.dearest_input().times(input) + self.output.times(output)
-    }
-
-    /// The largest output whose bound fits into `left`; `None` when the input alone does not.
-    fn output_within(self, input: u64, left: Usd) -> Option<u64> {
-        let rest = (left - self.dearest_input().times(input)).pico();
-        match (rest, self.output.pico()) {
-            (..0, _) => None,
-            (_, ..=0) => Some(u64::MAX),
-            (rest, each) => Some(u64::try_from(rest / each).unwrap_or(u64::MAX)),
-        }
-    }
-}
+/// One way of being billed: a share of the listed price for the tier, and one for the time of day.
+type Way = (Option<Share>, Option<Share>);
 
 impl Price {
-    /// Free of charge.
-    pub fn free(origin: PriceOrigin, as_of: impl Into<String>) -> Self {
-        let zero = Usd::ZERO;
+    /// A price for input and output, and nothing else.
+    pub fn flat(input: Usd, output: Usd, origin: PriceOrigin) -> Self {
         Self {
-            input: zero,
+            input,
             cached_input: None,
             cache_write: None,
-            output: zero,
+            output,
             long: None,
-            free: true,
+            free: false,
+            tier: ServiceTier::Default,
+            tiers: TierPrices::default(),
+            off_peak: None,
             origin,
-            as_of: as_of.into(),
+            source: String::new(),
+            as_of: String::new(),
         }
     }
 
-    /// What these tokens cost, to the pico-dollar.
+    /// Free of charge.
+    pub fn free(origin: PriceOrigin, as_of: impl Into<String>) -> Self {
+        Self { free: true, as_of: as_of.into(), ..Self::flat(Usd::ZERO, Usd::ZERO, origin) }
+    }
+
+    /// The same price, looked at in that moment: [`cost`](Self::cost) and [`expected`](Self::expected) follow it.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        if let Some(off_peak) = &mut self.off_peak {
+            off_peak.now = off_peak.holds_at(now);
+        }
+        self
+    }
+
+    /// What these tokens cost at the tier that is asked for, now, to the pico-dollar.
     pub fn cost(&self, usage: &Usage) -> Usd {
-        let rates = self.rates(usage.input());
-        rates.input.times(usage.uncached_input)
-            + rates.cached_input.times(usage.cached_input)
-            + rates.cache_write.times(usage.cache_write)
-            + rates.output.times(usage.output)
-    }
-
-    /// The most that a request can cost whose input is at most `input_upper` tokens and whose output is capped.
-    pub fn worst(&self, input_upper: u64, output_cap: u64) -> Usd {
-        self.tiers_within(input_upper).map(|(rates, input)| rates.bound(input, output_cap)).fold(Usd::ZERO, Usd::max)
-    }
-
-    /// The largest output cap whose [`worst`](Self::worst) fits into `left`; `None` when not even a cap of 0 does.
-    pub fn affordable_output(&self, input_upper: u64, left: Usd) -> Option<u64> {
-        self.tiers_within(input_upper)
-            .map(|(rates, input)| rates.output_within(input, left))
-            .try_fold(u64::MAX, |cap, within| Some(cap.min(within?)))
+        self.rates(usage.input(), self.usual()).cost(usage)
     }
 
     /// What a request is likely to cost: all of its input at the full price.
     pub fn expected(&self, input: u64, output: u64) -> Usd {
-        let rates = self.rates(input);
-        rates.input.times(input) + rates.output.times(output)
+        self.cost(&Usage::counted(input, output))
     }
 
-    fn rates(&self, input: u64) -> Rates {
-        match &self.long {
-            Some(long) if input > long.above => long.rates(),
-            _ => self.short_rates(),
+    /// What an answer cost, and whether that is beyond doubt. Where it is not (a tier that has no price here, an answer
+    /// across the hour at which the price changes), it is the dearest that it may have been.
+    pub fn settled(&self, usage: &Usage, served: &Served<'_>) -> (Usd, bool) {
+        let (tiers, named) = self.tiers_served(served.tier);
+        let (hours, sure) = match &self.off_peak {
+            None => (None, true),
+            Some(off_peak) => match off_peak.throughout(served.from, served.to) {
+                Some(true) => (Some(off_peak.share), true),
+                Some(false) => (None, true),
+                None => (None, false),
+            },
+        };
+        let cost = |tier| self.rates(usage.input(), (tier, hours)).cost(usage);
+        (tiers.into_iter().map(cost).fold(Usd::ZERO, Usd::max), named && sure)
+    }
+
+    /// The most that a request can cost whose input is at most `input_upper` tokens and whose output is capped.
+    pub fn worst(&self, input_upper: u64, output_cap: u64) -> Usd {
+        self.asked().into_iter().map(|tier| self.bound(input_upper, output_cap, tier)).fold(Usd::ZERO, Usd::max)
+    }
+
+    /// The same at a tier that an answer named and that nobody asked for; zero where it is none, or has no price.
+    pub fn worst_at(&self, tier: Option<&str>, input_upper: u64, output_cap: u64) -> Usd {
+        let share = tier.and_then(ServiceTier::named).and_then(|tier| self.tiers.of(tier));
+        share.map_or(Usd::ZERO, |share| self.bound(input_upper, output_cap, Some(share)))
+    }
+
+    /// The largest output cap whose [`worst`](Self::worst) fits into `left`; `None` when not even a cap of 0 does.
+    pub fn affordable_output(&self, input_upper: u64, left: Usd) -> Option<u64> {
+        self.asked()
+            .into_iter()
+            .flat_map(|tier| self.lengths(input_upper, tier))
+            .map(|(rates, input)| rates.output_within(input, left))
+            .try_fold(u64::MAX, |cap, within| Some(cap.min(within?)))
+    }
+
+    fn bound(&self, input_upper: u64, output_cap: u64, tier: Option<Share>) -> Usd {
+        let bounds = self.lengths(input_upper, tier).map(|(rates, input)| rates.bound(input, output_cap));
+        bounds.fold(Usd::ZERO, Usd::max)
+    }
+
+    /// What a request is billed by as long as nothing is known to the contrary.
+    fn usual(&self) -> Way {
+        (
+            self.tiers.of(self.tier),
+            self.off_peak.as_ref().filter(|off_peak| off_peak.now).map(|off_peak| off_peak.share),
+        )
+    }
+
+    /// The tiers at which a request may be billed that asks for [`tier`](Self::tier): that one, and the standard one
+    /// when the provider steps down to it. `auto` may become any.
+    fn asked(&self) -> Vec<Option<Share>> {
+        let mut tiers = vec![None];
+        match self.tier {
+            ServiceTier::Default => {}
+            ServiceTier::Auto => tiers.extend(self.tiers.iter().map(|(_, share)| Some(share))),
+            tier => tiers.extend(self.tiers.of(tier).map(Some)),
+        }
+        tiers
+    }
+
+    /// The tiers that an answer may have been served at that names this one, and whether there is no doubt.
+    fn tiers_served(&self, named: Option<&str>) -> (Vec<Option<Share>>, bool) {
+        let Some(name) = named.filter(|name| !name.is_empty()) else {
+            return (self.asked(), self.tier == ServiceTier::Default);
+        };
+        match ServiceTier::named(name).map(|tier| (tier, self.tiers.of(tier))) {
+            Some((ServiceTier::Default, _)) => (vec![None], true),
+            Some((_, Some(share))) => (vec![Some(share)], true),
+            _ => {
+                let dearest =
+                    Share { input: self.input.times(DEAREST_TIER), output: Some(self.output.times(DEAREST_TIER)) };
+                (self.tiers.iter().map(|(_, share)| share).chain([dearest]).map(Some).collect(), false)
+            }
         }
     }
 
-    fn short_rates(&self) -> Rates {
+    fn rates(&self, input: u64, (tier, hours): Way) -> Rates {
+        let rates = match &self.long {
+            Some(long) if input > long.above => long.rates(),
+            _ => self.listed(),
+        };
+        let listed = self.listed();
+        [tier, hours].iter().flatten().fold(rates, |rates, share| rates.under(share, &listed))
+    }
+
+    fn listed(&self) -> Rates {
         Rates {
             input: self.input,
             cached_input: self.cached_input.unwrap_or(self.input),
@@ -153,12 +239,12 @@ impl Price {
         }
     }
 
-    /// The tiers that a request of at most `input_upper` tokens may fall into, each with its longest input. A request
-    /// that turns out shorter than feared may be billed by the short tier, so that one counts too.
-    fn tiers_within(&self, input_upper: u64) -> impl Iterator<Item = (Rates, u64)> {
-        let long = self.long.as_ref().filter(|long| input_upper > long.above);
-        let short_end = long.map_or(input_upper, |long| long.above);
-        std::iter::once((self.short_rates(), short_end)).chain(long.map(|long| (long.rates(), input_upper)))
+    /// The prices by length that a request of at most `input_upper` tokens may fall under, each with its longest input.
+    /// A request that turns out shorter than feared may be billed as a short one, so that counts too.
+    fn lengths(&self, input_upper: u64, tier: Option<Share>) -> impl Iterator<Item = (Rates, u64)> {
+        let long = self.long.as_ref().map(|long| long.above).filter(|above| input_upper > *above);
+        let ends = [Some(long.unwrap_or(input_upper)), long.map(|_| input_upper)];
+        ends.into_iter().flatten().map(move |end| (self.rates(end, (tier, None)), end))
     }
 }
 

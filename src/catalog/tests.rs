@@ -1,7 +1,7 @@
 //! The rows of the built-in catalogue, one by one and as a whole.
 
 use super::*;
-use crate::chat::{Effort, Usd};
+use crate::chat::{Effort, ServiceTier, Usd};
 use crate::tokens::encoding::Encoding;
 
 fn id(text: &str) -> ModelId {
@@ -25,6 +25,15 @@ fn usd(text: &str) -> Usd {
 #[test]
 fn a_hundred_models_are_known() {
     assert_eq!(Catalog::builtin().iter().count(), 100);
+}
+
+/// What is compiled in was laid out by `build.rs`; the asset is what people read and change.
+#[test]
+fn what_is_compiled_in_is_what_is_written_in_the_asset() {
+    let written = Catalog::from_toml(include_str!("../../assets/models.toml")).unwrap();
+    let compiled = Catalog::builtin();
+    assert_eq!(compiled.models, written.models);
+    assert_eq!(compiled.assumptions, written.assumptions);
 }
 
 #[test]
@@ -59,9 +68,19 @@ fn every_price_is_sane(model: &Model, price: &Price) {
     assert!(price.input <= price.output, "{name}");
     assert!(price.cached_input.is_none_or(|cached| cached < price.input), "{name}");
     assert!(price.cache_write.is_none_or(|write| write > price.input), "{name}");
-    assert!(model.tiers.flex.into_iter().chain(model.tiers.batch).all(|cheap| cheap.times(2) == price.input), "{name}");
-    for dear in model.tiers.priority.into_iter().chain(model.tiers.fast) {
-        assert!(dear > price.input && dear <= price.input.times(2), "{name}");
+    assert_eq!((price.source.as_str(), price.as_of.as_str()), (model.source.as_str(), model.as_of.as_str()), "{name}");
+    for (tier, share) in price.tiers.iter() {
+        match tier {
+            ServiceTier::Flex | ServiceTier::Batch => assert_eq!(share.input.times(2), price.input, "{name}"),
+            // `Price::settled` takes twice the listed price for the dearest that a tier without a price can be.
+            _ => assert!(share.input > price.input && share.input <= price.input.times(2), "{name}"),
+        }
+        // Where the output is stated too, it has the share of the input.
+        let derived = price.output.in_proportion(share.input, price.input);
+        assert_eq!(share.output.unwrap_or(derived), derived, "{name}");
+    }
+    if let Some(off_peak) = &price.off_peak {
+        assert_eq!((name.provider(), off_peak.share.input.times(2)), ("deepseek", price.input), "{name}");
     }
     if let Some(long) = &price.long {
         assert!(long.above < model.context.unwrap(), "{name}");
@@ -88,6 +107,8 @@ fn the_models_of_old_are_asked_as_they_want() {
             efforts: efforts.to_vec(),
             api: Api::Chat,
             stream_usage: true,
+            tier_field: TierField::Always,
+            service_tier: None,
         };
         let model = model(name);
         assert_eq!((model.dialect, model.status), (expected, Status::Current), "{name}");
@@ -154,6 +175,23 @@ fn a_price_with_an_end_holds_to_its_last_day() {
     assert_eq!(undecided.get(&id("gemini/gemini-3.8-flash")).unwrap().price, None);
     let later = undecided.at(noon("2026-12-31")).at(noon("2027-01-01"));
     assert_eq!(later.get(&id("gemini/gemini-3.8-flash")).unwrap().price.as_ref().unwrap().output, usd("7.5"));
+}
+
+#[test]
+fn the_start_of_a_prompt_is_kept_where_the_provider_says_so() {
+    let five_minutes = PromptCache { lifetime: std::time::Duration::from_mins(5), minimum_tokens: 1024 };
+    for (name, kept) in [
+        ("openai/gpt-5", Some(five_minutes)),
+        // Older than the cache: it has no price for cached input.
+        ("openai/gpt-4", None),
+        // Its compatible layer keeps nothing.
+        ("anthropic/claude-opus-5", None),
+        // Keeps prompts, but nobody says how long.
+        ("deepseek/deepseek-flash", None),
+    ] {
+        assert_eq!(model(name).prompt_cache, kept, "{name}");
+    }
+    assert_eq!(Catalog::builtin().unlisted(&id("openai/gpt-9")).prompt_cache, Some(five_minutes));
 }
 
 #[test]

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum FailureKind {
     /// The request failed: refused by the server, unreachable, out of retries.
     Request,
+    /// No provider could be reached, or all of them are down; the request and the account are not to blame.
+    Unavailable,
     /// The user asked for something that cannot be: a wrong flag, a bad configuration, an unknown model, a missing key.
     Usage,
     /// A budget refused it; nothing was sent.
@@ -28,7 +30,7 @@ impl FailureKind {
     /// The process exit status for this kind (INTERFACE: 1 failed, 2 usage, 3 budget, 4 cut, 130 interrupted).
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Request | Self::Storage => 1,
+            Self::Request | Self::Unavailable | Self::Storage => 1,
             Self::Usage => 2,
             Self::Budget => 3,
             Self::Cut => 4,

@@ -35,18 +35,29 @@ impl Usd {
         Self(self.0.saturating_mul(i128::from(tokens)))
     }
 
-    /// `self * numerator / denominator`, rounded up (away from what we would like to pay). `denominator` 0 counts as 1.
+    /// This amount in the proportion `part : whole`, rounded up. Where there is nothing to compare with, the amount itself.
     #[must_use]
-    pub fn scaled_up(self, numerator: u32, denominator: u32) -> Self {
-        let denominator = i128::from(denominator.max(1));
-        let product = self.0.saturating_mul(i128::from(numerator));
-        Self(product.div_euclid(denominator) + i128::from(product.rem_euclid(denominator) != 0))
+    pub fn in_proportion(self, part: Self, whole: Self) -> Self {
+        if whole.0 <= 0 {
+            return self;
+        }
+        let product = self.0.saturating_mul(part.0);
+        Self(product.div_euclid(whole.0) + i128::from(product.rem_euclid(whole.0) != 0))
     }
 
     /// As a float, for charts and ratios only.
     #[expect(clippy::cast_precision_loss, reason = "for display")]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / PICO as f64
+    }
+
+    /// A sum beside which there may be something of unknown price: `$0.31`, `$0.31 + n/a`, `n/a`; never an unknown as $0.
+    pub fn short_sum(self, unknown: bool) -> String {
+        match (unknown, self == Self::ZERO) {
+            (true, true) => "n/a".to_owned(),
+            (true, false) => format!("${} + n/a", self.short()),
+            (false, _) => format!("${}", self.short()),
+        }
     }
 
     /// For people: two decimals from one dollar up, else two significant digits and at least two decimals.
@@ -261,10 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_with_an_unknown_in_it_is_never_shown_as_nothing() {
+        for (known, unknown, shown) in
+            [("0", false, "$0.00"), ("0.31", false, "$0.31"), ("0.31", true, "$0.31 + n/a"), ("0", true, "n/a")]
+        {
+            assert_eq!(usd(known).short_sum(unknown), shown);
+        }
+    }
+
+    #[test]
     fn a_share_of_money_is_rounded_up() {
-        assert_eq!(Usd::from_pico(3625).scaled_up(1, 2), Usd::from_pico(1813));
-        assert_eq!(Usd::from_pico(4).scaled_up(1, 2), Usd::from_pico(2));
-        assert_eq!(Usd::from_pico(4).scaled_up(1, 0), Usd::from_pico(4));
+        for (amount, part, whole, share) in [(10, 20, 10, 20), (3625, 1, 2, 1813), (7, 0, 3, 0), (7, 9, 0, 7)] {
+            let usd = Usd::from_pico;
+            assert_eq!(usd(amount).in_proportion(usd(part), usd(whole)), usd(share), "{amount} x {part} / {whole}");
+        }
     }
 
     proptest! {

@@ -15,6 +15,8 @@ pub enum Delta {
     Reasoning(String),
     /// The server's count; each replaces the one before (never a sum).
     Usage(Usage),
+    /// The server's last count cannot be one: what it counted before is withdrawn.
+    NoUsage,
     /// The server's own price for the request (`usage.cost`): it wins over our arithmetic.
     Billed(Usd),
     /// The service tier that the server says it used.
@@ -66,18 +68,36 @@ pub struct Reply {
     pub usage: Option<Usage>,
     pub billed: Option<Usd>,
     pub service_tier: Option<String>,
+    /// Something was generated after the server's last count or price, so that neither is its last word.
+    pub stale: bool,
 }
 
 impl Reply {
     /// Adds what arrived. The last usage, price, tier and finish win.
     pub fn push(&mut self, delta: &Delta) {
         match delta {
-            Delta::Text(text) => self.text.push_str(text),
-            Delta::Reasoning(text) => self.reasoning.push_str(text),
-            Delta::Usage(usage) => self.usage = Some(*usage),
-            Delta::Billed(usd) => self.billed = Some(*usd),
+            Delta::Text(text) => {
+                self.stale |= !text.is_empty();
+                self.text.push_str(text);
+            }
+            Delta::Reasoning(text) => {
+                self.stale |= !text.is_empty();
+                self.reasoning.push_str(text);
+            }
+            Delta::Usage(usage) => (self.usage, self.stale) = (Some(*usage), false),
+            Delta::NoUsage => self.usage = None,
+            Delta::Billed(usd) => (self.billed, self.stale) = (Some(*usd), false),
             Delta::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
             Delta::Finish(finish) => self.finish = Some(finish.clone()),
         }
+    }
+
+    /// Forgets a count or price that came before the end of what was generated, or that counts none of it: some servers
+    /// tell the input's usage first and nothing afterwards.
+    pub fn keep_last_word(&mut self) {
+        if self.stale {
+            (self.usage, self.billed) = (None, None);
+        }
+        self.usage.take_if(|usage| usage.output == 0 && !self.text.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Message, ModelId};
+use super::{Message, ModelId, Role};
 
 /// How hard a reasoning model should think. Which values a model takes is in the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,6 +59,37 @@ impl FromStr for Effort {
 #[error("an effort is one of none, minimal, low, medium, high, xhigh, max")]
 pub struct UnknownEffort;
 
+/// What becomes of a question that does not fit the model's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// Nothing is sent; the user hears by how much it is too long.
+    #[default]
+    Refuse,
+    /// The oldest turns of the chat are left out, and that is shown.
+    Truncate,
+    /// A long input is split into parts, each is answered, and the answers are joined.
+    Segment,
+}
+
+impl FromStr for Overflow {
+    type Err = UnknownOverflow;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "refuse" => Ok(Self::Refuse),
+            "truncate" => Ok(Self::Truncate),
+            "segment" => Ok(Self::Segment),
+            _ => Err(UnknownOverflow),
+        }
+    }
+}
+
+/// The text names no way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a way is one of refuse, truncate, segment")]
+pub struct UnknownOverflow;
+
 /// What the user set; `None` is "as the model does by itself".
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Params {
@@ -87,34 +118,70 @@ impl fmt::Debug for Digest {
 }
 
 impl Request {
-    /// The canonical digest of the question as put to the server at `address`: BLAKE3 over length-prefixed fields behind a schema version, so that no two different
-    /// requests share their bytes and an entry of an older scheme is never found again.
+    /// The canonical digest of the question as put to the server at `address`.
     pub fn digest(&self, address: &str) -> Digest {
-        const SCHEMA: &[u8] = b"chat-agent request 2";
-        let mut hasher = blake3::Hasher::new();
-        let mut field = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
-        field(SCHEMA);
-        field(address.as_bytes());
-        field(self.model.provider().as_bytes());
-        field(self.model.model().as_bytes());
-        field(&self.params.temperature.map_or(Vec::new(), |t| t.to_bits().to_le_bytes().to_vec()));
-        field(self.params.effort.map_or("", Effort::as_str).as_bytes());
-        field(&self.params.max_output.map_or(Vec::new(), |n| n.to_le_bytes().to_vec()));
-        for message in &self.messages {
-            field(message.role.as_str().as_bytes());
-            field(message.text.as_bytes());
+        Digest::of_messages(&self.messages).asked(&self.model, &self.params, address)
+    }
+}
+
+/// BLAKE3 over length-prefixed fields behind a schema version, so that no two different requests share their bytes and
+/// an entry of an older scheme is never found again. The messages are digested by themselves, so that the same question
+/// to several models reads a long text once.
+impl Digest {
+    const SCHEMA: &[u8] = b"chat-agent request 3";
+
+    /// Of everything that was said.
+    pub fn of_messages<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
+        Self::of_said(messages.into_iter().map(|message| (message.role, message.text.as_str())))
+    }
+
+    /// As [`Self::of_messages`], for what is not there as messages: a long text need not be copied to be read.
+    pub fn of_said<'a>(said: impl IntoIterator<Item = (Role, &'a str)>) -> Self {
+        let mut fields = Fields::new();
+        for (role, text) in said {
+            fields.add(role.as_str().as_bytes());
+            fields.add(text.as_bytes());
         }
-        Digest(*hasher.finalize().as_bytes())
+        fields.digest()
+    }
+
+    /// Of these messages, as this model at `address` is asked them.
+    #[must_use]
+    pub fn asked(self, model: &ModelId, params: &Params, address: &str) -> Self {
+        let mut fields = Fields::new();
+        fields.add(address.as_bytes());
+        fields.add(model.provider().as_bytes());
+        fields.add(model.model().as_bytes());
+        fields.add(&params.temperature.map_or(Vec::new(), |t| t.to_bits().to_le_bytes().to_vec()));
+        fields.add(params.effort.map_or("", Effort::as_str).as_bytes());
+        fields.add(&params.max_output.map_or(Vec::new(), |n| n.to_le_bytes().to_vec()));
+        fields.add(&self.0);
+        fields.digest()
+    }
+}
+
+struct Fields(blake3::Hasher);
+
+impl Fields {
+    fn new() -> Self {
+        let mut fields = Self(blake3::Hasher::new());
+        fields.add(Digest::SCHEMA);
+        fields
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn digest(self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Role;
 
     fn request() -> Request {
         Request {

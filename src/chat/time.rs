@@ -1,6 +1,6 @@
 //! Time as handed to policies: instants as milliseconds since 1970 UTC, and the clock that yields them.
 //!
-//! Owns: [`Timestamp`] and [`Clock`].
+//! Owns: [`Timestamp`], [`Uptime`] and [`Clock`].
 //! Refuses: calendars and time zones; those belong to whoever shows or buckets a time.
 //! Invariant: no policy reads the system clock; it takes `now`.
 
@@ -27,26 +27,59 @@ impl Timestamp {
     }
 }
 
+/// A length of time in its largest unit: `40 s`, `5 min`, `2 h`, `3 d`.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// How long the machine has been running, time asleep included: a clock that nobody can set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uptime {
+    /// Which start of the machine; running times of different starts have nothing to do with each other.
+    pub boot: Arc<str>,
+    /// Milliseconds since then.
+    pub ms: i64,
+}
+
 /// The source of `now`, handed to whoever needs it so that tests can hold it still.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    uptime: Arc<dyn Fn() -> Option<Uptime> + Send + Sync>,
+}
 
 impl Clock {
     /// The machine's wall clock.
     pub fn system() -> Self {
-        Self(Arc::new(|| {
+        Self::from_fn(|| {
             let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
-        }))
+        })
     }
 
-    /// A clock that runs as `f` says.
+    /// A clock that runs as `f` says, on a machine that does not tell how long it has been running.
     pub fn from_fn(f: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(f))
+        Self { now: Arc::new(f), uptime: Arc::new(|| None) }
+    }
+
+    /// The same with the machine's own clock beside it.
+    #[must_use]
+    pub fn beside(self, uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static) -> Self {
+        Self { uptime: Arc::new(uptime), ..self }
     }
 
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.now)()
+    }
+
+    /// `None` where the machine does not tell.
+    pub fn uptime(&self) -> Option<Uptime> {
+        (self.uptime)()
     }
 }
 

@@ -1,11 +1,15 @@
 //! The command line: one table of what may be typed; parser, help and completions come from it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::chat::{Effort, Usd};
+use crate::chat::{Effort, Overflow, Usd};
+use crate::config::parse_duration;
+use crate::store::By;
+use crate::tokens::Detail;
 
 /// Chat with language models in the terminal, and know the price before you send.
 ///
@@ -32,6 +36,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<ModelsAction>,
     },
+    /// Requests, tokens, cost and latency over a time, and how good the estimates were
+    Stats(StatsArgs),
     /// Past chats
     Sessions {
         #[command(subcommand)]
@@ -47,6 +53,16 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: BudgetAction,
     },
+    /// What works and what does not: keys, servers, clocks, certificates, folders; asks no model
+    Doctor,
+    /// Answers kept, so that the same question is not paid twice
+    Cache {
+        #[command(subcommand)]
+        action: CacheAction,
+    },
+    /// Holds the answers on disk for every chat-agent of this user; started by them
+    #[command(hide = true)]
+    CacheOwner(CacheOwnerArgs),
     /// Completions for a shell, to standard output
     Completions { shell: Shell },
 }
@@ -69,6 +85,9 @@ pub(super) struct Shared {
     /// Ask anew even when the answer is cached, and store the new one
     #[arg(long, global = true)]
     pub(super) refresh: bool,
+    /// When no provider can be reached, take an answer from the cache however old it is, and say so
+    #[arg(long, global = true, conflicts_with = "no_cache")]
+    pub(super) stale: bool,
     /// Spend at most this many US dollars in this run
     #[arg(long, global = true, value_name = "USD", value_parser = amount)]
     pub(super) max_usd: Option<Usd>,
@@ -78,6 +97,9 @@ pub(super) struct Shared {
     /// How hard a reasoning model thinks: none, minimal, low, medium, high, xhigh, max
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(super) effort: Option<Effort>,
+    /// When the input does not fit the model's window: refuse, truncate (leave out the oldest turns) or segment
+    #[arg(long, global = true, value_name = "WAY", default_value = "refuse")]
+    pub(super) on_overflow: Overflow,
     /// Sampling temperature
     #[arg(long, global = true, value_name = "T", value_parser = temperature)]
     pub(super) temperature: Option<f64>,
@@ -136,9 +158,68 @@ impl AskArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CountArgs {
-    /// Files to count together; `-` or none: standard input
+    /// Texts and images (PNG, JPEG, GIF, WebP) to count together; `-` or none: standard input
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// How closely the model is to look at the images
+    #[arg(long, value_name = "DETAIL", default_value = "high")]
+    pub(super) detail: Look,
+    /// Count these tools too: a JSON array of function tools, as the API takes them
+    #[arg(long, value_name = "FILE")]
+    pub(super) tools: Option<PathBuf>,
+    /// Count a whole request instead: the JSON body of a chat completion
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "detail", "tools"])]
+    pub(super) request: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Look {
+    Low,
+    High,
+}
+
+impl From<Look> for Detail {
+    fn from(look: Look) -> Self {
+        match look {
+            Look::Low => Self::Low,
+            Look::High => Self::High,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatsArgs {
+    /// One line for each
+    #[arg(long, value_name = "WHAT", default_value = "model")]
+    pub(super) by: Grouping,
+    /// How far back: 12h, 7d, 4w
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
+    pub(super) since: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Grouping {
+    Day,
+    Model,
+    Provider,
+    Session,
+    Key,
+}
+
+impl From<Grouping> for By {
+    fn from(by: Grouping) -> Self {
+        match by {
+            Grouping::Day => Self::Day,
+            Grouping::Model => Self::Model,
+            Grouping::Provider => Self::Provider,
+            Grouping::Session => Self::Session,
+            Grouping::Key => Self::Key,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "a time such as 12h, 7d or 4w".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -182,16 +263,41 @@ pub(super) enum ConfigAction {
     Show,
 }
 
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum CacheAction {
+    /// How many answers are kept where, and how often one was found
+    Stats,
+    /// Forget every answer on this machine
+    Clear {
+        /// Also those in Redis that were sealed with this secret, for everybody who shares them
+        #[arg(long)]
+        shared: bool,
+    },
+    /// Read every answer on disk and remove the damaged ones
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CacheOwnerArgs {
+    /// The folder of the answers
+    pub(super) folder: PathBuf,
+    /// Bytes that it may take up
+    pub(super) limit: u64,
+    /// Seconds to stay when nobody is connected
+    #[arg(long, default_value_t = 30)]
+    pub(super) linger: u64,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum BudgetAction {
     /// Limits, spent, reserved, and requests whose price is still open
     Show,
-    /// Close a request whose end nobody saw, or clear a model that billed more than it was allowed
+    /// Close a request whose end nobody saw, clear a model that billed more than it was allowed, or accept the clock
     Settle {
-        /// The id of an open request, or a model, as `budget show` names them
+        /// The id of an open request, or a model, as `budget show` names them; or `clock`, or `group`
         what: String,
         /// What the provider really billed for the request; without it the whole reservation is booked
-        #[arg(long, value_name = "USD")]
+        #[arg(long, value_name = "USD", value_parser = amount)]
         usd: Option<Usd>,
     },
 }

@@ -5,44 +5,89 @@
 //! Invariant: a reader that goes away stops the answer, and what was spent is still settled.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{AskArgs, Shared};
 use super::ask_report::{Report, Seen};
+use super::input::Prompt;
 use super::output::{self, Gone, Out};
 use super::setup::Core;
 use super::{input, setup};
+use crate::agent::Start;
 use crate::chat::text::{Sanitiser, one_line};
-use crate::chat::{Failure, FailureKind, Finish, SafeText};
-use crate::protocol::{Answer, Attempt, Command, Event, Handle, Quote, Refused, Route};
+use crate::chat::{Failure, FailureKind, Finish, ModelId, SafeText, span};
+use crate::protocol::{Alert, Answer, Attempt, Command, Event, Handle, Kept, Level, Quote, Refused, Route};
 use crate::store::{Db, Over};
+
+/// How long standard input is waited for without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs `ask` and returns the exit status.
 pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> {
-    let prompt = input::prompt(&args.words, &args.files)?;
-    if prompt.trim().is_empty() {
+    let (prompt, stops) = gather(args).await?;
+    if prompt.text.trim().is_empty() {
         return Err(Failure::new(FailureKind::Usage, "there is nothing to ask")
             .hint("write the prompt after `chat-agent ask`, pipe it in, or name a file with -f"));
     }
-    let core = setup::core(shared)?;
+    let core = setup::core_of_question(shared)?;
+    let mut stops = stops.unwrap_or_else(Stops::new);
+    if stops.came().await {
+        return Err(stopped());
+    }
     let cost_file = shared.cost_file.as_deref().map(create).transpose()?;
-    let mut handle = core.spawn(core.start(shared, false));
+    let mut handle = core.spawn(Start { seam: Some(prompt.seam), ..core.start(shared, false) });
     let mut turn = Turn::new(shared, &core, cost_file);
     let first = if shared.estimate {
-        Command::Draft { rev: 1, text: prompt.into() }
+        Command::Draft { rev: 1, text: prompt.text.into() }
     } else {
-        Command::Send { text: Arc::from(prompt) }
+        Command::Send { text: prompt.text.into() }
     };
     let _ = handle.commands.send(first).await;
-    let status = turn.follow(&mut handle).await;
+    let status = turn.follow(&mut handle, &mut stops).await;
+    if shared.estimate && status == FailureKind::Interrupted.exit_code() {
+        // Nothing was sent, so there is nothing to settle that would have to be waited for.
+        return Ok(status);
+    }
     let _ = handle.commands.send(Command::Shutdown).await;
     // The channel closes when everything is settled and stored.
-    while handle.events.recv().await.is_some() {}
+    while let Some(event) = handle.events.recv().await {
+        // What is found out behind the answer.
+        if let Event::Notice(notice) = event
+            && turn.hears(notice.level)
+        {
+            output::remark(&notice.text);
+        }
+    }
     Ok(status)
+}
+
+/// Reads what is asked. Where that may take long, a signal ends it, and is listened for from then on; a person is told what
+/// is waited for.
+async fn gather(args: &AskArgs) -> Result<(Prompt, Option<Stops>), Failure> {
+    if !input::may_wait(&args.files) {
+        return Ok((input::prompt(&args.words, &args.files)?, None));
+    }
+    let mut stops = Stops::new();
+    let (words, files) = (args.words.clone(), args.files.clone());
+    let mut reading = tokio::task::spawn_blocking(move || input::prompt(&words, &files));
+    let mut untold = std::io::stderr().is_terminal();
+    loop {
+        tokio::select! {
+            read = &mut reading => {
+                let ended = |error| Failure::new(FailureKind::Usage, format!("cannot read standard input: {error}"));
+                return Ok((read.map_err(ended)??, Some(stops)));
+            }
+            () = stops.wait() => return Err(stopped()),
+            () = tokio::time::sleep(PATIENCE), if untold => {
+                output::remark("waiting for the end of standard input; Ctrl-C stops");
+                untold = false;
+            }
+        }
+    }
 }
 
 /// A place for the costs that cannot be written is found out before anything is paid for.
@@ -69,12 +114,14 @@ impl<'a> Turn<'a> {
     }
 
     /// Prints what comes until the turn is over. Ctrl-C, or a reader gone away, stops the answer.
-    async fn follow(&mut self, handle: &mut Handle) -> u8 {
-        let mut stops = Stops::new();
+    async fn follow(&mut self, handle: &mut Handle, stops: &mut Stops) -> u8 {
         loop {
             let event = tokio::select! {
                 event = handle.events.recv() => event,
                 () = stops.wait() => {
+                    if self.shared.estimate {
+                        return self.failed(&stopped(), None, None).await;
+                    }
                     let _ = handle.commands.send(Command::Cancel).await;
                     continue;
                 }
@@ -88,7 +135,16 @@ impl<'a> Turn<'a> {
                 }
                 Some(Event::Started(started)) => self.seen.started = Some(started),
                 Some(Event::Attempt(attempt)) => self.attempt(attempt),
-                Some(Event::Notice(notice)) => output::remark(&notice.text),
+                // Other pauses come with the attempt that they follow.
+                Some(Event::Pausing { why, ms: 0 }) if self.shared.verbose > 0 => output::remark(&why),
+                Some(Event::Notice(notice)) if self.hears(notice.level) => output::remark(&notice.text),
+                Some(Event::Link(link)) if link.plain && self.shared.verbose > 0 => {
+                    output::remark(&format!(
+                        "{} is reached by plain http: everybody on the way can read it",
+                        link.provider
+                    ));
+                }
+                Some(Event::Alert(alert)) => output::remark(&used_up(&alert)),
                 Some(Event::Receipt(receipt)) if self.shared.estimate => {
                     return match &receipt.outcome {
                         Ok(quote) => self.estimated(quote),
@@ -107,6 +163,12 @@ impl<'a> Turn<'a> {
                 }
             }
         }
+    }
+
+    /// Once the turn has begun, what is not a warning is only said to a person who waits.
+    fn hears(&self, level: Level) -> bool {
+        let told = level != Level::Info || self.seen.started.is_none();
+        told || self.shared.verbose > 0 || std::io::stderr().is_terminal()
     }
 
     fn streams(&self) -> bool {
@@ -152,6 +214,7 @@ impl<'a> Turn<'a> {
 
     /// The report with all that this run was charged: an attempt that failed may have cost something too.
     async fn booked(&self, report: Report, answer: Option<&Answer>) -> Report {
+        let report = report.fitted(self.seen.started.as_ref().and_then(|started| started.fitted));
         let one = answer.is_some() && self.seen.attempts.len() == 1;
         if one || self.seen.attempts.is_empty() {
             return report;
@@ -177,6 +240,9 @@ impl<'a> Turn<'a> {
 
     fn estimated(&mut self, quote: &Quote) -> u8 {
         let report = Report::of_quote(quote);
+        if let Some(fitted) = quote.fitted.filter(|_| !self.shared.json) {
+            output::remark(&format!("to fit {}: {fitted}", quote.model));
+        }
         let printed = if self.shared.json { output::json(&report) } else { output::report(&estimate_line(quote)) };
         u8::from(printed.is_err())
     }
@@ -217,11 +283,15 @@ fn shortfall(answer: &Answer) -> Option<Failure> {
             Failure::new(FailureKind::Cut, "the provider's content filter stopped the answer")
                 .hint("ask in another way")
         }
-        Some(Finish::Interrupted) => Failure::new(FailureKind::Interrupted, "stopped"),
+        Some(Finish::Interrupted) => stopped(),
         Some(Finish::Cut) | None => Failure::new(FailureKind::Cut, "the answer ended early").hint("ask again"),
         Some(_) => return None,
     };
     Some(failure)
+}
+
+fn stopped() -> Failure {
+    Failure::new(FailureKind::Interrupted, "stopped")
 }
 
 /// The signals that ask a program to end.
@@ -241,6 +311,16 @@ impl Stops {
         }
     }
 
+    /// Whether one came while nobody waited.
+    async fn came(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.wait() => true,
+            // The runtime hears of signals between two turns.
+            () = tokio::task::yield_now() => false,
+        }
+    }
+
     async fn wait(&mut self) {
         async fn one(signal: &mut Option<Signal>) {
             match signal {
@@ -256,7 +336,15 @@ impl Stops {
     }
 }
 
-/// The receipt in one line: `gpt-5-mini (auto: …) · 2310 in · ~600 out · ≈$0.0018 · max $0.0121`.
+/// An alert in one line: `80 % of the limit today is used up: $4.02 of $5.00`.
+fn used_up(alert: &Alert) -> String {
+    let share = (alert.share * 1000.0).round() / 10.0;
+    let (spent, limit) = (alert.spent.short(), alert.limit.short());
+    format!("{share} % of the limit {} is used up: ${spent} of ${limit}", alert.scope.in_words())
+}
+
+/// The receipt in one line: `openai/gpt-5-mini (best of the ladder) · 2310 in · ~600 out · ≈$0.0018 · max $0.0121`; after
+/// the model the effort, and after the expected output the middle half of such answers, where there is one.
 fn estimate_line(quote: &Quote) -> String {
     let usd = |amount: Option<crate::chat::Usd>| amount.map_or("n/a".to_owned(), |usd| format!("${}", usd.short()));
     let estimate = &quote.estimate;
@@ -266,11 +354,25 @@ fn estimate_line(quote: &Quote) -> String {
     } else {
         format!("≈{} · max {}", usd(estimate.expected_usd), usd(estimate.worst_usd))
     };
+    let effort = quote.route.chosen().and_then(|chosen| chosen.effort);
+    let effort = effort.map_or_else(String::new, |effort| format!(" ({effort})"));
+    let usual = quote.usual.map_or_else(String::new, |usual| format!(" ({}–{})", usual.low, usual.high));
+    let kept = quote.kept.as_ref().map_or_else(String::new, |kept| kept_line(kept, &quote.model));
     format!(
-        "{} ({}) · {count}{} in · ~{} out · {price}\n",
+        "{}{effort} ({}) · {count}{} in · ~{} out{usual} · {price}{kept}\n",
         one_line(&quote.model.to_string()).as_str(),
-        quote.route.reason,
+        one_line(&quote.route.reason).as_str(),
         estimate.input_tokens,
         estimate.output_tokens,
     )
+}
+
+/// What the cache has for the question: `· cached 3 d ago: $0`, or whose answer there is.
+fn kept_line(kept: &Kept, chosen: &ModelId) -> String {
+    let age = span(kept.age_s);
+    if kept.model == *chosen {
+        format!(" · cached {age} ago: $0")
+    } else {
+        format!(" · {} answered it {age} ago", one_line(&kept.model.to_string()).as_str())
+    }
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::chat::usage::{Usage, UsageSource};
 use crate::chat::{Cost, CostKind, Failure, FailureKind, SessionId, Usd};
 use crate::protocol::{
-    Answer, AnswerFacts, Attempt, CacheHit, Considered, Estimate, Latency, Quote, Refused, Route, RouteMode, Started,
+    Answer, AnswerFacts, Attempt, CacheHit, Considered, Counterfactual, Estimate, Fitted, Latency, Quote, Refused,
+    Route, RouteMode, Spread, Started, Warm,
 };
 use crate::store::Sum;
 
@@ -29,6 +30,9 @@ pub(super) struct Report {
     cache: CacheReport,
     latency: LatencyReport,
     attempts: Vec<Attempt>,
+    /// What was done so that it fits the window; absent when it does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fitted: Option<Fitted>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorReport>,
 }
@@ -55,13 +59,23 @@ struct EstimateReport {
     output_tokens: u64,
     expected_usd: Option<Usd>,
     worst_usd: Option<Usd>,
+    /// How long such answers have been; absent before there are enough, and once it is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual: Option<Spread>,
+    /// What it would cost on the other favourites and rungs; absent once it is answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Counterfactual>,
+    /// What another model's provider still has in its cache, and that this choice would not use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warm: Option<Warm>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct CostReport {
     usd: Option<Usd>,
     kind: CostKind,
-    saved_usd: Usd,
+    /// null: what the cache spared has no price.
+    saved_usd: Option<Usd>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -114,8 +128,16 @@ impl Report {
         report.answer = None;
         report.model = Some(quote.model.to_string());
         report.route = Some(route(&quote.route));
-        report.estimate = Some(estimate(&quote.estimate));
-        report
+        report.estimate = Some(EstimateReport {
+            usual: quote.usual,
+            others: quote.others.clone(),
+            warm: quote.warm.clone(),
+            ..estimate(&quote.estimate)
+        });
+        if let Some(kept) = quote.kept.as_ref().filter(|kept| kept.model == quote.model) {
+            report.cache = CacheReport { hit: kept.tier, age_s: kept.age_s };
+        }
+        report.fitted(quote.fitted)
     }
 
     /// Why nothing would be sent.
@@ -151,6 +173,11 @@ impl Report {
             kind => kind,
         };
         self
+    }
+
+    /// With what was done so that it fits.
+    pub(super) fn fitted(self, fitted: Option<Fitted>) -> Self {
+        Self { fitted, ..self }
     }
 
     /// A turn without an answer, as far as it came.
@@ -195,10 +222,11 @@ impl Report {
             route: None,
             usage: usage(&Usage::counted(0, 0)),
             estimate: None,
-            cost: cost(Cost::new(Usd::ZERO, CostKind::Exact), Usd::ZERO),
+            cost: cost(Cost::new(Usd::ZERO, CostKind::Exact), Some(Usd::ZERO)),
             cache: CacheReport { hit: CacheHit::None, age_s: 0 },
             latency: latency(Latency::default()),
             attempts: Vec::new(),
+            fitted: None,
             error: None,
         }
     }
@@ -224,10 +252,13 @@ fn estimate(estimate: &Estimate) -> EstimateReport {
         output_tokens: estimate.output_tokens,
         expected_usd: estimate.expected_usd,
         worst_usd: estimate.worst_usd,
+        usual: None,
+        others: Vec::new(),
+        warm: None,
     }
 }
 
-fn cost(cost: Cost, saved: Usd) -> CostReport {
+fn cost(cost: Cost, saved: Option<Usd>) -> CostReport {
     CostReport { usd: cost.usd, kind: cost.kind, saved_usd: saved }
 }
 

@@ -2,16 +2,17 @@
 
 use super::args::{AskArgs, Shared};
 use super::{input, no_runtime, output, setup};
-use crate::chat::{Failure, FailureKind};
+use crate::chat::{Failure, FailureKind, Timestamp};
 use crate::config::{Config, Env, Theme};
 use crate::tui::{self, Exit, Options};
 
 pub(super) fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> {
     let prompt = input::prompt(&args.words, &args.files)?;
     let core = setup::core(shared)?;
-    let options = options(&core, prompt);
+    let options = options(&core, prompt.text);
+    // The screen has the main thread; one more reads. A second reader would be woken for every piece, to find nothing left.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| no_runtime(&error))?;
@@ -45,10 +46,18 @@ fn options(core: &setup::Core, prompt: String) -> Options {
         no_color: env.get("NO_COLOR").is_some(),
         panel: ui.panel,
         mouse: ui.mouse,
+        notify: ui.notify,
+        time_of_day,
         kitty: env.get("TERM") != Some("linux"),
         keys: keys.clone(),
         prompt: Some(prompt).filter(|text| !text.trim().is_empty()),
         editor: own("VISUAL").or_else(|| own("EDITOR")),
         scratch: core.loaded.locations.data_dir.clone(),
     }
+}
+
+/// `14:32` where the user is.
+fn time_of_day(at: Timestamp) -> String {
+    let zoned = jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
+    zoned.map(|at| at.strftime("%H:%M").to_string()).unwrap_or_default()
 }

@@ -35,7 +35,7 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
         }
         ConfigAction::Check => {
             let loaded = setup::load(shared, &env)?;
-            setup::catalog(&loaded.config, &Clock::system())?;
+            setup::catalog(&loaded, &Clock::system())?;
             Keymap::new(&loaded.config.keys)
                 .map_err(|error| Failure::new(FailureKind::Usage, format!("[keys]: {error}")))?;
             // Addresses and the model's name are checked where everything is put together.

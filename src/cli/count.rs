@@ -5,48 +5,109 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::args::{CountArgs, Shared};
+use super::payload::{self, Payload};
 use super::table::{table, thousands};
-use super::{done, input, output, setup};
+use super::{done, output, setup};
 use crate::catalog::{Model, Status};
 use crate::chat::text::one_line;
-use crate::chat::{Failure, Message, Role, Selection, Usd};
+use crate::chat::{Failure, FailureKind, ModelId, Selection, Usd};
 use crate::gateway::tokenizer;
-use crate::tokens::{self, Count, Tokenizer};
+use crate::store::{Db, FILE};
+use crate::tokens::{self, Calibration, Count, Framing, Tokenizer};
 
 #[derive(Serialize)]
 struct Row {
     model: String,
-    /// Of the text as one prompt, framing included.
-    tokens: u64,
+    /// Of all that would be sent, framing included; null: there are images, and how this model counts them is not known.
+    tokens: Option<u64>,
     /// No server counts more.
-    upper_tokens: u64,
+    upper_tokens: Option<u64>,
     exact: bool,
+    /// How far off `tokens` may be, in thousandths, as learned from the model's own usage.
+    band_permille: Option<u32>,
+    parts: Parts,
     encoding: Option<String>,
     /// What sending it would cost before any answer; null: no price is known.
     input_usd: Option<Usd>,
+    free: bool,
     context: Option<u64>,
-    fits: bool,
+    fits: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Parts {
+    messages: u64,
+    tools: u64,
+    images: Option<u64>,
+}
+
+/// What was counted of the texts and the tools, without images.
+#[derive(Clone, Copy)]
+struct Counted {
+    messages: Count,
+    tools: Count,
 }
 
 pub(super) fn run(shared: &Shared, args: &CountArgs) -> Result<u8, Failure> {
     let core = setup::core(shared)?;
-    let text = if args.files.is_empty() { input::stdin()? } else { read_all(args)? };
-    let message = Message::new(Role::User, text);
-    let mut counts: HashMap<Tokenizer, Count> = HashMap::new();
-    let rows: Vec<Row> = chosen(&core, shared)?
-        .iter()
-        .map(|model| {
-            let tokenizer = tokenizer(model);
-            let count =
-                *counts.entry(tokenizer).or_insert_with(|| tokens::conversation(tokenizer, std::iter::once(&message)));
-            row(model, count)
-        })
-        .collect();
-    done(if shared.json { output::json(&rows) } else { output::report(&as_table(&rows)) })
+    let payload = payload::gather(args)?;
+    let past = Past::open(&core);
+    let mut counts: HashMap<(Tokenizer, Framing), Counted> = HashMap::new();
+    let mut rows = Vec::new();
+    for model in chosen(&core, shared)? {
+        let way = (tokenizer(&model), framing(&model.id));
+        let counted = match counts.get(&way) {
+            Some(counted) => *counted,
+            None => *counts.entry(way).or_insert(count(way, &payload)?),
+        };
+        let learned = past.learned(&model.id, way.0);
+        rows.push(row(&model, counted, learned, &payload));
+    }
+    done(if shared.json { output::json(&rows) } else { output::report(&as_table(&rows, &payload)) })
 }
 
-fn read_all(args: &CountArgs) -> Result<String, Failure> {
-    Ok(args.files.iter().map(|path| input::file(path)).collect::<Result<Vec<_>, _>>()?.join("\n"))
+/// The first chat model framed its messages in a way of its own.
+fn framing(model: &ModelId) -> Framing {
+    if model.model() == "gpt-3.5-turbo-0301" { Framing::FIRST } else { Framing::PUBLISHED }
+}
+
+fn count((tokenizer, framing): (Tokenizer, Framing), payload: &Payload) -> Result<Counted, Failure> {
+    let messages = tokens::sent(tokenizer, framing, payload.messages.iter().map(payload::Line::sent));
+    let messages = payload.loose.iter().fold(messages, |sum, text| {
+        let tokens = tokens::count(tokenizer.encoding(), text);
+        sum.plus(Count { tokens, upper: text.len() as u64, exact: false })
+    });
+    let tools = tokens::tools(tokenizer, &payload.tools)
+        .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()).hint("tools are as the API takes them"))?;
+    Ok(Counted { messages, tools })
+}
+
+/// The answers of the past, from which a factor is learned for models whose tokenizer is not known.
+struct Past(Option<Db>);
+
+impl Past {
+    /// A past that cannot be read is no reason not to count.
+    fn open(core: &setup::Core) -> Self {
+        let folder = &core.gateway.parts().data_dir;
+        if !folder.join(FILE).exists() {
+            return Self(None);
+        }
+        let db = Db::open(folder);
+        if let Err(error) = &db {
+            output::remark(&format!(
+                "counted without what was learned from past answers: {}",
+                Failure::from(error.clone())
+            ));
+        }
+        Self(db.ok())
+    }
+
+    fn learned(&self, model: &ModelId, tokenizer: Tokenizer) -> Option<Calibration> {
+        if matches!(tokenizer, Tokenizer::Known(_)) {
+            return None;
+        }
+        self.0.as_ref()?.calibration(model).ok().flatten()
+    }
 }
 
 /// The model that was named, else every current one.
@@ -58,30 +119,65 @@ fn chosen(core: &setup::Core, shared: &Shared) -> Result<Vec<Model>, Failure> {
     Ok(catalog.iter().filter(|m| m.status == Status::Current).cloned().collect())
 }
 
-fn row(model: &Model, count: Count) -> Row {
+fn row(model: &Model, counted: Counted, learned: Option<Calibration>, payload: &Payload) -> Row {
+    let text = counted.messages.plus(counted.tools);
+    let (words, band_permille) = learned.map_or((text.tokens, None), |learned| {
+        let (tokens, band) = learned.apply(text.tokens);
+        (tokens, Some(band))
+    });
+    let images = images(model, payload);
+    let with = |n: u64| images.map(|images| n.saturating_add(images));
+    let tokens = with(words);
+    let holds = model.max_input.or(model.context);
     Row {
         model: model.id.to_string(),
-        tokens: count.tokens,
-        upper_tokens: count.upper,
-        exact: count.exact,
+        tokens,
+        upper_tokens: with(text.upper.max(words)),
+        exact: text.exact && (payload.images.is_empty() || model.images.is_some_and(tokens::ImageRule::is_exact)),
+        band_permille,
+        parts: Parts { messages: counted.messages.tokens, tools: counted.tools.tokens, images },
         encoding: model.encoding.map(|e| e.to_string()),
-        input_usd: model.price.as_ref().map(|p| p.expected(count.tokens, 0)),
+        input_usd: model.price.as_ref().zip(tokens).map(|(p, tokens)| p.expected(tokens, 0)),
+        free: model.price.as_ref().is_some_and(|p| p.free),
         context: model.context,
-        fits: model.max_input.or(model.context).is_none_or(|holds| count.tokens < holds),
+        fits: match (holds, tokens) {
+            (None, _) => Some(true),
+            (Some(holds), Some(tokens)) => Some(tokens < holds),
+            // The words alone may be too many.
+            (Some(holds), None) => Some(false).filter(|_| words >= holds),
+        },
     }
 }
 
-fn as_table(rows: &[Row]) -> String {
+/// Tokens of all images; `None`: this model has no published rule, or an image's size is not known.
+fn images(model: &Model, payload: &Payload) -> Option<u64> {
+    payload
+        .images
+        .iter()
+        .try_fold(0u64, |sum, image| Some(sum.saturating_add(model.images?.tokens(image.size, image.detail)?)))
+}
+
+fn as_table(rows: &[Row], payload: &Payload) -> String {
     let line = |row: &Row| {
         let sign = if row.exact { "" } else { "~" };
-        let price = row.input_usd.map_or("n/a".to_owned(), |usd| format!("{sign}${}", usd.short()));
-        let fits = if row.fits { "" } else { "does not fit" };
+        let band = row.band_permille.map_or(String::new(), |band| format!(" ±{} %", band.div_ceil(10)));
+        let price = match row.input_usd {
+            _ if row.free => "free".to_owned(),
+            Some(usd) => format!("{sign}${}", usd.short()),
+            None => "n/a".to_owned(),
+        };
+        let remark = match row.fits {
+            Some(false) => "does not fit",
+            _ if row.tokens.is_some() => "",
+            _ if payload.images.iter().any(|image| image.size.is_none()) => "an image lies elsewhere",
+            _ => "no published rule for images",
+        };
         vec![
             one_line(&row.model).as_str().to_owned(),
-            format!("{sign}{}", thousands(row.tokens)),
+            row.tokens.map_or("n/a".to_owned(), |tokens| format!("{sign}{}{band}", thousands(tokens))),
             price,
             row.context.map_or("n/a".to_owned(), thousands),
-            fits.to_owned(),
+            remark.to_owned(),
         ]
     };
     table(&["model", ">tokens", ">input", ">context", ""], &rows.iter().map(line).collect::<Vec<_>>())

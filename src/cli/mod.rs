@@ -8,16 +8,22 @@ mod args;
 mod ask;
 mod ask_report;
 mod budget;
+mod cache;
 mod chat;
 mod config;
 mod count;
+mod doctor;
+mod image_file;
 mod input;
 mod logging;
 mod models;
 mod output;
+mod payload;
 mod sessions;
 mod setup;
+mod stats;
 mod table;
+mod zone;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -54,9 +60,13 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         }
         Some(Command::Count(args)) => count::run(&shared, &args),
         Some(Command::Models { action }) => models::run(&shared, action),
+        Some(Command::Stats(args)) => stats::run(&shared, &args),
         Some(Command::Sessions { action }) => sessions::run(&shared, action),
         Some(Command::Config { action }) => config::run(&shared, &action),
-        Some(Command::Budget { action }) => budget::run(&shared, &action),
+        Some(Command::Doctor) => one_shot(doctor::run(&shared)),
+        Some(Command::Budget { action }) => one_shot(budget::run(&shared, &action)),
+        Some(Command::Cache { action }) => one_shot(cache::run(&shared, action)),
+        Some(Command::CacheOwner(args)) => Ok(cache::own(&args)),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "chat-agent", &mut script);

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::args::{ModelsAction, Shared};
 use super::table::{table, thousands};
 use super::{done, output, setup};
-use crate::catalog::{Model, Status, price};
+use crate::catalog::{DatedPrice, Model, Price, Share, Status, price};
 use crate::chat::text::one_line;
-use crate::chat::{Failure, Selection, Usd};
+use crate::chat::{Failure, Selection, ServiceTier, Usd};
 use crate::tokens::Encoding;
 
 #[derive(Serialize)]
@@ -21,6 +21,12 @@ struct Row {
     cache_write_usd: Option<Usd>,
     output_usd: Option<Usd>,
     free: bool,
+    /// The service tier that requests ask for.
+    service_tier: &'static str,
+    /// What is dearer or cheaper than the prices above.
+    terms: Vec<Term>,
+    /// The last day (UTC) of the prices, also when it is past and nothing followed; null: no end is known.
+    price_until: Option<String>,
     context: Option<u64>,
     max_output: Option<u64>,
     encoding: Option<&'static str>,
@@ -34,6 +40,17 @@ struct Row {
     note: String,
     /// Why it cannot be asked now; null: it can.
     unusable: Option<String>,
+}
+
+/// Other prices of the model, and what they hold for.
+#[derive(Serialize)]
+struct Term {
+    /// `flex`, `batch`, `priority`, `fast`, `off_peak` or `long_context`.
+    name: &'static str,
+    /// When it holds, in words; empty: when the tier is asked for, or the answer names it.
+    when: String,
+    input_usd: Usd,
+    output_usd: Usd,
 }
 
 pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, Failure> {
@@ -77,6 +94,9 @@ fn row(core: &setup::Core, model: &Model) -> Row {
         cache_write_usd: known.and_then(|p| p.cache_write).map(million),
         output_usd: known.map(|p| million(p.output)),
         free: known.is_some_and(|p| p.free),
+        service_tier: known.map_or(ServiceTier::Default, |p| p.tier).as_str(),
+        terms: known.map(terms).unwrap_or_default(),
+        price_until: model.dated.as_ref().and_then(|dated| last_day(dated, known)),
         context: model.context,
         max_output: model.max_output,
         encoding: model.encoding.map(Encoding::as_str),
@@ -95,6 +115,38 @@ fn row(core: &setup::Core, model: &Model) -> Row {
         note: model.note.clone(),
         unusable: core.gateway.unusable(model.id.provider()),
     }
+}
+
+fn terms(price: &Price) -> Vec<Term> {
+    let million = |usd: Usd| price::per_million(usd);
+    let share = |name, when, share: Share| Term {
+        name,
+        when,
+        input_usd: million(share.input),
+        output_usd: million(share.output.unwrap_or_else(|| price.output.in_proportion(share.input, price.input))),
+    };
+    let tiers = price.tiers.iter().map(|(tier, of)| share(tier.as_str(), String::new(), of));
+    let hours = price.off_peak.iter().map(|off_peak| {
+        let span = |(start, end): &(u8, u8)| format!("{start:02}-{end:02}");
+        let peak = off_peak.peak_hours.iter().map(span).collect::<Vec<_>>().join(" and ");
+        share("off_peak", format!("outside {peak} UTC"), off_peak.share)
+    });
+    let long = price.long.iter().map(|long| Term {
+        name: "long_context",
+        when: format!("above {} tokens of input", thousands(long.above)),
+        input_usd: million(long.input),
+        output_usd: million(long.output),
+    });
+    tiers.chain(hours).chain(long).collect()
+}
+
+/// The day before a price ends, or ended. The price that follows it has no end.
+fn last_day(dated: &DatedPrice, now: Option<&Price>) -> Option<String> {
+    if now.is_some_and(|now| dated.after.as_ref() == Some(now)) {
+        return None;
+    }
+    let last = jiff::Timestamp::from_millisecond(dated.until.0.saturating_sub(1)).ok()?;
+    Some(last.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
 }
 
 fn money(usd: Option<Usd>, free: bool) -> String {
@@ -125,6 +177,9 @@ fn as_table(rows: &[Row]) -> String {
     table(&heads, &rows.iter().map(line).collect::<Vec<_>>())
 }
 
+/// How many lines of a page are about the price.
+const PRICES: usize = 6;
+
 fn as_page(row: &Row) -> String {
     let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
     let count = |n: Option<u64>| n.map_or("n/a".to_owned(), |n| format!("{} tokens", thousands(n)));
@@ -137,6 +192,8 @@ fn as_page(row: &Row) -> String {
         ("cached input", price(row.cached_input_usd)),
         ("cache write", price(row.cache_write_usd)),
         ("output", price(row.output_usd)),
+        ("price until", row.price_until.clone().unwrap_or_default()),
+        ("service tier", row.service_tier.to_owned()),
         ("context", count(row.context)),
         ("longest answer", count(row.max_output)),
         ("encoding", row.encoding.unwrap_or("not public: counts are estimates").to_owned()),
@@ -149,11 +206,16 @@ fn as_page(row: &Row) -> String {
         ("note", row.note.clone()),
         ("usable", row.unusable.clone().map_or("yes".to_owned(), |why| format!("no: {why}"))),
     ];
-    let lines = pairs.iter().filter(|(_, value)| !value.trim().is_empty());
+    let terms = row.terms.iter().map(|term| {
+        let when = if term.when.is_empty() { String::new() } else { format!(", {}", term.when) };
+        (term.name, format!("${} in, ${} out per million tokens{when}", term.input_usd, term.output_usd))
+    });
+    let (prices, rest) = pairs.split_at(PRICES);
+    let all = prices.iter().cloned().chain(terms).chain(rest.iter().cloned());
     let mut page = format!("{}\n", one_line(&row.model).as_str());
-    for (name, value) in lines {
+    for (name, value) in all.filter(|(_, value)| !value.trim().is_empty()) {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(page, "  {name:<15} {}", one_line(value).as_str());
+        let _ = writeln!(page, "  {:<15} {}", name.replace('_', " "), one_line(&value).as_str());
     }
     page
 }

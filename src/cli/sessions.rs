@@ -10,7 +10,7 @@ use super::{done, output, setup};
 use crate::chat::text::{one_line, sanitise};
 use crate::chat::{Failure, FailureKind, Role, Timestamp, Usd};
 use crate::config::Env;
-use crate::store::{Chat, ChatMessage, Db, Hit};
+use crate::store::{Chat, ChatMessage, Db, Hit, Over};
 
 #[derive(Serialize)]
 struct SessionRow {
@@ -18,7 +18,11 @@ struct SessionRow {
     title: String,
     at: String,
     messages: u64,
-    cost_usd: Usd,
+    /// Spent and still reserved; null: something of unknown price is in it.
+    cost_usd: Option<Usd>,
+    /// The part of it whose price is known.
+    known_usd: Usd,
+    estimated: bool,
 }
 
 #[derive(Serialize)]
@@ -45,17 +49,19 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
     let db = Db::open(&loaded.locations.data_dir)?;
     match action.unwrap_or(SessionsAction::List { limit: 50 }) {
         SessionsAction::List { limit } => {
-            let rows = db.list_sessions(limit).map_err(Failure::from)?;
-            let rows: Vec<SessionRow> = rows
-                .into_iter()
-                .map(|row| SessionRow {
+            let mut rows = Vec::new();
+            for row in db.list_sessions(limit).map_err(Failure::from)? {
+                let sum = db.sum(Over::Session(&row.id)).map_err(Failure::from)?;
+                rows.push(SessionRow {
                     session: row.id.to_string(),
                     title: row.title,
                     at: instant(row.at),
                     messages: row.messages,
-                    cost_usd: row.cost,
-                })
-                .collect();
+                    cost_usd: (!sum.unknown).then_some(row.cost),
+                    known_usd: row.cost,
+                    estimated: sum.estimated || sum.reserved > Usd::ZERO,
+                });
+            }
             done(if shared.json { output::json(&rows) } else { output::report(&list(&rows)) })
         }
         SessionsAction::Show { id } => {
@@ -105,11 +111,21 @@ fn list(rows: &[SessionRow]) -> String {
             row.session.clone(),
             local(&row.at),
             row.messages.to_string(),
-            format!("${}", row.cost_usd.short()),
+            cost(row),
             one_line(&row.title).as_str().to_owned(),
         ]
     };
     table(&["session", "last used", ">messages", ">cost", "title"], &rows.iter().map(line).collect::<Vec<_>>())
+}
+
+/// `~` for an estimate in it, `+ n/a` for an unknown beside it.
+fn cost(row: &SessionRow) -> String {
+    let mark = if row.estimated { "~" } else { "" };
+    match row.cost_usd {
+        None if row.known_usd == Usd::ZERO => "n/a".to_owned(),
+        None => format!("{mark}${} + n/a", row.known_usd.short()),
+        Some(usd) => format!("{mark}${}", usd.short()),
+    }
 }
 
 fn hit(hit: Hit) -> HitRow {

@@ -4,19 +4,23 @@
 //! Refuses: to open anything that can wait: store, cache, client and keys open at their first use.
 //! Invariant: built the same way for every command.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::Shared;
 use super::logging;
 use crate::agent::{self, Open, Start};
-use crate::budget::{Budget, Limits};
-use crate::cache::{Cache, Settings};
+use crate::budget::{Budget, DayMonth, Limits};
+use crate::cache::{Cache, Settings, SharedTier, Tier};
 use crate::catalog::{Catalog, ResolveError};
 use crate::chat::{Clock, Failure, FailureKind, ModelId, Params, Random, Selection};
-use crate::config::{self, Config, Env, Loaded, Origin, Overrides};
-use crate::gateway::{Gateway, Parts};
+use crate::config::{self, Config, Env, Loaded, ModelEntry, Origin, Overrides};
+use crate::gateway::{Gateway, Parts, Stale};
 use crate::protocol::Handle;
-use crate::provider::providers;
+use crate::provider::{self, providers};
+use crate::redis::{self, Redis};
+use crate::router::check_ladder;
+use crate::store::{Opening, Store};
 
 /// The program, put together.
 pub(super) struct Core {
@@ -44,18 +48,44 @@ pub(super) fn overrides(shared: &Shared) -> Overrides {
 pub(super) fn core(shared: &Shared) -> Result<Core, Failure> {
     let env = Env::from_process();
     let loaded = load(shared, &env)?;
+    put_together(shared, env, loaded)
+}
+
+/// The same for a question that is asked at once: the store is opened, and the owner of the kept answers comes up, while
+/// the catalogue is read.
+pub(super) fn core_of_question(shared: &Shared) -> Result<Core, Failure> {
+    let env = Env::from_process();
+    let loaded = load(shared, &env)?;
+    if let Some(program) = this_program().filter(|_| loaded.config.cache.enabled) {
+        crate::cache::begin(&cache_folder(&loaded), cache_settings(&loaded.config), program);
+    }
+    let opening = Store::begin(&loaded.locations.data_dir);
+    let core = put_together(shared, env, loaded);
+    let opened = opening.and_then(Opening::wait);
+    let core = core?;
+    // Why it cannot be opened is said by whoever needs it first.
+    if let Ok(store) = opened {
+        core.gateway.use_store(store);
+    }
+    Ok(core)
+}
+
+fn put_together(shared: &Shared, env: Env, loaded: Loaded) -> Result<Core, Failure> {
     logging::start(&loaded.locations.data_dir.join("log"), shared.verbose);
     let config = Arc::new(loaded.config.clone());
-    let clock = Clock::system();
-    let catalog = catalog(&config, &clock)?;
+    let clock = Clock::system().beside(crate::store::uptime);
+    let catalog = catalog(&loaded, &clock)?;
     let providers =
         providers(&config.providers, &env).map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
     let random = Random::system();
+    let redis = config.redis.as_ref().map(|redis| shared_redis(redis, &config));
+    let env = Arc::new(env);
+    let answers = redis.as_ref().map(|redis| shared_answers(&config, &env, redis));
     let gateway = Gateway::new(Parts {
-        budget: Budget { limits: limits(&config, shared), zone: jiff::tz::TimeZone::system() },
-        cache: cache(&config, &loaded),
+        budget: Budget { limits: limits(&config, shared), zone: super::zone::local(&env) },
+        cache: cache(&config, &loaded, answers),
         catalog: Arc::new(catalog),
-        env: Arc::new(env),
+        env,
         providers,
         run: crate::chat::id::ExchangeId::from_bits(random.bits()).to_string(),
         data_dir: loaded.locations.data_dir.clone(),
@@ -63,20 +93,34 @@ pub(super) fn core(shared: &Shared) -> Result<Core, Failure> {
         clock,
         random,
     });
+    let gateway = match &redis {
+        Some(redis) => gateway.sharing(redis),
+        None => gateway,
+    };
     let selection = select(&gateway, &loaded.config.model)?;
     Ok(Core { gateway: Arc::new(gateway), loaded, selection })
 }
 
-/// The catalogue with the user's own entries, at today's prices.
-pub(super) fn catalog(config: &Config, clock: &Clock) -> Result<Catalog, Failure> {
-    Catalog::builtin()
-        .at(clock.now())
-        .with_entries(&config.models)
-        .map_err(|error| Failure::new(FailureKind::Usage, format!("[[models]]: {error}")))
+/// The catalogue with the user's own entries, at today's prices. The ladder is held against it.
+pub(super) fn catalog(loaded: &Loaded, clock: &Clock) -> Result<Catalog, Failure> {
+    let entries = &loaded.config.models;
+    let catalog = Catalog::builtin().at(clock.now()).with_entries(entries).map_err(|error| {
+        let index = entries.iter().rposition(|entry| entry.id == error.id).unwrap_or_default();
+        Failure::from(loaded.fault_in_model(index, error.key(), &error.to_string()))
+    })?;
+    check_ladder(&loaded.config.router.ladder, &catalog)?;
+    Ok(catalog)
 }
 
 fn limits(config: &Config, shared: &Shared) -> Limits {
+    let of = |model: &ModelEntry| DayMonth { per_day: model.per_day, per_month: model.per_month };
+    let models = config.models.iter().map(|model| (model.id.clone(), of(model)));
     Limits {
+        models: models.filter(|(_, limit)| *limit != DayMonth::default()).collect(),
+        // Known when the keys have been read.
+        keys: Vec::new(),
+        // The gateway's own matter.
+        group: None,
         per_request: config.budget.per_request,
         per_run: shared.max_usd,
         per_session: config.budget.per_session,
@@ -85,9 +129,53 @@ fn limits(config: &Config, shared: &Shared) -> Limits {
     }
 }
 
-fn cache(config: &Config, loaded: &Loaded) -> Option<Cache> {
-    let settings = Settings { ttl: config.cache.ttl, memory: config.cache.memory, disk: config.cache.disk };
-    config.cache.enabled.then(|| Cache::new(&loaded.locations.data_dir.join("cache"), settings))
+/// The Redis that is configured; nothing is opened.
+fn shared_redis(config: &config::Redis, all: &Config) -> Redis {
+    let settings = redis::Settings {
+        url: config.url.clone(),
+        cluster: config.cluster,
+        prefix: config.prefix.clone(),
+        patience: config.patience,
+    };
+    match all.network.extra_ca_file.clone() {
+        Some(file) => Redis::trusting(settings, Arc::new(move || provider::client::trusted_with(&file))),
+        None => Redis::new(settings),
+    }
+}
+
+/// The tier of answers that machines share; what its secret is is found out when it is first needed.
+fn shared_answers(config: &Config, env: &Arc<Env>, redis: &Redis) -> Box<dyn Tier> {
+    let (source, env) = (config.redis.as_ref().and_then(|redis| redis.secret.clone()), Arc::clone(env));
+    let seal = async move {
+        let source = source.ok_or("answers are not shared: there is no `secret` under [redis]")?;
+        let secret = provider::key::load(&source, &env).await;
+        let secret = secret.map_err(|error| format!("answers are not shared: {error}"))?;
+        let secret = secret.ok_or("answers are not shared: the `secret` under [redis] is not set")?;
+        secret
+            .seal()
+            .ok_or_else(|| "answers are not shared: the `secret` under [redis] has fewer than 16 characters".into())
+    };
+    Box::new(SharedTier::new(redis.clone(), config.cache.ttl, Box::pin(seal)))
+}
+
+/// Sizes and times of the cache.
+pub(super) fn cache_settings(config: &Config) -> Settings {
+    let from = &config.cache;
+    Settings { ttl: from.ttl, memory: from.memory, disk: from.disk, patience: from.patience }
+}
+
+fn cache_folder(loaded: &Loaded) -> PathBuf {
+    loaded.locations.data_dir.join("cache")
+}
+
+fn cache(config: &Config, loaded: &Loaded, shared: Option<Box<dyn Tier>>) -> Option<Cache> {
+    config.cache.enabled.then(|| Cache::new(&cache_folder(loaded), cache_settings(config), this_program(), shared))
+}
+
+/// What is started as the owner of the cache: this very program, also when its file was replaced meanwhile.
+fn this_program() -> Option<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Some(running) } else { std::env::current_exe().ok() }
 }
 
 /// What a name typed by the user stands for.
@@ -140,8 +228,11 @@ impl Core {
             params: Params { temperature: shared.temperature, effort: shared.effort, max_output: shared.max_output },
             // A favourite that no longer exists is left out, not a reason to refuse to start.
             favourites: favourites.iter().filter_map(|name| select(&self.gateway, name).ok()).collect(),
+            overflow: shared.on_overflow,
+            seam: None,
             cached: self.loaded.config.cache.enabled,
             refresh: shared.refresh,
+            stale: if shared.stale { Stale::WhenDown } else { Stale::Never },
             screen,
             config_file: Some(self.loaded.locations.config_file.clone()),
         }

@@ -12,8 +12,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Fault, quoted, suggestion};
-use super::kind::{Item, Kind, Label, List, expected, text};
-use super::{KeySource, rules, value};
+use super::kind::{Dollars, Item, Kind, Label, List, expected, text};
+use super::{KeyEntry, KeySource, rules, value};
 
 /// The key/value pairs of a table in file order.
 fn pairs<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<Cow<'i, str>>, &'a Item<'i>)> {
@@ -22,23 +22,27 @@ fn pairs<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<Cow<'i, str>>, &'a 
     pairs
 }
 
+const SOURCES: [&str; 4] = ["env", "command", "keyring", "file"];
+const LIMITS: [&str; 2] = ["per_day", "per_month"];
+const A_SOURCE: &str = "one of { env = \"NAME\" }, { command = \"…\" }, { keyring = \"…\" }, { file = \"…\" }; \
+                        a key itself never stands here";
+
 /// Where a key is found: a table with exactly one of four names.
 pub(super) struct Source;
 
-impl Kind for Source {
-    type Of = KeySource;
-
-    fn read(item: &Item) -> Result<KeySource, Fault> {
-        const WHAT: &str = "one of { env = \"NAME\" }, { command = \"…\" }, { keyring = \"…\" }, { file = \"…\" }; \
-                            a key itself never stands here";
-        const NAMES: [&str; 4] = ["env", "command", "keyring", "file"];
-        let Some(table) = item.get_ref().as_table() else { return expected(item, WHAT) };
+impl Source {
+    /// The only source in a table that may say other things too.
+    fn of(item: &Item, also: &[&'static str]) -> Result<KeySource, Fault> {
+        let Some(table) = item.get_ref().as_table() else { return expected(item, A_SOURCE) };
         let pairs = pairs(table);
-        if let Some((key, _)) = pairs.iter().find(|(key, _)| !NAMES.contains(&key.get_ref().as_ref())) {
-            let cause = format!("unknown kind of key source{}", rules::nearest(key.get_ref(), NAMES));
+        let known = |name: &str| SOURCES.contains(&name) || also.contains(&name);
+        if let Some((key, _)) = pairs.iter().find(|(key, _)| !known(key.get_ref().as_ref())) {
+            let names: Vec<_> = SOURCES.iter().chain(also).copied().collect();
+            let cause = format!("unknown kind of key source{}", rules::nearest(key.get_ref(), names));
             return Err(Fault::new(key.span().start, cause));
         }
-        match pairs.as_slice() {
+        let sources: Vec<_> = pairs.iter().filter(|(key, _)| SOURCES.contains(&key.get_ref().as_ref())).collect();
+        match sources.as_slice() {
             [(key, value)] => {
                 let written = Label::read(value)?;
                 match key.get_ref().as_ref() {
@@ -52,20 +56,52 @@ impl Kind for Source {
                 }
             }
             [_, (second, _), ..] => {
-                Err(Fault::new(second.span().start, format!("two key sources in one: expected {WHAT}")))
+                Err(Fault::new(second.span().start, format!("two key sources in one: expected {A_SOURCE}")))
             }
-            [] => expected(item, WHAT),
+            [] => expected(item, A_SOURCE),
         }
     }
 
-    fn show(value: &KeySource) -> Option<String> {
+    fn shown(value: &KeySource) -> Option<String> {
         let (name, text) = match value {
             KeySource::Env(text) => ("env", text.as_str()),
             KeySource::Command(text) => ("command", text.as_str()),
             KeySource::Keyring(text) => ("keyring", text.as_str()),
             KeySource::File(path) => ("file", path.to_str()?),
         };
-        Some(format!("{{ {name} = {} }}", value::quote(text)))
+        Some(format!("{name} = {}", value::quote(text)))
+    }
+}
+
+impl Kind for Source {
+    type Of = KeySource;
+
+    fn read(item: &Item) -> Result<KeySource, Fault> {
+        Self::of(item, &[])
+    }
+
+    fn show(value: &KeySource) -> Option<String> {
+        Some(format!("{{ {} }}", Self::shown(value)?))
+    }
+}
+
+/// A key of a provider: where it is found, and what may be spent with it.
+pub(super) struct Entry;
+
+impl Kind for Entry {
+    type Of = KeyEntry;
+
+    fn read(item: &Item) -> Result<KeyEntry, Fault> {
+        let source = Source::of(item, &LIMITS)?;
+        let limit = |name| item.get_ref().as_table().and_then(|table| table.get(name)).map(Dollars::read).transpose();
+        let [per_day, per_month] = LIMITS;
+        Ok(KeyEntry { source, per_day: limit(per_day)?, per_month: limit(per_month)? })
+    }
+
+    fn show(value: &KeyEntry) -> Option<String> {
+        let limits = LIMITS.into_iter().zip([&value.per_day, &value.per_month]);
+        let limits = limits.filter_map(|(name, usd)| Some(format!(", {name} = {}", Dollars::show(usd.as_ref()?)?)));
+        Some(format!("{{ {}{} }}", Source::shown(&value.source)?, limits.collect::<String>()))
     }
 }
 

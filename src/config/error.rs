@@ -94,13 +94,18 @@ impl Fault {
 
     /// The same with the place in words: `text` is what was read from `file`.
     pub fn place(self, file: &Path, text: &[u8]) -> ConfigError {
-        let before = text.get(..self.at).unwrap_or(text);
-        let line = before.split(|&byte| byte == b'\n').count();
-        let line_text = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-        // A byte that continues a character is no column of its own.
-        let column = line_text.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() + 1;
+        let (line, column) = place(self.at, text);
         ConfigError::new(Place::Line { file: file.to_owned(), line, column }, self.cause)
     }
+}
+
+/// Line and column of a byte, both counted from 1.
+pub(super) fn place(at: usize, text: &[u8]) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.split(|&byte| byte == b'\n').count();
+    let line_text = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    // A byte that continues a character is no column of its own.
+    (line, line_text.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() + 1)
 }
 
 /// The valid name that was probably meant, as the tail of a sentence; all of them when none is near.

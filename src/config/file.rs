@@ -5,18 +5,19 @@
 //! Refuses: the disk, the environment and the flags; this is text in, settings out.
 //! Invariant: a name that is not in the table is a fault; of several faults the first in the file is reported.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
-use super::compound::{Bindings, Headers, Source, free_table, unknown};
+use super::compound::{Bindings, Entry, Headers, Source, free_table, unknown};
 use super::error::{Fault, quoted};
 use super::kind::{
-    Alias, BaseUrl, Choice, Dollars, EncodingName, Flag, FullName, Item, Kind, Label, Lapse, List, Maybe, OneOf,
-    Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size, Target, Text, Tokens, Tries,
+    Alias, BaseUrl, Choice, Dollars, EncodingName, FileName, Flag, FullName, Item, Kind, Label, Lapse, List, Maybe,
+    OneOf, Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size, Target, Text, Tokens, Tries,
 };
+use super::ladder::Rung;
 use super::{Config, ModelEntry, OnLimit, Provider, Redis, Theme, rules};
-use crate::chat::{Effort, ModelId};
+use crate::chat::{Effort, ModelId, ServiceTier};
 
 /// One setting of a `T`.
 pub(super) struct Key<T: 'static> {
@@ -71,7 +72,7 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
     (
         "router",
         Shape::Keys(keys! { Config:
-            "ladder", router.ladder, List<FullName>;
+            "ladder", router.ladder, List<Rung>;
             "pace", router.pace, Flag;
         }),
     ),
@@ -83,6 +84,7 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
             "sampled", cache.sampled, Flag;
             "memory", cache.memory, Size;
             "disk", cache.disk, Size;
+            "patience", cache.patience, Lapse;
         }),
     ),
     ("redis", Shape::Redis),
@@ -97,6 +99,7 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
             "retries", limits.retries, Tries;
         }),
     ),
+    ("network", Shape::Keys(keys! { Config: "extra_ca_file", network.extra_ca_file, Maybe<FileName>; })),
     (
         "slo",
         Shape::Keys(keys! { Config:
@@ -116,6 +119,7 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
             "theme", ui.theme, OneOf<Theme>;
             "panel", ui.panel, Flag;
             "mouse", ui.mouse, Flag;
+            "notify", ui.notify, Flag;
         }),
     ),
     ("keys", Shape::Bindings),
@@ -126,12 +130,16 @@ pub(super) static REDIS: &[Key<Redis>] = keys! { Redis:
     "secret", secret, Maybe<Source>;
     "budget_group", budget_group, Maybe<Label>;
     "per_day", per_day, Maybe<Dollars>;
+    "per_month", per_month, Maybe<Dollars>;
+    "cluster", cluster, Flag;
+    "prefix", prefix, Label;
+    "patience", patience, Lapse;
 };
 
 pub(super) static PROVIDER: &[Key<Provider>] = keys! { Provider:
     "name", name, ProviderName;
     "base_urls", base_urls, List<BaseUrl>;
-    "keys", keys, List<Source>;
+    "keys", keys, List<Entry>;
     "headers", headers, Headers;
     "allow_http", allow_http, Flag;
 };
@@ -144,6 +152,7 @@ pub(super) static MODEL: &[Key<ModelEntry>] = keys! { ModelEntry:
     "output", output, Maybe<Dollars>;
     "free", free, Flag;
     "confirmed", confirmed, Flag;
+    "service_tier", service_tier, Maybe<OneOf<ServiceTier>>;
     "context", context, Maybe<Tokens>;
     "max_output", max_output, Maybe<Tokens>;
     "encoding", encoding, Maybe<EncodingName>;
@@ -152,10 +161,13 @@ pub(super) static MODEL: &[Key<ModelEntry>] = keys! { ModelEntry:
     "reasoning", reasoning, Maybe<Flag>;
     "efforts", efforts, Maybe<List<OneOf<Effort>>>;
     "alias", alias, Maybe<Alias>;
+    "per_day", per_day, Maybe<Dollars>;
+    "per_month", per_month, Maybe<Dollars>;
 };
 
-/// The built-in settings changed by what the text says, and the dotted names of what it said.
-pub(super) fn read(text: &str) -> Result<(Config, BTreeSet<String>), Fault> {
+/// The built-in settings changed by what the text says, and the dotted names of what it said, each with the byte at
+/// which its value starts.
+pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), Fault> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let starts_at = |error: &toml::de::Error| error.span().map_or(text.len(), |span| span.start);
     if let Some(error) = errors.iter().min_by_key(|error| starts_at(error)) {
@@ -189,12 +201,12 @@ pub(super) fn read(text: &str) -> Result<(Config, BTreeSet<String>), Fault> {
 struct Walk {
     faults: Vec<Fault>,
     /// Dotted names of the settings found; entries of a list are numbered from 0.
-    said: BTreeSet<String>,
+    said: BTreeMap<String, usize>,
 }
 
 impl Walk {
     fn one<T>(&mut self, key: &Key<T>, target: &mut T, item: &Item, prefix: &str) {
-        self.said.insert(format!("{prefix}{}", key.name));
+        self.said.insert(format!("{prefix}{}", key.name), item.span().start);
         self.faults.extend((key.read)(target, item).err());
     }
 
@@ -203,14 +215,14 @@ impl Walk {
             Shape::Keys(keys) => self.table(keys, &[], config, item, name),
             Shape::Aliases => {
                 config.aliases = free_table::<Target>(item, rules::alias, &mut self.faults);
-                self.said.extend(config.aliases.keys().map(|alias| format!("{name}.{alias}")));
+                self.said.extend(config.aliases.keys().map(|alias| (format!("{name}.{alias}"), item.span().start)));
             }
             Shape::Bindings => {
                 config.keys = free_table::<Bindings>(item, rules::label, &mut self.faults);
-                self.said.extend(config.keys.keys().map(|action| format!("{name}.{action}")));
+                self.said.extend(config.keys.keys().map(|action| (format!("{name}.{action}"), item.span().start)));
             }
             Shape::Redis => {
-                let mut redis = Redis { url: String::new(), secret: None, budget_group: None, per_day: None };
+                let mut redis = Redis::at(String::new());
                 self.table(REDIS, &["url"], &mut redis, item, name);
                 config.redis = Some(redis);
             }
@@ -264,17 +276,12 @@ impl Walk {
 /// A name that is right, but in the wrong table: TOML puts every line under the last `[section]` above it.
 fn misplaced(name: &str, section: &str) -> Option<String> {
     let homes = SECTIONS.iter().filter(|(home, shape)| *home != section && shape.names().contains(&name));
-    let mut homes = homes.map(|(home, _)| *home);
+    let homes: Vec<_> = homes.map(|(home, _)| format!("[{home}]")).collect();
     if !section.is_empty() && TOP.iter().any(|key| key.name == name) {
         return Some(format!("unknown key {} in [{section}]; it stands above the first [section]", quoted(name)));
     }
-    match (homes.next(), homes.next()) {
-        (Some(home), None) if section.is_empty() => {
-            Some(format!("unknown key {}; it stands in [{home}]", quoted(name)))
-        }
-        (Some(home), None) => Some(format!("unknown key {} in [{section}]; it stands in [{home}]", quoted(name))),
-        _ => None,
-    }
+    let inside = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+    (!homes.is_empty()).then(|| format!("unknown key {}{inside}; it stands in {}", quoted(name), homes.join(" or ")))
 }
 
 impl Shape {

@@ -5,6 +5,7 @@
 //! Invariant: reading what [`Kind::show`] wrote gives the same value; a fault never quotes the value.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -12,7 +13,7 @@ use toml::de::DeValue;
 
 use super::error::Fault;
 use super::{OnLimit, Theme, rules, value};
-use crate::chat::{Effort, ModelId, Usd};
+use crate::chat::{Effort, ModelId, ServiceTier, Usd};
 
 pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 
@@ -121,6 +122,23 @@ text_kinds! {
     EncodingName, "the name of an encoding in quotes", rules::encoding;
 }
 
+/// The name of a file.
+pub(super) struct FileName;
+
+impl Kind for FileName {
+    type Of = PathBuf;
+
+    fn read(item: &Item) -> Result<PathBuf, Fault> {
+        let written = text(item, "the name of a file in quotes")?;
+        rules::label(written).map_err(|cause| Fault::new(item.span().start, cause))?;
+        Ok(PathBuf::from(written))
+    }
+
+    fn show(value: &PathBuf) -> Option<String> {
+        value.to_str().map(value::quote)
+    }
+}
+
 /// A model's full name.
 pub(super) struct FullName;
 
@@ -170,6 +188,13 @@ impl Word for Theme {
 
 impl Word for Effort {
     const ALL: &'static [Self] = &Effort::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for ServiceTier {
+    const ALL: &'static [Self] = &ServiceTier::ALL;
     fn word(self) -> &'static str {
         self.as_str()
     }

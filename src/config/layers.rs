@@ -9,8 +9,8 @@ use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Fault, Place};
-use super::{Config, file, rules};
+use super::error::{ConfigError, Fault, Place, place};
+use super::{Config, file, network, rules};
 
 const CONFIG: &str = "CHAT_AGENT_CONFIG";
 const DATA_DIR: &str = "CHAT_AGENT_DATA_DIR";
@@ -108,20 +108,24 @@ impl fmt::Display for Origin {
 
 /// Dotted key (`budget.per_day`, `providers.0.name`) to where its value comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Provenance(BTreeMap<String, Origin>);
+pub struct Provenance {
+    origins: BTreeMap<String, Origin>,
+    /// Line and column of the values in `[[models]]`, which the catalogue judges later.
+    places: BTreeMap<String, (usize, usize)>,
+}
 
 impl Provenance {
     pub fn of(&self, key: &str) -> Origin {
-        self.0.get(key).copied().unwrap_or(Origin::Default)
+        self.origins.get(key).copied().unwrap_or(Origin::Default)
     }
 
     /// Everything that is not built in.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Origin)> {
-        self.0.iter().map(|(key, origin)| (key.as_str(), *origin))
+        self.origins.iter().map(|(key, origin)| (key.as_str(), *origin))
     }
 
     fn set(&mut self, key: &str, origin: Origin) {
-        self.0.insert(key.to_owned(), origin);
+        self.origins.insert(key.to_owned(), origin);
     }
 }
 
@@ -144,6 +148,19 @@ pub struct Loaded {
     pub provenance: Provenance,
 }
 
+impl Loaded {
+    /// A fault of an entry of `[[models]]` that only the catalogue can see, at the key that it is about; at the entry
+    /// when it has no such key.
+    pub fn fault_in_model(&self, index: usize, key: &str, cause: &str) -> ConfigError {
+        let place = |key: &str| self.provenance.places.get(&format!("models.{index}.{key}"));
+        let file = self.locations.config_file.clone();
+        match place(key).or_else(|| place("id")) {
+            Some(&(line, column)) => ConfigError::new(Place::Line { file, line, column }, cause),
+            None => ConfigError::file(&file, cause),
+        }
+    }
+}
+
 /// Reads the file, if there is one, and lays the environment and the flags over it.
 pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
     let (mut locations, named) = find(overrides, env)?;
@@ -154,9 +171,15 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
             locations.config_found = true;
             let said;
             (config, said) = file::read(&text).map_err(|f| f.place(&locations.config_file, text.as_bytes()))?;
-            for key in &said {
+            for (key, at) in &said {
                 provenance.set(key, Origin::File);
+                if key.starts_with("models.") {
+                    provenance.places.insert(key.clone(), place(*at, text.as_bytes()));
+                }
             }
+            let at = said.get("network.extra_ca_file").copied().unwrap_or_default();
+            network::resolve(&mut config.network, &locations.config_file, env)
+                .map_err(|cause| Fault::new(at, cause).place(&locations.config_file, text.as_bytes()))?;
         }
         None if named => return Err(missing(&locations.config_file)),
         None => {}

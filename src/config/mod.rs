@@ -9,14 +9,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::chat::{Effort, ModelId, Usd};
+use crate::chat::{Effort, ModelId, ServiceTier, Usd};
 
 mod compound;
 pub mod edit;
 mod error;
 mod file;
 mod kind;
+mod ladder;
 mod layers;
+mod network;
 mod rules;
 mod show;
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod tests;
 mod value;
 
 pub use error::{ConfigError, Place};
+pub use ladder::LadderRung;
 pub use layers::{Env, Loaded, Locations, Origin, Overrides, Provenance, load, locate};
 pub use rules::ENCODINGS;
 pub use show::{Setting, settings, show};
@@ -48,6 +51,7 @@ pub struct Config {
     pub cache: Cache,
     pub redis: Option<Redis>,
     pub limits: Limits,
+    pub network: Network,
     pub slo: Slo,
     pub providers: Vec<Provider>,
     pub models: Vec<ModelEntry>,
@@ -79,7 +83,7 @@ pub enum OnLimit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Router {
     /// Best first.
-    pub ladder: Vec<ModelId>,
+    pub ladder: Vec<LadderRung>,
     pub pace: bool,
 }
 
@@ -93,6 +97,8 @@ pub struct Cache {
     pub memory: u64,
     /// Bytes.
     pub disk: u64,
+    /// Longest wait of a question for what lies on disk.
+    pub patience: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -102,7 +108,15 @@ pub struct Redis {
     /// Seals shared answers; absent: answers are not shared.
     pub secret: Option<KeySource>,
     pub budget_group: Option<String>,
+    /// Of the group, in days and months of UTC.
     pub per_day: Option<Usd>,
+    pub per_month: Option<Usd>,
+    /// The address is one of several that share the keys.
+    pub cluster: bool,
+    /// Before every key there.
+    pub prefix: String,
+    /// The longest that a request waits for it.
+    pub patience: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +129,13 @@ pub struct Limits {
     pub first_token_timeout: Duration,
     pub idle_timeout: Duration,
     pub retries: u32,
+}
+
+/// How servers are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Network {
+    /// Certificates (PEM) that are trusted beside the system's. After [`load`] absolute, and there.
+    pub extra_ca_file: Option<PathBuf>,
 }
 
 /// What to raise an alert about when it is missed. Latency is to the first token; the others are shares of one.
@@ -135,7 +156,7 @@ pub struct Provider {
     /// Empty: the preset's own.
     pub base_urls: Vec<String>,
     /// Empty: the preset's usual variable.
-    pub keys: Vec<KeySource>,
+    pub keys: Vec<KeyEntry>,
     /// May hold secrets: values are shown masked only.
     pub headers: BTreeMap<String, String>,
     /// Plain http to a host that is not this machine.
@@ -154,6 +175,21 @@ pub enum KeySource {
     File(PathBuf),
 }
 
+/// A key of a provider: where it is found, and what may be spent with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEntry {
+    pub source: KeySource,
+    pub per_day: Option<Usd>,
+    pub per_month: Option<Usd>,
+}
+
+/// A key without limits.
+impl From<KeySource> for KeyEntry {
+    fn from(source: KeySource) -> Self {
+        Self { source, per_day: None, per_month: None }
+    }
+}
+
 /// What the user says about a model: adds to the catalogue, or overrides it line by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntry {
@@ -166,6 +202,8 @@ pub struct ModelEntry {
     pub free: bool,
     /// The catalogue's price holds at an address that the user changed.
     pub confirmed: bool,
+    /// The service tier that requests ask for; `None`: as the catalogue has it, which is the standard one.
+    pub service_tier: Option<ServiceTier>,
     /// Tokens.
     pub context: Option<u64>,
     /// Tokens.
@@ -177,6 +215,9 @@ pub struct ModelEntry {
     pub reasoning: Option<bool>,
     pub efforts: Option<Vec<Effort>>,
     pub alias: Option<String>,
+    /// What may be spent on it.
+    pub per_day: Option<Usd>,
+    pub per_month: Option<Usd>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,6 +225,8 @@ pub struct Ui {
     pub theme: Theme,
     pub panel: bool,
     pub mouse: bool,
+    /// Tell of alerts by a notification of the terminal while its window is not looked at.
+    pub notify: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +253,9 @@ impl Default for Config {
                 alerts: vec![0.5, 0.8, 1.0],
             },
             router: Router {
-                ladder: ["gpt-5", "gpt-5-mini", "gpt-5-nano"].map(|name| ModelId::new("openai", name)).into(),
+                ladder: ["gpt-5", "gpt-5-mini", "gpt-5-nano"]
+                    .map(|name| LadderRung { model: ModelId::new("openai", name), effort: None })
+                    .into(),
                 pace: true,
             },
             cache: Cache {
@@ -219,6 +264,7 @@ impl Default for Config {
                 sampled: false,
                 memory: 64 << 20,
                 disk: 512 << 20,
+                patience: Duration::from_millis(20),
             },
             redis: None,
             limits: Limits {
@@ -229,6 +275,7 @@ impl Default for Config {
                 idle_timeout: Duration::from_secs(30),
                 retries: 3,
             },
+            network: Network::default(),
             slo: Slo {
                 mean_latency: Duration::from_secs(2),
                 p95_latency: Duration::from_secs(5),
@@ -239,7 +286,7 @@ impl Default for Config {
             },
             providers: Vec::new(),
             models: Vec::new(),
-            ui: Ui { theme: Theme::Auto, panel: true, mouse: false },
+            ui: Ui { theme: Theme::Auto, panel: true, mouse: false, notify: false },
             keys: BTreeMap::new(),
         }
     }
@@ -256,6 +303,7 @@ impl ModelEntry {
             output: None,
             free: false,
             confirmed: false,
+            service_tier: None,
             context: None,
             max_output: None,
             encoding: None,
@@ -264,6 +312,24 @@ impl ModelEntry {
             reasoning: None,
             efforts: None,
             alias: None,
+            per_day: None,
+            per_month: None,
+        }
+    }
+}
+
+impl Redis {
+    /// What is not said is as built in.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            secret: None,
+            budget_group: None,
+            per_day: None,
+            per_month: None,
+            cluster: false,
+            prefix: "chat-agent:".to_owned(),
+            patience: Duration::from_millis(100),
         }
     }
 }
@@ -302,6 +368,10 @@ impl fmt::Debug for Redis {
             .field("secret", &self.secret)
             .field("budget_group", &self.budget_group)
             .field("per_day", &self.per_day)
+            .field("per_month", &self.per_month)
+            .field("cluster", &self.cluster)
+            .field("prefix", &self.prefix)
+            .field("patience", &self.patience)
             .finish()
     }
 }

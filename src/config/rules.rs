@@ -99,7 +99,11 @@ pub(super) fn redis_url(text: &str) -> Check {
     const WHAT: &str = "expected a redis://, rediss:// or unix:// address such as \"redis://127.0.0.1:6379\"";
     let url = Url::parse(text).map_err(|_| WHAT.to_owned())?;
     let legal = match url.scheme() {
-        "redis" | "rediss" => url.host_str().is_some_and(|host| !host.is_empty()),
+        // Behind the host stands nothing, or the number of a database.
+        "redis" | "rediss" => {
+            let database = url.path().trim_matches('/');
+            url.host_str().is_some_and(|host| !host.is_empty()) && database.bytes().all(|byte| byte.is_ascii_digit())
+        }
         "unix" | "redis+unix" => url.path().len() > 1,
         _ => false,
     };

@@ -2,9 +2,23 @@
 
 use std::sync::Arc;
 
-use super::Conversation;
-use crate::chat::{Message, MessageId, Params, Role, Selection, SessionId};
+use super::{Conversation, Question, Step};
+use crate::chat::request::Digest;
+use crate::chat::{Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection, SessionId, Timestamp};
+use crate::protocol::Raise;
 use crate::store::Setting;
+
+/// Whether the user is asked when a question does not fit a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consult {
+    /// Nobody can be asked, or the user has set a rule.
+    #[default]
+    Never,
+    /// When nothing fits; a lower rung is taken without a question.
+    WhenRefused,
+    /// Also before `auto` takes a lower rung because the better one is too dear.
+    BeforeLowerRung,
+}
 
 /// What is asked, where it belongs, and what may be done for it.
 #[derive(Debug, Clone)]
@@ -16,8 +30,9 @@ pub struct Ask {
     pub system: Option<String>,
     /// What was said before the question.
     pub conversation: Arc<Conversation>,
-    /// The question's text.
+    /// The question's text, and its counts.
     pub question: String,
+    pub counts: Arc<Question>,
     /// The message that the question follows.
     pub parent: Option<MessageId>,
     /// The question's own id; `stored` when it is asked again.
@@ -27,13 +42,72 @@ pub struct Ask {
     pub answer: MessageId,
     /// What the chat is asked with in general; `selection` may differ from it for this question.
     pub setting: Setting,
+    pub overflow: Overflow,
+    /// Which request it is of a turn that takes several; `None`: the only one.
+    pub step: Option<Step>,
+    /// A limit that the user raises for this question.
+    pub raise: Option<Raise>,
+    /// The answer of this chat that came from a server last.
+    pub last: Option<LastAnswer>,
+    pub consult: Consult,
+    /// Models to compare the price with.
+    pub favourites: Vec<ModelId>,
     /// Read and write the cache.
     pub cached: bool,
     /// Ask anew even when the cache knows the answer.
     pub refresh: bool,
+    pub stale: Stale,
+}
+
+/// Whether an answer may be given that is older than answers are used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stale {
+    #[default]
+    Never,
+    /// When no provider can be reached.
+    WhenDown,
+    /// Instead of asking: the user has chosen it.
+    Only,
+}
+
+/// An answer, as far as a provider may still have what led to it in its cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastAnswer {
+    pub model: ModelId,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// All that the model read for it.
+    pub input_tokens: u64,
 }
 
 impl Ask {
+    /// The first question of a chat, with nothing set: no cap, no limit raised, nobody to ask, the cache in use.
+    pub fn new(session: SessionId, selection: Selection, question: impl Into<String>, random: &Random) -> Self {
+        Self {
+            session,
+            selection,
+            params: Params::default(),
+            system: None,
+            conversation: Arc::default(),
+            question: question.into(),
+            counts: Arc::default(),
+            parent: None,
+            prompt: MessageId::from_bits(random.bits()),
+            stored: false,
+            answer: MessageId::from_bits(random.bits()),
+            setting: Setting::default(),
+            overflow: Overflow::default(),
+            step: None,
+            raise: None,
+            last: None,
+            consult: Consult::default(),
+            favourites: Vec::new(),
+            cached: true,
+            refresh: false,
+            stale: Stale::default(),
+        }
+    }
+
     /// The question as a message.
     pub fn message(&self) -> Message {
         Message::new(Role::User, self.question.clone())
@@ -43,5 +117,12 @@ impl Ask {
     pub fn messages(&self) -> Vec<Message> {
         let system = self.system.iter().map(|text| Message::new(Role::System, text.clone()));
         system.chain(self.conversation.messages().iter().cloned()).chain([self.message()]).collect()
+    }
+
+    /// The digest of everything that is sent. Reads all of it, and copies none.
+    pub(super) fn said(&self) -> Digest {
+        let system = self.system.as_deref().map(|text| (Role::System, text));
+        let before = self.conversation.messages().iter().map(|message| (message.role, message.text.as_str()));
+        Digest::of_said(system.into_iter().chain(before).chain([(Role::User, self.question.as_str())]))
     }
 }

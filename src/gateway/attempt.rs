@@ -1,24 +1,27 @@
 //! One rung of the plan, attempt after attempt: the only retry loop of the program.
 //!
-//! Owns: key, permit, reservation and request of each attempt, and what becomes of them when it fails.
-//! Refuses: to judge an error (`decide` does) or to read the answer (`live` does).
+//! Owns: key, reservation and request of each attempt, and what becomes of them when it fails.
+//! Refuses: to judge an error (`decide` does), to read the answer (`live` does), to choose an address (`reach` does).
 //! Invariant: each attempt has its own reservation, taken before the first byte and settled or released exactly once.
 
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
+
 use super::backoff;
-use super::decide::{Decision, KeyFate, Next, Situation, decide};
+use super::decide::{Decision, KeyFate, Next, Situation, decide, is_servers_fault};
+use super::endpoints::Pass;
 use super::exchange::{Turn, interrupted};
+use super::mends::{Mend, Mends};
 use super::planning::Planned;
+use super::retry_budget::RetryBudget;
 use super::route::{NoKey, Route, Taken};
-use crate::budget::Admission;
 use crate::catalog::Model;
-use crate::chat::id::AttemptId;
-use crate::chat::{Cost, Failure, FailureKind, Usd};
-use crate::protocol::{Attempt, Event};
-use crate::provider::{Call, ErrorClass, Sent, WireError, mapping};
+use crate::chat::{Failure, FailureKind};
+use crate::protocol::{Attempt, Event, Level, Notice};
+use crate::provider::{Call, Departure, Endpoint, ErrorClass, Sent, WireError, mapping};
 use crate::router::Rung;
-use crate::store::{Db, Hold, Settlement};
+use crate::store::Hold;
 
 /// How a rung ended.
 pub(super) enum RungEnd {
@@ -26,6 +29,10 @@ pub(super) enum RungEnd {
     Over(Box<Event>),
     /// This rung failed; the next one may be tried.
     Next(Failure),
+    /// It was not asked, or not any more: the first says why, in words.
+    Shut(String, Failure),
+    /// The question is too long for it; one with a larger window may be tried.
+    Larger(Failure),
     /// The exchange failed.
     Stop(Failure),
 }
@@ -38,8 +45,22 @@ pub(super) struct OnRung<'a> {
     pub(super) route: &'a Route,
     /// Time waited before the attempt.
     pub(super) waited: Duration,
-    /// Attempts that failed on this rung.
-    pub(super) failed: u32,
+    /// The address of this attempt, and the right to send there.
+    pub(super) endpoint: Option<&'a Endpoint>,
+    pub(super) pass: Option<Pass<'a>>,
+    /// The address to ask again, by place, and those that were left.
+    pub(super) again: Option<usize>,
+    pub(super) left: Vec<usize>,
+    /// Attempts that failed at the address in use.
+    pub(super) here: u32,
+    /// The keys whose own limit has no room for the request, and how the last one refused it.
+    pub(super) at_limit: Vec<usize>,
+    pub(super) refused: Option<Failure>,
+    /// What other machines were told of the keys is known.
+    pub(super) heard: bool,
+    /// How the model is asked at this address, and which part of that was learned in this very question.
+    pub(super) mends: Mends,
+    pub(super) made: Mends,
 }
 
 impl Turn {
@@ -50,43 +71,76 @@ impl Turn {
         let (Some(model), Some(route)) = (planned.model(&rung.model), gateway.routes.get(rung.model.provider())) else {
             return RungEnd::Next(Failure::new(FailureKind::Usage, format!("{} cannot be reached", rung.model)));
         };
-        let mut on = OnRung { planned, rung, model, route, waited: Duration::ZERO, failed: 0 };
+        let mut on = OnRung {
+            planned,
+            rung,
+            model,
+            route,
+            waited: Duration::ZERO,
+            endpoint: None,
+            pass: None,
+            again: None,
+            left: Vec::new(),
+            here: 0,
+            at_limit: Vec::new(),
+            refused: None,
+            heard: false,
+            mends: Mends::default(),
+            made: Mends::default(),
+        };
+        self.say_link(route).await;
+        if self.has_asked(route) && !route.with_retries(|retries| retries.spend(self.now())) {
+            // Too much is being tried again at this provider already.
+            return RungEnd::Next(self.last_failure.clone().unwrap_or_else(interrupted));
+        }
         loop {
-            let (error, key) = match self.attempt(&mut on).await {
+            let end = self.attempt(&mut on).await;
+            let place = on.pass.take().map(|pass| pass.place);
+            let (error, key) = match end {
                 AttemptEnd::Over(event) => return RungEnd::Over(event),
                 AttemptEnd::Blocked(end) => return end,
+                AttemptEnd::KeyAtLimit => continue,
+                AttemptEnd::Mended(mend) => {
+                    Self::take_mend(&mut on, mend);
+                    // Another address may take it as it was.
+                    on.again = place;
+                    continue;
+                }
                 AttemptEnd::Failed(error, key) => (error, key),
             };
-            let next = self.after(&on, &error, &key);
-            on.failed += 1;
+            self.say_link(route).await;
+            let next = self.after(&on, place, &error, &key);
+            (on.waited, on.again) = (Duration::ZERO, place);
             match next {
                 Next::Again(wait) => {
+                    on.here += 1;
                     on.waited = wait;
-                    if self.paused(wait).await {
+                    if self.paused(wait, &error.message).await {
                         return RungEnd::Stop(interrupted());
                     }
                 }
-                Next::OtherKey => on.waited = Duration::ZERO,
-                Next::LowerRung => return RungEnd::Next(failure(rung, &error)),
-                Next::GiveUp => return RungEnd::Stop(failure(rung, &error)),
+                Next::OtherKey => {}
+                Next::OtherEndpoint => {
+                    on.again = None;
+                    on.left.extend(place);
+                }
+                Next::LowerRung => return RungEnd::Next(route.naming_key(failure(rung, &error), &error, &key)),
+                Next::LargerRung => return RungEnd::Larger(route.naming_key(failure(rung, &error), &error, &key)),
+                Next::GiveUp => return RungEnd::Stop(route.naming_key(failure(rung, &error), &error, &key)),
             }
         }
     }
 
     async fn attempt(&mut self, on: &mut OnRung<'_>) -> AttemptEnd {
         let stop = self.stop.clone();
-        let endpoint = match on.route.endpoint().await {
-            Ok(endpoint) => endpoint,
-            Err(failure) => return AttemptEnd::Blocked(RungEnd::Next(failure)),
-        };
-        let key = match self.key(on).await {
-            Ok(key) => key,
+        // First the place: what is chosen before a long wait is stale after it.
+        let (permit, key) = match self.place_and_key(on).await {
+            Ok(taken) => taken,
             Err(end) => return AttemptEnd::Blocked(end),
         };
-        let permit = tokio::select! {
-            biased;
-            () = stop.cancelled() => return AttemptEnd::Blocked(RungEnd::Stop(interrupted())),
-            permit = on.route.permit() => permit,
+        let endpoint = match self.enter(on, &key).await {
+            Ok(endpoint) => endpoint,
+            Err(end) => return AttemptEnd::Blocked(end),
         };
         let call = match self.call(on) {
             Ok(call) => call,
@@ -94,63 +148,101 @@ impl Turn {
         };
         let hold = match self.reserve(on, &key).await {
             Ok(hold) => hold,
+            Err(failure) if on.at_limit.last() == Some(&key.place) => {
+                on.refused = Some(failure);
+                return AttemptEnd::KeyAtLimit;
+            }
             Err(failure) if failure.kind == FailureKind::Budget => {
-                return AttemptEnd::Blocked(RungEnd::Next(failure));
+                return AttemptEnd::Blocked(self.no_room(on, failure).await);
             }
             Err(failure) => return AttemptEnd::Blocked(RungEnd::Stop(failure)),
         };
+        self.started(on.rung, Some(on.model), &on.planned.plan.route, key.shown()).await;
+        // The last moment at which it is certain that nothing was sent.
         if stop.is_cancelled() {
-            self.release(&hold, "stopped before it was sent").await;
+            self.release(&hold, "stopped before it was sent", false).await;
             return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
         }
-        self.started(on.rung, Some(on.model), &on.planned.plan.route, key.shown()).await;
+        if !self.has_asked(on.route) {
+            on.route.with_retries(RetryBudget::earn);
+        }
         let gateway = std::sync::Arc::clone(&self.gateway);
+        let departure = call.departure.clone();
         let opened = tokio::select! {
             biased;
             () = stop.cancelled() => {
+                if departure.call_back() {
+                    self.release(&hold, "stopped before it was sent", false).await;
+                    return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
+                }
                 // The request may have arrived: nobody knows what it costs, so all of it is booked.
-                self.book(&hold, Cost::UNKNOWN, "stopped before an answer").await;
+                self.book(&hold, "stopped before an answer", false).await;
                 self.note(on, &key, None, "stopped").await;
                 return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
             }
             opened = gateway.wire.open(endpoint, key.secret.as_ref(), call) => opened,
         };
         let end = match opened {
-            Ok(stream) => self.live(on, &key, &hold, stream).await,
+            Ok(stream) => {
+                self.opened(on, stream.meta().opened_after);
+                self.live(on, &key, &hold, stream).await
+            }
             Err(error) => self.failed(on, key, &hold, error).await,
         };
         drop(permit);
         end
     }
 
-    /// The next key, after the wait for it when all are at their rate limit and the wait is not too long.
-    async fn key(&self, on: &mut OnRung<'_>) -> Result<Taken, RungEnd> {
+    /// A place among the requests to the provider and the next key, after the wait for it when all are at their rate
+    /// limit and the wait is not too long.
+    async fn place_and_key<'r>(
+        &mut self,
+        on: &mut OnRung<'r>,
+    ) -> Result<(Option<SemaphorePermit<'r>>, Taken), RungEnd> {
         let stop = self.stop.clone();
         loop {
+            let permit = self.place(on.route).await?;
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(RungEnd::Stop(interrupted())),
-                taken = on.route.key(&self.gateway.parts.env, self.now()) => taken,
+                taken = self.key(on) => taken,
             };
             let wait = match taken {
-                Ok(key) => return Ok(key),
+                Ok(key) => return Ok((permit, key)),
                 Err(NoKey::Failed(failure)) => return Err(RungEnd::Next(failure)),
+                Err(NoKey::Passed) => {
+                    let refused = on.refused.take().unwrap_or_else(no_key_has_room);
+                    return Err(self.no_room(on, refused).await);
+                }
                 Err(NoKey::Wait(wait)) => wait,
             };
             if wait > backoff::LONGEST {
                 return Err(RungEnd::Next(on.route.at_rate_limit(wait)));
             }
             on.waited += wait;
-            if self.paused(wait).await {
+            drop(permit);
+            if self.paused(wait, "every key is at its rate limit").await {
                 return Err(RungEnd::Stop(interrupted()));
             }
         }
     }
 
+    /// The next key; before the first, other machines are heard.
+    async fn key(&self, on: &mut OnRung<'_>) -> Result<Taken, NoKey> {
+        let (env, model) = (&self.gateway.parts.env, &on.rung.model);
+        if let Some(others) = self.gateway.others.as_ref().filter(|_| !on.heard) {
+            others.hear(on.route, env, model.model(), self.began, self.now()).await;
+            on.heard = true;
+        }
+        on.route.key(env, model, self.began, self.now(), &on.at_limit).await
+    }
+
     /// The request, in the model's dialect.
     fn call(&self, on: &OnRung<'_>) -> Result<Call, Failure> {
-        let request = self.request(&on.rung.model);
-        let body = mapping::body(&request, &on.model.dialect, on.rung.estimate.output_cap, true)
+        let mut request = self.request(on.rung);
+        let (params, dialect) = on.mended(request.params);
+        request.params = params;
+        let body = mapping::body(&request, &dialect, on.rung.estimate.output_cap, true)
             .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
         let limits = &self.gateway.parts.config.limits;
         Ok(Call {
@@ -158,110 +250,90 @@ impl Turn {
             stream: true,
             first_token: limits.first_token_timeout,
             idle: limits.idle_timeout,
+            departure: Departure::default(),
         })
     }
 
     /// Accounts for an attempt that brought no part of an answer.
     pub(super) async fn failed(&mut self, on: &OnRung<'_>, key: Taken, hold: &Hold, error: WireError) -> AttemptEnd {
+        if let Some(meta) = &error.meta {
+            self.learn(on, &key, meta);
+        }
+        let blame = is_servers_fault(&error);
+        self.only_servers &= blame;
+        self.last_failure = Some(failure(on.rung, &error));
+        self.tell(on, &error).await;
         match error.sent {
-            Sent::Nothing | Sent::Refused => self.release(hold, &error.message).await,
-            Sent::MaybeBilled => self.book(hold, Cost::UNKNOWN, &error.message).await,
+            Sent::Nothing | Sent::Refused => self.release(hold, &error.message, blame).await,
+            Sent::MaybeBilled => self.book(hold, &error.message, blame).await,
+        }
+        if let Some(mend) = self.mend_for(on, &error) {
+            self.note(on, &key, error.status, &format!("{}; asked again {mend}", error.message)).await;
+            return AttemptEnd::Mended(mend);
         }
         self.note(on, &key, error.status, &error.message).await;
         AttemptEnd::Failed(error, key)
     }
 
-    fn after(&self, on: &OnRung<'_>, error: &WireError, key: &Taken) -> Next {
+    fn after(&self, on: &OnRung<'_>, place: Option<usize>, error: &WireError, key: &Taken) -> Next {
         let now = self.now();
         let made = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
-        let Decision { next, key: fate } = decide(
-            error,
-            Situation {
-                retries_left: (self.gateway.parts.config.limits.retries + 1).saturating_sub(made),
-                retries: made.saturating_sub(1),
-                on_rung: on.failed,
-                other_rung: !on.planned.plan.fallbacks.is_empty(),
-                other_key: on.route.with_ring(|ring| ring.has_other(key.place, now)).unwrap_or(false),
-                dice: self.gateway.parts.random.unit(),
-            },
-        );
-        on.route.with_ring(|ring| match fate {
-            KeyFate::Keep => {}
-            // The same key again: it cools for as long as was just decided to be waited.
-            KeyFate::Cool(time) => {
-                ring.cool(key.place, now.plus(if let Next::Again(wait) = next { wait } else { time }));
+        let model = on.rung.model.model();
+        on.route.judge(key, error, now);
+        if error.class == ErrorClass::ModelNotFound {
+            on.route.miss(key, &on.rung.model, now);
+        }
+        let elsewhere: Vec<usize> = on.left.iter().copied().chain(place).collect();
+        let situation = |affordable| Situation {
+            retries_left: (self.gateway.parts.config.limits.retries + 1).saturating_sub(made),
+            retries: made.saturating_sub(1),
+            here: on.here,
+            other_rung: !on.planned.plan.fallbacks.is_empty(),
+            larger_rung: on.planned.has_larger(&on.rung.model),
+            other_key: on.route.with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now)).unwrap_or(false),
+            other_endpoint: on.route.health.has_other(&elsewhere, now),
+            affordable,
+            dice: self.gateway.parts.random.unit(),
+        };
+        // Asked and taken in one go, for others ask too. Another rung pays when it is begun.
+        let Decision { next, key: fate } = on.route.with_retries(|retries| {
+            let decision = decide(error, situation(retries.allows(now)));
+            if matches!(decision.next, Next::Again(_) | Next::OtherKey | Next::OtherEndpoint) {
+                let _ = retries.spend(now);
             }
-            KeyFate::Bar => ring.bar(key.place, &error.message),
+            decision
         });
+        // A barred one is out of use already: see `Route::judge`.
+        if let KeyFate::Cool(time) = fate {
+            // The same key again: it cools for as long as was just decided to be waited.
+            let until = now.plus(if let Next::Again(wait) = next { wait } else { time });
+            on.route.with_ring(|ring| ring.cool(key.place, model, until));
+            if let Some(others) = &self.gateway.others {
+                others.tell(on.route, key, model, until, now);
+            }
+        }
         tracing::debug!(model = %on.rung.model, class = ?error.class, status = ?error.status, ?next, "attempt failed");
         next
     }
 
-    /// Waits before a retry; `true` when the user stopped it meanwhile.
-    async fn paused(&self, wait: Duration) -> bool {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => true,
-            () = tokio::time::sleep(wait) => false,
-        }
-    }
-
-    /// Sets the worst case aside, on disk; the first time together with the prompt.
-    async fn reserve(&mut self, on: &OnRung<'_>, key: &Taken) -> Result<Hold, Failure> {
-        let price = on.model.price.as_ref();
-        let hold = Hold {
-            attempt: AttemptId::from_bits(self.gateway.parts.random.bits()),
-            exchange: self.id.clone(),
-            session: self.ask.session.clone(),
-            run: self.gateway.parts.run.clone(),
-            model: on.rung.model.clone(),
-            provider: on.rung.model.provider().to_owned(),
-            key_last4: key.shown(),
-            amount: if price.is_some_and(|p| p.free) { Some(Usd::ZERO) } else { on.rung.estimate.worst_usd },
-            price: serde_json::to_value(price).unwrap_or_default(),
-            at: self.now(),
+    /// A limit refused what had been planned. The next rung takes it where the user leaves that to `auto`, and never
+    /// without a word.
+    async fn no_room(&self, on: &OnRung<'_>, failure: Failure) -> RungEnd {
+        // The limit is in the way of another try only; what failed the first one is the news.
+        let failure = match &self.last_failure {
+            Some(last) if on.here > 0 => {
+                Failure { hint: Some(format!("no second try: {}", failure.message)), ..last.clone() }
+            }
+            _ => failure,
         };
-        let budget = self.gateway.parts.budget.clone();
-        let begin = (!self.stored).then(|| self.begin(on.rung, &on.planned.plan.route));
-        let first = begin.is_some();
-        let taken = hold.clone();
-        let job = move |db: &mut Db| match &begin {
-            Some(begin) => budget.begin_exchange(db, begin, &taken),
-            None => budget.reserve(db, &taken),
-        };
-        let admission = self.gateway.store().await?.run(job).await.map_err(|error| {
-            let why = format!("nothing was sent, for its price could not be recorded: {}", error.cause());
-            Failure::new(FailureKind::Storage, why).hint(error.mend())
-        })?;
-        if let Some(failure) = admission.failure() {
-            return Err(failure);
+        if !self.goes_lower {
+            return RungEnd::Stop(failure);
         }
-        debug_assert_eq!(admission, Admission::Granted);
-        if first {
-            self.stored = true;
-            self.prompted().await;
+        if !on.planned.plan.fallbacks.is_empty() {
+            let text = format!("{}: {failure}", on.rung.model);
+            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
         }
-        Ok(hold)
-    }
-
-    async fn release(&self, hold: &Hold, reason: &str) {
-        let (attempt, reason, at) = (hold.attempt.clone(), reason.to_owned(), self.now());
-        self.to_ledger(move |db| db.release(&attempt, &reason, at)).await;
-    }
-
-    async fn book(&self, hold: &Hold, cost: Cost, outcome: &str) {
-        let settlement = Settlement { cost, usage: None, outcome: outcome.to_owned(), at: self.now() };
-        let attempt = hold.attempt.clone();
-        self.to_ledger(move |db| db.settle(&attempt, &settlement).map(drop)).await;
-    }
-
-    /// A booking that fails leaves the hold charged in full, which is the safe side.
-    async fn to_ledger(&self, f: impl FnOnce(&mut Db) -> Result<(), crate::store::StoreError> + Send + 'static) {
-        if let Ok(store) = self.gateway.store().await
-            && let Err(error) = store.run(f).await
-        {
-            tracing::error!(%error, "a charge could not be booked; its reservation stays");
-        }
+        RungEnd::Next(failure)
     }
 
     /// Adds an attempt to the record of the exchange.
@@ -270,6 +342,7 @@ impl Turn {
             provider: on.rung.model.provider().to_owned(),
             key: key.shown(),
             status,
+            endpoint: on.endpoint.filter(|_| on.route.health.len() > 1).map(|endpoint| endpoint.host().to_owned()),
             outcome: outcome.to_owned(),
             wait_ms: u64::try_from(on.waited.as_millis()).unwrap_or(u64::MAX),
         };
@@ -283,22 +356,30 @@ pub(super) enum AttemptEnd {
     Over(Box<Event>),
     /// It could not be made at all.
     Blocked(RungEnd),
+    /// It could not be made with this key: what may be spent with it does not suffice.
+    KeyAtLimit,
+    /// The model is asked again, in the way that it takes.
+    Mended(Mend),
     /// It failed before any part of the answer came.
     Failed(WireError, Taken),
 }
 
+/// Every key was passed over.
+fn no_key_has_room() -> Failure {
+    Failure::new(FailureKind::Budget, "no key has money left for this")
+        .hint("`chat-agent budget show` lists their limits")
+}
+
 /// The failure as the user hears of it: who, what, and the mend.
 pub(super) fn failure(rung: &Rung, error: &WireError) -> Failure {
-    let kind = match error.class {
-        ErrorClass::Cut | ErrorClass::Truncated | ErrorClass::IdleTimeout | ErrorClass::FirstTokenTimeout => {
-            FailureKind::Cut
-        }
-        _ => FailureKind::Request,
-    };
+    let kind = if is_servers_fault(error) { FailureKind::Unavailable } else { FailureKind::Request };
     let status = error.status.map_or_else(String::new, |status| format!(" ({status})"));
     let failure = Failure::new(kind, format!("{}{status}: {}", rung.model, error.message));
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+    match (error.retry_after.filter(|asked| *asked > backoff::LONGEST), error.hint()) {
+        (Some(asked), _) => {
+            failure.hint(format!("it asks to be left alone for {} s; choose another model", asked.as_secs()))
+        }
+        (None, Some(hint)) => failure.hint(hint),
+        (None, None) => failure,
     }
 }

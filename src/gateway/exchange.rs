@@ -2,9 +2,9 @@
 //!
 //! Owns: the order plan, cache, rungs; and the events that every front end folds.
 //! Refuses: retries (the attempt loop) and reading the stream.
-//! Invariant: exactly one last event, `Finished` or `Failed`, after the store has everything that it will take.
+//! Invariant: exactly one last event, `Finished`, `Failed` or `AtLimit`, after the store has everything that it will take.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -12,16 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::RungEnd;
 use super::planning::{Planned, Tried};
-use super::{Ask, Gateway};
-use crate::cache::{Cache, Hit};
+use super::{Ask, Consult, Gateway, Stale};
+use crate::cache::LeadGuard;
 use crate::catalog::Model;
 use crate::chat::id::ExchangeId;
 use crate::chat::request::Digest;
-use crate::chat::{Cost, CostKind, Failure, FailureKind, Finish, ModelId, Request, Timestamp, Usd};
-use crate::protocol::{Answer, AnswerFacts, Attempt, CacheHit, Event, Latency, Level, Notice, Refused, Route, Started};
-use crate::provider::guide::OFFLINE;
+use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
+use crate::config::OnLimit;
+use crate::protocol::{
+    Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused, Route, Started,
+};
 use crate::router::Rung;
-use crate::store::{Begin, Ending, Outcome, Prompt};
+use crate::store::{Begin, Ending, Foreseen, Outcome, Prompt};
 
 /// One exchange under way.
 pub(super) struct Turn {
@@ -33,8 +35,22 @@ pub(super) struct Turn {
     pub(super) id: ExchangeId,
     /// Requests made so far, as they ended.
     pub(super) attempts: Vec<Attempt>,
+    /// What was left out so that the question fits.
+    pub(super) fitted: Option<Fitted>,
     /// The prompt, the answer row and the exchange are stored.
     pub(super) stored: bool,
+    /// A lower rung may take what a limit refuses.
+    pub(super) goes_lower: bool,
+    /// The duty to fetch the answer for all who ask the same at this moment, and its key in the cache.
+    pub(super) lead: Option<(Digest, LeadGuard)>,
+    /// The digest of the question, from the moment on from which it is not cut any more.
+    pub(super) said: OnceLock<Digest>,
+    /// How the last attempt failed.
+    pub(super) last_failure: Option<Failure>,
+    /// Every attempt that failed did so by the fault of a server, or of the way to it.
+    pub(super) only_servers: bool,
+    /// What the front end was told of the provider in use.
+    pub(super) link: Mutex<Option<Link>>,
 }
 
 /// Runs an exchange to its end.
@@ -46,32 +62,62 @@ pub(super) async fn run(
     began: Instant,
 ) {
     let id = ExchangeId::from_bits(gateway.parts.random.bits());
-    let mut turn = Turn { gateway, ask, events, stop, began, id, attempts: Vec::new(), stored: false };
+    let mut turn = Turn {
+        gateway,
+        ask,
+        events,
+        stop,
+        began,
+        id,
+        attempts: Vec::new(),
+        fitted: None,
+        stored: false,
+        goes_lower: false,
+        lead: None,
+        said: OnceLock::new(),
+        last_failure: None,
+        only_servers: true,
+        link: Mutex::default(),
+    };
     let last = turn.go().await.unwrap_or_else(|refused| Event::Failed {
         failure: refused.failure,
         route: refused.route,
         answer: None,
     });
     turn.emit(last).await;
+    turn.gateway.give_back().await;
 }
 
 impl Turn {
     async fn go(&mut self) -> Result<Event, Refused> {
         let stop = self.stop.clone();
         let gateway = Arc::clone(&self.gateway);
-        let nothing = Tried::default();
+        let nothing = Tried { sends: true, ..Tried::default() };
+        gateway.reach_redis();
         let planned = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(interrupted().into()),
-            planned = gateway.plan(&self.ask, &nothing) => planned,
+            planned = self.fit_with_the_group(&nothing) => planned,
         };
-        let planned = match planned {
+        let planned = match planned.map_err(Refused::from) {
             Err(refused) if refused.failure.kind == FailureKind::Budget => return self.go_for_nothing(refused).await,
             planned => planned?,
         };
+        self.say_fitted(&planned).await;
+        if self.ask.stale == Stale::Only {
+            let nothing = Failure::new(FailureKind::Unavailable, "no answer to this question is kept any more");
+            return Ok(self.stale(&planned).await.unwrap_or(Err(nothing))?);
+        }
         if let Some(hit) = self.look_up(&planned.plan.first).await {
             return Ok(self.answer_from_cache(&planned, hit).await?);
         }
+        if let Some(hit) = self.take_lead(&planned.plan.first).await? {
+            return Ok(self.answer_from_cache(&planned, hit).await?);
+        }
+        let gives_way = gateway.parts.config.budget.on_limit != OnLimit::Refuse;
+        self.goes_lower = gives_way && self.ask.consult != Consult::BeforeLowerRung;
+        // From here on the prompt may be stored: a later rung that does not fit is a failure like any other.
+        self.ask.consult = Consult::Never;
         self.climb_down(planned).await
     }
 
@@ -79,34 +125,71 @@ impl Turn {
     async fn go_for_nothing(&mut self, refused: Refused) -> Result<Event, Refused> {
         let gateway = Arc::clone(&self.gateway);
         let free = Tried { for_nothing: true, ..Tried::default() };
-        let Ok(planned) = gateway.plan(&self.ask, &free).await else { return Err(refused) };
+        let fit = gateway.fit(&mut self.ask, &free, Vec::new()).await;
+        let Ok(planned) = fit else { return self.at_limit(refused).await };
         match self.look_up(&planned.plan.first).await {
-            Some(hit) => Ok(self.answer_from_cache(&planned, hit).await?),
-            None => Err(refused),
+            Some(hit) => {
+                self.say_fitted(&planned).await;
+                Ok(self.answer_from_cache(&planned, hit).await?)
+            }
+            None => self.at_limit(refused).await,
         }
     }
 
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each
     /// is planned with the money that is left then.
     async fn climb_down(&mut self, mut planned: Planned) -> Result<Event, Refused> {
-        let mut tried = Tried { exchange: Some(self.id.clone()), ..Tried::default() };
+        let mut tried = Tried { exchange: Some(self.id.clone()), sends: true, ..Tried::default() };
         let gateway = Arc::clone(&self.gateway);
         loop {
             let model = planned.plan.first.model.clone();
             let (failure, goes_on) = match self.try_rung(&planned).await {
                 RungEnd::Over(event) => return Ok(*event),
-                RungEnd::Next(failure) => (failure, !planned.plan.fallbacks.is_empty()),
                 RungEnd::Stop(failure) => (failure, false),
+                RungEnd::Next(failure) => {
+                    tried.why = None;
+                    (failure, !planned.plan.fallbacks.is_empty())
+                }
+                RungEnd::Shut(why, failure) => {
+                    tried.why = Some(why);
+                    (failure, !planned.plan.fallbacks.is_empty())
+                }
+                RungEnd::Larger(failure) => {
+                    tried.why = Some(format!("too long for {}", model.model()));
+                    tried.models.extend(planned.not_larger(&model));
+                    (failure, true)
+                }
             };
             tracing::info!(%model, kind = ?failure.kind, "rung failed");
             tried.models.push(model);
             // That nothing else fits is no news to somebody whose first choice has just failed.
             let next = if goes_on { gateway.plan(&self.ask, &tried).await.ok() } else { None };
             let Some(next) = next else {
+                let failure = self.blamed(failure);
+                if failure.kind == FailureKind::Unavailable
+                    && let Some(old) = self.stale(&planned).await
+                {
+                    return Ok(old?);
+                }
                 self.record_failure(&failure).await;
                 return Ok(Event::Failed { failure, route: Some(planned.plan.route), answer: None });
             };
             planned = next;
+        }
+    }
+
+    /// Servers alone are to blame only where nothing else was.
+    fn blamed(&self, failure: Failure) -> Failure {
+        let shared = failure.kind == FailureKind::Unavailable && !self.only_servers;
+        Failure { kind: if shared { FailureKind::Request } else { failure.kind }, ..failure }
+    }
+
+    /// Says what was left out: never silently.
+    async fn say_fitted(&mut self, planned: &Planned) {
+        self.fitted = planned.fitted;
+        if let Some(fitted) = planned.fitted {
+            let text = format!("{fitted}, so that it fits {}", planned.plan.first.model);
+            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
         }
     }
 
@@ -123,81 +206,16 @@ impl Turn {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The question as a model is asked it.
-    pub(super) fn request(&self, model: &ModelId) -> Request {
-        Request { model: model.clone(), messages: self.ask.messages(), params: self.ask.params }
-    }
-
-    /// The cache, where this question may use it. The guide's answers cost nothing and change with the program.
-    pub(super) fn cache(&self, model: &ModelId) -> Option<&Cache> {
-        self.gateway.parts.cache.as_ref().filter(|_| self.ask.cached && model.provider() != OFFLINE)
-    }
-
-    /// The key of the cache: the whole question, and the address it goes to.
-    pub(super) fn digest(&self, model: &ModelId) -> Digest {
-        let route = self.gateway.routes.get(model.provider());
-        let endpoint = route.and_then(|route| route.provider.endpoints.first());
-        self.request(model).digest(endpoint.map_or("", |endpoint| endpoint.base_url()))
-    }
-
-    async fn look_up(&self, rung: &Rung) -> Option<Hit> {
-        let cache = self.cache(&rung.model).filter(|_| !self.ask.refresh)?;
-        let hit = cache.get(self.digest(&rung.model), self.now()).await;
-        if let Some(text) = cache.trouble() {
-            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
-        }
-        hit
-    }
-
-    /// An answer that was given before: stored like any other, for nothing.
-    async fn answer_from_cache(&mut self, planned: &Planned, hit: Hit) -> Result<Event, Failure> {
-        let rung = &planned.plan.first;
-        let begin = self.begin(rung, &planned.plan.route);
-        let total_ms = self.elapsed_ms();
-        let facts = AnswerFacts {
-            model: hit.entry.model.clone(),
-            route: planned.plan.route.clone(),
-            finish: Some(Finish::Stop),
-            usage: hit.entry.usage,
-            estimate: rung.estimate,
-            cost: Cost::new(Usd::ZERO, CostKind::Exact),
-            saved: hit.entry.cost.unwrap_or_default(),
-            cache: hit.tier,
-            cache_age_s: hit.age.as_secs(),
-            latency: Latency { ttft_ms: Some(total_ms), total_ms, tokens_per_second: None },
-            attempts: Vec::new(),
-        };
-        let outcome = self.outcome(&facts, None);
-        let (answer, id) = (self.ask.answer.clone(), self.id.clone());
-        let (text, reasoning, stored) = (hit.entry.text.clone(), hit.entry.reasoning.clone(), facts.clone());
-        let record = move |db: &mut crate::store::Db| {
-            db.write(|db| {
-                db.begin_exchange(&begin)?;
-                db.append_answer(&answer, &text, &reasoning)?;
-                db.finish_answer(&answer, Ending::Complete, Some(&stored))?;
-                db.finish_exchange(&id, &outcome)
-            })
-        };
-        self.gateway.store().await?.run(record).await.map_err(Failure::from)?;
-        self.stored = true;
-        self.prompted().await;
-        let model = planned.model(&rung.model);
-        self.started(rung, model, &planned.plan.route, String::new()).await;
-        let id = self.ask.answer.clone();
-        if !hit.entry.reasoning.is_empty() {
-            self.emit(Event::Reasoning { id: id.clone(), text: hit.entry.reasoning.clone() }).await;
-        }
-        self.emit(Event::Text { id, text: hit.entry.text.clone() }).await;
-        Ok(Event::Finished(Box::new(self.answer(hit.entry.text, hit.entry.reasoning, facts))))
+    /// The question as a rung is asked it.
+    pub(super) fn request(&self, rung: &Rung) -> Request {
+        let params = Params { effort: rung.effort, ..self.ask.params };
+        Request { model: rung.model.clone(), messages: self.ask.messages(), params }
     }
 
     pub(super) async fn prompted(&self) {
         if !self.ask.stored {
-            let event = Event::Prompted {
-                id: self.ask.prompt.clone(),
-                text: self.ask.question.as_str().into(),
-                at: self.now(),
-            };
+            let event =
+                Event::Prompted { id: self.ask.prompt.clone(), text: self.ask.own_words().into(), at: self.now() };
             self.emit(event).await;
         }
     }
@@ -209,6 +227,8 @@ impl Turn {
             model: rung.model.clone(),
             route: route.clone(),
             estimate: rung.estimate,
+            fitted: self.fitted,
+            effort: rung.effort,
             free: model.and_then(|m| m.price.as_ref()).is_some_and(|p| p.free),
             context: model.and_then(|m| m.context),
             key,
@@ -221,25 +241,32 @@ impl Turn {
     }
 
     /// The rows of a question about to be sent.
-    pub(super) fn begin(&self, rung: &Rung, route: &Route) -> Begin {
+    pub(super) fn begin(&self, planned: &Planned) -> Begin {
+        let rung = &planned.plan.first;
         let prompt =
-            (!self.ask.stored).then(|| Prompt { id: self.ask.prompt.clone(), text: self.ask.question.clone() });
+            (!self.ask.stored).then(|| Prompt { id: self.ask.prompt.clone(), text: self.ask.own_words().to_owned() });
         Begin {
             session: self.ask.session.clone(),
             setting: self.ask.setting.clone(),
             exchange: self.id.clone(),
             model: rung.model.clone(),
-            mode: route.mode,
+            mode: planned.plan.route.mode,
             parent: if self.ask.stored { Some(self.ask.prompt.clone()) } else { self.ask.parent.clone() },
             prompt,
             answer: self.ask.answer.clone(),
-            counted_input: rung.estimate.input_tokens,
-            expected_output: rung.estimate.output_tokens,
+            messages: self.ask.opens(),
+            kind: Some(planned.kind.as_str()),
+            effort: rung.effort,
+            counted_input: planned.input(&rung.model).tokens,
+            estimate: rung.estimate,
+            pace: planned.plan.pace,
             at: self.now(),
         }
     }
 
-    pub(super) fn outcome(&self, facts: &AnswerFacts, failure: Option<Failure>) -> Outcome {
+    /// `counted_input` is the raw count, for what is learned must not be learned from itself.
+    pub(super) fn outcome(&self, facts: &AnswerFacts, counted_input: u64, failure: Option<Failure>) -> Outcome {
+        let effort = facts.route.chosen().and_then(|chosen| chosen.effort);
         Outcome {
             model: Some(facts.model.clone()),
             ended: self.now(),
@@ -249,6 +276,7 @@ impl Turn {
             finish: facts.finish.clone(),
             failure,
             usage: Some(facts.usage),
+            foreseen: Some(Foreseen { effort, counted_input, estimate: facts.estimate }),
         }
     }
 
@@ -261,16 +289,21 @@ impl Turn {
             model: None,
             ended: self.now(),
             cache: CacheHit::None,
-            saved: Usd::ZERO,
+            saved: Some(Usd::ZERO),
             latency: Latency { ttft_ms: None, total_ms: self.elapsed_ms(), tokens_per_second: None },
             finish: None,
             failure: Some(failure.clone()),
             usage: None,
+            foreseen: None,
         };
         let (answer, id) = (self.ask.answer.clone(), self.id.clone());
+        // The answer of a turn that takes several requests is closed by whoever makes them.
+        let alone = self.ask.step.is_none();
         let record = move |db: &mut crate::store::Db| {
             db.write(|db| {
-                db.finish_answer(&answer, Ending::Failed, None)?;
+                if alone {
+                    db.finish_answer(&answer, Ending::Failed, None)?;
+                }
                 db.finish_exchange(&id, &outcome)
             })
         };

@@ -5,53 +5,45 @@
 //! Invariant: what was shown is stored, cut or whole; a cut answer is never cached and never called complete.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+use super::arrived::{Live, Pieces, wake};
 use super::attempt::{AttemptEnd, OnRung, failure};
 use super::exchange::{FLUSH, Turn};
+use super::last_words::{past_its_cap, wrote_past_its_cap};
 use super::planning::tokenizer;
 use super::route::Taken;
 use super::settle::{self, Known};
-use crate::cache::{Entry, worth_keeping};
+use super::steps;
+use super::written::Side;
 use crate::chat::usage::Usage;
-use crate::chat::{Cost, CostKind, Delta, Failure, FailureKind, Finish, ModelId, Reply, Usd};
+use crate::chat::{Cost, CostKind, Delta, Failure, FailureKind, Finish, Usd};
 use crate::protocol::{AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress};
 use crate::provider::{ReplyStream, WireError};
-use crate::store::{Db, Ending, Hold, Settlement};
-use crate::tokens::{self, Count, Encoding, Tokenizer};
+use crate::store::{Booked, Db, Ending, Hold, Settlement, StoreError};
 
-/// Shortest time between two `Progress` events: one frame of a screen.
-const FRAME: std::time::Duration = std::time::Duration::from_millis(16);
-
-/// Longest time spent on reading what had already arrived when the user stops an answer.
-const DRAIN: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// The state of a streaming answer.
-struct Live {
-    reply: Reply,
-    encoding: Encoding,
-    /// Output tokens as counted piece by piece: a little high, and cheap.
-    output: u64,
-    first: Option<Instant>,
-    shown: Option<Instant>,
-    /// What has arrived since the last write to the store.
-    text: String,
-    reasoning: String,
-    flush_at: Option<Instant>,
-    /// The write under way; it gives the pieces back when they could not be stored.
-    writing: Option<JoinHandle<Option<Pieces>>>,
-}
-
-/// Text and reasoning.
-type Pieces = Arc<(String, String)>;
+/// What the user hears of an answer with a hole in it.
+const DAMAGED: &str = "a part of the answer came in pieces that cannot be read";
 
 /// How the stream ended.
-enum End {
+pub(super) enum End {
     Whole,
+    /// To its end, but for words that could not be read.
+    Damaged,
     Stopped,
     Broken(WireError),
+    /// It wrote on past its cap and was cut; `whole`: its last word came all the same.
+    PastCap {
+        whole: bool,
+    },
+}
+
+impl End {
+    /// The end of a stream that came to its own.
+    pub(super) fn whole(stream: &ReplyStream) -> Self {
+        if stream.lost() { Self::Damaged } else { Self::Whole }
+    }
 }
 
 impl Turn {
@@ -63,8 +55,15 @@ impl Turn {
         mut stream: ReplyStream,
     ) -> AttemptEnd {
         let status = stream.meta().status;
-        let mut live = Live::new(tokenizer(on.model).encoding());
-        let end = self.read(on, &mut stream, &mut live).await;
+        self.learn(on, key, stream.meta());
+        self.keep_mends(on).await;
+        let cap = on.rung.estimate.output_cap;
+        let mut live = Live::new(tokenizer(on.model), cap, self.gateway.gap);
+        // In a box: the futures of all callers would grow by it.
+        let end = Box::pin(self.read(on, &mut stream, &mut live)).await;
+        if live.frames.due(Instant::now()).is_some() {
+            self.show(on, &mut live).await;
+        }
         if stream.malformed() > 0 {
             tracing::warn!(model = %on.rung.model, pieces = stream.malformed(), "pieces of an answer were no JSON");
         }
@@ -77,9 +76,16 @@ impl Turn {
             end => {
                 let outcome = match &end {
                     End::Whole => "ok".to_owned(),
+                    End::Damaged => DAMAGED.to_owned(),
                     End::Stopped => "stopped".to_owned(),
                     End::Broken(error) => error.message.clone(),
+                    End::PastCap { .. } => {
+                        let outcome = wrote_past_its_cap(on);
+                        tracing::warn!(model = %on.rung.model, written = live.written.tokens(), "{outcome}");
+                        outcome
+                    }
                 };
+                self.ended(on, &end, live.first.is_some()).await;
                 self.note(on, key, Some(status), &outcome).await;
                 AttemptEnd::Over(Box::new(self.conclude(on, hold, live, end, outcome).await))
             }
@@ -87,83 +93,91 @@ impl Turn {
     }
 
     async fn read(&self, on: &OnRung<'_>, stream: &mut ReplyStream, live: &mut Live) -> End {
+        let stopped = self.stop.cancelled();
+        tokio::pin!(stopped);
         loop {
-            let flush = async {
-                match live.flush_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let now = Instant::now();
+            let (wakes, rests) = (live.wakes(now), live.frames.rests(now).is_some());
+            let mut quiet = false;
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => {
-                    let whole = self.drain(on, stream, live).await;
+                () = &mut stopped => {
+                    let whole = self.drain(stream, live).await;
+                    if live.written.past_cap() {
+                        live.reply.finish = Some(Finish::Cut);
+                        return End::PastCap { whole };
+                    }
                     if whole {
-                        return End::Whole;
+                        return End::whole(stream);
                     }
                     live.reply.finish = Some(Finish::Interrupted);
                     return End::Stopped;
                 }
-                () = flush => self.flush(live).await,
-                item = stream.next() => match item {
-                    Some(Ok(delta)) => self.take(on, live, delta).await,
+                item = stream.next(), if !rests => match item {
+                    Some(Ok(delta)) => {
+                        let told = matches!(delta, Delta::Usage(_));
+                        self.take(live, delta).await;
+                        if live.written.past_cap() {
+                            return self.past_cap(on, stream, live, told).await;
+                        }
+                    }
                     Some(Err(error)) => {
                         live.reply.finish = Some(Finish::Cut);
                         return End::Broken(error);
                     }
-                    None => return End::Whole,
+                    None => return End::whole(stream),
                 },
+                () = wake(wakes) => quiet = true,
+            }
+            let now = Instant::now();
+            if live.frames.late(now) || quiet && live.frames.due(now).is_some_and(|at| at <= now) {
+                self.show(on, live).await;
+            }
+            if live.flush_at.is_some_and(|at| at <= now) {
+                self.flush(live).await;
             }
         }
     }
 
-    /// Takes what has arrived and was not read yet: after a stop it is part of what is billed. `true` when the answer
-    /// turns out to be whole.
-    async fn drain(&self, on: &OnRung<'_>, stream: &mut ReplyStream, live: &mut Live) -> bool {
-        let end = Instant::now() + DRAIN;
-        // A server that never pauses must not keep the user waiting: the clock decides, not the silence.
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
-            match tokio::time::timeout(left.min(DRAIN / 5), stream.next()).await {
-                Ok(Some(Ok(delta))) => self.take(on, live, delta).await,
-                Ok(None) => return true,
-                Ok(Some(Err(_))) | Err(_) => return false,
-            }
-        }
-        false
-    }
-
-    /// Passes one piece on.
-    async fn take(&self, on: &OnRung<'_>, live: &mut Live, delta: Delta) {
+    /// Takes one piece in.
+    pub(super) async fn take(&self, live: &mut Live, delta: Delta) {
         live.reply.push(&delta);
-        let id = self.ask.answer.clone();
-        let event = match delta {
-            Delta::Text(text) => {
-                live.arrived(&text);
-                live.text.push_str(&text);
-                Event::Text { id, text }
-            }
-            Delta::Reasoning(text) => {
-                live.arrived(&text);
-                live.reasoning.push_str(&text);
-                Event::Reasoning { id, text }
-            }
+        let (side, text) = match delta {
+            Delta::Text(text) => (Side::Text, text),
+            Delta::Reasoning(text) => (Side::Reasoning, text),
+            Delta::Usage(usage) => return live.written.said(usage.output),
             _ => return,
         };
-        self.emit(event).await;
-        if live.shown.is_none_or(|at| at.elapsed() >= FRAME) {
-            live.shown = Some(Instant::now());
+        live.arrived(side, &text).await;
+        live.frames.push(side, text);
+    }
+
+    /// Tells the front end what has arrived since it was last told.
+    async fn show(&self, on: &OnRung<'_>, live: &mut Live) {
+        self.answers(on).await;
+        let now = Instant::now();
+        let (reasoning, text) = live.frames.take(now);
+        let id = &self.ask.answer;
+        if !reasoning.is_empty() {
+            self.emit(Event::Reasoning { id: id.clone(), text: reasoning }).await;
+        }
+        if !text.is_empty() {
+            self.emit(Event::Text { id: id.clone(), text }).await;
+        }
+        if live.frames.figures(now) {
             self.emit(Event::Progress(self.progress(on, live))).await;
         }
     }
 
     fn progress(&self, on: &OnRung<'_>, live: &Live) -> Progress {
-        let usage = Usage::counted(on.rung.estimate.input_tokens, live.output);
+        let output = live.written.tokens();
+        let usage = Usage::counted(on.rung.estimate.input_tokens, output);
         let cost = match &on.model.price {
             None => Cost::UNKNOWN,
             Some(price) if price.free => Cost::FREE,
             Some(price) => Cost::new(price.cost(&usage), CostKind::Estimated),
         };
-        Progress { id: self.ask.answer.clone(), latency: self.latency(live, live.output), usage, cost }
+        Progress { id: self.ask.answer.clone(), latency: self.latency(live, output), usage, cost }
     }
 
     fn latency(&self, live: &Live, output: u64) -> Latency {
@@ -178,8 +192,8 @@ impl Turn {
 
     /// Hands what arrived to the store; if the last write is not through yet, this one waits for the next turn.
     async fn flush(&self, live: &mut Live) {
-        live.flush_at = Some(Instant::now() + FLUSH);
-        if live.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+        live.flush_at = Some(Instant::now() + FLUSH).filter(|_| self.ask.answers());
+        if !self.ask.answers() || live.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             return;
         }
         live.take_back().await;
@@ -199,17 +213,32 @@ impl Turn {
     /// Settles, stores, keeps, and makes the last event.
     async fn conclude(&mut self, on: &OnRung<'_>, hold: &Hold, mut live: Live, end: End, outcome: String) -> Event {
         live.take_back().await;
-        let (usage, cost) = settle::settle(&Known {
+        let complete = match end {
+            End::Whole | End::PastCap { whole: true } => true,
+            // What was not read cannot be counted here: only the server's last word will do.
+            End::Damaged => !live.reply.stale && (live.reply.usage.is_some() || live.reply.billed.is_some()),
+            End::Stopped | End::Broken(_) | End::PastCap { whole: false } => false,
+        };
+        if complete {
+            live.reply.keep_last_word();
+        }
+        let known = Known {
             price: on.model.price.as_ref(),
             foreign_address: on.route.provider.own_address,
-            hidden_output: on.model.reasoning,
+            // A model of which nobody says that it does not think may have thought.
+            hidden_output: on.model.reasoning || !on.model.reasoning_stated || live.backlog,
             reserved: hold.amount,
             input: on.planned.input(&on.rung.model),
-            output: counted(tokenizer(on.model), &live).await,
+            output: live.counted(tokenizer(on.model), complete).await,
             output_cap: on.rung.estimate.output_cap,
+            past_cap: matches!(end, End::PastCap { .. }),
             reply: &live.reply,
-            complete: matches!(end, End::Whole),
-        });
+            complete,
+            sent: hold.at,
+            ended: self.now(),
+        };
+        let (usage, cost) = settle::settle(&known);
+        let reasoning_usd = settle::reasoning(&known, &usage);
         let mut facts = AnswerFacts {
             model: on.rung.model.clone(),
             route: on.planned.plan.route.clone(),
@@ -217,146 +246,126 @@ impl Turn {
             usage,
             estimate: on.rung.estimate,
             cost,
-            saved: Usd::ZERO,
+            saved: Some(Usd::ZERO),
             cache: CacheHit::None,
             cache_age_s: 0,
+            stale: false,
+            reasoning_usd,
             latency: self.latency(&live, usage.output),
             attempts: self.attempts.clone(),
+            service_tier: live.reply.service_tier.clone(),
+            others: self.gateway.others(&self.ask, &on.rung.model, &usage),
         };
         let failure = match &end {
             // Whatever broke it: a part has arrived, so it is a cut answer.
             End::Broken(error) => Some(Failure { kind: FailureKind::Cut, ..failure(on.rung, error) }),
+            End::PastCap { .. } => Some(past_its_cap(on, &outcome)),
+            End::Damaged => {
+                Some(Failure::new(FailureKind::Cut, format!("{}: {DAMAGED}", on.rung.model)).hint("ask again"))
+            }
             End::Whole | End::Stopped => None,
         };
-        let stored = self.store_answer(hold, &mut live, &mut facts, failure.clone(), outcome).await;
+        let counted = on.planned.input(&on.rung.model).tokens;
+        let stored = self.store_answer(hold, &mut live, &mut facts, counted, failure.clone(), outcome).await;
         if stored.is_ok() && matches!(end, End::Whole) {
             self.keep(on, &live.reply, &facts);
         }
-        let answer = Box::new(self.answer(live.reply.text, live.reply.reasoning, facts));
-        let failure = match (failure, stored.err()) {
-            (Some(first), Some(second)) => Some(Failure { hint: Some(second.to_string()), ..first }),
-            (first, second) => first.or(second),
+        let (facts, stored) = match stored {
+            Ok((whole, excess)) => (whole, Ok(excess)),
+            Err(failure) => (facts, Err(failure)),
         };
+        let failure = match (failure, stored) {
+            (Some(first), Err(second)) => Some(Failure { hint: Some(second.to_string()), ..first }),
+            (None, Err(failure)) => Some(failure),
+            (Some(first), Ok(excess)) if excess > Usd::ZERO => Some(first.hint(breach(&facts, excess))),
+            (failure, Ok(excess)) => {
+                if excess > Usd::ZERO {
+                    let notice = Notice { level: Level::Warning, text: breach(&facts, excess) };
+                    self.emit(Event::Notice(notice)).await;
+                }
+                failure
+            }
+        };
+        let answer = Box::new(self.answer(live.reply.text, live.reply.reasoning, facts));
         match failure {
             Some(failure) => Event::Failed { failure, route: None, answer: Some(answer) },
             None => Event::Finished(answer),
         }
     }
 
-    /// The rest of the answer, its facts, the charge and the exchange: one commit.
+    /// The rest of the answer, its facts, the charge and the exchange: one commit. Gives the facts of the turn, and what
+    /// was booked above the reservation.
     async fn store_answer(
         &self,
         hold: &Hold,
         live: &mut Live,
         facts: &mut AnswerFacts,
+        counted_input: u64,
         failure: Option<Failure>,
         outcome: String,
-    ) -> Result<(), Failure> {
+    ) -> Result<(AnswerFacts, Usd), Failure> {
         let ending = match facts.finish {
             Some(Finish::Cut | Finish::Interrupted) | None => Ending::Cut,
             Some(_) => Ending::Complete,
         };
-        let settlement = Settlement { cost: facts.cost, usage: Some(facts.usage), outcome, at: self.now() };
-        let done = self.outcome(facts, failure);
+        let settlement = Settlement {
+            cost: facts.cost,
+            usage: Some(facts.usage),
+            tier: facts.service_tier.clone(),
+            outcome,
+            at: self.now(),
+        };
+        // Whatever breaks an answer after its first piece is the server's fault, or that of the way to it.
+        let blame = failure.is_some();
+        let done = self.outcome(facts, counted_input, failure);
         let (answer, exchange, attempt) = (self.ask.answer.clone(), self.id.clone(), hold.attempt.clone());
         let (text, reasoning) = (std::mem::take(&mut live.text), std::mem::take(&mut live.reasoning));
-        let mut known = facts.clone();
+        let (mut known, step, answers) = (facts.clone(), self.ask.step.clone(), self.ask.answers());
         let job = move |db: &mut Db| {
             db.write(|db| {
-                if !text.is_empty() || !reasoning.is_empty() {
-                    db.append_answer(&answer, &text, &reasoning)?;
-                }
-                let booked = db.settle(&attempt, &settlement)?;
+                let booked = match db.settle(&attempt, &settlement) {
+                    // Settled by the user in the meantime: their word stands.
+                    Err(StoreError::NotOpen(_)) => Booked { cost: known.cost, breach: Usd::ZERO },
+                    booked => booked?,
+                };
                 known.cost = booked.cost;
-                db.finish_answer(&answer, ending, Some(&known))?;
+                let whole = steps::whole(step.as_ref(), db, &answer, known)?;
+                let words = |db: &Db| {
+                    if !(text.is_empty() && reasoning.is_empty()) {
+                        db.append_answer(&answer, &text, &reasoning)?;
+                    }
+                    db.finish_answer(&answer, ending, Some(&whole))
+                };
+                match if answers { db.write(words) } else { Ok(()) } {
+                    // The chat was deleted meanwhile; what it cost is booked all the same.
+                    Err(StoreError::NotStreaming(_)) => {}
+                    stored => stored?,
+                }
                 db.finish_exchange(&exchange, &done)?;
-                Ok(booked)
+                if blame {
+                    db.blame_server(&attempt)?;
+                }
+                Ok((booked, whole))
             })
         };
         let booked = self.gateway.store().await?.run(job).await;
-        let booked = booked.map_err(Failure::from)?;
+        let (booked, whole) = booked.map_err(Failure::from)?;
         facts.cost = booked.cost;
-        if booked.breach > Usd::ZERO {
-            self.breached(&facts.model, booked.breach).await;
-        }
-        Ok(())
+        Ok((whole, booked.breach))
     }
-
-    /// A server that bills more than the request allowed: the one way past a limit, so nobody may miss it.
-    async fn breached(&self, model: &ModelId, excess: Usd) {
-        let text = format!(
-            "{model} billed ${} more than this request allowed, and is refused until you clear it: chat-agent budget settle {model}",
-            excess.short()
-        );
-        self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
-    }
-
-    /// Keeps a whole answer for the next time, under the model that gave it.
-    fn keep(&self, on: &OnRung<'_>, reply: &Reply, facts: &AnswerFacts) {
-        let Some(cache) = self.cache(&on.rung.model) else { return };
-        if worth_keeping(reply, &self.ask.params, self.gateway.parts.config.cache.sampled) {
-            let entry = Entry {
-                model: on.rung.model.clone(),
-                text: reply.text.clone(),
-                reasoning: reply.reasoning.clone(),
-                usage: facts.usage,
-                cost: facts.cost.usd,
-                at: self.now(),
-            };
-            cache.put(self.digest(&on.rung.model), &entry);
-        }
-    }
-}
-
-impl Live {
-    fn new(encoding: Encoding) -> Self {
-        Self {
-            reply: Reply::default(),
-            encoding,
-            output: 0,
-            first: None,
-            shown: None,
-            text: String::new(),
-            reasoning: String::new(),
-            flush_at: None,
-            writing: None,
-        }
-    }
-
-    /// Waits for the write under way, and puts back in front what it could not store.
-    async fn take_back(&mut self) {
-        let Some(writing) = self.writing.take() else { return };
-        if let Ok(Some(pieces)) = writing.await {
-            self.text.insert_str(0, &pieces.0);
-            self.reasoning.insert_str(0, &pieces.1);
-            self.flush_at.get_or_insert(Instant::now() + FLUSH);
-        }
-    }
-
-    fn arrived(&mut self, piece: &str) {
-        let now = Instant::now();
-        self.first.get_or_insert(now);
-        self.flush_at.get_or_insert(now + FLUSH);
-        self.output += tokens::count(self.encoding, piece);
-    }
-}
-
-/// What arrived, counted whole, where the server did not say.
-async fn counted(tokenizer: Tokenizer, live: &Live) -> Count {
-    if live.reply.usage.is_some() {
-        return Count::default();
-    }
-    let bytes = (live.reply.text.len() + live.reply.reasoning.len()) as u64;
-    let (text, reasoning) = (live.reply.text.clone(), live.reply.reasoning.clone());
-    let encoding = tokenizer.encoding();
-    let work = move || tokens::count(encoding, &text) + tokens::count(encoding, &reasoning);
-    let tokens = tokio::task::spawn_blocking(work).await.unwrap_or(bytes);
-    let upper = if matches!(tokenizer, Tokenizer::Guess(_)) { bytes } else { tokens };
-    Count { tokens, upper, exact: false }
 }
 
 /// Output tokens per second once it flows; `None` before a tenth of a second says anything.
 #[expect(clippy::cast_precision_loss, reason = "a speed for display")]
 fn speed(output: u64, seconds: f64) -> Option<f64> {
     (output > 1 && seconds >= 0.1).then(|| (output - 1) as f64 / seconds)
+}
+
+/// A server that bills more than the request allowed: the one way past a limit, so nobody may miss it.
+fn breach(facts: &AnswerFacts, excess: Usd) -> String {
+    let (model, excess) = (&facts.model, excess.short());
+    let billed = if facts.cost.kind == CostKind::Estimated { "may have billed" } else { "billed" };
+    format!(
+        "{model} {billed} ${excess} more than this request allowed, and is refused until you clear it: chat-agent budget settle {model}"
+    )
 }

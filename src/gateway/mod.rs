@@ -5,38 +5,71 @@
 //! Refuses: to know who asks; a chat, a one-shot and a batch open the same exchange.
 //! Invariant: nothing is sent before its worst case is reserved on disk, and every attempt is settled or released once.
 
+mod arrived;
 mod ask;
 mod attempt;
 mod backoff;
+mod breaker;
+mod compare;
 mod conversation;
+mod cooling;
 mod decide;
+mod endpoints;
 mod exchange;
+mod figures;
+mod fitting;
+mod found;
+mod frames;
+mod headroom;
+mod holds;
+mod kept;
 mod keys;
+mod last_words;
 mod live;
+mod mending;
+mod mends;
+mod outages;
 mod planning;
+mod probe;
+mod question;
+mod queue;
+mod reach;
+mod retry_budget;
 mod route;
 mod settle;
+mod steps;
+mod survey;
+mod ways;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use ask::Ask;
+pub use crate::router::FIRST_GUESS;
+pub use ask::{Ask, Consult, LastAnswer, Stale};
 pub use conversation::Conversation;
-pub use planning::{FIRST_GUESS, Planned, tokenizer};
+pub use fitting::{Room, TooLong, Unplanned};
+pub use planning::{Planned, tokenizer};
+pub use question::Question;
+pub use steps::{Spent, Step};
+pub use survey::{KeyFound, LocalServer, Survey};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, DayMonth, GroupLimit, Purse};
 use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::chat::{Clock, Failure, Random};
-use crate::config::{Config, Env};
-use crate::protocol::{EVENTS, Event, Quote, Refused};
-use crate::provider::{Provider, Wire, guide};
+use crate::config::{Config, Env, KeyEntry, KeySource};
+use crate::protocol::{EVENTS, Event, Quote};
+use crate::provider::{Network, Provider, Wire, guide};
+use crate::redis::Redis;
 use crate::store::{Store, StoreError};
+use cooling::Others;
 use route::Route;
 
 /// What a gateway is made of.
@@ -61,6 +94,14 @@ pub struct Gateway {
     wire: Wire,
     routes: BTreeMap<String, Route>,
     store: OnceCell<Store>,
+    /// A front end was told last that something is the matter with a provider.
+    troubled: AtomicBool,
+    /// What is leased of a group's budget; `None`: there is none, or no Redis.
+    purse: Option<Purse>,
+    /// The machines that use the same keys; `None`: there is no Redis to hear of them.
+    others: Option<Others>,
+    /// Shortest time between two pieces of an answer as a front end is told them.
+    gap: Duration,
 }
 
 /// An answer on its way. Dropping it stops it: what was not sent is released, what was is settled.
@@ -71,7 +112,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The next event; `None` after the last, which is `Finished` or `Failed`.
+    /// The next event; `None` after the last, which is `Finished`, `Failed` or `AtLimit`.
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
@@ -83,12 +124,77 @@ impl Exchange {
 }
 
 impl Gateway {
-    pub fn new(parts: Parts) -> Self {
-        let wire = Wire::new(parts.config.limits.connect_timeout, parts.clock.clone());
+    pub fn new(mut parts: Parts) -> Self {
+        parts.budget.limits.group = group(&parts.config);
+        let wire = Wire::new(Network::of(&parts.config, &parts.env), parts.clock.clone());
         let concurrency = parts.config.limits.concurrency;
         let route = |p: &Provider| (p.name.clone(), Route::new(p.clone(), concurrency));
         let routes = parts.providers.iter().chain([&guide::provider()]).map(route).collect();
-        Self { parts, wire, routes, store: OnceCell::new() }
+        Self {
+            parts,
+            wire,
+            routes,
+            store: OnceCell::new(),
+            troubled: AtomicBool::new(false),
+            purse: None,
+            others: None,
+            gap: frames::FRAME,
+        }
+    }
+
+    /// Tells of a streaming answer at most once in `gap`; zero: every piece as it came, however many there are.
+    #[must_use]
+    pub fn telling_every(mut self, gap: Duration) -> Self {
+        self.gap = gap;
+        self
+    }
+
+    /// Shares with other machines through this Redis. Opens nothing.
+    #[must_use]
+    pub fn sharing(mut self, redis: &Redis) -> Self {
+        let group = self.parts.budget.limits.group.clone();
+        self.others = Some(Others::new(redis));
+        self.purse = group.map(|group| Purse::new(redis.clone(), group, self.parts.random.clone()));
+        self
+    }
+
+    /// What is leased of a group's budget.
+    pub fn purse(&self) -> Option<&Purse> {
+        self.purse.as_ref()
+    }
+
+    /// Gives back what is leased of the group's budget and was not needed.
+    async fn give_back(&self) {
+        if let (Some(purse), Some(store)) = (&self.purse, self.store.get()) {
+            purse.give_back(store, self.parts.clock.now()).await;
+        }
+    }
+
+    /// Connects to what machines share, behind everything else.
+    fn reach_redis(&self) {
+        if let Some(others) = &self.others {
+            others.redis().warm();
+        }
+    }
+
+    /// Comes back when there is a trouble of what machines share that [`Self::trouble`] has not told.
+    pub async fn troubled(&self) {
+        match &self.others {
+            Some(others) => others.redis().troubled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What has gone wrong with the answers that are kept, in one line; each trouble is told once.
+    pub fn trouble(&self) -> Option<String> {
+        let told = self.parts.cache.as_ref().and_then(Cache::trouble);
+        if let (None, Some(others)) = (&told, &self.others)
+            && let Some(why) = others.redis().trouble()
+        {
+            // No answers are shared through it; a question that needs it says so itself.
+            tracing::debug!(why, "Redis");
+        }
+        told
     }
 
     /// Starts an exchange.
@@ -101,15 +207,26 @@ impl Gateway {
     }
 
     /// What sending this would do. Sends nothing, reserves nothing.
-    pub async fn quote(&self, ask: &Ask) -> Result<Quote, Refused> {
-        let planned = self.plan(ask, &planning::Tried::default()).await?;
+    pub async fn quote(&self, ask: &Ask) -> Result<Quote, Unplanned> {
+        let compared = self.compared(ask);
+        let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
+        let planned = self.fit(&mut ask.clone(), &planning::Tried::default(), compared.clone()).await?;
+        let kept = self.kept(ask, &planned.plan.first, &compared).await;
         let first = planned.model(&planned.plan.first.model);
+        let warm = ask.last.as_ref().and_then(|last| self.warm(last, self.parts.clock.now()));
+        let warm = warm.filter(|warm| warm.model != planned.plan.first.model);
         Ok(Quote {
             model: planned.plan.first.model.clone(),
             free: first.is_some_and(|m| m.price.as_ref().is_some_and(|p| p.free)),
             context: first.and_then(|m| m.context),
+            efforts: first.map(|m| m.dialect.efforts.clone()).unwrap_or_default(),
             estimate: planned.plan.first.estimate,
+            usual: planned.usual(),
+            others: planned.others(&ids),
             route: planned.plan.route,
+            fitted: planned.fitted,
+            warm,
+            kept,
             left: planned.left,
         })
     }
@@ -124,6 +241,22 @@ impl Gateway {
         self.store.get_or_try_init(open).await
     }
 
+    /// Makes a connection to a provider that is about to be asked, beside everything else. Nothing is asked of it, and
+    /// nothing is said when it fails: the question itself will tell.
+    pub fn connect_ahead(self: &Arc<Self>, provider: &str) {
+        self.reach_redis();
+        let endpoint = self.routes.get(provider).and_then(|route| route.provider.endpoints.first());
+        if let Some(endpoint) = endpoint.filter(|endpoint| self.wire.is_cold(endpoint)).cloned() {
+            let gateway = Arc::clone(self);
+            tokio::spawn(async move { gateway.wire.connect_ahead(&endpoint).await });
+        }
+    }
+
+    /// Takes a store that was opened already; none but the first is taken.
+    pub fn use_store(&self, store: Store) {
+        let _ = self.store.set(store);
+    }
+
     /// Why a model of this provider cannot be asked; `None`: it can.
     pub fn unusable(&self, provider: &str) -> Option<String> {
         match self.routes.get(provider) {
@@ -132,18 +265,90 @@ impl Gateway {
         }
     }
 
+    /// The budget, with the limits of the keys that have been read so far.
+    pub fn budget(&self) -> Budget {
+        let mut budget = self.parts.budget.clone();
+        for (provider, key, limit) in self.limited_keys() {
+            if let Some(last4) = self.routes.get(provider).and_then(|route| route.shown(&key.source)) {
+                budget.limits.limit_key(provider, last4, limit);
+            }
+        }
+        budget
+    }
+
+    /// As [`Self::budget`], for a plan. Where one key of a provider has no limit, those of the others are in nobody's way.
+    fn budget_of_plan(&self) -> Budget {
+        let mut budget = self.budget();
+        let limited = |entry: &KeyEntry| entry.per_day.is_some() || entry.per_month.is_some();
+        budget.limits.keys.retain(|key| {
+            let (route, provider) = (self.routes.get(&key.provider), &self.parts.config.providers);
+            let entries = provider.iter().filter(|written| written.name == key.provider).flat_map(|p| &p.keys);
+            entries.filter(|entry| route.is_some_and(|route| route.shown(&entry.source).is_some())).all(limited)
+        });
+        budget
+    }
+
+    /// Reads the keys of these providers where one of them has a limit, so that a plan knows it; `at_hand`: only where
+    /// that takes no time. Why one cannot be read is said by whoever needs it.
+    async fn read_keys_for_plan(&self, rungs: &[figures::Asked], at_hand: bool) {
+        let mut limited: Vec<&str> = self.limited_keys().map(|(provider, ..)| provider).collect();
+        limited.retain(|provider| rungs.iter().any(|(model, _)| model.id.provider() == *provider));
+        limited.dedup();
+        for route in limited.into_iter().filter_map(|provider| self.routes.get(provider)) {
+            let quick = route.provider.key_sources.iter().all(|source| matches!(source, KeySource::Env(_)));
+            if quick || !at_hand {
+                let _ = route.found(&self.parts.env, Instant::now()).await;
+            }
+        }
+    }
+
+    /// Reads the keys of the providers that have a limit on one, so that [`Self::budget`] knows them by name.
+    pub async fn read_limited_keys(&self) -> Result<(), Failure> {
+        for (provider, ..) in self.limited_keys() {
+            if let Some(route) = self.routes.get(provider) {
+                route.read_keys(&self.parts.env).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn limited_keys(&self) -> impl Iterator<Item = (&str, &KeyEntry, DayMonth)> {
+        let all = self.parts.config.providers.iter();
+        let all = all.flat_map(|provider| provider.keys.iter().map(|key| (provider.name.as_str(), key)));
+        let limited = all.map(|(name, key)| (name, key, DayMonth { per_day: key.per_day, per_month: key.per_month }));
+        limited.filter(|(.., limit)| *limit != DayMonth::default())
+    }
+
     /// Writes out what is still in the air.
     pub async fn close(&self) {
+        self.give_back().await;
+        if let Some(others) = &self.others {
+            others.close().await;
+        }
         if let Some(cache) = &self.parts.cache {
             cache.close().await;
         }
+        self.wire.close().await;
         if let Some(store) = self.store.get() {
             // A job behind all others: when it is done, they are.
             let _ = store.run(|_| Ok(())).await;
         }
     }
 
+    /// How servers are reached.
+    pub fn network(&self) -> &Network {
+        self.wire.network()
+    }
+
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
+}
+
+/// The group's limit, when there is one. A limit without a name is that of all who use this Redis.
+fn group(config: &Config) -> Option<GroupLimit> {
+    let redis = config.redis.as_ref()?;
+    let limit = DayMonth { per_day: redis.per_day, per_month: redis.per_month };
+    let name = redis.budget_group.clone().unwrap_or_else(|| "all".to_owned());
+    (limit != DayMonth::default()).then_some(GroupLimit { name, limit })
 }

@@ -7,40 +7,86 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Ask, Gateway};
-use crate::catalog::{Api, Model, Price, PriceOrigin, Status};
+use super::figures::{Asked, Contender, Figures};
+use super::fitting::{self, Unplanned};
+use super::{Ask, Consult, Gateway};
+use crate::catalog::{Api, Model, Price, PriceOrigin, Status, TierField};
 use crate::chat::id::ExchangeId;
-use crate::chat::{Failure, FailureKind, Message, ModelId, Params, Request, Role, Selection, Timestamp};
-use crate::config::OnLimit;
-use crate::protocol::{Left, Refused};
+use crate::chat::{Effort, Failure, FailureKind, Message, ModelId, Params, Request, Role, Selection, Timestamp};
+use crate::config::{LadderRung, OnLimit};
+use crate::protocol::{Fitted, Left, Spread};
 use crate::provider::guide::{MODEL, OFFLINE};
 use crate::provider::mapping;
-use crate::router::{self, Candidate, Plan, Query};
-use crate::store::Learned;
+use crate::router::{self, Candidate, Kind, Plan, Query};
 use crate::tokens::{Count, Encoding, Tokenizer};
 
-/// Output expected of a model that has not answered yet, in tokens.
-pub const FIRST_GUESS: u64 = 600;
 /// Models looked at when no rung of the ladder has a key.
 const FALLBACKS: usize = 8;
+
+/// Bytes that are counted in less time than it takes to start a thread.
+const AT_ONCE: usize = 4096;
 
 /// A plan, with the models in it and the money it was made for.
 #[derive(Debug, Clone)]
 pub struct Planned {
     pub plan: Plan,
     pub left: Option<Left>,
-    models: Vec<(Model, Count)>,
+    /// What was left out so that it fits.
+    pub fitted: Option<Fitted>,
+    pub(super) kind: Kind,
+    /// The rungs that were looked at, and behind them the models that are only compared with.
+    pub(super) contenders: Vec<Contender>,
 }
 
 impl Planned {
     /// Everything known of a model of the plan.
     pub fn model(&self, id: &ModelId) -> Option<&Model> {
-        self.models.iter().find(|(m, _)| m.id == *id).map(|(m, _)| m)
+        self.contender(id).map(|c| &c.model)
     }
 
-    /// The input as counted for a model of the plan.
+    /// The other models whose window is known to be no larger than this one's.
+    pub(super) fn not_larger(&self, than: &ModelId) -> Vec<ModelId> {
+        let rungs = self.plan.fallbacks.iter().map(|rung| &rung.model);
+        rungs.filter(|id| *id != than && !self.is_larger(id, than)).cloned().collect()
+    }
+
+    /// Whether a fallback takes a longer question than this model.
+    pub(super) fn has_larger(&self, than: &ModelId) -> bool {
+        self.plan.fallbacks.iter().any(|rung| self.is_larger(&rung.model, than))
+    }
+
+    fn is_larger(&self, id: &ModelId, than: &ModelId) -> bool {
+        let window = |id: &ModelId| self.model(id).and_then(|model| model.context);
+        window(id) > window(than)
+    }
+
+    /// Whether the first of the rungs that were looked at is not the one chosen.
+    pub(super) fn steps_down(&self) -> bool {
+        self.contenders.first().is_some_and(|best| {
+            let first = &self.plan.first;
+            (&best.model.id, best.effort) != (&first.model, first.effort)
+        })
+    }
+
+    /// The input as counted for a model of the plan, before anything learned of the model is applied.
     pub(super) fn input(&self, id: &ModelId) -> Count {
-        self.models.iter().find(|(m, _)| m.id == *id).map(|(_, count)| *count).unwrap_or_default()
+        self.contender(id).map(|c| c.counted).unwrap_or_default()
+    }
+
+    /// How long such answers of the chosen rung have been.
+    pub(super) fn usual(&self) -> Option<Spread> {
+        let first = &self.plan.first;
+        let chosen = self.contenders.iter().find(|c| c.model.id == first.model && c.effort == first.effort);
+        router::spread(chosen?.lengths.as_ref())
+    }
+
+    /// What was looked at, with the effort of each.
+    pub(super) fn rungs(&self) -> impl Iterator<Item = (ModelId, Option<Effort>)> {
+        self.contenders.iter().map(|contender| (contender.model.id.clone(), contender.effort))
+    }
+
+    fn contender(&self, id: &ModelId) -> Option<&Contender> {
+        self.contenders.iter().find(|c| c.model.id == *id)
     }
 }
 
@@ -50,31 +96,51 @@ pub struct Tried {
     /// Whose charges count against the limit of one request.
     pub(super) exchange: Option<ExchangeId>,
     pub(super) models: Vec<ModelId>,
+    /// Why the last of them gave no answer, when it was not even asked; in words.
+    pub(super) why: Option<String>,
+    /// What is planned is sent: then it is worth reading a key that has a limit of its own.
+    pub(super) sends: bool,
     /// Plan as if no limit were set: for an answer that lies in the cache and costs nothing.
     pub(super) for_nothing: bool,
 }
 
 impl Gateway {
     /// Makes the plan for a question, without the models that were tried in vain.
-    pub async fn plan(&self, ask: &Ask, tried: &Tried) -> Result<Planned, Refused> {
+    pub async fn plan(&self, ask: &Ask, tried: &Tried) -> Result<Planned, Unplanned> {
+        self.plan_beside(ask, tried, Vec::new()).await
+    }
+
+    /// As [`Self::plan`], and looks at these models too, though none of them is chosen.
+    pub(super) async fn plan_beside(&self, ask: &Ask, tried: &Tried, beside: Vec<Asked>) -> Result<Planned, Unplanned> {
         let now = self.parts.clock.now();
-        let (mut models, mut note) = self.candidates(ask)?;
-        models.retain(|model| !tried.models.contains(&model.id));
+        let (mut rungs, mut note) = self.candidates(ask)?;
+        rungs.retain(|(model, _)| !tried.models.contains(&model.id));
         if let Some(failed) = tried.models.last() {
-            note = Some(format!("{} failed", failed.model()));
+            note = Some(tried.why.clone().unwrap_or_else(|| format!("{} failed", failed.model())));
         }
-        let ids: Vec<ModelId> = models.iter().map(|m| m.id.clone()).collect();
-        let (left, learned) = self.figures(ask, tried, ids, now).await?;
-        let left = left.filter(|_| !tried.for_nothing);
-        let counted = count(ask, models).await?;
-        let candidates: Vec<_> = counted
+        if ask.selection == Selection::Auto {
+            note = self.past_the_missing(&mut rungs, now).or(note);
+        }
+        let places = rungs.len();
+        let more: Vec<_> = beside.into_iter().filter(|(m, _)| rungs.iter().all(|(rung, _)| rung.id != m.id)).collect();
+        rungs.extend(more);
+        let kind = router::kind(&ask.question);
+        let Figures { standing, pace, known } = self.figures(ask, tried, &rungs, kind, now).await?;
+        let counted = count(ask, rungs.iter().map(|(model, _)| tokenizer(model)).collect()).await?;
+        let contenders: Vec<_> =
+            rungs.into_iter().zip(counted).zip(known).map(|((rung, count), known)| known.of(rung, count)).collect();
+        let candidates: Vec<_> = contenders[..places]
             .iter()
-            .zip(&learned)
-            .map(|((model, input), learned)| Candidate {
-                model,
-                input: *input,
-                expected_output: learned.expected_output.unwrap_or(FIRST_GUESS),
-                unusable: self.unusable_for(ask, model),
+            .map(|contender| Candidate {
+                model: &contender.model,
+                effort: contender.effort,
+                input: contender.input,
+                band_permille: contender.band_permille,
+                expected_output: router::expected_output(contender.lengths.as_ref()),
+                task_cap: router::task_cap(contender.lengths.as_ref()),
+                left: standing.left(&contender.model.id).filter(|_| !tried.for_nothing),
+                unusable: self.unusable_for(ask, contender),
+                health: contender.health,
             })
             .collect();
         let plan = router::plan(&Query {
@@ -82,36 +148,70 @@ impl Gateway {
             candidates: &candidates,
             params: &ask.params,
             default_cap: self.parts.config.limits.max_output,
-            left: left.as_ref(),
-            downgrade: self.parts.config.budget.on_limit != OnLimit::Refuse,
+            downgrade: self.parts.config.budget.on_limit != OnLimit::Refuse && ask.consult != Consult::BeforeLowerRung,
+            pace: Some(&pace).filter(|_| self.parts.config.router.pace && !tried.for_nothing),
             note: note.as_deref(),
         });
         match plan {
-            Ok(plan) => Ok(Planned { plan, left, models: counted }),
-            Err(refusal) => Err(Refused { failure: refusal.failure, route: Some(refusal.route) }),
+            Ok(plan) => {
+                let left = standing.left(&plan.first.model).filter(|_| !tried.for_nothing);
+                Ok(Planned { plan, left, fitted: None, kind, contenders })
+            }
+            Err(refusal) => {
+                let left = |model: &ModelId| standing.left_of_turn(model).filter(|_| !tried.for_nothing);
+                Err(fitting::unplanned(*refusal, &candidates, &ask.params, left))
+            }
         }
     }
 
-    fn unusable_for(&self, ask: &Ask, model: &Model) -> Option<String> {
-        self.unusable(model.id.provider()).or_else(|| rejected(&ask.params, model))
+    /// Leaves out the models that a server did not know a moment ago, while there is another; says which was the best.
+    fn past_the_missing(&self, rungs: &mut Vec<Asked>, now: Timestamp) -> Option<String> {
+        let missing =
+            |model: &Model| self.routes.get(model.id.provider()).is_some_and(|route| route.lacks(&model.id, now));
+        if rungs.iter().all(|(model, _)| missing(model)) {
+            return None;
+        }
+        let best = rungs.first().filter(|(model, _)| missing(model)).map(|(model, _)| model.id.clone());
+        rungs.retain(|(model, _)| !missing(model));
+        best.map(|id| format!("{} was not found at {}", id.model(), id.provider()))
     }
 
-    /// The models the router may choose from, best first, and a word on why it is these.
-    fn candidates(&self, ask: &Ask) -> Result<(Vec<Model>, Option<String>), Failure> {
+    /// The ladder as this question climbs it: an effort that the user set goes before those of the rungs, and what is
+    /// then twice the same is there once.
+    pub fn ladder(&self, effort: Option<Effort>) -> Vec<LadderRung> {
+        let mut ladder: Vec<LadderRung> = Vec::new();
+        for rung in &self.parts.config.router.ladder {
+            let rung = LadderRung { effort: effort.or(rung.effort), ..rung.clone() };
+            if !ladder.contains(&rung) {
+                ladder.push(rung);
+            }
+        }
+        ladder
+    }
+
+    fn unusable_for(&self, ask: &Ask, contender: &Contender) -> Option<String> {
+        let params = Params { effort: contender.effort, ..ask.params };
+        self.unusable(contender.model.id.provider()).or_else(|| rejected(&params, &contender.model))
+    }
+
+    /// The rungs the router may choose from, best first, and a word on why it is these.
+    fn candidates(&self, ask: &Ask) -> Result<(Vec<Asked>, Option<String>), Failure> {
+        let effort = ask.params.effort;
         if let Selection::Pinned(id) = &ask.selection {
-            return Ok((vec![self.model(id)?], None));
+            return Ok((vec![(self.model(id)?, effort)], None));
         }
-        let ladder = &self.parts.config.router.ladder;
-        if ladder.iter().any(|id| self.unusable(id.provider()).is_none()) {
-            return Ok((ladder.iter().filter_map(|id| self.model(id).ok()).collect(), None));
+        let ladder = self.ladder(effort);
+        if ladder.iter().any(|rung| self.unusable(rung.model.provider()).is_none()) {
+            let rung = |rung: LadderRung| Some((self.model(&rung.model).ok()?, rung.effort));
+            return Ok((ladder.into_iter().filter_map(rung).collect(), None));
         }
         let dearest = self.dearest_first();
         if let Some(first) = dearest.first() {
             let note = format!("no rung of the ladder has a key; best priced model of {}", first.id.provider());
-            return Ok((dearest, Some(note)));
+            return Ok((dearest.into_iter().map(|model| (model, effort)).collect(), Some(note)));
         }
         let guide = self.model(&ModelId::new(OFFLINE, MODEL))?;
-        Ok((vec![guide], Some("no key is set".to_owned())))
+        Ok((vec![(guide, effort)], Some("no key is set".to_owned())))
     }
 
     /// The priced models of the providers that have a key: the user's own first, then the catalogue's, dearest first.
@@ -135,8 +235,9 @@ impl Gateway {
         let local = provider.is_some_and(|p| p.local);
         if let Some(known) = self.parts.catalog.get(id) {
             let mut model = known.clone();
-            if let Some(dated) = &model.dated {
-                model.price = dated.at(self.parts.clock.now()).cloned();
+            model.price = known.price_at(self.parts.clock.now());
+            if model.dialect.tier_field == TierField::AtHome && provider.is_some_and(|p| !p.own_address) {
+                model.dialect.tier_field = TierField::Always;
             }
             return Ok(model);
         }
@@ -149,24 +250,6 @@ impl Gateway {
         let failure = Failure::new(FailureKind::Usage, format!("there is no model {id}"));
         Err(if nearest.is_empty() { failure } else { failure.hint(format!("did you mean {nearest}?")) })
     }
-
-    /// What is left of the tightest limit, and what has been learned of each model.
-    async fn figures(
-        &self,
-        ask: &Ask,
-        tried: &Tried,
-        ids: Vec<ModelId>,
-        now: Timestamp,
-    ) -> Result<(Option<Left>, Vec<Learned>), Failure> {
-        let budget = self.parts.budget.clone();
-        let (session, exchange, run) = (ask.session.clone(), tried.exchange.clone(), self.parts.run.clone());
-        let look = move |db: &mut crate::store::Db| {
-            let left = budget.left(db, Some(&session), exchange.as_ref(), &run, now)?;
-            let learned = ids.iter().map(|id| db.learned(id, now)).collect::<Result<Vec<_>, _>>()?;
-            Ok((left, learned))
-        };
-        self.store().await?.run(look).await.map_err(Failure::from)
-    }
 }
 
 /// Why the model would reject a setting of the user's, in words that follow its name.
@@ -177,23 +260,27 @@ fn rejected(params: &Params, model: &Model) -> Option<String> {
     Some(why.strip_prefix(&format!("{} ", model.id)).map_or_else(|| why.clone(), str::to_owned))
 }
 
-/// Counts the question for each model, on a thread that may take its time.
-async fn count(ask: &Ask, models: Vec<Model>) -> Result<Vec<(Model, Count)>, Failure> {
+/// Counts the question with each tokenizer; where there is much to count, on a thread that may take its time.
+async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Failure> {
     let conversation = Arc::clone(&ask.conversation);
     let system = ask.system.clone().map(|text| Message::new(Role::System, text));
-    let question = ask.message();
+    let (question, counts) = (ask.question.clone(), Arc::clone(&ask.counts));
+    let bytes = ask.conversation.bytes() + question.len() + ask.system.as_ref().map_or(0, String::len);
+    let is_short = bytes * tokenizers.len() <= AT_ONCE;
     let work = move || {
-        let mut counts: HashMap<Tokenizer, Count> = HashMap::new();
-        let mut one = |model: Model| {
-            let tokenizer = tokenizer(&model);
-            let count = *counts.entry(tokenizer).or_insert_with(|| {
-                let count = conversation.count(tokenizer, Some(&question));
+        let mut known: HashMap<Tokenizer, Count> = HashMap::new();
+        let mut one = |tokenizer: Tokenizer| {
+            *known.entry(tokenizer).or_insert_with(|| {
+                let count = conversation.count(tokenizer).plus(counts.count(tokenizer, &question));
                 system.as_ref().map_or(count, |system| count.plus(crate::tokens::message(tokenizer, system)))
-            });
-            (model, count)
+            })
         };
-        models.into_iter().map(&mut one).collect()
+        tokenizers.into_iter().map(&mut one).collect()
     };
+    if is_short {
+        // To start a thread takes longer.
+        return Ok(work());
+    }
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Failure::new(FailureKind::Request, "counting the tokens failed").hint("see the log"))

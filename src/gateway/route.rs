@@ -1,31 +1,44 @@
-//! The way to one provider: its endpoint, its keys in turn, its share of connections.
+//! The way to one provider: its addresses, its keys in turn, its share of connections.
 //!
-//! Owns: when keys are read (at the first request, never before) and the permits that bound concurrency.
-//! Refuses: a key to any other endpoint.
-//! Invariant: a key is read once; one that is malformed is refused with its source, never shown.
+//! Owns: the permits that bound concurrency, the guide's start, and the key that an attempt takes.
+//! Refuses: a key to any other endpoint; which key it is (`keys`), and where keys are found (`found`).
+//! Invariant: nothing is read or started before the first request; without a key nothing is sent that needs one.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::OnceCell;
 
+use super::endpoints::Endpoints;
+use super::found::Found;
 use super::keys::{KeyRing, Pick};
-use crate::chat::{Failure, FailureKind, Timestamp};
+use super::mends::Mends;
+use super::queue::Queue;
+use super::retry_budget::RetryBudget;
+use crate::chat::{Failure, FailureKind, ModelId, Timestamp};
 use crate::config::{Env, KeySource};
 use crate::provider::guide::{self, OFFLINE};
-use crate::provider::{Endpoint, Provider, Secret};
+use crate::provider::meta::month_end;
+use crate::provider::{Endpoint, ErrorClass, Provider, ResponseMeta, Secret, WireError};
 use crate::tokens::{self, Encoding};
+
+/// For so long `auto` does not ask for a model that the server did not know.
+const MISSED: Duration = Duration::from_mins(10);
 
 pub(super) struct Route {
     pub(super) provider: Provider,
-    keys: OnceCell<Keys>,
-    permits: Semaphore,
+    keys: OnceCell<Found>,
+    /// When the keys could not be read last, and why.
+    unread: Mutex<Option<(Instant, Failure)>>,
     guide: OnceCell<Guide>,
-}
-
-struct Keys {
-    secrets: Vec<Secret>,
-    ring: Mutex<KeyRing>,
+    /// How the models asked so far are asked, where that was learned; by model and address.
+    mends: Mutex<BTreeMap<String, Mends>>,
+    /// How each address does, in the order of [`Route::endpoints`].
+    pub(super) health: Endpoints,
+    /// Requests under way, and those that wait for their turn.
+    pub(super) queue: Queue,
+    retries: Mutex<RetryBudget>,
 }
 
 /// The built-in guide, listening.
@@ -46,6 +59,8 @@ pub(super) struct Taken {
 pub(super) enum NoKey {
     /// All of them cool; the first is free after this time.
     Wait(Duration),
+    /// Only those are left that were to be passed over.
+    Passed,
     Failed(Failure),
 }
 
@@ -65,12 +80,26 @@ impl Taken {
 
 impl Route {
     pub(super) fn new(provider: Provider, concurrency: usize) -> Self {
+        let health = Endpoints::new(provider.endpoints.len());
         Self {
             provider,
             keys: OnceCell::new(),
-            permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
+            unread: Mutex::default(),
             guide: OnceCell::new(),
+            mends: Mutex::default(),
+            health,
+            queue: Queue::new(concurrency),
+            retries: Mutex::default(),
         }
+    }
+
+    /// What was learned of how a model is asked; `None`: nobody has looked yet.
+    pub(super) fn mends_of(&self, name: &str) -> Option<Mends> {
+        self.mends.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(super) fn keep_mends(&self, name: &str, mends: Mends) {
+        self.mends.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), mends);
     }
 
     /// Why there is no key, in words that follow a model's name; `None`: there is one, or none is needed.
@@ -95,21 +124,25 @@ impl Route {
         })
     }
 
-    /// Waits for a place among the requests to this provider.
-    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        // Fails only when the semaphore is closed, which nobody does.
-        self.permits.acquire().await.ok()
+    /// Requests that wait for their turn.
+    pub(super) fn waiting(&self) -> u64 {
+        self.queue.waiting()
     }
 
-    /// Where to send. The guide is started when it is first asked.
-    pub(super) async fn endpoint(&self) -> Result<&Endpoint, Failure> {
+    /// What is left to try again with, which all exchanges share.
+    pub(super) fn with_retries<T>(&self, f: impl FnOnce(&mut RetryBudget) -> T) -> T {
+        f(&mut self.retries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where requests may be sent, at least one. The guide is started when it is first asked.
+    pub(super) async fn endpoints(&self) -> Result<&[Endpoint], Failure> {
         if self.provider.name == OFFLINE {
-            return self.guide().await.map(|guide| &guide.endpoint);
+            return self.guide().await.map(|guide| std::slice::from_ref(&guide.endpoint));
         }
-        self.provider
-            .endpoints
-            .first()
-            .ok_or_else(|| Failure::new(FailureKind::Usage, format!("{} has no address", self.provider.name)))
+        if self.provider.endpoints.is_empty() {
+            return Err(Failure::new(FailureKind::Usage, format!("{} has no address", self.provider.name)));
+        }
+        Ok(&self.provider.endpoints)
     }
 
     async fn guide(&self) -> Result<&Guide, Failure> {
@@ -126,26 +159,131 @@ impl Route {
         self.guide.get_or_try_init(start).await
     }
 
-    /// The next key in turn.
-    pub(super) async fn key(&self, env: &Env, now: Timestamp) -> Result<Taken, NoKey> {
+    /// The key for a request to `model`, past these places. `asked`: when the user sent the question; where every key
+    /// is out since before that, they may have mended one, and the sources are read anew.
+    pub(super) async fn key(
+        &self,
+        env: &Env,
+        model: &ModelId,
+        asked: Instant,
+        now: Timestamp,
+        past: &[usize],
+    ) -> Result<Taken, NoKey> {
         if self.provider.name == OFFLINE {
             let secret = self.guide().await?.token.clone();
             return Ok(Taken { place: 0, secret: Some(secret) });
         }
-        let keys = self.keys.get_or_try_init(|| self.load(env)).await?;
-        let pick = keys.ring.lock().unwrap_or_else(PoisonError::into_inner).pick(now);
+        let found = self.found(env, asked).await?;
+        let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
+        if matches!(pick, Pick::Out { .. }) && found.read_anew(&self.provider, env, asked).await {
+            pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
+        }
         let name = &self.provider.name;
         match pick {
-            Pick::Key(place) => Ok(Taken { place, secret: keys.secrets.get(place).cloned() }),
+            Pick::Key(place) => Ok(Taken { place, secret: found.secret(place) }),
             Pick::Empty if !self.provider.needs_key => Ok(Taken { place: 0, secret: None }),
             Pick::Empty => {
                 let why = self.missing_key(env).unwrap_or_else(|| "has no key".to_owned());
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
             Pick::Wait(time) => Err(NoKey::Wait(time)),
-            Pick::Barred(why) => Err(Failure::new(FailureKind::Request, format!("no key of {name} works: {why}"))
-                .hint("check the key at the provider, then start again")
-                .into()),
+            Pick::Passed => Err(NoKey::Passed),
+            Pick::Out { place, why, passes } => Err(self.none_works(found, place, &why, passes).into()),
+        }
+    }
+
+    /// The keys, read for the first question that needs one. A question whose sources failed does not read them again
+    /// for each rung of its ladder: a command may take its time.
+    pub(super) async fn found(&self, env: &Env, asked: Instant) -> Result<&Found, Failure> {
+        let unread = || self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || async {
+            if let Some((_, failure)) = unread().as_ref().filter(|(at, _)| *at >= asked) {
+                return Err(failure.clone());
+            }
+            let read = Found::read(&self.provider, env).await;
+            *unread() = read.as_ref().err().map(|failure| (Instant::now(), failure.clone()));
+            read
+        };
+        self.keys.get_or_try_init(read).await
+    }
+
+    /// The places of the keys that other machines may know, and what they are known by.
+    pub(super) async fn fingerprints(&self, env: &Env, asked: Instant) -> Vec<(usize, String)> {
+        if self.provider.key_sources.is_empty() {
+            return Vec::new();
+        }
+        // Why they cannot be read is said by whoever takes one.
+        self.found(env, asked).await.map(Found::fingerprints).unwrap_or_default()
+    }
+
+    fn none_works(&self, found: &Found, place: usize, why: &str, passes: bool) -> Failure {
+        let last4 = found.secret(place).map(|secret| secret.last4()).unwrap_or_default();
+        let failure =
+            Failure::new(FailureKind::Request, format!("no key of {} works: {last4}: {why}", self.provider.name));
+        if passes {
+            return failure.hint("raise the limit at the provider and start again, or use another key or model");
+        }
+        let source = self.provider.key_sources.get(place);
+        failure.hint(match source {
+            Some(KeySource::Env(name)) => format!("put a key that works into {name} and start again"),
+            source => format!("put a key that works into {} and send again", source.map(named).unwrap_or_default()),
+        })
+    }
+
+    /// Takes a key out of use that the server will not serve again: until the user puts another in its place, or, for
+    /// want of quota, until the month ends.
+    pub(super) fn judge(&self, key: &Taken, error: &WireError, now: Timestamp) {
+        let Some(found) = self.keys.get() else { return };
+        let why = &error.message;
+        match error.class {
+            ErrorClass::InvalidKey | ErrorClass::Forbidden => found.out(key, |ring, at| ring.bar(at, why)),
+            ErrorClass::QuotaExceeded if error.of_account => {
+                found.out(key, |ring, at| ring.park_account(at, month_end(now), why));
+            }
+            ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
+                found.out(key, |ring, at| ring.park(at, month_end(now), why));
+            }
+            _ => {}
+        }
+    }
+
+    /// The server knows no such model for this key: it is left alone for a while, where there is another.
+    pub(super) fn miss(&self, key: &Taken, model: &ModelId, now: Timestamp) {
+        if let Some(found) = self.keys.get() {
+            found.of(key, |ring, at| ring.miss(at, model.model(), now.plus(MISSED)));
+        }
+    }
+
+    /// Whether the server knew no such model, whichever key was used.
+    pub(super) fn lacks(&self, model: &ModelId, now: Timestamp) -> bool {
+        self.with_ring(|ring| ring.all_lack(model.model(), now)).unwrap_or(false)
+    }
+
+    /// Takes in what the headers of an answer, or of a refusal, say of the key that was used.
+    pub(super) fn learn(&self, key: &Taken, model: &ModelId, meta: &ResponseMeta, now: Timestamp) {
+        if let Some(found) = self.keys.get() {
+            found.of(key, |ring, at| ring.learn(at, model.model(), meta, now));
+        }
+    }
+
+    /// A failure that a key is to blame for names the key, its source and the mend.
+    pub(super) fn naming_key(&self, failure: Failure, error: &WireError, key: &Taken) -> Failure {
+        let last4 = key.shown();
+        if last4.is_empty() {
+            return failure;
+        }
+        let source = self.provider.key_sources.get(key.place).map(named).unwrap_or_default();
+        let key = if source.is_empty() { format!("the key {last4}") } else { format!("the key {last4} from {source}") };
+        match error.class {
+            ErrorClass::InvalidKey => failure.hint(format!("check {key}")),
+            ErrorClass::Forbidden => {
+                failure.hint(format!("{key} has no access; check the account's rights and region"))
+            }
+            ErrorClass::NoCredit => failure.hint(format!("add credit for {key}, or choose another provider")),
+            ErrorClass::QuotaExceeded => {
+                failure.hint(format!("the account's own limit is reached; raise it at the provider for {key}"))
+            }
+            _ => failure,
         }
     }
 
@@ -156,24 +294,32 @@ impl Route {
             .hint(format!("the first is free again in {seconds} s"))
     }
 
-    async fn load(&self, env: &Env) -> Result<Keys, Failure> {
-        let (mut secrets, mut failed) = (Vec::new(), None);
-        for source in &self.provider.key_sources {
-            match self.provider.key_from(source, env).await {
-                Ok(secret) => secrets.extend(secret),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        // A source that fails does not hide one that works.
-        if let (true, Some(error)) = (secrets.is_empty(), failed) {
-            return Err(Failure::new(FailureKind::Usage, error.to_string()));
-        }
-        let ring = Mutex::new(KeyRing::new(secrets.len()));
-        Ok(Keys { secrets, ring })
+    /// Reads the keys, if that was not done before.
+    pub(super) async fn read_keys(&self, env: &Env) -> Result<(), Failure> {
+        self.keys.get_or_try_init(|| Found::read(&self.provider, env)).await.map(drop)
+    }
+
+    /// The key that this source holds, as it is shown; `None` when it holds none, or the keys were not read yet.
+    pub(super) fn shown(&self, source: &KeySource) -> Option<String> {
+        let place = self.provider.key_sources.iter().position(|known| known == source)?;
+        self.keys.get()?.secret(place).map(|secret| secret.last4())
     }
 
     /// Tells the ring what became of a key.
     pub(super) fn with_ring<T>(&self, f: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
-        self.keys.get().map(|keys| f(&mut keys.ring.lock().unwrap_or_else(PoisonError::into_inner)))
+        self.keys.get().map(|found| found.with_ring(f))
     }
 }
+
+/// A source of keys, in a word or two.
+fn named(source: &KeySource) -> String {
+    match source {
+        KeySource::Env(name) => name.clone(),
+        KeySource::File(path) => path.display().to_string(),
+        KeySource::Command(command) => format!("`{}`", command.split_whitespace().next().unwrap_or_default()),
+        KeySource::Keyring(name) => format!("the keyring ({name})"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

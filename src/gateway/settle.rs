@@ -2,15 +2,16 @@
 //!
 //! Owns: the choice between the server's price, the server's usage, and an upper bound of our own.
 //! Refuses: to book less than may have been billed.
-//! Invariant: an amount that is not the server's word is never below it and never above the reservation.
+//! Invariant: an amount that is not the server's word is never below it; nor above the reservation, unless the server
+//! wrote past its cap, or says that it used a dearer service tier than was asked for.
 
-use crate::catalog::{Price, PriceOrigin};
+use crate::catalog::{Price, PriceOrigin, Served};
 use crate::chat::usage::{Usage, UsageSource};
-use crate::chat::{Cost, CostKind, Reply, Usd};
+use crate::chat::{Cost, CostKind, Reply, Timestamp, Usd};
 use crate::tokens::Count;
 
 /// Tokens that a server may have made before it noticed that nobody reads any more.
-const IN_FLIGHT: u64 = 64;
+pub(super) const IN_FLIGHT: u64 = 64;
 
 /// What is known of an attempt at its end.
 #[derive(Debug, Clone, Copy)]
@@ -18,16 +19,20 @@ pub struct Known<'a> {
     pub price: Option<&'a Price>,
     /// The price belongs to another address than the one that was asked.
     pub foreign_address: bool,
-    /// The model thinks out of sight, so that nobody here can count what it made.
+    /// The model thinks out of sight, or wrote more than was read, so that nobody here can count what it made.
     pub hidden_output: bool,
     pub reserved: Option<Usd>,
     pub input: Count,
     /// Our count of what arrived, reasoning included.
     pub output: Count,
     pub output_cap: u64,
+    /// The server wrote past the cap, so neither the cap nor the reservation bounds what it bills.
+    pub past_cap: bool,
     pub reply: &'a Reply,
     /// The stream came to its own end, and with it the server's last word.
     pub complete: bool,
+    pub sent: Timestamp,
+    pub ended: Timestamp,
 }
 
 /// The usage and the cost to book.
@@ -44,113 +49,57 @@ fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
     if price.free {
         return Cost::FREE;
     }
-    let reported = (usage.source == UsageSource::Provider).then(|| price.cost(usage));
+    let tier = known.reply.service_tier.as_deref();
+    let served = Served { tier, from: known.sent, to: known.ended };
+    let reported = (usage.source == UsageSource::Provider).then(|| price.settled(usage, &served));
     match reported {
-        Some(usd) if known.complete => {
+        Some((usd, true)) if known.complete => {
             let sure = !(known.foreign_address && price.origin == PriceOrigin::Catalogue);
             Cost::new(usd, if sure { CostKind::Exact } else { CostKind::Estimated })
         }
+        // Whatever the tier or the hour was: the listed price is the least that an unknown one is taken to cost.
+        Some((dearest, false)) if known.complete => {
+            let bounded = known.reserved.map_or(dearest, |reserved| dearest.min(reserved));
+            Cost::new(bounded.max(price.cost(usage)), CostKind::Estimated)
+        }
         // Some servers report a rising usage with every piece: what they said last before a cut is no final word.
         reported => {
-            let said = reported.max(known.reply.billed).unwrap_or_default();
+            let said = reported.map(|(usd, _)| usd).max(known.reply.billed).unwrap_or_default();
             Cost::new(upper_bound(known, price).max(said), CostKind::Estimated)
         }
     }
 }
 
+/// What the reasoning among these tokens cost, which is a part of the whole; `None`: there was none, or it has no price.
+pub fn reasoning(known: &Known<'_>, usage: &Usage) -> Option<Usd> {
+    let price = known.price.filter(|_| usage.reasoning > 0)?;
+    let tier = known.reply.service_tier.as_deref();
+    let served = Served { tier, from: known.sent, to: known.ended };
+    let without = Usage { output: usage.output.saturating_sub(usage.reasoning), ..*usage };
+    Some(price.settled(usage, &served).0 - price.settled(&without, &served).0)
+}
+
 fn upper_bound(known: &Known<'_>, price: &Price) -> Usd {
-    if let (true, Some(reserved)) = (known.hidden_output, known.reserved) {
-        return reserved;
-    }
-    let output = if known.complete {
+    // More than was reserved only at a tier that the server says it used.
+    let named = |output| price.worst_at(known.reply.service_tier.as_deref(), known.input.upper, output);
+    let written = if known.complete {
         known.output.upper
     } else {
         known.output.upper.saturating_add(known.output.upper / 10).saturating_add(IN_FLIGHT)
     };
-    let bound = price.worst(known.input.upper, output.min(known.output_cap));
-    known.reserved.map_or(bound, |reserved| bound.min(reserved))
+    let bound = |output| price.worst(known.input.upper, output).max(named(output));
+    if known.past_cap {
+        // Out of sight it may have thought as much as it was allowed to, before it wrote all this.
+        let hidden = if known.hidden_output { known.output_cap } else { 0 };
+        return bound(written.saturating_add(hidden)).max(known.reserved.unwrap_or_default());
+    }
+    let most = known.reserved.map(|reserved| reserved.max(named(known.output_cap)));
+    if let (true, Some(most)) = (known.hidden_output, most) {
+        return most;
+    }
+    let bound = bound(written.min(known.output_cap));
+    most.map_or(bound, |most| bound.min(most))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn price() -> Price {
-        Price {
-            input: Usd::from_pico(1_000_000),
-            cached_input: Some(Usd::from_pico(100_000)),
-            cache_write: None,
-            output: Usd::from_pico(10_000_000),
-            long: None,
-            free: false,
-            origin: PriceOrigin::Catalogue,
-            as_of: "2026-01-01".into(),
-        }
-    }
-
-    fn count(tokens: u64) -> Count {
-        Count { tokens, upper: tokens, exact: true }
-    }
-
-    fn known<'a>(price: Option<&'a Price>, reply: &'a Reply) -> Known<'a> {
-        Known {
-            price,
-            foreign_address: false,
-            hidden_output: false,
-            reserved: Some(Usd::from_pico(1_000_000_000)),
-            input: count(100),
-            output: count(10),
-            output_cap: 90,
-            reply,
-            complete: true,
-        }
-    }
-
-    #[test]
-    fn the_servers_word_comes_first() {
-        let usage = Usage {
-            uncached_input: 60,
-            cached_input: 40,
-            cache_write: 0,
-            output: 7,
-            reasoning: 0,
-            source: UsageSource::Provider,
-        };
-        let price = price();
-        let counted = Reply::default();
-        let exact = Reply { usage: Some(usage), ..Reply::default() };
-        let billed = Reply { billed: Some(Usd::from_pico(5)), ..exact.clone() };
-        let free = Price::free(PriceOrigin::User, "");
-        let estimated = |pico| Cost::new(Usd::from_pico(pico), CostKind::Estimated);
-        for (name, known, expected) in [
-            ("billed", known(Some(&price), &billed), Cost::new(Usd::from_pico(5), CostKind::Billed)),
-            ("usage", known(Some(&price), &exact), Cost::new(Usd::from_pico(134_000_000), CostKind::Exact)),
-            ("counted", known(Some(&price), &counted), estimated(200_000_000)),
-            (
-                "interrupted: what may be in flight is booked too",
-                Known { complete: false, ..known(Some(&price), &counted) },
-                estimated(100_000_000 + 10_000_000 * 75),
-            ),
-            (
-                "a usage before a cut is no final word",
-                Known { complete: false, ..known(Some(&price), &exact) },
-                estimated(100_000_000 + 10_000_000 * 75),
-            ),
-            (
-                "never above the cap",
-                Known { complete: false, output: count(80), ..known(Some(&price), &counted) },
-                estimated(1_000_000_000),
-            ),
-            (
-                "hidden reasoning: nobody can say, so all of it",
-                Known { hidden_output: true, ..known(Some(&price), &counted) },
-                estimated(1_000_000_000),
-            ),
-            ("another address", Known { foreign_address: true, ..known(Some(&price), &exact) }, estimated(134_000_000)),
-            ("no price", known(None, &exact), Cost::UNKNOWN),
-            ("free", known(Some(&free), &counted), Cost::FREE),
-        ] {
-            assert_eq!(settle(&known).1, expected, "{name}");
-        }
-    }
-}
+mod tests;

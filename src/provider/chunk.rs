@@ -2,10 +2,21 @@
 //!
 //! Owns: which fields are looked at, and every shape in which servers are known to write them.
 //! Refuses: judging; a chunk says what was written, the decoder says what it means.
-//! Invariant: any JSON value reads without an error; only bytes that are no JSON (or nested too deep) are refused.
+//! Invariant: any JSON value reads without an error; only what is no JSON (or nested too deep, or of too many
+//! values) is refused.
+
+mod cursor;
+mod envelope;
+mod plain;
+mod surrogates;
+mod tree;
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
+pub use self::envelope::Reader;
+use self::tree::Tree;
 use super::error_body::ErrorBody;
 use super::usage::RawUsage;
 use crate::chat::Finish;
@@ -13,34 +24,48 @@ use crate::chat::Finish;
 /// Longest foreign finish reason or service tier that is kept.
 const NAME_CAP: usize = 64;
 
-/// What a chunk or a whole answer says.
+/// What a chunk or a whole answer says. Texts are borrowed from the bytes where no escape stands in the way; what few
+/// chunks have is in a box, for a chunk is moved about.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Chunk {
-    pub error: Option<ErrorBody>,
-    pub choice: Option<Choice>,
-    pub usage: Option<RawUsage>,
-    pub service_tier: Option<String>,
+pub struct Chunk<'a> {
+    pub error: Option<Box<ErrorBody>>,
+    pub choice: Option<Choice<'a>>,
+    pub usage: Option<Box<RawUsage>>,
+    pub service_tier: Option<Cow<'a, str>>,
 }
 
 /// The first choice (we never ask for more than one).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Choice {
-    pub text: String,
-    pub reasoning: String,
+pub struct Choice<'a> {
+    pub text: Cow<'a, str>,
+    pub reasoning: Cow<'a, str>,
     /// The model called a tool, in this piece.
     pub tool_call: bool,
     /// The reason as written; `""` and null count as none.
-    pub finish: Option<String>,
+    pub finish: Option<Cow<'a, str>>,
 }
 
-/// The bytes are not JSON, or nested deeper than the reader goes.
+/// The text is not JSON, or nested deeper or of more values than the reader goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a piece of the answer is not JSON")]
 pub struct Malformed;
 
-impl Chunk {
-    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
-        serde_json::from_slice(bytes).map(|value| Self::of(&value)).map_err(|_| Malformed)
+impl<'a> Chunk<'a> {
+    /// Nearly all pieces are plain, and read in one go; the others take the long way, with the same result.
+    pub fn read(json: &'a str) -> Result<Self, Malformed> {
+        plain::read(json).map_or_else(|| Self::read_the_long_way(json), Ok)
+    }
+
+    pub(super) fn read_the_long_way(json: &str) -> Result<Self, Malformed> {
+        let read = |json: &str| serde_json::from_str(json).map(|Tree(value)| Self::of(&value)).ok();
+        read(json).or_else(|| read(&surrogates::mended(json)?)).ok_or(Malformed)
+    }
+
+    /// The first of several pieces in one text, and what follows it.
+    pub fn first(text: &str) -> Result<(Self, &str), Malformed> {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Tree>();
+        let Some(Ok(Tree(value))) = values.next() else { return Err(Malformed) };
+        Ok((Self::of(&value), &text[values.byte_offset()..]))
     }
 
     /// Reads any JSON value; what is not understood is as if it were not there.
@@ -54,15 +79,15 @@ impl Chunk {
             first.and_then(|choice| choice.get("usage")),
         ];
         Self {
-            error: error.or_else(|| first.and_then(ErrorBody::find)),
+            error: error.or_else(|| first.and_then(ErrorBody::find)).map(Box::new),
             choice: first.map(Choice::of),
-            usage: usage.into_iter().flatten().find_map(RawUsage::of),
-            service_tier: text(value.get("service_tier")).map(name),
+            usage: usage.into_iter().flatten().find_map(RawUsage::of).map(Box::new),
+            service_tier: text(value.get("service_tier")).map(|tier| name(Cow::Owned(tier.to_owned()))),
         }
     }
 }
 
-impl Choice {
+impl Choice<'_> {
     fn of(choice: &Value) -> Self {
         // A stream has `delta`, a whole answer `message`, the oldest servers `text` beside them.
         let body = ["delta", "message"].into_iter().find_map(|key| choice.get(key).filter(|body| body.is_object()));
@@ -82,11 +107,11 @@ impl Choice {
             }
         }
         Self {
-            text: answer,
-            reasoning,
+            text: answer.into(),
+            reasoning: reasoning.into(),
             tool_call: field("tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty())
                 || field("function_call").is_some_and(Value::is_object),
-            finish: filled(choice.get("finish_reason")).map(name),
+            finish: filled(choice.get("finish_reason")).map(|reason| name(Cow::Owned(reason.to_owned()))),
         }
     }
 }
@@ -110,8 +135,20 @@ fn filled(value: Option<&Value>) -> Option<&str> {
     text(value).filter(|text| !text.is_empty())
 }
 
-fn name(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(NAME_CAP).collect()
+fn name(text: Cow<'_, str>) -> Cow<'_, str> {
+    // A byte is at least as narrow as a character, and a control character of ASCII is one byte.
+    let clean = text.len() <= NAME_CAP && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if clean { text } else { text.chars().filter(|c| !c.is_control()).take(NAME_CAP).collect() }
+}
+
+/// Whether a piece that is broken somewhere has words of the answer in it.
+pub fn has_words(broken: &str) -> bool {
+    ["\"content\"", "\"reasoning_content\"", "\"reasoning\"", "\"text\""].into_iter().any(|key| {
+        broken.match_indices(key).any(|(at, _)| {
+            let value = broken[at + key.len()..].trim_start().strip_prefix(':').map(str::trim_start);
+            value.and_then(|value| value.strip_prefix('"')).is_some_and(|words| !words.starts_with('"'))
+        })
+    })
 }
 
 /// The finish that a written reason means; `None` for the reason `error`, which is no finish but a failure.
@@ -133,110 +170,4 @@ pub fn finish(reason: &str, tool_called: bool) -> Option<Finish> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn choice(delta: &Value) -> Choice {
-        Chunk::of(&json!({"choices": [{"delta": delta}]})).choice.unwrap()
-    }
-
-    #[test]
-    fn text_and_thoughts_in_every_shape() {
-        for (delta, text, reasoning) in [
-            (json!({"content": "a"}), "a", ""),
-            (json!({"content": null}), "", ""),
-            (json!({"role": "assistant"}), "", ""),
-            (json!({"content": 7}), "", ""),
-            (json!({"content": [{"type": "text", "text": "a"}, "b"]}), "ab", ""),
-            (json!({"content": [{"type": "thinking", "thinking": [{"text": "t"}]}, {"text": "a"}]}), "a", "t"),
-            (json!({"reasoning_content": "t", "content": ""}), "", "t"),
-            (json!({"reasoning": "t", "reasoning_details": [{"text": "t"}]}), "", "t"),
-            (json!({"reasoning": null, "reasoning_details": [{"text": "t"}, {"summary": "s"}, 5]}), "", "ts"),
-        ] {
-            let choice = choice(&delta);
-            assert_eq!((choice.text.as_str(), choice.reasoning.as_str()), (text, reasoning), "{delta}");
-        }
-        let unary = Chunk::of(&json!({"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}));
-        assert_eq!(unary.choice.unwrap().text, "whole");
-        let second_only = Chunk::of(&json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
-        assert_eq!(second_only.choice, None);
-    }
-
-    #[test]
-    fn finish_reasons_and_tool_calls() {
-        for (written, expected) in [
-            (json!(""), None),
-            (json!(null), None),
-            (json!(3), None),
-            (json!("stop"), Some("stop")),
-            (json!("weird"), Some("weird")),
-        ] {
-            let chunk = Chunk::of(&json!({"choices": [{"finish_reason": written}]}));
-            assert_eq!(chunk.choice.unwrap().finish.as_deref(), expected, "{written}");
-        }
-        for (reason, tool, expected) in [
-            ("stop", false, Some(Finish::Stop)),
-            ("stop", true, Some(Finish::ToolCalls)),
-            ("eos", false, Some(Finish::Stop)),
-            ("length", true, Some(Finish::Length)),
-            ("model_length", false, Some(Finish::Length)),
-            ("insufficient_system_resource", false, Some(Finish::Cut)),
-            ("weird", false, Some(Finish::Other("weird".into()))),
-            ("error", false, None),
-        ] {
-            assert_eq!(finish(reason, tool), expected, "{reason} {tool}");
-        }
-        assert!(choice(&json!({"tool_calls": [{"function": {"name": "f"}}]})).tool_call);
-        assert!(!choice(&json!({"tool_calls": []})).tool_call);
-    }
-
-    #[test]
-    fn an_error_is_seen_before_anything_else() {
-        for error in [
-            json!({"error": {"message": "m", "code": 502}, "choices": [{"finish_reason": "error"}]}),
-            json!({"object": "error", "message": "m"}),
-            json!({"choices": [{"error": {"message": "m"}, "finish_reason": "error"}]}),
-            json!([{"error": {"message": "m"}}]),
-        ] {
-            assert_eq!(Chunk::of(&error).error.unwrap().message, "m", "{error}");
-        }
-        assert_eq!(Chunk::of(&json!({"error": null, "choices": []})).error, None);
-    }
-
-    #[test]
-    fn depth_is_limited_and_no_json_is_refused() {
-        let deep = "[".repeat(1_000_000);
-        for bad in [deep.as_str(), "", "{", "nul", "{\"a\":NaN}"] {
-            assert_eq!(Chunk::read(bad.as_bytes()), Err(Malformed));
-        }
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let keys = "choices|delta|message|content|error|usage|finish_reason|index|object|code|tool_calls|x_groq|detail";
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".{0,6}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(6, 40, 5, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::hash_map(keys, inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn any_json_value_reads(value in any_json()) {
-            let chunk = Chunk::of(&value);
-            prop_assert_eq!(Chunk::read(value.to_string().as_bytes()).is_ok(), true);
-            let _ = chunk.usage.and_then(|usage| usage.normalise());
-        }
-    }
-}
+mod tests;

@@ -4,12 +4,14 @@
 //! Refuses: reading from the network; the body is handed in, already cut to its cap.
 //! Invariant: pure and total: any status, headers and bytes give an error, and the same ones always the same error.
 
+use std::time::Duration;
+
 use reqwest::header::HeaderMap;
 
 use super::error::{ErrorClass, Sent, WireError};
 use super::error_body::ErrorBody;
 use super::mask::Mask;
-use super::meta::{retry_after, should_retry};
+use super::meta::{ResponseMeta, retry_after, should_retry};
 use crate::chat::Timestamp;
 
 /// The error that a status other than 2xx means. `now` is for a `retry-after` that is a date without a `date` beside it.
@@ -17,15 +19,29 @@ pub fn classify(status: u16, headers: &HeaderMap, body: &[u8], mask: &Mask, now:
     let error = read_body(body);
     let text = mask.excerpt(&error.message);
     let message = if text.is_empty() { status_line(status) } else { format!("{}: {text}", status_line(status)) };
+    let class = class(status, &error);
     WireError {
-        class: class(status, &error),
+        of_account: class == ErrorClass::QuotaExceeded && is_of_account(&error),
+        class,
         status: Some(status),
         message,
         retry_after: retry_after(headers, now).or(error.retry_delay),
         should_retry: should_retry(headers),
-        // A gateway that gave up waiting (504, 524) does not know whether the model went on.
-        sent: if matches!(status, 504 | 524) { Sent::MaybeBilled } else { Sent::Refused },
+        // A gateway that gave up waiting (504, 524) does not know whether the model went on; and what is no status of HTTP
+        // is no refusal either.
+        sent: if matches!(status, 504 | 524) || !(300..600).contains(&status) {
+            Sent::MaybeBilled
+        } else {
+            Sent::Refused
+        },
+        meta: Some(Box::new(ResponseMeta::of(status, headers, Duration::ZERO, now))),
     }
+}
+
+/// A project's limit is that of its keys; every other quota is that of the organisation.
+fn is_of_account(error: &ErrorBody) -> bool {
+    let project = |word: &Option<String>| word.as_deref().is_some_and(|word| word.starts_with("project_"));
+    !project(&error.code) && !project(&error.kind)
 }
 
 /// The error object of an answer whose status said success. `streamed`: part of the answer had come before it.
@@ -157,11 +173,15 @@ fn by_message(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
         && says(&[
             "unsupported parameter",
             "unsupported value",
-            "unrecognized request argument",
+            "unrecognized",
             "does not support",
+            "not supported",
             "extra inputs are not permitted",
             "unknown parameter",
-            "not supported with this model",
+            "unknown field",
+            "unknown variant",
+            "unexpected keyword",
+            "is not one of",
         ])
     {
         return parameter(error).map(|name| ErrorClass::UnsupportedParameter { name });
@@ -172,13 +192,23 @@ fn by_message(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
 
 /// The parameter that the server objects to: as it names it, else the first of ours that the message speaks of.
 fn parameter(error: &ErrorBody) -> Option<String> {
-    const OURS: [&str; 6] =
-        ["max_completion_tokens", "max_tokens", "temperature", "reasoning_effort", "stream_options", "stream"];
+    const OURS: [&str; 9] = [
+        "max_completion_tokens",
+        "max_tokens",
+        "temperature",
+        "reasoning_effort",
+        "stream_options",
+        "service_tier",
+        "developer",
+        "system role",
+        "stream",
+    ];
     let named = error.param.as_deref().filter(|name| {
         (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.[]".contains(&b))
     });
+    let message = error.message.to_lowercase();
     // `max_tokens` is rejected with the advice to use `max_completion_tokens`: the one that is named first is meant.
-    let at = |name: &'static str| Some((error.message.find(name)?, std::cmp::Reverse(name.len()), name));
+    let at = |name: &'static str| Some((message.find(name)?, std::cmp::Reverse(name.len()), name));
     let spoken = || OURS.into_iter().filter_map(at).min();
     named.map(str::to_owned).or_else(|| spoken().map(|(_, _, name)| name.to_owned()))
 }

@@ -4,20 +4,21 @@
 //! Refuses: timers and sockets (`stream` has them).
 //! Invariant: an answer is complete only with a finish; whatever arrives, memory stays below the caps.
 
-use std::collections::VecDeque;
+mod fold;
 
-use super::chunk::{self, Choice, Chunk};
-use super::classify;
+use self::fold::Fold;
 use super::error::{ErrorClass, Sent, WireError};
-use super::error_body::ErrorBody;
 use super::mask::Mask;
 use super::sse;
 use crate::chat::Delta;
 
-/// The most bytes that one answer may have.
+/// The most bytes that the stream of one answer may have.
 pub const TOTAL_CAP: usize = 64 * 1024 * 1024;
+/// The most bytes of text and reasoning: a million tokens, and several times what any model writes at once. It is in
+/// memory several times over before it is stored and told.
+pub const WORDS_CAP: usize = 4 * 1024 * 1024;
 /// The most bytes that a whole answer in one piece (or a web page) may have.
-pub const UNARY_CAP: usize = 32 * 1024 * 1024;
+pub const UNARY_CAP: usize = 8 * 1024 * 1024;
 /// Pieces that are no JSON and are passed over before the stream is given up.
 pub const MALFORMED_CAP: u32 = 16;
 
@@ -39,64 +40,49 @@ pub struct Progress {
     pub token: bool,
 }
 
-/// The fold from bytes to deltas.
+/// From bytes to deltas.
 #[derive(Debug)]
 pub struct Decoder {
     body: Body,
-    mask: Mask,
-    out: VecDeque<Delta>,
-    events: Vec<sse::Event>,
+    fold: Fold,
     total: usize,
-    malformed: u32,
-    /// Told once: some servers write it on every chunk.
-    tier: Option<String>,
-    streamed: bool,
-    tool_called: bool,
-    finished: bool,
-    done: bool,
 }
 
 impl Decoder {
     pub fn new(mask: Mask) -> Self {
-        Self {
-            body: Body::Undecided,
-            mask,
-            out: VecDeque::new(),
-            events: Vec::new(),
-            total: 0,
-            malformed: 0,
-            tier: None,
-            streamed: false,
-            tool_called: false,
-            finished: false,
-            done: false,
-        }
+        Self { body: Body::Undecided, fold: Fold::new(mask), total: 0 }
     }
 
     /// The next step that is ready.
     pub fn pop(&mut self) -> Option<Delta> {
-        self.out.pop_front()
+        self.fold.out.pop_front()
     }
 
     /// A finish was seen: the answer is complete, only usage may still come.
     pub fn finished(&self) -> bool {
-        self.finished
+        self.fold.finished
     }
 
     /// Nothing more is wanted from the connection.
     pub fn done(&self) -> bool {
-        self.done
+        self.fold.done
     }
 
     /// Pieces that were passed over because they were no JSON.
     pub fn malformed(&self) -> u32 {
-        self.malformed
+        self.fold.malformed
+    }
+
+    /// Words of the answer were in pieces that could not be read: it is not complete, whatever the server says.
+    pub fn lost(&self) -> bool {
+        self.fold.lost
     }
 
     /// Takes bytes. Steps that were complete before an error can still be popped after it.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, WireError> {
-        if self.done {
-            return Ok(Progress::default());
+        let mut progress = Progress::default();
+        if self.fold.done {
+            return Ok(progress);
         }
         self.total = self.total.saturating_add(bytes.len());
         if self.total > TOTAL_CAP {
@@ -104,40 +90,39 @@ impl Decoder {
         }
         let bytes = self.decide(bytes);
         match &mut self.body {
-            Body::Undecided => Ok(Progress::default()),
+            Body::Undecided => {}
             Body::Stream(sse) => {
-                let pushed = sse.push(bytes, &mut self.events);
-                let progress = self.take_events()?;
-                if self.done {
-                    return Ok(progress);
+                let pushed = sse.push(bytes, |event| self.fold.take_event(&event, &mut progress));
+                // Once all is said, what becomes of the rest is nobody's concern.
+                if !self.fold.done || !self.fold.finished {
+                    pushed?;
                 }
-                pushed.map(|()| progress).map_err(|error| too_large(&error.to_string()))
             }
             Body::Whole(whole) | Body::Page(whole) => {
                 if whole.len() + bytes.len() > UNARY_CAP {
-                    return Err(too_large("the answer passed 32 MiB and was stopped"));
+                    return Err(too_large("the answer passed 8 MiB and was stopped"));
                 }
                 whole.extend_from_slice(bytes);
-                Ok(Progress::default())
             }
         }
+        Ok(progress)
     }
 
     /// The body ended in order. Without a finish that is an error, `[DONE]` or not.
     pub fn end(&mut self) -> Result<(), WireError> {
-        if !self.done {
+        if !self.fold.done {
             match std::mem::replace(&mut self.body, Body::Undecided) {
                 Body::Undecided => {}
                 Body::Stream(mut sse) => {
-                    sse.finish(&mut self.events);
-                    self.take_events()?;
+                    let mut progress = Progress::default();
+                    sse.finish(|event| self.fold.take_event(&event, &mut progress))?;
                 }
-                Body::Whole(whole) => self.take_whole(&whole)?,
-                Body::Page(page) => return Err(self.not_an_answer(&page)),
+                Body::Whole(whole) => self.fold.take_whole(&whole)?,
+                Body::Page(page) => return Err(self.fold.not_an_answer(&page)),
             }
-            self.done = true;
+            self.fold.done = true;
         }
-        if self.finished { Ok(()) } else { Err(self.truncated()) }
+        if self.fold.finished { Ok(()) } else { Err(self.fold.truncated()) }
     }
 
     /// The first byte that is not white space (or a byte order mark) tells what the body is; servers that pad the wait
@@ -155,105 +140,11 @@ impl Decoder {
         };
         &bytes[first..]
     }
+}
 
-    fn take_events(&mut self) -> Result<Progress, WireError> {
-        let mut progress = Progress::default();
-        let mut events = std::mem::take(&mut self.events);
-        for event in events.drain(..) {
-            if self.done {
-                break;
-            }
-            self.take_event(&event, &mut progress)?;
-        }
-        self.events = events;
-        Ok(progress)
-    }
-
-    fn take_event(&mut self, event: &sse::Event, progress: &mut Progress) -> Result<(), WireError> {
-        let data = event.data.trim();
-        if event.name == "error" && !self.finished {
-            return Err(classify::in_answer(&ErrorBody::of_text(data), self.streamed, &self.mask));
-        }
-        if data == "[DONE]" {
-            self.done = true;
-            return if self.finished { Ok(()) } else { Err(self.truncated()) };
-        }
-        match Chunk::read(data.as_bytes()) {
-            Ok(chunk) => self.take_chunk(chunk, progress),
-            Err(_) if self.malformed < MALFORMED_CAP => {
-                self.malformed += 1;
-                Ok(())
-            }
-            Err(_) => Err(WireError::new(
-                ErrorClass::NotSse,
-                Sent::MaybeBilled,
-                format!("the server sent more than {MALFORMED_CAP} pieces that are not JSON"),
-            )),
-        }
-    }
-
-    fn take_chunk(&mut self, chunk: Chunk, progress: &mut Progress) -> Result<(), WireError> {
-        let finish = chunk.choice.as_ref().and_then(|choice| choice.finish.clone());
-        // An error after the finish can no longer take back an answer that is complete.
-        if let Some(error) = chunk.error.filter(|_| !self.finished) {
-            return Err(classify::in_answer(&error, self.streamed, &self.mask));
-        }
-        if let Some(choice) = chunk.choice {
-            self.take_choice(choice, progress);
-        }
-        if let Some(tier) = chunk.service_tier.filter(|tier| self.tier.as_ref() != Some(tier)) {
-            self.tier = Some(tier.clone());
-            self.out.push_back(Delta::ServiceTier(tier));
-        }
-        if let Some(usage) = chunk.usage {
-            progress.event = true;
-            self.out.extend(usage.normalise().map(Delta::Usage));
-            self.out.extend(usage.billed.map(Delta::Billed));
-        }
-        let Some(reason) = finish else { return Ok(()) };
-        *progress = Progress { event: true, token: true };
-        match chunk::finish(&reason, self.tool_called) {
-            Some(finish) => {
-                self.finished = true;
-                self.out.push_back(Delta::Finish(finish));
-                Ok(())
-            }
-            None if self.finished => Ok(()),
-            None => Err(classify::in_answer(&ErrorBody::default(), self.streamed, &self.mask)),
-        }
-    }
-
-    fn take_choice(&mut self, choice: Choice, progress: &mut Progress) {
-        self.tool_called |= choice.tool_call;
-        progress.event |= choice.tool_call;
-        progress.token |= choice.tool_call;
-        for (text, make) in [(choice.reasoning, Delta::Reasoning as fn(String) -> Delta), (choice.text, Delta::Text)] {
-            if !text.is_empty() {
-                *progress = Progress { event: true, token: true };
-                self.streamed = true;
-                self.out.push_back(make(text));
-            }
-        }
-    }
-
-    fn take_whole(&mut self, whole: &[u8]) -> Result<(), WireError> {
-        match Chunk::read(whole.trim_ascii()) {
-            Ok(chunk) => self.take_chunk(chunk, &mut Progress::default()),
-            Err(_) => Err(self.not_an_answer(whole)),
-        }
-    }
-
-    fn not_an_answer(&self, body: &[u8]) -> WireError {
-        let text = String::from_utf8_lossy(&body[..body.len().min(64 * 1024)]);
-        let words = if text.starts_with('<') { classify::page_text(&text) } else { text.into_owned() };
-        let message = format!("what came back is not an answer: {}", self.mask.excerpt(&words));
-        WireError::new(ErrorClass::NotSse, Sent::MaybeBilled, message)
-    }
-
-    fn truncated(&self) -> WireError {
-        let what = if self.streamed { "the answer stopped" } else { "the stream ended before any answer" };
-        let message = format!("{what} without the server's word that it is complete");
-        WireError::new(ErrorClass::Truncated, Sent::MaybeBilled, message)
+impl From<sse::EventTooLarge> for WireError {
+    fn from(error: sse::EventTooLarge) -> Self {
+        too_large(&error.to_string())
     }
 }
 

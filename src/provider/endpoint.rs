@@ -124,7 +124,7 @@ impl Endpoint {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost"
         || bare.ends_with(".localhost")
@@ -166,7 +166,8 @@ impl Provider {
             .map(|url| Endpoint::parse(name, url, allow_http)?.with_headers(headers))
             .collect::<Result<Vec<_>, _>>()?;
         let own = |endpoint: &Endpoint| known.is_none_or(|preset| preset.base_url != endpoint.base_url());
-        let written_keys = configured.map(|provider| provider.keys.clone()).filter(|keys| !keys.is_empty());
+        let sources = |provider: &config::Provider| provider.keys.iter().map(|key| key.source.clone()).collect();
+        let written_keys: Option<Vec<_>> = configured.map(sources).filter(|keys: &Vec<_>| !keys.is_empty());
         let local = known.is_some_and(|preset| preset.local);
         let needs_key = if known.is_some() { !local } else { written_keys.is_some() };
         Ok(Self {
@@ -263,7 +264,7 @@ mod tests {
         };
         let groq = config::Provider {
             name: "groq".into(),
-            keys: vec![KeySource::Command("pass groq".into())],
+            keys: vec![KeySource::Command("pass groq".into()).into()],
             ..config::Provider::default()
         };
         let all = providers(&[written, groq], &Env::default()).unwrap();
@@ -282,7 +283,7 @@ mod tests {
         let mine = config::Provider {
             name: "mine".into(),
             base_urls: vec!["https://a.example".into()],
-            keys: vec![KeySource::Env("FIRST".into()), KeySource::Env("SECOND".into())],
+            keys: vec![KeySource::Env("FIRST".into()).into(), KeySource::Env("SECOND".into()).into()],
             ..config::Provider::default()
         };
         let all = providers(&[mine], &env).unwrap();

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::meta::ResponseMeta;
+
 /// The rows of the error table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -70,11 +72,24 @@ pub struct WireError {
     /// The server's own word on retrying (`x-should-retry`), which wins over the status.
     pub should_retry: Option<bool>,
     pub sent: Sent,
+    /// The quota is that of the whole account, not of this key alone.
+    pub of_account: bool,
+    /// What the headers of a refusal said, where there were any.
+    pub meta: Option<Box<ResponseMeta>>,
 }
 
 impl WireError {
     pub fn new(class: ErrorClass, sent: Sent, message: impl Into<String>) -> Self {
-        Self { class, status: None, message: message.into(), retry_after: None, should_retry: None, sent }
+        Self {
+            class,
+            status: None,
+            message: message.into(),
+            retry_after: None,
+            should_retry: None,
+            sent,
+            of_account: false,
+            meta: None,
+        }
     }
 
     /// What the user can do about it, where there is something.

@@ -71,7 +71,7 @@ impl ErrorBody {
             code: details.iter().find_map(|detail| detail.get("reason").and_then(scalar)).or_else(|| word("code")),
             kind: word("type").filter(|kind| kind != "error").or_else(|| word("status")),
             message: ["message", "msg", "detail"].into_iter().find_map(word).unwrap_or_default(),
-            param: word("param"),
+            param: word("param").or_else(|| place(error.get("loc")?)),
             retry_delay: details.iter().find_map(|detail| delay(detail.get("retryDelay")?.as_str()?)),
         }
     }
@@ -80,6 +80,12 @@ impl ErrorBody {
     pub fn code_as_status(&self) -> Option<u16> {
         self.code.as_ref()?.parse().ok().filter(|status| (400..600).contains(status))
     }
+}
+
+/// Validators name the place as a path: `["body", "stream_options"]`.
+fn place(path: &Value) -> Option<String> {
+    let mut words = path.as_array()?.iter().filter_map(Value::as_str);
+    words.find(|word| *word != "body").map(str::to_owned)
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -125,6 +131,19 @@ mod tests {
                 (code, kind, message),
                 "{value}"
             );
+        }
+    }
+
+    #[test]
+    fn the_parameter_by_its_name_or_its_place() {
+        for (value, param) in [
+            (json!({"error": {"param": "temperature"}}), Some("temperature")),
+            (json!({"detail": [{"loc": ["body", "stream_options"], "msg": "m"}]}), Some("stream_options")),
+            (json!({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "m"}]}), Some("messages")),
+            (json!({"detail": [{"loc": ["body"], "msg": "m"}]}), None),
+            (json!({"error": {"param": null, "message": "m"}}), None),
+        ] {
+            assert_eq!(ErrorBody::of_refusal(&value).param.as_deref(), param, "{value}");
         }
     }
 

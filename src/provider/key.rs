@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::mask::Mask;
 use super::secret::{KEY_CAP, KeyError, Secret};
+use super::{endpoint::Provider, keyring};
 use crate::config::{Env, KeySource};
 
 /// How long a key command may take (it may have to ask another program, never the user).
@@ -32,7 +33,19 @@ pub async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyEr
             read.map_err(|error| KeyError::Unreadable { path: shown, cause: error.to_string() })?.map(Some)
         }
         KeySource::Command(command) => from_command(command, COMMAND_LIMIT).await.map(Some),
-        KeySource::Keyring(name) => Err(KeyError::Keyring { name: name.clone() }),
+        KeySource::Keyring(name) => keyring::load(name, keyring::TOOL, None, COMMAND_LIMIT).await.map(Some),
+    }
+}
+
+impl Provider {
+    /// Reads every source: the end of the key that it holds, `None` where a variable is not set, or why there is none.
+    pub async fn check_keys(&self, env: &Env) -> Vec<(KeySource, Result<Option<String>, KeyError>)> {
+        let mut checked = Vec::with_capacity(self.key_sources.len());
+        for source in &self.key_sources {
+            let found = self.key_from(source, env).await;
+            checked.push((source.clone(), found.map(|secret| secret.map(|secret| secret.last4()))));
+        }
+        checked
     }
 }
 
@@ -54,9 +67,13 @@ fn from_file(path: &Path) -> Result<Secret, KeyError> {
     }
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
         if found.permissions().mode() & 0o077 != 0 {
             return Err(KeyError::TooOpen { path: shown });
+        }
+        // Whoever owns it can change its mode, and with it who reads or writes it.
+        if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+            return Err(KeyError::NotYours { path: shown });
         }
     }
     let mut bytes = Vec::new();
@@ -75,33 +92,86 @@ async fn from_command(command: &str, limit: Duration) -> Result<Secret, KeyError
         });
     };
     let failed = |cause: String| KeyError::Command { program: Mask::default().excerpt(program), cause };
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let output = run(program, arguments, limit).await.map_err(|cause| failed(cause.words))?;
+    if let Some(status) = &output.failed {
+        let said = output.complaint();
+        return Err(failed(format!("failed ({status}){}{said}", if said.is_empty() { "" } else { ": " })));
+    }
+    Secret::parse(&output.stdout, &format!("the output of `{}`", Mask::default().excerpt(program)))
+}
+
+/// What a program left that came to its end.
+pub(super) struct Ended {
+    pub(super) stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// The status, when it was no success.
+    pub(super) failed: Option<String>,
+}
+
+impl Ended {
+    /// The first line that it complained with; may be empty.
+    pub(super) fn complaint(&self) -> String {
+        let line = self.stderr.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        line.map(|line| Mask::default().excerpt(&String::from_utf8_lossy(line))).unwrap_or_default()
+    }
+}
+
+/// Why a program did not come to its end, in words that follow its name.
+pub(super) struct NotRun {
+    pub(super) words: String,
+    /// There is no such program.
+    pub(super) not_found: bool,
+}
+
+/// Runs a program without a shell, without input, for so long at most, and in a group of its own: what it starts ends
+/// with it, and it cannot read the terminal, which belongs to the chat.
+pub(super) async fn run(program: &str, arguments: &[String], limit: Duration) -> Result<Ended, NotRun> {
+    let because = |words: String| NotRun { words, not_found: false };
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child = command.spawn().map_err(|error| NotRun {
+        not_found: error.kind() == std::io::ErrorKind::NotFound,
+        words: format!("cannot be started: {error}"),
+    })?;
+    let group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let run = async {
+    let whole = async {
         let (output, complaint) = tokio::join!(read_capped(stdout, KEY_CAP), read_capped(stderr, 4096));
         (output, complaint, child.wait().await)
     };
-    // On the way out the child is dropped, and with it killed.
-    let (output, complaint, status) = tokio::time::timeout(limit, run)
-        .await
-        .map_err(|_| failed(format!("did not end within {} s", limit.as_secs_f32())))?;
-    let status = status.map_err(|error| failed(format!("cannot be waited for: {error}")))?;
-    if !status.success() {
-        let line = complaint.bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-        let said = line.map(|line| Mask::default().excerpt(&String::from_utf8_lossy(line))).unwrap_or_default();
-        return Err(failed(format!("failed ({status}){}{said}", if said.is_empty() { "" } else { ": " })));
+    // On the way out the child is dropped, and with it its group killed.
+    let (output, complaint, status) = tokio::time::timeout(limit, whole).await.map_err(|_| {
+        let limit = limit.as_secs_f32();
+        because(format!("did not end within {limit} s: it must print the key without asking for anything"))
+    })?;
+    let status = status.map_err(|error| because(format!("cannot be waited for: {error}")))?;
+    group.ended();
+    if status.success() && output.more {
+        return Err(because("printed more than 8 KiB: it must print the key and nothing else".to_owned()));
     }
-    if output.more {
-        return Err(failed("printed more than 8 KiB: it must print the key and nothing else".to_owned()));
+    let failed = (!status.success()).then(|| status.to_string());
+    Ok(Ended { stdout: output.bytes, stderr: complaint.bytes, failed })
+}
+
+/// The group of a program that runs; killed when it is dropped before the program's end.
+struct Group(Option<u32>);
+
+impl Group {
+    fn ended(mut self) {
+        self.0 = None;
     }
-    Secret::parse(&output.bytes, &format!("the output of `{}`", Mask::default().excerpt(program)))
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(leader) = self.0.and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)) {
+            // The leader was not waited for yet, so the number still is its own.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
 }
 
 fn name_of(command: &str) -> String {
@@ -118,7 +188,8 @@ struct Output {
 async fn read_capped(pipe: Option<impl AsyncRead + Unpin>, cap: usize) -> Output {
     let mut output = Output::default();
     let Some(mut pipe) = pipe else { return output };
-    let mut piece = [0; 4096];
+    // On the heap: every future that may read a key would carry it along.
+    let mut piece = vec![0; 4096];
     while let Ok(length @ 1..) = pipe.read(&mut piece).await {
         let kept = length.min(cap - output.bytes.len());
         output.bytes.extend_from_slice(&piece[..kept]);
@@ -160,8 +231,8 @@ mod tests {
         assert_eq!(load(&of("EMPTY"), &env).await.unwrap(), None);
         assert_eq!(load(&of("MISSING"), &env).await.unwrap(), None);
         assert!(load(&of("BAD"), &env).await.unwrap_err().to_string().contains("BAD"));
-        let keyring = load(&KeySource::Keyring("chat-agent/openai".into()), &env).await.unwrap_err();
-        assert!(keyring.to_string().contains("use env, file or command"));
+        let keyring = load(&KeySource::Keyring("no halves".into()), &env).await.unwrap_err();
+        assert!(keyring.to_string().contains("service/account"));
     }
 
     #[cfg(unix)]

@@ -64,6 +64,9 @@ pub fn body(request: &Request, dialect: &Dialect, output_cap: u64, stream: bool)
     if let Some(temperature) = temperature {
         body["temperature"] = temperature.into();
     }
+    if let Some(tier) = dialect.tier_to_send() {
+        body["service_tier"] = tier.as_str().into();
+    }
     Ok(body)
 }
 
@@ -142,11 +145,15 @@ fn messages(messages: &[Message], system: SystemRole) -> Vec<ChatCompletionReque
 }
 
 #[cfg(test)]
+mod by_model;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::chat::Params;
+    use crate::catalog::TierField;
+    use crate::chat::{Params, ServiceTier};
 
     fn request(params: Params) -> Request {
         let messages = vec![
@@ -193,6 +200,27 @@ mod tests {
         assert!(written.get("max_tokens").is_none() && written.get("stream_options").is_none());
         let whole = body(&request(Params::default()), &Dialect::default(), 1, false).unwrap();
         assert_eq!((&whole["stream"], whole.get("stream_options")), (&json!(false), None));
+    }
+
+    #[test]
+    fn the_service_tier_is_named_where_the_server_wants_to_hear_it() {
+        use TierField::{Always, AtHome, Ignored, OnRequest};
+        for (rule, chosen, sent) in [
+            // OpenAI: without the field, the project's own setting decides what is paid.
+            (Always, None, Some("default")),
+            (Always, Some(ServiceTier::Flex), Some("flex")),
+            (Always, Some(ServiceTier::Auto), None),
+            // Others may reject it.
+            (OnRequest, None, None),
+            (OnRequest, Some(ServiceTier::Default), Some("default")),
+            (AtHome, None, None),
+            (AtHome, Some(ServiceTier::Priority), Some("priority")),
+            (Ignored, Some(ServiceTier::Default), None),
+        ] {
+            let dialect = with(|d| (d.tier_field, d.service_tier) = (rule, chosen));
+            let written = body(&request(Params::default()), &dialect, 1, true).unwrap();
+            assert_eq!(written.get("service_tier").and_then(Value::as_str), sent, "{rule:?} {chosen:?}");
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct RateWindow {
 pub struct ResponseMeta {
     pub status: u16,
     pub request_id: Option<String>,
+    /// The account that the key belongs to, where the server names it.
+    pub organization: Option<String>,
     pub requests: RateWindow,
     pub tokens: RateWindow,
     /// From sending to having the headers.
@@ -38,12 +40,26 @@ impl ResponseMeta {
         let id = ["x-request-id", "request-id", "x-generation-id"].into_iter().find_map(|name| text(headers, name));
         Self {
             status,
-            request_id: id.map(|id| id.chars().filter(char::is_ascii_graphic).take(128).collect()),
+            request_id: id.map(short),
+            organization: text(headers, "openai-organization").map(short),
             requests: RateWindow::of(headers, "requests", now),
             tokens: RateWindow::of(headers, "tokens", now),
             opened_after,
         }
     }
+}
+
+fn short(id: &str) -> String {
+    id.chars().filter(char::is_ascii_graphic).take(128).collect()
+}
+
+/// The first instant of the next month in UTC, which is when providers' monthly quotas start anew.
+pub fn month_end(now: Timestamp) -> Timestamp {
+    let month = jiff::Timestamp::from_millisecond(now.0).ok().and_then(|now| {
+        let first = now.to_zoned(jiff::tz::TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
+        first.checked_add(jiff::Span::new().months(1)).ok()
+    });
+    month.map_or(Timestamp(i64::MAX), |end| Timestamp(end.timestamp().as_millisecond()))
 }
 
 impl RateWindow {
@@ -96,17 +112,29 @@ fn go_duration(text: &str) -> Option<Duration> {
 
 /// How long the server asks to wait: `retry-after-ms` and `x-ms-retry-after-ms`, then `retry-after` in seconds or as a
 /// date. A date is measured from the server's own `date`, so that a wrong clock here does not matter; else from `now`.
+/// Of several the longest counts, and one beyond a year is a year: that is told, and not taken for no wait at all.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let number = |name: &str| text(headers, name)?.parse::<f64>().ok();
-    let millis = number("retry-after-ms").or_else(|| number("x-ms-retry-after-ms"));
-    let seconds = millis.map(|ms| ms / 1000.0).or_else(|| number("retry-after"));
-    let wait = if let Some(seconds) = seconds {
-        Duration::try_from_secs_f64(seconds).ok()?
-    } else {
-        let then = http_date(text(headers, "retry-after")?)?;
-        then.since(text(headers, "date").and_then(http_date).unwrap_or(now))
+    let here = text(headers, "date").and_then(http_date).unwrap_or(now);
+    let longest = |name: &str, read: &dyn Fn(&str) -> Option<Duration>| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.filter_map(|value| read(value.trim())).max()
     };
-    (wait <= YEAR).then_some(wait)
+    let millis = |text: &str| seconds(text, 1000.0);
+    let wait = longest("retry-after-ms", &millis).or_else(|| longest("x-ms-retry-after-ms", &millis));
+    let date = |text: &str| http_date(text).map(|then| then.since(here).min(YEAR));
+    wait.or_else(|| longest("retry-after", &|text| seconds(text, 1.0).or_else(|| date(text))))
+}
+
+/// A number of seconds, or of so many parts of them. What nobody writes in digits is none: `1e300`, `inf`, `-3`.
+fn seconds(text: &str, parts: f64) -> Option<Duration> {
+    let wait = Duration::try_from_secs_f64(text.parse::<f64>().ok()? / parts).ok();
+    let in_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if in_digits { Some(wait.map_or(YEAR, |wait| wait.min(YEAR))) } else { wait.filter(|wait| *wait <= YEAR) }
+}
+
+/// The server's clock, where it tells it.
+pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    text(headers, "date").and_then(http_date)
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -137,7 +165,11 @@ mod tests {
         let pair = |(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
         };
-        pairs.iter().map(pair).collect()
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            headers.append(name, value);
+        }
+        headers
     }
 
     #[test]
@@ -155,6 +187,13 @@ mod tests {
             (&[("retry-after", later), ("date", date)], Some(30_000)),
             (&[("retry-after", date)], Some(0)),
             (&[("retry-after", "86400")], Some(86_400_000)),
+            (&[("retry-after", "94608000000")], Some(31_622_400_000)),
+            (&[("retry-after", "99999999999999999999999999999999")], Some(31_622_400_000)),
+            (&[("retry-after", "Wed, 01 Jan 9000 00:00:00 GMT")], Some(31_622_400_000)),
+            (&[("retry-after", "1"), ("retry-after", "86400")], Some(86_400_000)),
+            (&[("retry-after", "9"), ("retry-after-ms", "-1")], Some(9000)),
+            (&[("retry-after", "9"), ("retry-after-ms", "NaN"), ("x-ms-retry-after-ms", "40")], Some(40)),
+            (&[("retry-after", "soon"), ("retry-after", "2")], Some(2000)),
             (&[("retry-after", "-3")], None),
             (&[("retry-after", "NaN")], None),
             (&[("retry-after", "inf")], None),
@@ -193,12 +232,13 @@ mod tests {
         let meta = |pairs: &[(&str, &str)]| ResponseMeta::of(200, &headers(pairs), Duration::ZERO, Timestamp(0));
         let openai = meta(&[
             ("x-request-id", "req_1"),
+            ("openai-organization", "acme"),
             ("x-ratelimit-limit-requests", "500"),
             ("x-ratelimit-remaining-requests", "0"),
             ("x-ratelimit-reset-requests", "120ms"),
             ("x-ratelimit-remaining-tokens", "149984"),
         ]);
-        assert_eq!(openai.request_id.as_deref(), Some("req_1"));
+        assert_eq!((openai.request_id.as_deref(), openai.organization.as_deref()), (Some("req_1"), Some("acme")));
         let reset = Some(Duration::from_millis(120));
         assert_eq!(openai.requests, RateWindow { limit: Some(500), remaining: Some(0), reset });
         assert_eq!(openai.tokens.remaining, Some(149_984));
@@ -206,6 +246,20 @@ mod tests {
         assert_eq!(azure.tokens, RateWindow::default());
         let anthropic = meta(&[("anthropic-ratelimit-requests-limit", "50"), ("request-id", "a")]);
         assert_eq!((anthropic.requests.limit, anthropic.request_id.as_deref()), (Some(50), Some("a")));
+    }
+
+    #[test]
+    fn a_month_ends_in_utc() {
+        let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+        for (now, end) in [
+            ("2026-11-23T10:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-12-31T23:59:59.999Z", "2027-01-01T00:00:00Z"),
+            ("2028-02-29T00:00:00Z", "2028-03-01T00:00:00Z"),
+            ("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(month_end(at(now)), at(end), "{now}");
+        }
+        assert_eq!(month_end(Timestamp(i64::MAX)), Timestamp(i64::MAX));
     }
 
     #[test]

@@ -7,29 +7,37 @@
 
 pub mod chunk;
 pub mod classify;
+pub mod client;
 pub mod decode;
+pub mod departure;
 pub mod endpoint;
 pub mod error;
 pub mod error_body;
 pub mod guide;
 pub mod key;
+mod keyring;
 pub mod mapping;
 pub mod mask;
 pub mod meta;
 pub mod models;
 pub mod preset;
+pub mod proxy;
 pub mod secret;
 pub mod sse;
 pub mod stream;
 #[cfg(test)]
 mod testing;
+pub mod unpacked;
 pub mod usage;
 pub mod wire;
 
+pub use client::Network;
+pub use departure::Departure;
 pub use endpoint::{Endpoint, Provider, providers};
 pub use error::{ErrorClass, Sent, WireError};
 pub use mapping::MappingError;
 pub use meta::ResponseMeta;
+pub use proxy::Proxies;
 pub use secret::{KeyError, Secret};
 pub use stream::ReplyStream;
 pub use wire::{Call, Wire};

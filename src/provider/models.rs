@@ -12,18 +12,21 @@ use std::time::Duration;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
+use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use reqwest::{Client, Response};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
 use super::mask::Mask;
 use super::secret::Secret;
+use super::unpacked::{self, Body, Packing};
 use super::wire::{accept_status, not_sent, root, tidy};
 use crate::chat::Clock;
 
-/// The longest list that is taken, in bytes (the largest known one is about 1 MB).
-const LIST_CAP: usize = 16 * 1024 * 1024;
+/// The longest list that is taken, in bytes, unpacked (the largest known one is about 1 MB, a tenth of that on the way).
+const LIST_CAP: usize = 32 * 1024 * 1024;
 const LIST_WAIT: Duration = Duration::from_secs(30);
 
 /// Sends what async-openai has built: once, with limits.
@@ -32,6 +35,8 @@ struct Transport {
     client: Client,
     key: Option<Secret>,
     host: String,
+    /// The proxy in front of it.
+    through: Option<String>,
     mask: Mask,
     clock: Clock,
 }
@@ -50,6 +55,7 @@ impl tower::Service<HttpRequestFactory> for Transport {
         Box::pin(async move {
             let mut request = factory.build().await?;
             tidy(request.headers_mut(), transport.key.as_ref());
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
             Ok(transport.send(request).await?)
         })
     }
@@ -57,22 +63,31 @@ impl tower::Service<HttpRequestFactory> for Transport {
 
 impl Transport {
     async fn send(&self, request: reqwest::Request) -> Result<Response, WireError> {
-        let sent = self.client.execute(request).await.map_err(|error| not_sent(error, &self.host, &self.mask))?;
+        let sent = self.client.execute(request).await;
+        let sent = sent.map_err(|error| not_sent(error, &self.host, self.through.clone(), &self.mask))?;
         let mut response = accept_status(sent, &self.host, &self.mask, &self.clock).await?;
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(piece)) if body.len() + piece.len() > LIST_CAP => {
-                    return Err(self.error(ErrorClass::TooLarge, "sent a list of models above 16 MiB"));
-                }
-                Ok(Some(piece)) => body.extend_from_slice(&piece),
-                Ok(None) => return Ok(http::Response::new(body).into()),
-                Err(error) => {
-                    let cause = self.mask.excerpt(&root(error));
-                    return Err(self.error(ErrorClass::Cut, &format!("broke off its list of models: {cause}")));
-                }
+        let packing = Packing::of(response.headers());
+        let body = match unpacked::read(&mut response, LIST_CAP, Instant::now() + LIST_WAIT).await {
+            Body::Whole(body) => body,
+            Body::More(_) => return Err(self.too_long()),
+            Body::Cut(_, error) => {
+                let cause = error.map_or_else(|| "it took too long".to_owned(), |e| self.mask.excerpt(&root(e)));
+                return Err(self.error(ErrorClass::Cut, &format!("broke off its list of models: {cause}")));
             }
+        };
+        if packing == Packing::Foreign {
+            return Err(self.error(ErrorClass::NotSse, "sent its list of models packed in a way that nobody asked for"));
         }
+        // A small body may grow large: not on a thread that others wait for.
+        let opened = tokio::task::spawn_blocking(move || packing.open(body, LIST_CAP + 1)).await.unwrap_or_default();
+        if opened.len() > LIST_CAP {
+            return Err(self.too_long());
+        }
+        Ok(http::Response::new(opened).into())
+    }
+
+    fn too_long(&self) -> WireError {
+        self.error(ErrorClass::TooLarge, "sent a list of models above 32 MiB")
     }
 
     /// Asking for a list costs nothing, whatever becomes of it.
@@ -86,12 +101,14 @@ pub(super) async fn list(
     config: OpenAIConfig,
     key: Option<&Secret>,
     endpoint: &Endpoint,
+    through: Option<String>,
     clock: &Clock,
 ) -> Result<Vec<String>, WireError> {
     let transport = Transport {
         client,
         key: key.cloned(),
         host: endpoint.host().to_owned(),
+        through,
         mask: endpoint.mask(key),
         clock: clock.clone(),
     };

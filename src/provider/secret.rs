@@ -7,8 +7,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::chat::fingerprint;
+use crate::redis::Seal;
+
 /// Longest key that is taken, in bytes.
 pub const KEY_CAP: usize = 8 * 1024;
+/// Shortest key that may have a fingerprint, in bytes: a shorter one could be found by trying.
+const UNGUESSED: usize = 16;
 
 /// Why there is no key. The source is named, the key never.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +30,10 @@ pub enum KeyError {
     TooOpen { path: String },
     #[error("the key command `{program}` {cause}")]
     Command { program: String, cause: String },
-    #[error("keys from the keyring ({name}) are not built in yet: use env, file or command")]
-    Keyring { name: String },
+    #[error("the key file {path} belongs to another user: make it yours (`chown`), or copy it")]
+    NotYours { path: String },
+    #[error("the keyring gives no key for {name}: {cause}; {mend}")]
+    Keyring { name: String, cause: String, mend: String },
 }
 
 /// A key of one provider.
@@ -52,8 +59,14 @@ impl Secret {
         if key.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
             return Err(refused("white space"));
         }
+        if key.contains(&0x1b) {
+            return Err(refused("colours or another escape sequence"));
+        }
         if key.iter().any(u8::is_ascii_control) {
             return Err(refused("a control character"));
+        }
+        if matches!(key[0], b'"' | b'\'' | b'`') {
+            return Err(refused("quotation marks"));
         }
         match std::str::from_utf8(key) {
             Ok(key) if key.is_ascii() => Ok(Self { key: key.into(), owner: None }),
@@ -76,6 +89,16 @@ impl Secret {
     /// `…f3a1`, or `…` when the key is so short that four characters would tell half of it.
     pub fn last4(&self) -> String {
         if self.key.len() < 8 { "…".to_owned() } else { format!("…{}", &self.key[self.key.len() - 4..]) }
+    }
+
+    /// What shared answers are sealed with; `None`: it is too short for that.
+    pub fn seal(&self) -> Option<Seal> {
+        Seal::new(self.key.as_bytes())
+    }
+
+    /// What other machines know it by (see [`fingerprint()`]); `None`: it is so short that it could be guessed from that.
+    pub fn fingerprint(&self) -> Option<String> {
+        (self.key.len() >= UNGUESSED).then(|| fingerprint(self.key.as_bytes()))
     }
 
     /// The key itself: for the header that carries it and for the mask that hides it.
@@ -108,7 +131,8 @@ mod tests {
             (b"two words", Err("white space")),
             (b"two\nlines", Err("white space")),
             (b"nul\0inside", Err("control")),
-            (b"esc\x1b[0m", Err("control")),
+            (b"\x1b[32mgreen\x1b[0m", Err("colours")),
+            (b"\"quoted\"", Err("quotation marks")),
             ("schlüssel".as_bytes(), Err("ASCII")),
             (b"\xff\xfe", Err("ASCII")),
             (long.as_bytes(), Err("8 KiB")),

@@ -5,16 +5,23 @@
 //! Invariant: the events do not depend on how the bytes were split; every byte is looked at once; memory stays below
 //! twice [`EVENT_CAP`].
 
+use std::borrow::Cow;
+
 /// The most bytes that one event may have.
 pub const EVENT_CAP: usize = 4 * 1024 * 1024;
 
+/// No name that means anything to us is longer.
+const NAME_CAP: usize = 64;
+/// The most bytes of room that stay when an event is over.
+const KEPT: usize = 64 * 1024;
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// One event: its name (empty for most servers) and its data, lines joined by `\n`.
+/// One event: its name (empty for most servers) and its data, lines joined by `\n`. A byte that is no UTF-8 is U+FFFD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    pub name: String,
-    pub data: String,
+pub struct Event<'a> {
+    pub name: Cow<'a, str>,
+    pub data: Cow<'a, str>,
 }
 
 /// An event passed [`EVENT_CAP`]; nothing after it can be trusted, so the connection is to be closed.
@@ -27,6 +34,7 @@ pub struct EventTooLarge;
 pub struct Decoder {
     /// The line that has not ended yet.
     line: Vec<u8>,
+    /// The data of the event that has not ended yet, but for what is [`Lent`].
     data: Vec<u8>,
     has_data: bool,
     name: Vec<u8>,
@@ -38,16 +46,25 @@ pub struct Decoder {
     pub(super) scanned: usize,
 }
 
+/// The one line of data that an event has so far, still where it was received: most events never leave there.
+type Lent<'a> = Option<&'a [u8]>;
+
 impl Decoder {
     /// Comment lines so far: a sign of life, not an answer.
     pub fn comments(&self) -> u64 {
         self.comments
     }
 
-    /// Takes bytes and appends every event that they complete.
-    pub fn push(&mut self, mut bytes: &[u8], events: &mut Vec<Event>) -> Result<(), EventTooLarge> {
-        while !bytes.is_empty() {
-            if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
+    /// Takes bytes and hands over every event that they complete. An error of `take` ends it, and so does an event that
+    /// is too large: what follows either is lost.
+    pub fn push<E: From<EventTooLarge>>(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut lent: Lent<'_> = None;
+        while let Some(&first) = bytes.first() {
+            if std::mem::take(&mut self.after_cr) && first == b'\n' {
                 bytes = &bytes[1..];
                 continue;
             }
@@ -57,48 +74,58 @@ impl Decoder {
             {
                 self.scanned += length;
             }
-            if self.line.len() + self.data.len() + length > EVENT_CAP {
-                return Err(EventTooLarge);
+            if self.line.len() + self.data.len() + lent.map_or(0, <[u8]>::len) + length > EVENT_CAP {
+                return Err(EventTooLarge.into());
             }
             let Some(end) = found else {
                 self.line.extend_from_slice(bytes);
-                return Ok(());
+                break;
             };
             self.after_cr = bytes[end] == b'\r';
             if self.line.is_empty() {
-                self.take_line(&bytes[..end], events);
+                self.take_line(&bytes[..end], &mut lent, &mut take)?;
             } else {
+                self.keep(lent.take());
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(&bytes[..end]);
-                self.take_line(&line, events);
+                let mut joined = None;
+                self.take_line(&line, &mut joined, &mut take)?;
+                self.keep(joined);
                 line.clear();
+                line.shrink_to(KEPT);
                 self.line = line;
             }
             bytes = &bytes[end + 1..];
         }
+        self.keep(lent);
         Ok(())
     }
 
     /// The bytes have ended: the last event counts even without its blank line.
-    pub fn finish(&mut self, events: &mut Vec<Event>) {
+    pub fn finish<E>(&mut self, mut take: impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
         let line = std::mem::take(&mut self.line);
+        let mut lent = None;
         if !line.is_empty() {
-            self.take_line(&line, events);
+            self.take_line(&line, &mut lent, &mut take)?;
         }
-        self.dispatch(events);
+        self.dispatch(lent, &mut take)
     }
 
-    fn take_line(&mut self, line: &[u8], events: &mut Vec<Event>) {
+    fn take_line<'a, E>(
+        &mut self,
+        line: &'a [u8],
+        lent: &mut Lent<'a>,
+        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let first = !std::mem::replace(&mut self.past_first_line, true);
         let line = if first { line.strip_prefix(BOM).unwrap_or(line) } else { line };
         if line.is_empty() {
-            self.dispatch(events);
-            return;
+            return self.dispatch(lent.take(), take);
         }
         let (field, value) = match memchr::memchr(b':', line) {
             Some(0) => {
                 self.comments += 1;
-                return;
+                return Ok(());
             }
             Some(colon) => {
                 let value = &line[colon + 1..];
@@ -107,31 +134,53 @@ impl Decoder {
             None => (line, &b""[..]),
         };
         match field {
-            b"data" => {
-                if self.has_data {
-                    self.data.push(b'\n');
-                }
-                self.has_data = true;
+            b"data" if self.has_data => {
+                self.keep(lent.take());
+                self.data.push(b'\n');
                 self.data.extend_from_slice(value);
             }
-            b"event" => {
-                self.name.clear();
-                self.name.extend_from_slice(value);
+            b"data" => {
+                self.has_data = true;
+                *lent = Some(value);
+            }
+            b"event" => self.rename(&value[..value.len().min(NAME_CAP)]),
+            // llama.cpp writes the name where the word `data` belongs.
+            b"error" if !value.is_empty() && !self.has_data => {
+                self.rename(b"error");
+                self.has_data = true;
+                *lent = Some(value);
             }
             _ => {}
         }
+        Ok(())
     }
 
-    fn dispatch(&mut self, events: &mut Vec<Event>) {
-        let name = String::from_utf8_lossy(&self.name).into_owned();
+    fn rename(&mut self, name: &[u8]) {
         self.name.clear();
-        if std::mem::take(&mut self.has_data) && !self.data.is_empty() {
-            events.push(Event { name, data: String::from_utf8_lossy(&self.data).into_owned() });
-        }
+        self.name.extend_from_slice(name);
+    }
+
+    /// Copies what is lent: where it lies is about to be gone.
+    fn keep(&mut self, lent: Lent<'_>) {
+        self.data.extend_from_slice(lent.unwrap_or_default());
+    }
+
+    fn dispatch<E>(&mut self, lent: Lent<'_>, take: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.has_data = false;
+        // Nothing is lent once anything was copied.
+        let data = lent.unwrap_or(&self.data);
+        let taken = if data.is_empty() { Ok(()) } else { take(Event { name: text(&self.name), data: text(data) }) };
         // One huge event must not hold its memory for the rest of the stream.
         self.data.clear();
-        self.data.shrink_to(64 * 1024);
+        self.data.shrink_to(KEPT);
+        self.name.clear();
+        taken
     }
+}
+
+/// The lossy way looks at one byte after the other; nearly every text can do without.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

@@ -82,6 +82,11 @@ impl ReplyStream {
         self.decoder.malformed()
     }
 
+    /// Words of the answer were among them.
+    pub fn lost(&self) -> bool {
+        self.decoder.lost()
+    }
+
     /// When the waiting ends unless something arrives.
     pub fn deadline(&self) -> Instant {
         match self.last_event {

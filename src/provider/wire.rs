@@ -1,33 +1,34 @@
 //! The wire: one request out, one answer in, nothing in between.
 //!
-//! Owns: the HTTP clients (one pool for every key), the headers of a request, the reading of refusals.
-//! Refuses: redirects, retries, decompression, and keys that belong to another provider.
+//! Owns: the request and its headers, the reading of refusals, what a failure to connect is called.
+//! Refuses: redirects, retries, packed answers, and keys that belong to another provider.
 //! Invariant: a call is at most one request; of a refusal at most [`REFUSAL_CAP`] bytes are read.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use async_openai::config::{Config, OpenAIConfig};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use reqwest::Response;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
-use reqwest::{Client, Response};
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use super::classify::classify;
+use super::client::{Clients, Network};
+use super::departure::Departure;
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
 use super::mask::Mask;
 use super::meta::ResponseMeta;
 use super::secret::Secret;
 use super::stream::{ReplyStream, Waits};
-use crate::chat::Clock;
+use super::unpacked::{self, Body, Packing};
+use crate::chat::{Clock, Timestamp};
 
 /// The most bytes of a refusal that are read, and how long they are waited for.
 pub const REFUSAL_CAP: usize = 64 * 1024;
 const REFUSAL_WAIT: Duration = Duration::from_secs(5);
-const POOL_IDLE: Duration = Duration::from_secs(90);
-const USER_AGENT: &str = concat!("chat-agent/", env!("CARGO_PKG_VERSION"));
 
 /// One request, ready to be sent.
 #[derive(Debug, Clone)]
@@ -39,22 +40,31 @@ pub struct Call {
     pub first_token: Duration,
     /// Between two events of a stream.
     pub idle: Duration,
+    /// Tells whether it has left.
+    pub departure: Departure,
+}
+
+/// A server's first word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// From nothing to the head of its answer.
+    pub took: Duration,
+    /// HTTP/2 rather than HTTP/1.1.
+    pub http2: bool,
+    /// Its clock.
+    pub date: Option<Timestamp>,
 }
 
 /// The connections to all providers.
 #[derive(Debug)]
 pub struct Wire {
-    connect_timeout: Duration,
+    clients: Clients,
     clock: Clock,
-    /// Each is built when first needed: reading the machine's certificates takes time that a start does not have, and
-    /// a server on loopback needs none of them (nor the proxy).
-    remote: OnceCell<Client>,
-    loopback: OnceCell<Client>,
 }
 
 impl Wire {
-    pub fn new(connect_timeout: Duration, clock: Clock) -> Self {
-        Self { connect_timeout, clock, remote: OnceCell::new(), loopback: OnceCell::new() }
+    pub fn new(network: Network, clock: Clock) -> Self {
+        Self { clients: Clients::new(network), clock }
     }
 
     /// Sends one chat request and waits for its headers. The time limit for the first token runs from here on.
@@ -63,19 +73,25 @@ impl Wire {
         let config = config(endpoint, key)?;
         let accept = if call.stream { "text/event-stream" } else { "application/json" };
         let request = self
-            .client(endpoint)
+            .clients
+            .of(endpoint)
             .await?
             .post(config.url("/chat/completions"))
             .headers(headers(&config, key))
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
-            .body(call.body);
+            .body(call.departure.body(call.body));
         let sent_at = Instant::now();
         let Ok(sent) = timeout_at(sent_at + call.first_token, request.send()).await else {
+            if call.departure.call_back() {
+                let message =
+                    format!("{} was not reached within {} s", endpoint.host(), call.first_token.as_secs_f32());
+                return Err(WireError::new(ErrorClass::Connect, Sent::Nothing, message));
+            }
             let message = format!("{} did not answer within {} s", endpoint.host(), call.first_token.as_secs_f32());
             return Err(WireError::new(ErrorClass::FirstTokenTimeout, Sent::MaybeBilled, message));
         };
-        let response = sent.map_err(|error| not_sent(error, endpoint.host(), &mask))?;
+        let response = sent.map_err(|error| not_sent(error, endpoint.host(), self.through(endpoint), &mask))?;
         let response = accept_status(response, endpoint.host(), &mask, &self.clock).await?;
         if let Some(encoding) = response.headers().get(CONTENT_ENCODING).filter(|value| *value != "identity") {
             let encoding = mask.excerpt(&String::from_utf8_lossy(encoding.as_bytes()));
@@ -93,39 +109,54 @@ impl Wire {
     /// The names of the models that the provider offers, in its order.
     pub async fn models(&self, endpoint: &Endpoint, key: Option<&Secret>) -> Result<Vec<String>, WireError> {
         let config = config(endpoint, key)?;
-        let client = self.client(endpoint).await?.clone();
-        super::models::list(client, config, key, endpoint, &self.clock).await
+        let client = self.clients.of(endpoint).await?;
+        super::models::list(client, config, key, endpoint, self.through(endpoint), &self.clock).await
     }
 
-    async fn client(&self, endpoint: &Endpoint) -> Result<&Client, WireError> {
-        let local = endpoint.is_plain() && endpoint.is_loopback();
-        let (cell, connect_timeout) = (if local { &self.loopback } else { &self.remote }, self.connect_timeout);
-        let failed = |cause: String| {
-            let message = format!("cannot prepare encrypted connections: {cause}");
-            WireError::new(ErrorClass::Connect, Sent::Nothing, message)
-        };
-        // Off the async threads: the certificates are files, many of them.
-        let built = || async move {
-            let built = tokio::task::spawn_blocking(move || build(connect_timeout, local)).await;
-            built.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(root(error)))
-        };
-        cell.get_or_try_init(built).await
+    /// Opens a connection to be kept for the next request, unless there is one. It is asked for with `HEAD` and without a
+    /// key: so it cannot be billed, and only a whole request tells a proxy, TLS and HTTP/2 alike that it is wanted. What the
+    /// server answers does not matter. A server that cannot be reached is said nothing of: the request itself will tell.
+    pub async fn connect_ahead(&self, endpoint: &Endpoint) {
+        if let Err(error) = self.knock(endpoint).await {
+            tracing::debug!(host = endpoint.host(), %error, "no connection was made ahead");
+        }
     }
-}
 
-fn build(connect_timeout: Duration, local: bool) -> reqwest::Result<Client> {
-    // Whoever comes second finds it installed already, which is just as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(POOL_IDLE)
-        .tcp_nodelay(true);
-    // No proxy stands between two programs of one machine, and plain HTTP trusts no certificate.
-    if local { builder.no_proxy().tls_certs_only([]).build() } else { builder.build() }
+    /// Whether a connection to this server would have to be made first, and that takes time; at most once for as long as
+    /// one is kept.
+    pub fn is_cold(&self, endpoint: &Endpoint) -> bool {
+        !endpoint.is_loopback() && !self.clients.touch(endpoint)
+    }
+
+    /// Reaches the server and hears its first word, which costs nothing.
+    pub async fn knock(&self, endpoint: &Endpoint) -> Result<Greeting, WireError> {
+        let client = self.clients.of(endpoint).await?;
+        let (mask, limit) = (endpoint.mask(None), self.network().connect_timeout);
+        let began = Instant::now();
+        let request = client.head(endpoint.base_url()).header(ACCEPT_ENCODING, "identity").timeout(limit * 2);
+        let response = request.send().await;
+        let response = response.map_err(|error| not_sent(error, endpoint.host(), self.through(endpoint), &mask))?;
+        Ok(Greeting {
+            took: began.elapsed(),
+            http2: response.version() == reqwest::Version::HTTP_2,
+            date: super::meta::date(response.headers()),
+        })
+    }
+
+    /// The proxy in front of a server, as it is shown.
+    pub fn through(&self, endpoint: &Endpoint) -> Option<String> {
+        self.network().proxies.shown(endpoint)
+    }
+
+    /// How servers are reached.
+    pub fn network(&self) -> &Network {
+        self.clients.network()
+    }
+
+    /// Closes the connections that are kept.
+    pub async fn close(&self) {
+        self.clients.close().await;
+    }
 }
 
 /// async-openai's configuration with every field set here, because each that is not set is read from the environment.
@@ -189,36 +220,39 @@ pub(super) async fn accept_status(
         let error = WireError::new(ErrorClass::Redirected, Sent::Refused, message);
         return Err(WireError { status: Some(status.as_u16()), ..error });
     }
-    // Nobody asked for compression, so nobody can read it here: the status has to do.
-    let readable = headers.get(CONTENT_ENCODING).is_none_or(|value| value == "identity");
-    let body = if readable { read_refusal(response).await } else { Vec::new() };
+    let packing = Packing::of(&headers);
+    let body = if packing == Packing::Foreign { Vec::new() } else { read_refusal(response, packing).await };
     Err(classify(status.as_u16(), &headers, &body, mask, clock.now()))
 }
 
 /// The beginning of a refusal; what does not arrive in time, or is too much, is left.
-async fn read_refusal(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    let deadline = Instant::now() + REFUSAL_WAIT;
-    while let Ok(Ok(Some(piece))) = timeout_at(deadline, response.chunk()).await {
-        let room = REFUSAL_CAP - body.len();
-        body.extend_from_slice(&piece[..piece.len().min(room)]);
-        if body.len() == REFUSAL_CAP {
-            break;
-        }
-    }
-    body
+async fn read_refusal(mut response: Response, packing: Packing) -> Vec<u8> {
+    let (Body::Whole(body) | Body::More(body) | Body::Cut(body, _)) =
+        unpacked::read(&mut response, REFUSAL_CAP, Instant::now() + REFUSAL_WAIT).await;
+    packing.open(body, REFUSAL_CAP)
 }
 
-/// A request that got no response.
-pub(super) fn not_sent(error: reqwest::Error, host: &str, mask: &Mask) -> WireError {
+/// A request that got no response. `through` is the proxy in front of the host, as it is shown.
+pub(super) fn not_sent(error: reqwest::Error, host: &str, through: Option<String>, mask: &Mask) -> WireError {
     let (class, sent, what) = if error.is_builder() {
         (ErrorClass::InvalidRequest, Sent::Nothing, "cannot be asked")
     } else if error.is_connect() {
         (ErrorClass::Connect, Sent::Nothing, "cannot be reached")
+    } else if is_no_http(&error) {
+        // No break that may pass: it answers so every time, and may bill for it every time.
+        (ErrorClass::NotSse, Sent::MaybeBilled, "answered with something that cannot be read as HTTP")
     } else {
         (ErrorClass::Cut, Sent::MaybeBilled, "closed the connection before it answered")
     };
-    WireError::new(class, sent, format!("{host} {what}: {}", mask.excerpt(&root(error))))
+    let through = through.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
+    let cause = in_words(mask.excerpt(&root(error)));
+    WireError::new(class, sent, format!("{host} {what}{through}: {cause}"))
+}
+
+/// Whether what came back could not be read: another protocol, or a head beyond all measure.
+fn is_no_http(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
 }
 
 /// The innermost cause, which is the one that says something; never the address, which may hold what is not for logs.
@@ -229,6 +263,18 @@ pub(super) fn root(error: reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// What the TLS library says of a certificate, with the mend.
+pub(super) fn in_words(cause: String) -> String {
+    let known = [
+        ("UnknownIssuer", "is from an authority that is not trusted here (network.extra_ca_file names more)"),
+        ("expired", "has expired, or the clock of this machine is wrong"),
+        ("not valid yet", "is not valid yet, or the clock of this machine is wrong"),
+        ("not valid for name", "is for another host: check the address"),
+    ];
+    let found = known.iter().find(|(said, _)| cause.contains("certificate") && cause.contains(said));
+    found.map_or(cause, |(_, words)| format!("its certificate {words}"))
 }
 
 #[cfg(test)]

@@ -1,27 +1,48 @@
 //! Which model, and why: one pure function.
 //!
-//! Owns: the order of the ladder, what disqualifies a rung, the output cap that fits the money left, the reason in words.
+//! Owns: the order of the ladder, what disqualifies a rung, health and pace, the output cap that fits the task and the
+//! money left, the reason in words.
 //! Refuses: to look anything up or to hold money; the caller brings models, counts and what is left.
 //! Invariant: a pinned model is never changed; every rung of a plan fits what was left when it was made.
 
+mod choice;
+mod kind;
+mod ladder;
+mod length;
+mod pace;
 mod sizing;
 
+pub use kind::{Kind, kind};
+pub use ladder::check_ladder;
+pub use length::{FIRST_GUESS, expected_output, spread, task_cap};
+pub use pace::{Pace, Window};
 pub use sizing::{MINIMUM_OUTPUT, Skip};
 
 use crate::catalog::Model;
-use crate::chat::{Failure, FailureKind, ModelId, Params, Selection};
+use crate::chat::{Effort, Failure, FailureKind, ModelId, Params, Selection};
 use crate::protocol::{Considered, Estimate, Left, Route, RouteMode};
+use crate::store::Health;
 use crate::tokens::Count;
+use choice::{Choice, Sized};
 
-/// A model the router may take, with what is known of this request on it.
+/// A rung the router may take, with what is known of this request on it.
 #[derive(Debug, Clone)]
 pub struct Candidate<'a> {
     pub model: &'a Model,
+    /// The effort that would be sent.
+    pub effort: Option<Effort>,
     pub input: Count,
-    /// Output tokens usual for this model.
+    /// How far off `input` may be, as learned, in thousandths.
+    pub band_permille: Option<u32>,
+    /// Output tokens usual for this model and this kind of question.
     pub expected_output: u64,
+    /// The output cap that past answers of this kind suggest.
+    pub task_cap: Option<u64>,
+    /// The tightest limit on it; `None`: no limit is set.
+    pub left: Option<Left>,
     /// Why it cannot be used at all (`no key: set OPENAI_API_KEY`).
     pub unusable: Option<String>,
+    pub health: Health,
 }
 
 /// The question.
@@ -31,12 +52,12 @@ pub struct Query<'a> {
     /// Best first; just the one when a model is pinned.
     pub candidates: &'a [Candidate<'a>],
     pub params: &'a Params,
-    /// The output cap when the user asked for none.
+    /// The largest output cap when the user asked for none.
     pub default_cap: u64,
-    /// The tightest limit; `None`: no limit is set.
-    pub left: Option<&'a Left>,
     /// Whether `auto` may take a lower rung when the best one does not fit the money left.
     pub downgrade: bool,
+    /// What was spent of the limits of day and month; `None`: whatever it was, it changes nothing.
+    pub pace: Option<&'a Pace>,
     /// Why these candidates, when the ladder could not be used.
     pub note: Option<&'a str>,
 }
@@ -45,6 +66,8 @@ pub struct Query<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rung {
     pub model: ModelId,
+    /// The effort to send.
+    pub effort: Option<Effort>,
     pub estimate: Estimate,
 }
 
@@ -52,8 +75,11 @@ pub struct Rung {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     pub first: Rung,
+    /// Rungs of other models: the lower ones, then those above that fit too.
     pub fallbacks: Vec<Rung>,
     pub route: Route,
+    /// The level of the pace to remember once this is sent; `None`: as it was.
+    pub pace: Option<u32>,
 }
 
 /// No model can take the request.
@@ -61,107 +87,104 @@ pub struct Plan {
 pub struct Refusal {
     pub failure: Failure,
     pub route: Route,
+    /// Why each candidate was passed over; `None`: it was not, by itself.
+    pub skips: Vec<Option<Skip>>,
 }
 
 /// Chooses. Deterministic: the same question has the same answer.
-pub fn plan(query: &Query<'_>) -> Result<Plan, Refusal> {
+pub fn plan(query: &Query<'_>) -> Result<Plan, Box<Refusal>> {
     let sized: Vec<_> = query.candidates.iter().map(|c| sizing::size(c, query)).collect();
     let mode = match query.selection {
         Selection::Auto => RouteMode::Auto,
         Selection::Pinned(_) => RouteMode::Pinned,
     };
-    let Some(chosen) = choose(&sized, query, mode) else {
+    let Some(choice) = choice::choose(&sized, query) else {
         return Err(refuse(query, &sized, mode));
     };
     let rung = |at: usize| {
         let estimate = sized[at].as_ref().ok().map(|fit| fit.estimate)?;
-        Some(Rung { model: query.candidates[at].model.id.clone(), estimate })
+        let Candidate { model, effort, .. } = &query.candidates[at];
+        Some(Rung { model: model.id.clone(), effort: *effort, estimate })
     };
-    let Some(first) = rung(chosen) else {
+    let Some(first) = rung(choice.at) else {
         return Err(refuse(query, &sized, mode));
     };
+    let others = (choice.at + 1..sized.len()).chain(0..choice.at).filter_map(rung);
     let fallbacks = match mode {
-        RouteMode::Auto => (chosen + 1..sized.len()).filter_map(rung).collect(),
+        // A model that fails does not do better with another effort.
+        RouteMode::Auto => others.filter(|rung| rung.model != first.model).collect(),
         RouteMode::Pinned => Vec::new(),
     };
-    let reason = reason(query, &sized, chosen, mode);
-    Ok(Plan { first, fallbacks, route: Route { mode, reason, considered: considered(query, &sized, Some(chosen)) } })
+    let reason = reason(query, &sized, &choice, mode);
+    let route = Route { mode, reason, considered: considered(query, &sized, Some(&choice)) };
+    Ok(Plan { first, fallbacks, route, pace: choice.new_level(query) })
 }
 
-type Sized = Result<sizing::Fit, Skip>;
-
-/// The first rung with room for a useful answer; else the first with room for any.
-fn choose(sized: &[Sized], query: &Query<'_>, mode: RouteMode) -> Option<usize> {
-    let stops = |s: &Sized| mode == RouteMode::Auto && !query.downgrade && s.as_ref().is_err_and(Skip::is_budget);
-    let reach = sized.iter().position(stops).unwrap_or(sized.len());
-    let fits = |useful: bool| sized[..reach].iter().position(|s| s.as_ref().is_ok_and(|fit| fit.useful || !useful));
-    fits(true).or_else(|| fits(false))
+/// `gpt-5`, `gpt-5 (low)`.
+fn name(candidate: &Candidate<'_>) -> String {
+    let model = candidate.model.id.model();
+    candidate.effort.map_or_else(|| model.to_owned(), |effort| format!("{model} ({effort})"))
 }
 
-fn reason(query: &Query<'_>, sized: &[Sized], chosen: usize, mode: RouteMode) -> String {
+fn reason(query: &Query<'_>, sized: &[Sized], choice: &Choice<'_>, mode: RouteMode) -> String {
     if mode == RouteMode::Pinned {
         return "your choice".to_owned();
     }
+    let chosen = choice.at;
     if let (Some(note), 0) = (query.note, chosen) {
         return note.to_owned();
     }
     let passed = sized[..chosen].iter().zip(query.candidates).find_map(|(s, c)| match s {
-        Err(skip) if skip.is_budget() => Some(format!("{} {skip}", c.model.id.model())),
-        Ok(_) => Some(format!("{} has too little room to answer", c.model.id.model())),
+        Err(skip) if skip.is_budget() => Some(format!("{} {skip}", name(c))),
+        Ok(fit) => Some(choice.passed(c, fit).reason(&name(c))),
         Err(_) => None,
     });
-    match (passed, query.left) {
+    match (passed, &query.candidates[chosen].left) {
         (Some(passed), _) => passed,
-        (None, Some(left)) => format!("${} left {}", left.usd.short(), words(&left.scope)),
+        (None, Some(left)) => format!("${} left {}", left.usd.short(), left.scope.in_words()),
         (None, None) if chosen == 0 => "best of the ladder".to_owned(),
         (None, None) => "best of the ladder that can be used".to_owned(),
     }
 }
 
-/// A scope as it stands in a sentence: `left today`.
-fn words(scope: &str) -> &str {
-    match scope {
-        "day" => "today",
-        "month" => "this month",
-        "session" => "in this chat",
-        "run" => "in this run",
-        "request" => "for one request",
-        other => other,
-    }
-}
-
-fn considered(query: &Query<'_>, sized: &[Sized], chosen: Option<usize>) -> Vec<Considered> {
+fn considered(query: &Query<'_>, sized: &[Sized], choice: Option<&Choice<'_>>) -> Vec<Considered> {
     let row = |(at, (candidate, sized)): (usize, (&Candidate<'_>, &Sized))| Considered {
         model: candidate.model.id.clone(),
+        effort: candidate.effort,
         worst_usd: match sized {
             Ok(fit) => fit.estimate.worst_usd,
             Err(skip) => skip.worst(),
         },
-        skipped: match sized {
-            Err(skip) => Some(skip.to_string()),
-            Ok(_) if Some(at) == chosen => None,
-            Ok(_) if chosen.is_some_and(|c| at > c) => Some("a better rung fits".to_owned()),
-            Ok(_) => Some("too little room to answer".to_owned()),
+        skipped: match (sized, choice) {
+            (Err(skip), _) => Some(skip.to_string()),
+            (Ok(_), Some(choice)) if at == choice.at => None,
+            (Ok(_), Some(choice)) if at > choice.at => Some(Choice::not_needed(candidate)),
+            (Ok(fit), Some(choice)) => Some(choice.passed(candidate, fit).fate()),
+            (Ok(_), None) => Some("a lower rung, which on_limit = \"refuse\" does not take".to_owned()),
         },
     };
     query.candidates.iter().zip(sized).enumerate().map(row).collect()
 }
 
-fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Refusal {
+fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
     let route = Route { mode, reason: "nothing fits".to_owned(), considered: considered(query, sized, None) };
     let skips = || sized.iter().zip(query.candidates).filter_map(|(s, c)| s.as_ref().err().map(|skip| (skip, c)));
     // Money is named before anything else: it is the one thing that the user can change at once.
-    let named = skips().find(|(skip, _)| skip.is_budget()).or_else(|| skips().next());
+    let over = || skips().filter(|(skip, _)| skip.is_budget());
+    let cheapest = over().min_by_key(|(skip, _)| skip.worst()).filter(|_| query.downgrade && over().count() > 1);
+    let named = cheapest.or_else(|| over().next()).or_else(|| skips().next());
     let failure = match named {
         Some((skip, candidate)) => {
-            let refused = skip.is_budget() || (*skip == Skip::Unpriced && query.left.is_some());
+            let refused = skip.is_budget() || (*skip == Skip::Unpriced && candidate.left.is_some());
             let kind = if refused { FailureKind::Budget } else { FailureKind::Usage };
-            Failure::new(kind, format!("{} {skip}", candidate.model.id)).hint(skip.mend())
+            let even = if cheapest.is_some() { "even " } else { "" };
+            Failure::new(kind, format!("{even}{} {skip}", candidate.model.id)).hint(skip.mend())
         }
         None => Failure::new(FailureKind::Usage, "no model can be used")
             .hint("set OPENAI_API_KEY, or name a model with --model"),
     };
-    Refusal { failure, route }
+    let skips = sized.iter().map(|s| s.as_ref().err().cloned()).collect();
+    Box::new(Refusal { failure, route, skips })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Candidate, Query};
 use crate::catalog::{Api, Model, Status};
-use crate::chat::Usd;
+use crate::chat::{Scope, Usd};
 use crate::protocol::{Estimate, Left};
 
 /// An output cap that we chose is never smaller than this, in tokens: an answer of a few words helps nobody.
@@ -45,7 +45,7 @@ pub enum Skip {
     OverBudget {
         worst: Usd,
         left: Usd,
-        scope: String,
+        scope: Scope,
     },
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Skip {
             Self::Unpriced => f.write_str("has no known price, so no limit could hold"),
             Self::OverBudget { worst, left, scope } => {
                 let left = left.max(&Usd::ZERO);
-                write!(f, "could cost ${}, ${} left {}", worst.short(), left.short(), super::words(scope))
+                write!(f, "could cost ${}, ${} left {}", worst.short(), left.short(), scope.in_words())
             }
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn size(candidate: &Candidate<'_>, query: &Query<'_>) -> Result<Fit, 
     let wanted = match query.params.max_output {
         Some(asked) if asked > own => return Err(Skip::OutputTooLong { asked, most: own }),
         Some(asked) => asked,
-        None => own.min(query.default_cap),
+        None => own.min(query.default_cap).min(candidate.task_cap.unwrap_or(u64::MAX)),
     };
     let cap = affordable(candidate, query, wanted)?;
     let expected = candidate.expected_output.min(cap);
@@ -117,6 +117,7 @@ pub(super) fn size(candidate: &Candidate<'_>, query: &Query<'_>) -> Result<Fit, 
         expected_usd: price.map(|p| p.expected(candidate.input.tokens, expected)),
         worst_usd: price.map(|p| p.worst(candidate.input.upper, cap)),
         exact_count: candidate.input.exact,
+        band_permille: candidate.band_permille,
     };
     let usual = candidate.expected_output.saturating_mul(2).max(MINIMUM_OUTPUT);
     Ok(Fit { estimate, useful: cap >= wanted.min(usual) })
@@ -157,14 +158,14 @@ fn room(candidate: &Candidate<'_>) -> Result<u64, Skip> {
 fn affordable(candidate: &Candidate<'_>, query: &Query<'_>, wanted: u64) -> Result<u64, Skip> {
     let auto = *query.selection == crate::chat::Selection::Auto;
     let Some(price) = &candidate.model.price else {
-        return if auto || query.left.is_some() { Err(Skip::Unpriced) } else { Ok(wanted) };
+        return if auto || candidate.left.is_some() { Err(Skip::Unpriced) } else { Ok(wanted) };
     };
-    let Some(Left { scope, usd }) = query.left else { return Ok(wanted) };
+    let Some(Left { scope, usd }) = &candidate.left else { return Ok(wanted) };
     let least = query.params.max_output.unwrap_or(MINIMUM_OUTPUT.min(wanted));
     let cap = price.affordable_output(candidate.input.upper, *usd).unwrap_or(0).min(wanted);
     let enough = cap >= least && price.worst(candidate.input.upper, cap) <= *usd;
     if enough || price.free {
         return Ok(if price.free { wanted } else { cap });
     }
-    Err(Skip::OverBudget { worst: price.worst(candidate.input.upper, least), left: *usd, scope: scope.clone() })
+    Err(Skip::OverBudget { worst: price.worst(candidate.input.upper, least), left: *usd, scope: *scope })
 }

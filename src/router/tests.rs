@@ -1,6 +1,8 @@
+mod policy;
+
 use super::*;
 use crate::catalog::{Model, Price, PriceOrigin, Status};
-use crate::chat::Usd;
+use crate::chat::{Scope, Usd};
 
 /// A priced model: dollars per million tokens in and out.
 fn model(name: &str, input: i128, output: i128) -> Model {
@@ -8,27 +10,33 @@ fn model(name: &str, input: i128, output: i128) -> Model {
     Model {
         context: Some(100_000),
         max_output: Some(20_000),
-        price: Some(Price {
-            input: dollars(input),
-            cached_input: None,
-            cache_write: None,
-            output: dollars(output),
-            long: None,
-            free: false,
-            origin: PriceOrigin::Catalogue,
-            as_of: String::new(),
-        }),
+        price: Some(Price::flat(dollars(input), dollars(output), PriceOrigin::Catalogue)),
         ..Model::unknown(ModelId::new("p", name))
     }
 }
 
 fn candidate(model: &Model) -> Candidate<'_> {
     let input = Count { tokens: 1_000, upper: 1_000, exact: true };
-    Candidate { model, input, expected_output: 600, unusable: None }
+    Candidate {
+        model,
+        effort: None,
+        input,
+        band_permille: None,
+        expected_output: 600,
+        task_cap: None,
+        left: None,
+        unusable: None,
+        health: Health::default(),
+    }
+}
+
+/// The candidate with this much left on it.
+fn limited<'a>(candidate: &Candidate<'a>, left: Option<&Left>) -> Candidate<'a> {
+    Candidate { left: left.cloned(), ..candidate.clone() }
 }
 
 fn left(usd: &str) -> Left {
-    Left { scope: "day".into(), usd: usd.parse().unwrap() }
+    Left { scope: Scope::Day, usd: usd.parse().unwrap() }
 }
 
 /// Plans over a ladder; gives the model taken, its cap, and the reason, or the failure's sentence.
@@ -38,7 +46,16 @@ fn run(
     params: Params,
     left: Option<&Left>,
 ) -> Result<(String, u64, String), Failure> {
-    let query = Query { selection, candidates, params: &params, default_cap: 8_192, left, downgrade: true, note: None };
+    let candidates: Vec<_> = candidates.iter().map(|c| limited(c, left)).collect();
+    let query = Query {
+        selection,
+        candidates: &candidates,
+        params: &params,
+        default_cap: 8_192,
+        downgrade: true,
+        pace: None,
+        note: None,
+    };
     plan(&query)
         .map(|p| (p.first.model.model().to_owned(), p.first.estimate.output_cap, p.route.reason))
         .map_err(|refusal| refusal.failure)
@@ -98,8 +115,8 @@ fn a_pin_is_never_changed_and_shrinks_only_a_cap_that_we_chose() {
         candidates: &[candidate(&big), candidate(&small)],
         params: &Params::default(),
         default_cap: 8_192,
-        left: None,
         downgrade: true,
+        pace: None,
         note: None,
     });
     assert_eq!(plan.unwrap().fallbacks, []);
@@ -129,14 +146,14 @@ fn an_unpriced_model_is_for_those_who_name_it_and_set_no_limit() {
 fn on_limit_refuse_takes_no_lower_rung_for_money() {
     let (big, small) = (model("big", 10, 100), model("small", 1, 10));
     let money = left("0.03");
-    let ladder = [candidate(&big), candidate(&small)];
+    let ladder = [candidate(&big), candidate(&small)].map(|c| limited(&c, Some(&money)));
     let query = Query {
         selection: &Selection::Auto,
         candidates: &ladder,
         params: &Params::default(),
         default_cap: 8_192,
-        left: Some(&money),
         downgrade: false,
+        pace: None,
         note: None,
     };
     assert_eq!(plan(&query).unwrap_err().failure.kind, FailureKind::Budget);
@@ -159,17 +176,18 @@ mod properties {
         ) {
             let models: Vec<_> = prices.iter().enumerate().map(|(n, (i, o))| model(&n.to_string(), *i, *o)).collect();
             let input = Count { tokens, upper: tokens + tokens / 10, exact: false };
-            let ladder: Vec<_> = models.iter().map(|m| Candidate { input, ..candidate(m) }).collect();
-            let money = Left { scope: "day".into(), usd: Usd::from_pico(pico) };
+            let money = Left { scope: Scope::Day, usd: Usd::from_pico(pico) };
+            let limited = |m| Candidate { input, left: Some(money.clone()), ..candidate(m) };
+            let ladder: Vec<_> = models.iter().map(limited).collect();
             let params = Params { max_output: asked, ..Params::default() };
             let query = Query {
                 selection: &Selection::Auto,
                 candidates: &ladder,
                 params: &params,
                 default_cap: 8_192,
-                left: Some(&money),
                 downgrade: true,
-                note: None,
+                pace: None,
+        note: None,
             };
             if let Ok(plan) = plan(&query) {
                 for rung in std::iter::once(&plan.first).chain(&plan.fallbacks) {

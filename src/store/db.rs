@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{StoreError, owner, schema};
@@ -18,8 +19,13 @@ use super::{StoreError, owner, schema};
 pub const FILE: &str = "chat.db";
 /// The length of the smallest database there is: one page of the smallest size.
 const SMALLEST: u64 = 512;
+/// Pages of the log after which it is folded into the file: about ten questions.
+const LONGEST_LOG: u32 = 250;
 /// How long a lock of another process is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Statements that stay prepared: more than all that a question needs. With fewer (sixteen are usual) every one of them is
+/// prepared anew for every question, which takes longer than running it.
+const STATEMENTS: usize = 256;
 
 /// One connection to chat.db. Its methods lie next to what they are about: `sessions`, `transcript`, `search`,
 /// `exchanges`, `learned`, `ledger`.
@@ -48,10 +54,13 @@ impl Db {
     pub fn write<T>(&self, f: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _inside = Inside::enter(&self.depth);
         if self.conn.is_autocommit() {
-            let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
-            let out = f(self)?;
-            tx.commit()?;
-            return Ok(out);
+            let whole = || {
+                let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+                let out = f(self)?;
+                tx.commit()?;
+                Ok(out)
+            };
+            return whole().map_err(|error| at(Path::new(self.conn.path().unwrap_or(FILE)), error));
         }
         let point = format!("part{}", self.depth.get());
         self.conn.execute_batch(&format!("SAVEPOINT {point}"))?;
@@ -154,10 +163,17 @@ pub(super) fn settle_in(conn: &Connection, path: &Path) -> Result<(), StoreError
     if conn.is_readonly("main")? {
         return Err(StoreError::ReadOnly(path.to_owned()));
     }
-    conn.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")?;
+    // What can be rolled back within a transaction stays in memory; else its pages would go through the system's folder
+    // for temporary files.
+    conn.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
     // Whose file it is comes before the first change to it.
     schema::look(conn, path)?;
     enter_wal(conn)?;
+    // The log is folded into the file while writing, not at the end: whoever asks one question would wait for the disk
+    // once more after the answer. It is kept short, for a process that opens it alone reads all of it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     schema::bring_up(conn, path)
 }
 
@@ -175,10 +191,12 @@ fn enter_wal(conn: &Connection) -> Result<(), StoreError> {
     }
 }
 
-/// Puts the full path into an error that knows only the file.
+/// Puts the full path into an error that knows only the file. A full disk shows in many ways: where nothing is left,
+/// that is the cause.
 fn at(path: &Path, error: StoreError) -> StoreError {
     match error {
         StoreError::ReadOnly(_) => StoreError::ReadOnly(PathBuf::from(path)),
+        StoreError::Io(_) if rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail == 0) => StoreError::Full,
         other => other,
     }
 }

@@ -88,7 +88,9 @@ impl StoreError {
                 "nothing was changed; move it aside or choose another folder with --data-dir"
             }
             Self::Newer { .. } => "install the newer version again, or choose another folder with --data-dir",
-            Self::Io(_) => "check the folder and its rights, or choose another one with --data-dir",
+            Self::Io(_) => {
+                "check the folder, its rights and the room on its disk, or choose another one with --data-dir"
+            }
             Self::Money => "check the prices in [[models]]",
             Self::NoSession(_) => "`chat-agent sessions list` shows the ids",
             Self::AmbiguousSession(..) => "type more of it",

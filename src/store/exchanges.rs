@@ -7,10 +7,15 @@
 use rusqlite::params;
 
 use super::cells::{figure, pico, usage_cells};
-use super::{Db, StoreError};
+use super::{Begin, Db, StoreError};
 use crate::chat::id::ExchangeId;
-use crate::chat::{Failure, FailureKind, Finish, ModelId, Timestamp, Usage, Usd};
-use crate::protocol::{CacheHit, Latency};
+use crate::chat::{Effort, Failure, FailureKind, Finish, ModelId, Timestamp, Usage, Usd};
+use crate::protocol::{CacheHit, Estimate, Latency, RouteMode};
+
+/// What stands in the column for a hit whose price nobody knows.
+const UNKNOWN_SAVED: i64 = -1;
+/// The name under which it is remembered that there was one; the panel asks for it too often to look at every row.
+const UNPRICED_HITS: &str = "unpriced hits";
 
 /// How an exchange ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,27 +24,86 @@ pub struct Outcome {
     pub model: Option<ModelId>,
     pub ended: Timestamp,
     pub cache: CacheHit,
-    /// What the cache spared.
-    pub saved: Usd,
+    /// What the cache spared; `None`: unknown.
+    pub saved: Option<Usd>,
     pub latency: Latency,
     pub finish: Option<Finish>,
     pub failure: Option<Failure>,
     pub usage: Option<Usage>,
+    /// What was thought of the request to the model that answered; `None`: nobody answered.
+    pub foreseen: Option<Foreseen>,
+}
+
+/// What was known of a request before it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreseen {
+    /// The effort that was sent.
+    pub effort: Option<Effort>,
+    /// Our own count of the input, without anything learned: what the factor of a model is learned from.
+    pub counted_input: u64,
+    pub estimate: Estimate,
 }
 
 impl Db {
+    /// Notes that an exchange has begun. Call it inside the same [`Db::write`] as the messages it belongs to.
+    pub(super) fn insert_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
+        let mode = match begin.mode {
+            RouteMode::Auto => "auto",
+            RouteMode::Pinned => "pinned",
+        };
+        let estimate = &begin.estimate;
+        self.conn
+            .prepare_cached(
+                "INSERT INTO exchanges (id, session, message, model, at, mode, kind, effort, counted_input,
+                   estimated_input, expected_output, output_cap, expected_usd, worst_usd)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            )?
+            .execute(params![
+                begin.exchange.as_str(),
+                begin.session.as_str(),
+                begin.answer.as_str(),
+                begin.model.to_string(),
+                begin.at.0,
+                mode,
+                begin.kind,
+                begin.effort.map(Effort::as_str),
+                figure(begin.counted_input),
+                figure(estimate.input_tokens),
+                figure(estimate.output_tokens),
+                figure(estimate.output_cap),
+                estimate.expected_usd.map(pico).transpose()?,
+                estimate.worst_usd.map(pico).transpose()?,
+            ])?;
+        Ok(())
+    }
+
+    /// Whether the cache has ever given an answer whose price nobody knew.
+    pub(super) fn had_unpriced_hits(&self) -> Result<bool, StoreError> {
+        Ok(self.remembered(UNPRICED_HITS)?.unwrap_or(false))
+    }
+
     /// Notes how an exchange ended. Call it inside the same [`Db::write`] as `finish_answer` and `settle`.
     pub fn finish_exchange(&self, id: &ExchangeId, outcome: &Outcome) -> Result<(), StoreError> {
-        let saved = pico(outcome.saved)?;
+        let saved = outcome.saved.map_or(Ok(UNKNOWN_SAVED), pico)?;
         let (uncached, cached, written, output, reasoning, source) = usage_cells(outcome.usage.as_ref());
+        let foreseen = outcome.foreseen.as_ref();
+        let estimate = foreseen.map(|f| &f.estimate);
+        let expected_usd = estimate.and_then(|e| e.expected_usd).map(pico).transpose()?;
+        let worst_usd = estimate.and_then(|e| e.worst_usd).map(pico).transpose()?;
         let rows = self.write(|db| {
+            if outcome.saved.is_none() {
+                db.remember(UNPRICED_HITS, &true)?;
+            }
             Ok(db
                 .conn
                 .prepare_cached(
                     "UPDATE exchanges SET ended = ?2, cache = ?3, cache_saved = ?4, ttft_ms = ?5, total_ms = ?6,
                        tps = ?7, finish = ?8, error = ?9, error_message = ?10, uncached_input = ?11,
                        cached_input = ?12, cache_write = ?13, output = ?14, reasoning = ?15, usage_source = ?16,
-                       model = coalesce(?17, model)
+                       model = coalesce(?17, model), counted_input = coalesce(?18, counted_input),
+                       estimated_input = coalesce(?19, estimated_input), expected_output = coalesce(?20, expected_output),
+                       output_cap = coalesce(?21, output_cap), expected_usd = iif(?18 IS NULL, expected_usd, ?22),
+                       worst_usd = iif(?18 IS NULL, worst_usd, ?23), effort = iif(?18 IS NULL, effort, ?24)
                      WHERE id = ?1 AND ended IS NULL",
                 )?
                 .execute(params![
@@ -59,7 +123,14 @@ impl Db {
                     output,
                     reasoning,
                     source,
-                    outcome.model.as_ref().map(ToString::to_string)
+                    outcome.model.as_ref().map(ToString::to_string),
+                    foreseen.map(|f| figure(f.counted_input)),
+                    estimate.map(|e| figure(e.input_tokens)),
+                    estimate.map(|e| figure(e.output_tokens)),
+                    estimate.map(|e| figure(e.output_cap)),
+                    expected_usd,
+                    worst_usd,
+                    foreseen.and_then(|f| f.effort).map(Effort::as_str),
                 ])?)
         })?;
         if rows == 1 { Ok(()) } else { Err(StoreError::Rule(format!("exchange {id} has ended or never began"))) }
@@ -78,6 +149,7 @@ fn cache_name(hit: CacheHit) -> &'static str {
 fn failure_name(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Request => "request",
+        FailureKind::Unavailable => "unavailable",
         FailureKind::Usage => "usage",
         FailureKind::Budget => "budget",
         FailureKind::Cut => "cut",

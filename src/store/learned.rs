@@ -9,14 +9,12 @@ use std::time::Duration;
 use rusqlite::{Params, params};
 
 use super::cells::{unsigned, usd};
-use super::{Db, StoreError};
+use super::{Db, Lengths, StoreError};
 use crate::chat::{ModelId, Timestamp, Usd};
 
 /// Speeds are taken over this many exchanges, no older than [`AGE`].
 const RECENT: i64 = 200;
 const AGE: Duration = Duration::from_hours(7 * 24);
-/// Expected lengths are taken over this many answers, however old.
-const LENGTHS: i64 = 50;
 
 /// What is known of one model here.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +39,8 @@ pub struct Overview {
     pub cache_hits: u64,
     /// What the cache has spared since the beginning.
     pub saved: Usd,
+    /// There were hits of unknown price beside that.
+    pub saved_unknown: bool,
 }
 
 impl Overview {
@@ -77,15 +77,9 @@ impl Db {
             &format!("{COLUMNS} AND model = ?1 AND at > ?2 ORDER BY at DESC LIMIT ?3"),
             params![name, week_before(now), RECENT],
         )?;
-        let mut lengths = self.conn.prepare_cached(
-            "SELECT output FROM exchanges WHERE model = ?1 AND cache = 'none' AND output IS NOT NULL
-               AND finish IN ('stop', 'length') ORDER BY at DESC LIMIT ?2",
-        )?;
-        let lengths = lengths.query_map(params![name, LENGTHS], |row| row.get::<_, i64>(0))?;
-        let lengths = lengths.map(|n| n.map(unsigned)).collect::<Result<Vec<_>, _>>()?;
         let fresh = || rows.iter().filter(|row| !row.cached);
         Ok(Learned {
-            expected_output: percentile(lengths, 50),
+            expected_output: Lengths::of(&self.past_lengths(model)?).map(|lengths| lengths.median),
             ttft_p50_ms: percentile(fresh().filter_map(|row| row.ttft).collect(), 50),
             ttft_p95_ms: percentile(fresh().filter_map(|row| row.ttft).collect(), 95),
             tps_p50: middle(fresh().filter_map(|row| row.tps).collect()),
@@ -111,6 +105,7 @@ impl Db {
             errors: rows.iter().filter(|row| row.failed).count() as u64,
             cache_hits: rows.iter().filter(|row| row.cached).count() as u64,
             saved: usd(saved),
+            saved_unknown: self.had_unpriced_hits()?,
         })
     }
 
@@ -137,7 +132,7 @@ fn week_before(now: Timestamp) -> i64 {
 }
 
 /// The smallest value that at least `percent` of the values do not exceed.
-fn percentile(mut values: Vec<u64>, percent: usize) -> Option<u64> {
+pub(super) fn percentile(mut values: Vec<u64>, percent: usize) -> Option<u64> {
     values.sort_unstable();
     let rank = (values.len() * percent).div_ceil(100).max(1);
     values.get(rank - 1).copied()

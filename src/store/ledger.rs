@@ -1,16 +1,17 @@
 //! The ledger: what each request on the wire may cost, and what it did cost.
 //!
-//! Owns: the rows of `charges`: held, settled, released; sums over them; breaches.
+//! Owns: the rows of `charges`: held, settled, released; breaches.
 //! Refuses: deciding whether something may be spent (that is `budget`); changing a charge that is closed; deleting one.
 //! Invariant: a charge that was sent counts at its reservation until its cost is known, also when its process dies;
 //! there is no mark "sent" because the hold itself is written before the first byte leaves.
 
-use rusqlite::{OptionalExtension, Params, named_params, params};
+use rusqlite::{OptionalExtension, named_params, params};
 
 use super::cells::{json, kind_name, parse, pico, usage_cells, usd};
 use super::{Db, StoreError};
 use crate::chat::id::{AttemptId, ExchangeId};
-use crate::chat::{Cost, CostKind, ModelId, SessionId, Timestamp, Usage, Usd};
+use crate::chat::{Cost, CostKind, ModelId, SessionId, Timestamp, Uptime, Usage, Usd};
+use crate::protocol::Raise;
 
 /// The day and the month that a charge belongs to, as instants. An end is the first instant that is not inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,11 @@ pub struct Hold {
     pub amount: Option<Usd>,
     /// The price row as it is now.
     pub price: serde_json::Value,
+    /// A limit that the user raises for this question; recorded together with the hold.
+    pub raise: Option<Raise>,
     pub at: Timestamp,
+    /// What the machine's own clock said at `at`; `None` where it does not tell.
+    pub uptime: Option<Uptime>,
 }
 
 /// What an attempt did cost.
@@ -46,6 +51,8 @@ pub struct Settlement {
     /// [`Cost::UNKNOWN`] (no usage came, the stream was cut before it): the whole reservation is booked, as an estimate.
     pub cost: Cost,
     pub usage: Option<Usage>,
+    /// The service tier that the server says it used.
+    pub tier: Option<String>,
     /// `ok`, or what went wrong in a few words.
     pub outcome: String,
     pub at: Timestamp,
@@ -59,36 +66,6 @@ pub struct Booked {
     pub breach: Usd,
 }
 
-/// Over which charges a sum runs.
-#[derive(Debug, Clone, Copy)]
-pub enum Over<'a> {
-    Exchange(&'a ExchangeId),
-    Run(&'a str),
-    Session(&'a SessionId),
-    /// Charges whose own day has not ended at this instant.
-    Day(Timestamp),
-    /// Charges whose own month has not ended at this instant.
-    Month(Timestamp),
-}
-
-/// A sum of charges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sum {
-    pub settled: Usd,
-    pub reserved: Usd,
-    /// Some of `settled` is an estimate.
-    pub estimated: bool,
-    /// Something of unknown price is not in the sum.
-    pub unknown: bool,
-}
-
-impl Sum {
-    /// All that counts against a limit.
-    pub fn total(&self) -> Usd {
-        self.settled + self.reserved
-    }
-}
-
 /// A charge that is still held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenItem {
@@ -100,72 +77,7 @@ pub struct OpenItem {
     pub since: Timestamp,
 }
 
-const OF_PLACE: &str = "SELECT coalesce(sum(settled), 0), coalesce(sum(reserved), 0),
-    coalesce(sum(estimated), 0) > 0, coalesce(sum(unknown), 0) > 0 FROM totals WHERE scope = ?1 AND place = ?2";
-
-const OF_WINDOW: &str = "SELECT coalesce(sum(settled), 0), coalesce(sum(reserved), 0),
-    coalesce(sum(estimated), 0) > 0, coalesce(sum(unknown), 0) > 0 FROM totals WHERE scope = ?1 AND place > ?2";
-
-/// Exchanges have few attempts and need no running total.
-const OF_EXCHANGE: &str = "SELECT coalesce(sum(settled) FILTER (WHERE state = 'settled'), 0),
-    coalesce(sum(reserved) FILTER (WHERE state = 'held'), 0),
-    coalesce(max(state = 'settled' AND kind = 'estimated'), 0),
-    coalesce(max(state = 'settled' AND settled IS NULL OR state = 'held' AND reserved IS NULL), 0)
-    FROM charges WHERE exchange = ?1";
-
-const TOTALS_APART: &str = "WITH places (scope, place, settled, reserved, estimated, unknown) AS (
-      SELECT scope, CASE scope WHEN 'run' THEN run WHEN 'session' THEN session WHEN 'day' THEN day_end ELSE month_end END,
-        iif(state = 'settled', coalesce(settled, 0), 0), iif(state = 'held', coalesce(reserved, 0), 0),
-        state = 'settled' AND kind = 'estimated',
-        state = 'settled' AND settled IS NULL OR state = 'held' AND reserved IS NULL
-      FROM charges, (SELECT 'run' AS scope UNION ALL SELECT 'session' UNION ALL SELECT 'day' UNION ALL SELECT 'month')
-    ), sums AS (
-      SELECT scope, place, sum(settled), sum(reserved), sum(estimated), sum(unknown) FROM places GROUP BY scope, place
-    )
-    SELECT (SELECT count(*) FROM (SELECT * FROM totals EXCEPT SELECT * FROM sums))
-         + (SELECT count(*) FROM (SELECT * FROM sums EXCEPT SELECT * FROM totals))";
-
 impl Db {
-    /// The time by which windows are chosen: now, but never earlier than the newest charge, so that a clock that is
-    /// set back gives no day a second time.
-    pub fn ledger_time(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
-        let newest: Option<i64> =
-            self.conn.prepare_cached("SELECT max(taken_at) FROM charges")?.query_row([], |row| row.get(0))?;
-        Ok(newest.map_or(now, |newest| now.max(Timestamp(newest))))
-    }
-
-    /// Sums the charges of a scope. A held one counts with its reservation, a settled one with what it cost.
-    pub fn sum(&self, over: Over<'_>) -> Result<Sum, StoreError> {
-        match over {
-            Over::Exchange(id) => self.sum_by(OF_EXCHANGE, [id.as_str()]),
-            Over::Run(id) => self.sum_by(OF_PLACE, params!["run", id]),
-            Over::Session(id) => self.sum_by(OF_PLACE, params!["session", id.as_str()]),
-            Over::Day(at) => self.sum_by(OF_WINDOW, params!["day", at.0]),
-            Over::Month(at) => self.sum_by(OF_WINDOW, params!["month", at.0]),
-        }
-    }
-
-    fn sum_by(&self, sql: &str, params: impl Params) -> Result<Sum, StoreError> {
-        Ok(self.conn.prepare_cached(sql)?.query_row(params, |row| {
-            Ok(Sum {
-                settled: usd(row.get(0)?),
-                reserved: usd(row.get(1)?),
-                estimated: row.get(2)?,
-                unknown: row.get(3)?,
-            })
-        })?)
-    }
-
-    /// Compares the running totals with the charges they are made of.
-    pub(super) fn check_totals(&self) -> Result<(), StoreError> {
-        let wrong: i64 = self.conn.query_row(TOTALS_APART, [], |row| row.get(0))?;
-        if wrong == 0 {
-            Ok(())
-        } else {
-            Err(StoreError::Damaged("the totals of the ledger are not those of its charges".to_owned()))
-        }
-    }
-
     /// Writes a hold. Whether it may be is decided before, in the same [`Db::write`], by `budget`.
     /// `at` is the [`Self::ledger_time`] that the windows were chosen by.
     pub fn insert_hold(&self, hold: &Hold, at: Timestamp, windows: &Windows) -> Result<(), StoreError> {
@@ -215,7 +127,7 @@ impl Db {
                 .prepare_cached(
                     "UPDATE charges SET state = 'settled', settled = ?2, kind = ?3, breach = ?4, outcome = ?5,
                        closed_at = ?6, uncached_input = ?7, cached_input = ?8, cache_write = ?9, output = ?10,
-                       reasoning = ?11, usage_source = ?12 WHERE attempt = ?1",
+                       reasoning = ?11, usage_source = ?12, tier = ?13 WHERE attempt = ?1",
                 )?
                 .execute(params![
                     attempt.as_str(),
@@ -229,7 +141,8 @@ impl Db {
                     written,
                     output,
                     reasoning,
-                    source
+                    source,
+                    settlement.tier
                 ])?;
             Ok(booked)
         })

@@ -5,28 +5,44 @@
 //! Invariant: a method that returned `Ok` has its rows on disk (the pieces of a streaming answer and drafts: in the
 //! file, safe from the death of this process); one that returned `Err` has changed nothing.
 
+mod accuracy;
 mod cells;
+mod clock;
 mod db;
 mod error;
 mod exchanges;
+mod groups;
+mod health;
 mod learned;
 mod ledger;
+mod lengths;
 mod owner;
+mod places;
+mod remembered;
 mod schema;
 mod search;
 mod sessions;
+mod stats;
 mod thread;
 mod transcript;
 
+pub use accuracy::{Accuracy, Error};
+pub use clock::{Seen, uptime};
 pub use db::{Db, FILE};
 pub use error::StoreError;
-pub use exchanges::Outcome;
+pub use exchanges::{Foreseen, Outcome};
+pub use groups::{Allowance, Heard, Share, nano_down, nano_up};
+pub use health::Health;
 pub use learned::{Learned, Overview, Pace};
-pub use ledger::{Booked, Hold, OpenItem, Over, Settlement, Sum, Windows};
+pub use ledger::{Booked, Hold, OpenItem, Settlement, Windows};
+pub use lengths::Lengths;
+pub use owner::{Life, life, this_process};
+pub use places::{Key, Over, Sum};
 pub use search::Hit;
 pub use sessions::{Setting, title_of};
-pub use thread::Store;
-pub use transcript::{Begin, Chat, ChatMessage, Ending, Prompt, State};
+pub use stats::{By, Figures, Group, Stats};
+pub use thread::{Opening, Store};
+pub use transcript::{Begin, Chat, ChatMessage, Ending, PACE, Prompt, State};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,16 +1,18 @@
-//! Which process streams an answer, and whether it still lives.
+//! Which process streams an answer, and whether it still lives; which start of the machine this is.
 //!
-//! Owns: the mark a process leaves on its streaming answers.
+//! Owns: the mark a process leaves on its streaming answers; the name of a start of the machine.
 //! Refuses: guessing; where the mark cannot be judged from here, it says so.
 //! Invariant: a process that lives on this machine and in this process namespace is never called dead.
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::sync::{Arc, OnceLock};
 
 use rustix::process::{Pid, getpid, test_kill_process};
 
 /// What is known of the process behind a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub enum Life {
     Alive,
     Dead,
     /// It ran where we cannot look, such as in another container.
@@ -18,13 +20,13 @@ pub(super) enum Life {
 }
 
 /// The mark of this process: machine start, process namespace, process id, start of the process.
-pub(super) fn this_process() -> String {
+pub fn this_process() -> String {
     let pid = getpid().as_raw_nonzero().get();
     format!("{} {pid} {}", place(), started(pid).unwrap_or_default())
 }
 
 /// Whether the process that left this mark still runs.
-pub(super) fn life(mark: &str) -> Life {
+pub fn life(mark: &str) -> Life {
     let mut words = mark.rsplitn(3, ' ');
     let (Some(start), Some(pid), Some(there)) = (words.next(), words.next(), words.next()) else {
         return Life::Unknown;
@@ -44,6 +46,19 @@ pub(super) fn life(mark: &str) -> Life {
         Some(now) if now != start => Life::Dead,
         _ => Life::Alive,
     }
+}
+
+/// This start of the machine, as far as its running time is one: a container may have a running time of its own. Read
+/// once; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub(super) fn boot() -> Option<Arc<str>> {
+    static BOOT: OnceLock<Option<Arc<str>>> = OnceLock::new();
+    let read = || {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let space = fs::read_link("/proc/self/ns/time").unwrap_or_default();
+        Some(format!("{} {}", boot.trim(), space.to_string_lossy()).into())
+    };
+    BOOT.get_or_init(read).clone()
 }
 
 /// Machine start and process namespace; dashes where the system does not tell.

@@ -49,7 +49,9 @@ pub fn title_of(prompt: &str) -> String {
 /// The columns of a [`SessionRow`], for a query over `sessions`.
 pub(super) const ROW: &str = "sessions.id, sessions.title, sessions.updated,
     (SELECT count(*) FROM messages WHERE messages.session = sessions.id),
-    (SELECT coalesce(sum(settled + reserved), 0) FROM totals WHERE scope = 'session' AND place = sessions.id)";
+    (SELECT coalesce(sum(settled + reserved), 0) FROM totals WHERE scope = 'session' AND place = sessions.id),
+    (SELECT coalesce(sum(estimated + (reserved > 0)), 0) > 0 FROM totals WHERE scope = 'session' AND place = sessions.id),
+    (SELECT coalesce(sum(unknown), 0) > 0 FROM totals WHERE scope = 'session' AND place = sessions.id)";
 
 pub(super) fn session_row(row: &Row<'_>, snippet: Option<String>) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
@@ -58,6 +60,8 @@ pub(super) fn session_row(row: &Row<'_>, snippet: Option<String>) -> Result<Sess
         at: Timestamp(row.get(2)?),
         messages: unsigned(row.get(3)?),
         cost: usd(row.get(4)?),
+        estimated: row.get(5)?,
+        unknown: row.get(6)?,
         snippet,
     })
 }

@@ -1,16 +1,19 @@
 //! The store from the outside: a folder, what is put into it, what comes back.
 
+mod accuracy;
+mod figures;
 mod ledger;
 mod opening;
 mod search;
 mod sessions;
+mod stats;
 mod thread;
 mod transcript;
 
 use super::*;
 use crate::chat::id::{AttemptId, ExchangeId};
 use crate::chat::{
-    Cost, CostKind, Effort, Finish, MessageId, ModelId, Role, Selection, SessionId, Timestamp, Usage, Usd,
+    Cost, CostKind, Effort, Finish, MessageId, ModelId, Role, Selection, SessionId, Timestamp, Usage, UsageSource, Usd,
 };
 use crate::protocol::{AnswerFacts, CacheHit, Estimate, Latency, Route, RouteMode};
 
@@ -48,8 +51,12 @@ pub(crate) fn begin(chat: &str, name: &str, parent: Option<&str>, text: &str) ->
         parent: parent.map(message),
         prompt: Some(Prompt { id: message(&format!("{name}-q")), text: text.to_owned() }),
         answer: message(&format!("{name}-a")),
+        messages: true,
         counted_input: 12,
-        expected_output: 600,
+        estimate: estimate(),
+        kind: None,
+        effort: None,
+        pace: None,
         at: NOON,
     }
 }
@@ -66,16 +73,30 @@ pub(crate) fn hold(chat: &str, exchange: &str, attempt: &str, amount: Option<Usd
         key_last4: "f3a1".to_owned(),
         amount,
         price: serde_json::json!({"input": "0.00000025", "output": "0.000002", "as_of": "2026-11-22"}),
+        raise: None,
         at,
+        uptime: None,
     }
 }
 
 pub(crate) fn settlement(cost: Cost) -> Settlement {
-    Settlement { cost, usage: Some(Usage::counted(12, 34)), outcome: "ok".to_owned(), at: NOON }
+    Settlement { cost, usage: Some(Usage::counted(12, 34)), tier: None, outcome: "ok".to_owned(), at: NOON }
 }
 
 pub(crate) fn exact(text: &str) -> Settlement {
     settlement(Cost::new(usd(text), CostKind::Exact))
+}
+
+fn estimate() -> Estimate {
+    Estimate {
+        input_tokens: 12,
+        output_tokens: 600,
+        output_cap: 8192,
+        expected_usd: Some(usd("0.0018")),
+        worst_usd: Some(usd("0.0121")),
+        exact_count: true,
+        band_permille: None,
+    }
 }
 
 fn facts() -> AnswerFacts {
@@ -84,20 +105,17 @@ fn facts() -> AnswerFacts {
         route: Route { mode: RouteMode::Auto, reason: "fits the day's pace".to_owned(), considered: vec![] },
         finish: Some(Finish::Stop),
         usage: Usage::counted(12, 34),
-        estimate: Estimate {
-            input_tokens: 12,
-            output_tokens: 600,
-            output_cap: 8192,
-            expected_usd: Some(usd("0.0018")),
-            worst_usd: Some(usd("0.0121")),
-            exact_count: true,
-        },
+        estimate: estimate(),
         cost: Cost::new(usd("0.001834"), CostKind::Exact),
-        saved: Usd::ZERO,
+        saved: Some(Usd::ZERO),
         cache: CacheHit::None,
         cache_age_s: 0,
+        stale: false,
+        reasoning_usd: None,
         latency: Latency { ttft_ms: Some(412), total_ms: 2100, tokens_per_second: Some(148.2) },
         attempts: vec![],
+        service_tier: None,
+        others: vec![],
     }
 }
 

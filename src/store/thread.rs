@@ -1,10 +1,11 @@
 //! The thread that owns the connection, and the handle to it.
 //!
-//! Owns: [`Store`], the queue of jobs behind it, and the thread that works through them.
+//! Owns: [`Store`], its opening, the queue of jobs behind it, and the thread that works through them.
 //! Refuses: SQL; a job is a closure over [`Db`].
 //! Invariant: jobs run one after the other in the order of arrival; a job that was taken is finished, even when the
 //! one who asked has gone; with no job the thread sleeps without waking.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -14,6 +15,9 @@ use super::{Db, StoreError};
 
 /// Jobs that may wait; whoever comes with one more is told to wait.
 const QUEUE: usize = 256;
+
+/// What one question needs of the heap of the store's thread, in bytes, and half as much again.
+const ROOM: usize = 640 << 10;
 
 type Job = Box<dyn FnOnce(&mut Db) + Send>;
 
@@ -27,17 +31,44 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// A store that is being opened on its own thread.
+pub struct Opening {
+    store: Store,
+    opened: Receiver<Result<(), StoreError>>,
+}
+
+impl Opening {
+    /// Waits until it is open. Not for use on a runtime's worker.
+    pub fn wait(self) -> Result<Store, StoreError> {
+        self.opened.recv().unwrap_or(Err(StoreError::Closed)).map(|()| self.store)
+    }
+}
+
 impl Store {
-    /// Opens chat.db in this folder (see [`Db::open`]) and starts the thread that owns it. Takes a few milliseconds, or
-    /// up to five seconds when another process holds the lock.
+    /// Opens chat.db in this folder (see [`Db::open`]) on the thread that owns it. Takes a few milliseconds, or up to
+    /// five seconds when another process holds the lock.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let db = Db::open(folder)?;
+        Self::begin(folder)?.wait()
+    }
+
+    /// As [`Self::open`], for whoever has something else to do meanwhile.
+    pub fn begin(folder: &Path) -> Result<Opening, StoreError> {
+        let folder = folder.to_owned();
         let (jobs, queue) = sync_channel(QUEUE);
-        std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || work(db, &queue))
-            .map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok(Self(jobs))
+        let (reply, opened) = sync_channel(1);
+        let work = move || {
+            make_room();
+            match Db::open(&folder) {
+                Ok(db) => {
+                    let _ = reply.send(Ok(()));
+                    work(db, &queue);
+                }
+                Err(error) => drop(reply.send(Err(error))),
+            }
+        };
+        let started = std::thread::Builder::new().name("store".to_owned()).spawn(work);
+        started.map_err(|error| StoreError::Io(error.to_string()))?;
+        Ok(Opening { store: Self(jobs), opened })
     }
 
     /// Runs `f` on the store's thread. Dropping the future does not take a job back that is in the queue.
@@ -70,6 +101,15 @@ impl Store {
         let job: Job = Box::new(move |db| drop(reply.send(f(db))));
         self.0.send(job).map_err(|_| StoreError::Closed)?;
         answer.recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// The C library's allocator gives the heap of a thread page by page, a system call each: over a hundred for one question.
+/// A piece that is given back at once makes it ask for all of them in one. The first piece, which is slightly larger, only
+/// teaches it that pieces of this size come and go, so that it keeps the room. Untouched pages take no memory.
+fn make_room() {
+    for bytes in [ROOM + 4096, ROOM] {
+        drop(black_box(Vec::<u8>::with_capacity(bytes)));
     }
 }
 

@@ -6,11 +6,11 @@
 
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
-use super::cells::{figure, from_json, json, parse};
+use super::cells::{from_json, json, parse};
 use super::{Db, Setting, StoreError, owner, title_of};
 use crate::chat::id::ExchangeId;
 use crate::chat::{Effort, MessageId, ModelId, Role, Selection, SessionId, Timestamp};
-use crate::protocol::{AnswerFacts, Entry, RouteMode};
+use crate::protocol::{AnswerFacts, Entry, Estimate, RouteMode};
 
 /// A question about to be sent.
 #[derive(Debug, Clone)]
@@ -27,11 +27,22 @@ pub struct Begin {
     pub prompt: Option<Prompt>,
     /// The answer to come.
     pub answer: MessageId,
-    /// Input tokens as counted here, and the output expected.
+    /// Store prompt and answer. Not so for one more request of a turn whose messages are there already.
+    pub messages: bool,
+    /// The kind of question, as the router names it.
+    pub kind: Option<&'static str>,
+    /// The effort that is sent.
+    pub effort: Option<Effort>,
+    /// Input tokens as counted here, before anything learned of the model is applied.
     pub counted_input: u64,
-    pub expected_output: u64,
+    pub estimate: Estimate,
+    /// The level of the pace to remember ([`PACE`]); `None`: as it was.
+    pub pace: Option<u32>,
     pub at: Timestamp,
 }
+
+/// The name under which the level of the pace is remembered.
+pub const PACE: &str = "pace";
 
 /// What the user wrote.
 #[derive(Debug, Clone)]
@@ -93,6 +104,9 @@ impl Db {
     /// which adds the reservation to the same commit.
     pub fn begin_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
         self.write(|db| {
+            if !begin.messages {
+                return db.insert_exchange(begin);
+            }
             let title = begin.prompt.as_ref().map(|p| title_of(&p.text)).unwrap_or_default();
             db.upsert_session(&begin.session, &begin.setting, &title, begin.at)?;
             if let Some(parent) = &begin.parent {
@@ -114,6 +128,9 @@ impl Db {
                 begin.at.0,
                 begin.prompt.is_some()
             ])?;
+            if let Some(level) = begin.pace {
+                db.remember(PACE, &level)?;
+            }
             db.insert_exchange(begin)
         })
     }
@@ -142,29 +159,6 @@ impl Db {
                 ":state": if streams { "streaming" } else { "complete" },
                 ":owner": streams.then_some(&self.owner),
             })?;
-        Ok(())
-    }
-
-    fn insert_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
-        let mode = match begin.mode {
-            RouteMode::Auto => "auto",
-            RouteMode::Pinned => "pinned",
-        };
-        self.conn
-            .prepare_cached(
-                "INSERT INTO exchanges (id, session, message, model, at, mode, counted_input, expected_output)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                begin.exchange.as_str(),
-                begin.session.as_str(),
-                begin.answer.as_str(),
-                begin.model.to_string(),
-                begin.at.0,
-                mode,
-                figure(begin.counted_input),
-                figure(begin.expected_output),
-            ])?;
         Ok(())
     }
 

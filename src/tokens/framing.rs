@@ -1,16 +1,39 @@
 //! What a conversation costs in tokens beyond its texts.
 //!
 //! Owns: the framing formula of chat messages and the upper bound that a budget stands on.
-//! Refuses: tools and images, which no front end can send yet.
+//! Refuses: tools and images, which lie beside it.
 //! Invariant: `upper >= tokens`.
 
 use super::{Encoding, count};
-use crate::chat::Message;
+use crate::chat::{Message, Role};
 
-/// Tokens around each message: its start, its role and its end (OpenAI's published counting recipe).
-const PER_MESSAGE: u64 = 3;
 /// Tokens that open the answer, once.
 const PER_REQUEST: u64 = 3;
+
+/// Tokens around the texts of a message (OpenAI's published counting recipe).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Framing {
+    /// The start of a message and its end.
+    per_message: u64,
+    /// Beside the name itself, where a message has one.
+    per_name: u64,
+    /// A name stands in the place of the role.
+    name_for_role: bool,
+}
+
+impl Framing {
+    pub const PUBLISHED: Self = Self { per_message: 3, per_name: 1, name_for_role: false };
+    /// Of gpt-3.5-turbo-0301, the first chat model.
+    pub const FIRST: Self = Self { per_message: 4, per_name: 0, name_for_role: true };
+}
+
+/// A message as a request holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent<'a> {
+    pub role: &'a str,
+    pub name: Option<&'a str>,
+    pub text: &'a str,
+}
 
 /// How a model's input is to be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,62 +80,96 @@ impl Count {
 
 /// Tokens of one message with its framing.
 pub fn message(tokenizer: Tokenizer, message: &Message) -> Count {
+    let sent = Sent { role: message.role.as_str(), name: None, text: &message.text };
+    framed(tokenizer, Framing::PUBLISHED, &sent)
+}
+
+/// Tokens of a message of the user's with its framing, whose text has been counted already.
+pub fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> Count {
+    let sent = Sent { role: Role::User.as_str(), name: None, text };
+    framed_text(tokenizer, Framing::PUBLISHED, &sent, tokens)
+}
+
+fn framed(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>) -> Count {
+    framed_text(tokenizer, framing, message, count(tokenizer.encoding(), message.text))
+}
+
+fn framed_text(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>, text: u64) -> Count {
     let encoding = tokenizer.encoding();
-    // Every role name is one token in every encoding.
-    let tokens = PER_MESSAGE + 1 + count(encoding, &message.text);
+    let role = count(encoding, message.role);
+    let named = message.name.map_or(role, |name| {
+        let name = count(encoding, name) + framing.per_name;
+        // The recipe says "minus one": the role, always one token, is left out.
+        if framing.name_for_role { name } else { role + name }
+    });
+    let tokens = framing.per_message + named + text;
+    let bytes = message.text.len() + message.name.map_or(0, str::len);
     match tokenizer {
         Tokenizer::Known(_) => Count { tokens, upper: tokens.saturating_add(2), exact: true },
         // Reasoning models frame messages in an unpublished way; a handful of tokens covers what has been seen.
         Tokenizer::Assumed(_) => Count { tokens, upper: tokens.saturating_add(8), exact: false },
         // A byte-level tokenizer cannot make more tokens than there are bytes.
-        Tokenizer::Guess(_) => Count { tokens, upper: message.text.len() as u64 + 16, exact: false },
+        Tokenizer::Guess(_) => Count { tokens, upper: (bytes as u64 + 16).max(tokens), exact: false },
     }
+}
+
+/// Tokens of the messages of a request.
+pub fn sent<'a>(tokenizer: Tokenizer, framing: Framing, messages: impl IntoIterator<Item = Sent<'a>>) -> Count {
+    messages.into_iter().map(|m| framed(tokenizer, framing, &m)).fold(opening(tokenizer), Count::plus)
 }
 
 /// Tokens of a whole conversation as sent.
 pub fn conversation<'a>(tokenizer: Tokenizer, messages: impl IntoIterator<Item = &'a Message>) -> Count {
-    let opening = match tokenizer {
-        // A token more than the recipe says must not look like a server that bills too much.
-        Tokenizer::Known(_) => Count { tokens: PER_REQUEST, upper: PER_REQUEST + 13, exact: true },
-        Tokenizer::Assumed(_) | Tokenizer::Guess(_) => {
-            Count { tokens: PER_REQUEST, upper: PER_REQUEST + 13, exact: false }
-        }
-    };
-    messages.into_iter().map(|m| message(tokenizer, m)).fold(opening, Count::plus)
+    messages.into_iter().map(|m| message(tokenizer, m)).fold(opening(tokenizer), Count::plus)
+}
+
+fn opening(tokenizer: Tokenizer) -> Count {
+    // A token more than the recipe says must not look like a server that bills too much.
+    Count { tokens: PER_REQUEST, upper: PER_REQUEST + 13, exact: matches!(tokenizer, Tokenizer::Known(_)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Role;
 
-    /// The six messages of OpenAI's counting example, without the `name` field, which we never send.
-    fn example() -> Vec<Message> {
-        let jargon =
-            "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.";
-        let pairs = [
-            (Role::System, jargon),
-            (Role::System, "New synergies will help drive top-line growth."),
-            (Role::System, "Things working well together will increase revenue."),
-            (
-                Role::System,
-                "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
-            ),
-            (Role::System, "Let's talk later when we're less busy about how to do better."),
-            (Role::User, "This late pivot means we don't have time to boil the ocean for the client deliverable."),
-        ];
-        pairs.into_iter().map(|(role, text)| Message::new(role, text)).collect()
-    }
+    /// The six messages of OpenAI's counting example.
+    const EXAMPLE: [(&str, Option<&str>, &str); 6] = [
+        (
+            "system",
+            None,
+            "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.",
+        ),
+        ("system", Some("example_user"), "New synergies will help drive top-line growth."),
+        ("system", Some("example_assistant"), "Things working well together will increase revenue."),
+        (
+            "system",
+            Some("example_user"),
+            "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+        ),
+        ("system", Some("example_assistant"), "Let's talk later when we're less busy about how to do better."),
+        ("user", None, "This late pivot means we don't have time to boil the ocean for the client deliverable."),
+    ];
 
     #[test]
     fn the_published_example() {
-        // Published: 129 (cl100k) and 124 (o200k). Four messages carry a name there: the names `example_user` and
-        // `example_assistant` are 2 and 2 tokens (cl100k), 2 and 2 (o200k), plus 1 for each name field.
-        for (encoding, published) in [(Encoding::Cl100kBase, 129), (Encoding::O200kBase, 124)] {
-            let names = 2 * (count(encoding, "example_user") + count(encoding, "example_assistant")) + 4;
-            let ours = conversation(Tokenizer::Known(encoding), &example());
-            assert_eq!(ours.tokens + names, published, "{encoding}");
+        for (encoding, framing, published) in [
+            (Encoding::Cl100kBase, Framing::PUBLISHED, 129),
+            (Encoding::Cl100kBase, Framing::FIRST, 127),
+            (Encoding::O200kBase, Framing::PUBLISHED, 124),
+        ] {
+            let messages = EXAMPLE.map(|(role, name, text)| Sent { role, name, text });
+            let ours = sent(Tokenizer::Known(encoding), framing, messages);
+            assert_eq!(ours.tokens, published, "{encoding} {framing:?}");
             assert!(ours.exact && ours.upper > ours.tokens);
+        }
+    }
+
+    #[test]
+    fn every_role_is_one_token_in_the_encodings_of_chat_models() {
+        for encoding in [Encoding::O200kBase, Encoding::O200kHarmony, Encoding::Cl100kBase] {
+            for role in ["system", "developer", "user", "assistant", "tool", "function"] {
+                assert_eq!(count(encoding, role), 1, "{encoding} {role}");
+            }
         }
     }
 

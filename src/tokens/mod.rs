@@ -1,13 +1,27 @@
 //! Tokens, counted on this machine before anything is sent.
 //!
-//! Owns: the encodings (tiktoken-rs lives here and nowhere else), the framing of a conversation, upper bounds.
+//! Owns: the encodings (tiktoken-rs is read for them at build time, here and nowhere else), the framing of a
+//! conversation, the rules for tools and images, what is learned of a model's own counting, upper bounds.
 //! Refuses: prices, and models; whoever counts names an encoding, or none when no public one exists.
 //! Invariant: a count never panics and takes time linear in the text; `upper` is never below what a server could count.
 
+mod calibration;
+mod classes;
 mod count;
+mod draft;
 pub mod encoding;
 mod framing;
+mod images;
+mod layout;
+mod merge;
+mod pieces;
+mod ranks;
+mod tools;
 
+pub use calibration::Calibration;
 pub use count::count;
+pub use draft::Draft;
 pub use encoding::{Encoding, UnknownEncoding};
-pub use framing::{Count, Tokenizer, conversation, message};
+pub use framing::{Count, Framing, Sent, Tokenizer, conversation, message, prompt, sent};
+pub use images::{Detail, ImageRule, Size};
+pub use tools::{NotATool, tools};

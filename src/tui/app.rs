@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 
 use super::burst::Burst;
 use super::composer::Composer;
+use super::cue::Doubling;
 use super::draft::Draft;
 use super::keymap::{KeyError, Keymap};
 use super::overlay::Overlay;
+use super::rescue::Rescue;
 use super::scrollback::Scrollback;
 use super::theme::Palette;
+use super::wire::Wire;
 use super::{Exit, Options};
-use crate::chat::{Cost, Failure, MessageId, ModelId, Selection, SessionId, Usage};
-use crate::protocol::{AnswerFacts, Choice, Estimate, Latency, Level, Panel, Receipt, Route, Started};
+use crate::chat::{Cost, Failure, MessageId, ModelId, Overflow, Selection, SessionId, Timestamp, Usage};
+use crate::protocol::{
+    AnswerFacts, Choice, Counterfactual, Estimate, Latency, Level, Panel, Progress, Quote, Receipt, Route, Started,
+};
 
 /// Prompts that may wait for the answer to end.
 pub const QUEUE: usize = 100;
@@ -40,7 +45,8 @@ pub enum Turn {
     Streaming {
         id: MessageId,
         since: Instant,
-        last_data: Instant,
+        /// `None`: nothing has come yet.
+        last_data: Option<Instant>,
     },
 }
 
@@ -57,6 +63,8 @@ pub struct Reply {
     pub cost: Option<Cost>,
     /// It came from a cache.
     pub cached: bool,
+    /// What it would have cost elsewhere.
+    pub others: Vec<Counterfactual>,
 }
 
 impl Reply {
@@ -71,6 +79,7 @@ impl Reply {
             usage: None,
             cost: s.free.then_some(Cost::FREE),
             cached: false,
+            others: Vec::new(),
         }
     }
 
@@ -85,6 +94,7 @@ impl Reply {
             usage: Some(facts.usage),
             cost: Some(facts.cost),
             cached: facts.cache != crate::protocol::CacheHit::None,
+            others: facts.others.clone(),
         }
     }
 }
@@ -94,6 +104,8 @@ pub struct Toast {
     pub level: Level,
     pub text: String,
     pub since: Instant,
+    /// It is about the turn under way, and is settled when that ends.
+    pub passing: bool,
 }
 
 #[derive(Debug)]
@@ -111,10 +123,25 @@ pub struct App {
     pub session: Option<(SessionId, String)>,
     pub choice: Choice,
     pub turn: Turn,
+    pub wire: Wire,
+    /// When the live figures were shown last, and newer ones that wait.
+    pub figures: (Option<Instant>, Option<Progress>),
     pub queue: VecDeque<String>,
     pub receipt: Option<Receipt>,
     pub panel: Option<Panel>,
     pub reply: Option<Reply>,
+    /// The price of going on with the last answer, which its cap cut off.
+    pub offer: Option<(MessageId, Quote)>,
+    /// What can be had for the last question, which no provider could be reached for.
+    pub rescue: Option<Rescue>,
+    /// Whether the next turn has become dear.
+    pub cue: Doubling,
+    /// The wall clock as the core told it last, and when.
+    pub told: Option<(Timestamp, Instant)>,
+    /// A time of day in the user's zone.
+    pub time_of_day: fn(Timestamp) -> String,
+    /// Alerts go to the terminal too while it is not looked at.
+    pub notify: bool,
     pub toast: Option<Toast>,
     pub panel_on: bool,
     /// The last frame had room for it.
@@ -151,12 +178,27 @@ impl App {
             focus: Focus::Input,
             overlay: Overlay::None,
             session: None,
-            choice: Choice { selection: Selection::Auto, effort: None, system: None, favourites: Vec::new() },
+            choice: Choice {
+                selection: Selection::Auto,
+                effort: None,
+                system: None,
+                favourites: Vec::new(),
+                overflow: Overflow::Refuse,
+                cached: true,
+            },
             turn: Turn::Idle,
+            wire: Wire::default(),
+            figures: (None, None),
             queue: options.prompt.iter().cloned().collect(),
             receipt: None,
             panel: None,
             reply: None,
+            offer: None,
+            rescue: None,
+            cue: Doubling::default(),
+            told: None,
+            time_of_day: options.time_of_day,
+            notify: options.notify,
             toast: None,
             panel_on: options.panel,
             panel_shown: false,
@@ -178,7 +220,13 @@ impl App {
     }
 
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
-        self.toast = Some(Toast { level, text: text.into(), since: self.now });
+        self.toast = Some(Toast { level, text: text.into(), since: self.now, passing: level == Level::Warning });
+    }
+
+    /// The wall clock now, as far as the core has told it. A screen has no clock of its own to read.
+    pub fn wall(&self) -> Option<Timestamp> {
+        let (at, heard) = self.told?;
+        Some(at.plus(self.now.saturating_duration_since(heard)))
     }
 
     pub fn info(&mut self, text: impl Into<String>) {
@@ -196,16 +244,6 @@ impl App {
             Turn::Idle => None,
             Turn::Waiting { since, .. } | Turn::Streaming { since, .. } => Some(*since),
         }
-    }
-
-    /// How long nothing has come, when that is long enough to say.
-    pub fn silence(&self) -> Option<Duration> {
-        let last = match &self.turn {
-            Turn::Idle => return None,
-            Turn::Waiting { since, .. } => since,
-            Turn::Streaming { last_data, .. } => last_data,
-        };
-        Some(self.now.saturating_duration_since(*last)).filter(|d| d.as_secs() >= 3)
     }
 
     /// When to be woken with a `Tick`; `None`: only by what happens.

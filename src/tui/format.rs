@@ -55,6 +55,16 @@ pub fn seconds(d: Duration) -> String {
     }
 }
 
+/// A length of time in its largest unit: `40 s`, `5 min`, `2 h`, `3 d`.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The last `width` values as a spark line, scaled to the largest.
@@ -102,6 +112,7 @@ mod tests {
         assert_eq!(speed(Some(148.23)), "148.2");
         assert_eq!(speed(None), "n/a");
         assert_eq!(seconds(Duration::from_secs(72)), "1 min 12 s");
+        assert_eq!([59, 3_599, 7_200, 259_205].map(age), ["59 s", "59 min", "2 h", "3 d"]);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! When to draw.
 //!
-//! Owns: the pace of frames: at once on the first change, then at most sixty a second.
+//! Owns: the pace of frames: at once on the first change, then at most sixty a second, and fewer where one takes long.
 //! Refuses: drawing; a clock of its own.
 //! Invariant: without a wish there is no deadline, so an idle screen never wakes.
 
 use std::time::{Duration, Instant};
 
-/// The least time between two frames.
+/// The least time between two frames. An answer comes in fewer, as the core gathers it; this is for what is typed too.
 const GAP: Duration = Duration::from_micros(16_667);
+/// The share of the time that drawing may take is one part in this many, whatever there is to draw.
+const SHARE: u32 = 4;
 
 #[derive(Debug, Default)]
 pub struct Pace {
     wanted: bool,
-    last: Option<Instant>,
+    /// When the last frame was begun, and the time until the next.
+    last: Option<(Instant, Duration)>,
 }
 
 impl Pace {
@@ -23,7 +26,7 @@ impl Pace {
 
     /// When the next frame is to be drawn; `None`: never, as things are.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        self.wanted.then(|| self.last.map_or(now, |last| last + GAP))
+        self.wanted.then(|| self.last.map_or(now, |(last, gap)| last + gap))
     }
 
     /// Whether to draw now.
@@ -31,9 +34,10 @@ impl Pace {
         self.next(now).is_some_and(|at| at <= now)
     }
 
-    pub fn drawn(&mut self, now: Instant) {
+    /// A frame was begun then, and took so long.
+    pub fn drawn(&mut self, begun: Instant, took: Duration) {
         self.wanted = false;
-        self.last = Some(now);
+        self.last = Some((begun, GAP.max(took * SHARE)));
     }
 }
 
@@ -52,14 +56,26 @@ mod tests {
             pace.want();
             if pace.due(now) {
                 assert!(ms > 0 || frames == 0);
-                pace.drawn(now);
+                pace.drawn(now, Duration::ZERO);
                 frames += 1;
             }
         }
         assert!((50..=60).contains(&frames), "{frames}");
         let later = start + Duration::from_secs(5);
         assert_eq!(pace.next(later).is_some(), pace.wanted);
-        pace.drawn(later);
+        pace.drawn(later, Duration::ZERO);
         assert_eq!(pace.next(later), None, "idle again");
+    }
+
+    #[test]
+    fn frames_that_take_long_are_few() {
+        let start = Instant::now();
+        for (took, gap) in [(1, 16), (4, 16), (5, 20), (50, 200)] {
+            let mut pace = Pace::default();
+            pace.drawn(start, Duration::from_millis(took));
+            pace.want();
+            let next = pace.next(start).map(|at| (at - start).as_millis());
+            assert_eq!(next, Some(gap), "a frame of {took} ms");
+        }
     }
 }

@@ -7,9 +7,9 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::Poll;
+use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, MouseEventKind};
+use crossterm::event::{self, Event, EventStream, MouseEventKind};
 use futures_util::Stream;
 use rustix::process::Signal as Raw;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +18,8 @@ use super::msg::Msg;
 
 /// Rows that one notch of the wheel turns.
 const NOTCH: i32 = 3;
+/// A look at what has come already. With no time at all crossterm does not even look at what it has read.
+const GLANCE: Duration = Duration::from_micros(50);
 
 /// Keys while the screen is ours; nothing while it is another's.
 #[derive(Debug, Default)]
@@ -45,15 +47,13 @@ impl Keys {
         }
     }
 
-    /// An event that has come already.
-    pub async fn ready(&mut self) -> Option<Event> {
-        let stream = self.0.as_mut()?;
-        // Polled with this task's own waker: the stream remembers the first waker it gets until that one is woken.
-        poll_fn(|cx| match Pin::new(&mut *stream).poll_next(cx) {
-            Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(event)),
-            _ => Poll::Ready(None),
-        })
-        .await
+    /// An event that has come already, with what was read from the terminal in one go.
+    ///
+    /// The stream itself gives one event per look and sends a thread for the next, which takes as long as the machine
+    /// pleases; so the events read together would come apart, and a paste with them.
+    pub fn ready(&mut self) -> Option<Event> {
+        self.0.as_ref()?;
+        event::poll(GLANCE).ok().filter(|there| *there).and_then(|_| event::read().ok())
     }
 }
 

@@ -11,6 +11,7 @@ mod app;
 mod burst;
 mod clipboard;
 mod composer;
+mod cue;
 mod draft;
 mod editor;
 mod format;
@@ -21,6 +22,7 @@ mod msg;
 mod overlay;
 mod picker;
 mod replies;
+mod rescue;
 mod run;
 mod scrollback;
 mod slash;
@@ -28,7 +30,9 @@ mod terminal;
 mod uneven;
 mod update;
 mod view;
+mod wire;
 
+pub mod canvas;
 pub mod markdown;
 pub mod theme;
 pub mod transcript;
@@ -42,7 +46,7 @@ use std::path::PathBuf;
 
 pub use run::run;
 
-use crate::chat::{Failure, SessionId};
+use crate::chat::{Failure, SessionId, Timestamp};
 
 /// What the chat screen is started with.
 #[derive(Debug, Clone)]
@@ -57,6 +61,10 @@ pub struct Options {
     pub panel: bool,
     /// Take the mouse (which takes the terminal's own selection away).
     pub mouse: bool,
+    /// Tell of alerts by a notification and the bell while the window is not looked at.
+    pub notify: bool,
+    /// A time of day in the user's zone, as `14:32`.
+    pub time_of_day: fn(Timestamp) -> String,
     /// Ask the terminal to tell Shift-Enter from Enter (the kitty keyboard protocol); harmless where unknown.
     pub kitty: bool,
     /// `[keys]`: action name to keys.
@@ -77,6 +85,8 @@ impl Default for Options {
             no_color: false,
             panel: true,
             mouse: false,
+            notify: false,
+            time_of_day: utc,
             kitty: true,
             keys: BTreeMap::new(),
             prompt: None,
@@ -84,6 +94,12 @@ impl Default for Options {
             scratch: PathBuf::from("."),
         }
     }
+}
+
+/// The time of day in UTC, for whoever knows no zone.
+fn utc(at: Timestamp) -> String {
+    let minutes = at.0.div_euclid(60_000).rem_euclid(24 * 60);
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// How the screen was left.

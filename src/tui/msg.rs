@@ -50,5 +50,7 @@ pub enum Effect {
     Suspend,
     Redraw,
     Bell,
+    /// A notification of the terminal's desktop, with the bell. The text is safe and one line.
+    Notify(String),
     Quit,
 }

@@ -8,8 +8,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::picker::Picker;
 use super::slash;
-use crate::chat::MessageId;
-use crate::protocol::SessionRow;
+use crate::chat::{Effort, MessageId};
+use crate::protocol::{AtLimit, Quote, Raise, SessionRow, WayOut};
 
 #[derive(Debug, Default)]
 pub enum Overlay {
@@ -24,6 +24,10 @@ pub enum Overlay {
     /// Earlier messages of the user, to go back to.
     Rewind(Rewind),
     HistorySearch(Search),
+    /// A prompt does not fit a limit.
+    Limit(Box<Limit>),
+    /// How hard to think.
+    Effort(Levels),
 }
 
 /// A line typed in a dialog.
@@ -91,6 +95,23 @@ pub struct Sessions {
     pub selected: usize,
 }
 
+/// The efforts that the model in use takes.
+#[derive(Debug)]
+pub struct Levels {
+    /// `None`: as the model does by itself.
+    pub rows: Vec<Option<Effort>>,
+    pub selected: usize,
+}
+
+impl Levels {
+    /// The one in use is selected.
+    pub fn new(levels: &[Effort], now: Option<Effort>) -> Self {
+        let rows: Vec<_> = [None].into_iter().chain(levels.iter().copied().map(Some)).collect();
+        let selected = rows.iter().position(|level| *level == now).unwrap_or(0);
+        Self { rows, selected }
+    }
+}
+
 #[derive(Debug)]
 pub struct Rewind {
     /// Newest first.
@@ -102,4 +123,58 @@ pub struct Rewind {
 pub struct Search {
     pub field: Field,
     pub hit: Option<(usize, String)>,
+}
+
+/// A prompt that does not fit a limit, and the ways out.
+#[derive(Debug)]
+pub struct Limit {
+    pub at: AtLimit,
+    /// The question came from the input, and stands there again.
+    pub drafted: bool,
+    /// A place in [`Limit::ways`].
+    pub selected: usize,
+}
+
+/// A line of the dialog.
+#[derive(Debug, Clone, Copy)]
+pub enum Way<'a> {
+    Cheaper(&'a Quote),
+    Raise(Raise),
+    Cancel,
+}
+
+impl Way<'_> {
+    /// The key that takes it; `None`: Esc.
+    pub fn key(&self) -> Option<char> {
+        match self {
+            Self::Cheaper(_) => Some('1'),
+            Self::Raise(_) => Some('2'),
+            Self::Cancel => None,
+        }
+    }
+
+    /// What the core is told; `None`: nothing.
+    pub fn out(&self) -> Option<WayOut> {
+        match self {
+            Self::Cheaper(quote) => Some(WayOut::Cheaper(quote.model.clone())),
+            Self::Raise(raise) => Some(WayOut::Raise(*raise)),
+            Self::Cancel => None,
+        }
+    }
+}
+
+impl Limit {
+    /// The cheaper model is offered first. Where there is none, Enter cancels: a limit is raised by its own key only.
+    pub fn new(at: AtLimit, drafted: bool) -> Self {
+        let mut limit = Self { at, drafted, selected: 0 };
+        if limit.at.cheaper.is_none() {
+            limit.selected = limit.ways().len() - 1;
+        }
+        limit
+    }
+
+    pub fn ways(&self) -> Vec<Way<'_>> {
+        let cheaper = self.at.cheaper.iter().map(Way::Cheaper);
+        cheaper.chain(self.at.raise.map(Way::Raise)).chain([Way::Cancel]).collect()
+    }
 }

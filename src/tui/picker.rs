@@ -54,6 +54,11 @@ impl Picker {
         self.rows.is_some()
     }
 
+    /// Whether what the last answer would have cost is known of any model.
+    pub fn knows_last(&self) -> bool {
+        self.rows.iter().flatten().any(|row| row.last_usd.is_some())
+    }
+
     pub fn visible(&self) -> impl ExactSizeIterator<Item = &ModelRow> {
         let rows = self.rows.as_deref().unwrap_or_default();
         self.shown.iter().map(move |i| &rows[*i])

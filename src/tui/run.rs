@@ -133,7 +133,7 @@ impl Shell {
             if self.status.is_some() {
                 return;
             }
-            next = self.keys.ready().await;
+            next = self.keys.ready();
         }
         if let Some(event) = next {
             self.heard(event, now).await;
@@ -182,12 +182,13 @@ impl Shell {
                 self.wrote(&done);
             }
             Effect::Suspend => self.suspend().await,
-            Effect::Redraw => {
-                let done = self.screen.redraw();
-                self.wrote(&done);
-            }
+            Effect::Redraw => self.screen.redraw(),
             Effect::Bell => {
                 let done = self.screen.bell();
+                self.wrote(&done);
+            }
+            Effect::Notify(text) => {
+                let done = self.screen.notify(&text);
                 self.wrote(&done);
             }
             Effect::Quit => self.status = Some(0),
@@ -283,8 +284,8 @@ impl Shell {
 
     fn draw(&mut self, now: Instant) {
         let app = &mut self.app;
-        let done = self.screen.draw(|frame| view::draw(frame, app));
-        self.pace.drawn(now);
+        let done = self.screen.draw(|canvas| view::draw(canvas, app));
+        self.pace.drawn(now, now.elapsed());
         self.wrote(&done);
     }
 

@@ -4,10 +4,12 @@
 //! Refuses: layout and markdown; they are the transcript's.
 //! Invariant: an answer that was started is finished or abandoned before the next one starts.
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
-use ratatui::widgets::Widget;
+use std::time::Instant;
 
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::canvas::Canvas;
 use super::theme::Palette;
 use super::transcript::{Head, Transcript};
 use crate::chat::{Failure, MessageId, Role};
@@ -56,15 +58,20 @@ impl Scrollback {
         self.transcript.push_text(id, text);
     }
 
-    pub fn reasoning(&mut self, id: &MessageId, text: &str) {
+    pub fn reasoning(&mut self, id: &MessageId, text: &str, now: Instant) {
         if let Some((_, _, heard)) = self.streaming.as_mut().filter(|(streaming, ..)| streaming == id) {
             *heard += text.len();
         }
-        self.transcript.push_reasoning(id, text);
+        self.transcript.push_thought(id, text, now);
     }
 
     pub fn progress(&mut self, progress: &Progress) {
-        self.transcript.set_cost(&progress.id, progress.cost);
+        self.transcript.set_progress(&progress.id, progress.cost, progress.usage.reasoning);
+    }
+
+    /// What going on with a cut answer would do.
+    pub fn offer(&mut self, id: &MessageId, offer: Option<&str>) {
+        self.transcript.set_offer(id, offer);
     }
 
     /// The answer is whole. What did not stream of it (all, from a cache) is shown now.
@@ -147,24 +154,29 @@ impl Scrollback {
         self.transcript.copy_code(number).map(|block| block.source)
     }
 
+    #[cfg(test)]
+    pub fn laid_bytes(&self) -> u64 {
+        self.transcript.laid_bytes()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.transcript.is_empty()
     }
 
-    pub fn draw(&mut self, frame: &mut Frame, area: Rect, focused: bool) {
+    pub fn draw(&mut self, canvas: &mut Canvas, area: Rect, focused: bool) {
         if area.is_empty() {
             return;
         }
         self.transcript.set_view(usize::from(area.width), self.palette);
         let lines = self.transcript.visible(usize::from(area.height));
         for (y, line) in (area.y..area.bottom()).zip(lines) {
-            line.render(Rect { y, height: 1, ..area }, frame.buffer_mut());
+            canvas.line(Rect { y, height: 1, ..area }, line);
         }
-        self.draw_below(frame, area, focused);
+        self.draw_below(canvas, area, focused);
     }
 
     /// Says that more stands below: whoever scrolled up must not think the answer stopped.
-    fn draw_below(&self, frame: &mut Frame, area: Rect, focused: bool) {
+    fn draw_below(&self, canvas: &mut Canvas, area: Rect, focused: bool) {
         if self.transcript.is_at_end() || area.height < 2 {
             return;
         }
@@ -172,7 +184,7 @@ impl Scrollback {
         let width = 8.min(area.width);
         let place = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
         let style = if focused { self.palette.selection } else { self.palette.accent };
-        ratatui::text::Span::styled(words, style).render(place, frame.buffer_mut());
+        canvas.line(place, Span::styled(words, style));
     }
 
     fn abandon(&mut self) {

@@ -1,6 +1,7 @@
 //! The terminal, as a guard.
 //!
-//! Owns: raw mode, the alternate screen and every other mode we switch on; the only writer to the terminal.
+//! Owns: raw mode, the alternate screen and every other mode we switch on; the only writer to the terminal; what stands
+//! on it.
 //! Refuses: queries; a terminal that is slow to answer must not hold up the first frame.
 //! Invariant: whatever way we end - return, error, panic, signal - the modes are as they were before.
 
@@ -18,9 +19,10 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::{Frame, Terminal};
+use ratatui::layout::{Position, Size};
 use rustix::{process, stdio, termios};
 
+use super::canvas::Canvas;
 use super::uneven::{Row, Uneven};
 
 /// Frames from this many bytes on are marked as one update, so that no half of one is seen.
@@ -32,8 +34,6 @@ const MOST_CELLS: u32 = 4_000_000;
 #[derive(Debug, Default)]
 struct Collector {
     bytes: Vec<u8>,
-    /// A frame is being drawn: flushing waits until it is whole.
-    hold: Arc<AtomicBool>,
 }
 
 impl Write for Collector {
@@ -43,7 +43,7 @@ impl Write for Collector {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.hold.load(Ordering::SeqCst) || self.bytes.is_empty() {
+        if self.bytes.is_empty() {
             return Ok(());
         }
         let mut out = io::stdout().lock();
@@ -63,10 +63,14 @@ impl Write for Collector {
 }
 
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Collector>>,
+    out: CrosstermBackend<Collector>,
     live: Arc<AtomicBool>,
-    hold: Arc<AtomicBool>,
+    canvas: Canvas,
     uneven: Uneven,
+    /// The size of the terminal when it was drawn on last; `None`: it is to be cleared first.
+    size: Option<Size>,
+    /// Where the cursor stands; `None`: it is hidden.
+    cursor: Option<Position>,
     kitty: bool,
     mouse: bool,
 }
@@ -74,11 +78,16 @@ pub struct Screen {
 impl Screen {
     /// Takes the terminal.
     pub fn open(kitty: bool, mouse: bool) -> io::Result<Self> {
-        let collector = Collector::default();
-        let hold = Arc::clone(&collector.hold);
-        let terminal = Terminal::new(CrosstermBackend::new(collector))?;
-        let mut screen =
-            Self { terminal, live: Arc::new(AtomicBool::new(false)), hold, uneven: Uneven::default(), kitty, mouse };
+        let mut screen = Self {
+            out: CrosstermBackend::new(Collector::default()),
+            live: Arc::new(AtomicBool::new(false)),
+            canvas: Canvas::default(),
+            uneven: Uneven::default(),
+            size: None,
+            cursor: None,
+            kitty,
+            mouse,
+        };
         before_panics(Arc::clone(&screen.live), || restore(&mut io::stdout().lock()));
         screen.enter()?;
         Ok(screen)
@@ -96,21 +105,17 @@ impl Screen {
         }
         enable_raw_mode()?;
         self.live.store(true, Ordering::SeqCst);
-        execute!(
-            self.terminal.backend_mut(),
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            EnableFocusChange,
-            cursor::Hide
-        )?;
+        execute!(self.out, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, cursor::Hide)?;
+        self.cursor = None;
         if self.kitty {
             let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES;
-            execute!(self.terminal.backend_mut(), PushKeyboardEnhancementFlags(flags))?;
+            execute!(self.out, PushKeyboardEnhancementFlags(flags))?;
         }
         if self.mouse {
-            execute!(self.terminal.backend_mut(), EnableMouseCapture)?;
+            execute!(self.out, EnableMouseCapture)?;
         }
-        self.redraw()
+        self.redraw();
+        Ok(())
     }
 
     /// Gives the terminal back as it was.
@@ -121,48 +126,73 @@ impl Screen {
     }
 
     /// Draws a frame, unless the screen has no cells.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
-        let size = self.terminal.size()?;
+    pub fn draw(&mut self, render: impl FnOnce(&mut Canvas)) -> io::Result<()> {
+        let size = size()?;
         let cells = u32::from(size.width) * u32::from(size.height);
         if cells == 0 || cells > MOST_CELLS {
             return Ok(());
         }
-        self.hold.store(true, Ordering::SeqCst);
-        let drawn = self.terminal.draw(render).map(|frame| self.uneven.changed(frame.buffer));
-        let drawn = drawn.and_then(|rows| rows.into_iter().try_for_each(|row| self.draw_whole(&row)));
-        self.hold.store(false, Ordering::SeqCst);
-        drawn.and(Write::flush(self.terminal.backend_mut()))
+        if self.size.replace(size) != Some(size) {
+            self.canvas.forget();
+            self.uneven.forget();
+            queue!(self.out, Clear(ClearType::All))?;
+        }
+        self.canvas.begin(size);
+        render(&mut self.canvas);
+        self.canvas.finish();
+        let drawn = self.canvas.changes().next().is_some();
+        if drawn {
+            self.out.draw(self.canvas.changes())?;
+        }
+        for (y, cells) in self.canvas.changed_rows() {
+            if let Some(row) = self.uneven.changed(y, cells) {
+                draw_whole(&mut self.out, &row)?;
+            }
+        }
+        self.place_cursor(drawn)?;
+        Write::flush(&mut self.out)
     }
 
-    /// Draws a row from an empty one, each cluster at its own place, wherever the terminal thinks the last one ended.
-    fn draw_whole(&mut self, (y, cells): &Row) -> io::Result<()> {
-        let backend = self.terminal.backend_mut();
-        queue!(backend, cursor::SavePosition, cursor::MoveTo(0, *y), Clear(ClearType::UntilNewLine))?;
-        backend.draw(cells.iter().map(|(x, cell)| (*x, *y, cell)))?;
-        queue!(backend, cursor::RestorePosition)
+    /// Shows the cursor where the frame wants it. Drawing has moved it.
+    fn place_cursor(&mut self, drawn: bool) -> io::Result<()> {
+        let cursor = self.canvas.cursor();
+        let before = std::mem::replace(&mut self.cursor, cursor);
+        match cursor {
+            None if before.is_some() => queue!(self.out, cursor::Hide),
+            Some(at) if drawn || before != cursor => {
+                if before.is_none() {
+                    queue!(self.out, cursor::Show)?;
+                }
+                queue!(self.out, cursor::MoveTo(at.x, at.y))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Forgets what stands on the screen, so that the next frame draws everything.
-    pub fn redraw(&mut self) -> io::Result<()> {
-        // Not `Terminal::clear`: that asks the terminal where the cursor is, and waits for the answer.
-        self.uneven.forget();
-        let size = self.terminal.size()?;
-        self.terminal.resize(ratatui::layout::Rect::new(0, 0, size.width, size.height))
+    pub fn redraw(&mut self) {
+        self.size = None;
     }
 
     pub fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
-        let backend = self.terminal.backend_mut();
-        if on { execute!(backend, EnableMouseCapture) } else { execute!(backend, DisableMouseCapture) }
+        if on { execute!(self.out, EnableMouseCapture) } else { execute!(self.out, DisableMouseCapture) }
     }
 
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+        execute!(self.out, CopyToClipboard::to_clipboard_from(text))
     }
 
     pub fn bell(&mut self) -> io::Result<()> {
-        self.terminal.backend_mut().write_all(b"\x07")?;
-        Write::flush(self.terminal.backend_mut())
+        self.out.write_all(b"\x07")?;
+        Write::flush(&mut self.out)
+    }
+
+    /// A desktop notification (OSC 9), and the bell for terminals that know none. `text` is safe: it has no control
+    /// character that could end the sequence.
+    pub fn notify(&mut self, text: &str) -> io::Result<()> {
+        write!(self.out, "\x1b]9;{text}\x1b\\\x07")?;
+        Write::flush(&mut self.out)
     }
 
     /// Stops the process as Ctrl-Z does; returns when it runs again, or at once where no shell could wake it.
@@ -183,6 +213,19 @@ impl Drop for Screen {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+/// How large the terminal is now. Not as crossterm asks: that opens the terminal anew for every question.
+fn size() -> io::Result<Size> {
+    let size = termios::tcgetwinsize(stdio::stdout())?;
+    Ok(Size { width: size.ws_col, height: size.ws_row })
+}
+
+/// Draws a row from an empty one, each cluster at its own place, wherever the terminal thinks the last one ended.
+fn draw_whole(out: &mut CrosstermBackend<Collector>, (y, cells): &Row) -> io::Result<()> {
+    queue!(out, cursor::SavePosition, cursor::MoveTo(0, *y), Clear(ClearType::UntilNewLine))?;
+    out.draw(cells.iter().map(|(x, cell)| (*x, *y, cell)))?;
+    queue!(out, cursor::RestorePosition)
 }
 
 /// Every mode off. Errors are of no use: the terminal may be gone.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::Cell;
 use unicode_width::UnicodeWidthStr;
 
 #[derive(Debug, Default)]
@@ -19,25 +19,15 @@ pub struct Uneven {
 pub type Row = (u16, Vec<(u16, Cell)>);
 
 impl Uneven {
-    /// Takes note of a frame; returns the rows to be drawn once more, whole.
-    pub fn changed(&mut self, buffer: &Buffer) -> Vec<Row> {
-        let width = usize::from(buffer.area.width).max(1);
-        let mut out = Vec::new();
-        for (y, cells) in (0u16..).zip(buffer.content.chunks(width)) {
-            let uneven = cells.iter().any(|cell| disputed(cell.symbol()));
-            let before = self.rows.remove(&y);
-            if before.is_none() && !uneven {
-                continue;
-            }
-            if before.is_none_or(|before| before != cells) {
-                out.push((y, uncovered(cells)));
-            }
-            if uneven {
-                self.rows.insert(y, cells.to_vec());
-            }
+    /// Takes note of a row that changed; returns it if it is to be drawn once more, whole.
+    pub fn changed(&mut self, y: u16, cells: &[Cell]) -> Option<Row> {
+        let before = self.rows.remove(&y);
+        let uneven = cells.iter().any(|cell| disputed(cell.symbol()));
+        if uneven {
+            self.rows.insert(y, cells.to_vec());
         }
-        self.rows.retain(|y, _| *y < buffer.area.height);
-        out
+        let stays = before.as_deref() == Some(cells);
+        ((uneven || before.is_some()) && !stays).then(|| (y, uncovered(cells)))
     }
 
     /// The screen was cleared.
@@ -68,9 +58,16 @@ fn disputed(symbol: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::buffer::Buffer;
     use ratatui::layout::Rect;
 
     use super::*;
+
+    /// The rows of a frame that are to be drawn whole.
+    fn changed(uneven: &mut Uneven, lines: &[&str]) -> Vec<Row> {
+        let frame = frame(lines);
+        (0u16..).zip(frame.content.chunks(8)).filter_map(|(y, cells)| uneven.changed(y, cells)).collect()
+    }
 
     fn frame(lines: &[&str]) -> Buffer {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 3));
@@ -91,10 +88,10 @@ mod tests {
             (["gone", "gone", "y"], vec![0, 1]),
             (["still", "plain", "y"], vec![]),
         ] {
-            let changed = uneven.changed(&frame(&lines));
+            let changed = changed(&mut uneven, &lines);
             assert_eq!(changed.iter().map(|(y, _)| *y).collect::<Vec<_>>(), rows, "{lines:?}");
         }
-        let (_, cells) = uneven.changed(&frame(&["a🇩🇪b", "", ""])).remove(0);
+        let (_, cells) = changed(&mut uneven, &["a🇩🇪b", "", ""]).remove(0);
         assert_eq!(
             cells.iter().take(3).map(|(x, cell)| (*x, cell.symbol())).collect::<Vec<_>>(),
             [(0, "a"), (1, "🇩🇪"), (3, "b")]

@@ -52,16 +52,35 @@ impl Row {
         self.cells += cells;
     }
 
-    fn append(&mut self, other: &mut Self) {
-        for span in other.spans.drain(..) {
-            self.push(&span.content, 0, span.style);
+    fn append(&mut self, run: &mut Run<'_>) {
+        for (text, style) in run.parts.drain(..) {
+            self.push(text, 0, style);
         }
-        self.cells += std::mem::take(&mut other.cells);
+        self.cells += std::mem::take(&mut run.cells);
     }
 
     fn take(&mut self) -> Line<'static> {
         self.cells = 0;
         Line::from(std::mem::take(&mut self.spans))
+    }
+}
+
+/// A part of the text that waits for its line, where it stands in the text.
+#[derive(Debug, Default)]
+struct Run<'a> {
+    parts: Vec<(&'a str, Style)>,
+    cells: usize,
+}
+
+impl<'a> Run<'a> {
+    fn push(&mut self, text: &'a str, cells: usize, style: Style) {
+        self.parts.push((text, style));
+        self.cells += cells;
+    }
+
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.cells = 0;
     }
 }
 
@@ -71,21 +90,37 @@ impl Row {
 pub fn words(spans: &[Span<'_>], width: usize) -> Vec<Line<'static>> {
     let mut wrapper = Words { width: width.max(1), ..Words::default() };
     for span in spans {
-        for (cluster, cells) in clusters(&span.content) {
-            wrapper.take(cluster, cells, span.style);
+        let mut rest = &*span.content;
+        while !rest.is_empty() {
+            let (run, after) = rest.split_at(letters(rest, wrapper.room()));
+            if !run.is_empty() {
+                wrapper.take_letters(run, span.style);
+                rest = after;
+            } else if let Some((cluster, cells)) = clusters(rest).next() {
+                wrapper.take(cluster, cells, span.style);
+                rest = &rest[cluster.len()..];
+            }
         }
     }
     wrapper.finish()
 }
 
+/// How many ASCII letters and marks a text starts with, each a cluster by itself; at most so many.
+fn letters(text: &str, most: usize) -> usize {
+    let bytes = text.as_bytes();
+    let run = bytes.iter().take(most).take_while(|byte| byte.is_ascii_graphic()).count();
+    // What follows may stand on the last one.
+    if bytes.get(run).is_none_or(u8::is_ascii) { run } else { run - run.min(1) }
+}
+
 #[derive(Debug, Default)]
-struct Words {
+struct Words<'a> {
     width: usize,
     lines: Vec<Line<'static>>,
     line: Row,
     /// Spaces that count only when a word follows on the same line.
-    spaces: Row,
-    word: Row,
+    spaces: Run<'a>,
+    word: Run<'a>,
     /// The word ends in a wide cluster, after which a line may break.
     loose: bool,
     /// The line began with a break of the text, not one of ours.
@@ -94,8 +129,20 @@ struct Words {
     open: bool,
 }
 
-impl Words {
-    fn take(&mut self, cluster: &str, cells: usize, style: Style) {
+impl<'a> Words<'a> {
+    /// How many letters the word can take without a look at each of them.
+    fn room(&self) -> usize {
+        if self.loose { 0 } else { self.width - self.word.cells.min(self.width) }
+    }
+
+    /// Takes letters for which there is room: no line breaks between them.
+    fn take_letters(&mut self, letters: &'a str, style: Style) {
+        self.fresh |= !self.open && self.lines.is_empty();
+        self.open = true;
+        self.word.push(letters, letters.len(), style);
+    }
+
+    fn take(&mut self, cluster: &'a str, cells: usize, style: Style) {
         if cluster == "\n" {
             self.end_word();
             self.end_line();
@@ -114,9 +161,7 @@ impl Words {
                 self.spaces.push(&"    "[..cells], cells, style);
             }
             _ if cells > self.width && cluster.chars().nth(1).is_some() => {
-                for c in cluster.chars() {
-                    let mut buffer = [0; 4];
-                    let part = &*c.encode_utf8(&mut buffer);
+                for part in cluster.split_inclusive(|_: char| true) {
                     self.letter(part, part.width(), style);
                 }
             }
@@ -124,7 +169,7 @@ impl Words {
         }
     }
 
-    fn letter(&mut self, cluster: &str, cells: usize, style: Style) {
+    fn letter(&mut self, cluster: &'a str, cells: usize, style: Style) {
         let may_break = (self.loose || cells >= 2) && !closes(cluster);
         if may_break {
             self.end_word();
@@ -141,7 +186,7 @@ impl Words {
 
     fn end_word(&mut self) {
         self.loose = false;
-        if self.word.spans.is_empty() {
+        if self.word.parts.is_empty() {
             return;
         }
         if self.line.cells + self.spaces.cells + self.word.cells <= self.width {
@@ -153,13 +198,13 @@ impl Words {
             self.end_line();
             self.open = true;
         }
-        self.spaces = Row::default();
+        self.spaces.clear();
         self.line.append(&mut self.word);
         self.fresh = false;
     }
 
     fn end_line(&mut self) {
-        self.spaces = Row::default();
+        self.spaces.clear();
         self.lines.push(self.line.take());
         self.open = false;
         self.fresh = false;
@@ -239,12 +284,19 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
     lines
 }
 
+/// The spans of a line, each with its whole style: what the line says for all of them included.
+pub fn spans<'a>(line: &'a Line<'_>) -> impl Iterator<Item = Span<'static>> + 'a {
+    line.iter().map(|span| Span::styled(span.content.clone().into_owned(), line.style.patch(span.style)))
+}
+
 /// The first `width` cells of a styled line, the last one `…` when something was left off.
 pub fn cut(line: &Line<'_>, width: usize) -> Line<'static> {
-    let fits = line_width(line) <= width;
-    let room = if fits { width } else { width.saturating_sub(1) };
+    if line_width(line) <= width {
+        return spans(line).collect();
+    }
+    let room = width.saturating_sub(1);
     let mut row = Row::default();
-    'spans: for span in &line.spans {
+    'spans: for span in spans(line) {
         for (cluster, cells) in clusters(&span.content) {
             if row.cells + cells > room {
                 break 'spans;
@@ -252,7 +304,7 @@ pub fn cut(line: &Line<'_>, width: usize) -> Line<'static> {
             row.push(cluster, cells, span.style);
         }
     }
-    if !fits && width > 0 {
+    if width > 0 {
         let style = row.spans.last().map_or(Style::new(), |span| span.style);
         row.push("…", 1, style);
     }

@@ -328,6 +328,21 @@ fn answers_can_be_chosen_added_and_written_by_hand() {
 }
 
 #[test]
+fn a_stream_can_be_written_byte_by_byte_and_for_ever() {
+    let steps =
+        [Step::slowly("data: x\n\n", Duration::from_millis(1), Step::Frame), Step::Frame(b"y".into()).forever()];
+    let server = Server::start(Script::always(Answer::events(steps).usage(4, 2)).owned_by("sk-one"));
+    let mut line = send(&server, &ask(true, 9));
+    let text = read_to(&mut line, "1\r\ny\r\n1\r\ny\r\n");
+    let body = "data: x\n\nyy".chars().fold(String::new(), |body, byte| body + &format!("1\r\n{byte}\r\n"));
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream") && text.ends_with(&body), "{text}");
+    drop(line);
+    assert_eq!(server.wait_for_outcomes(1)[0].outcome, Some(Outcome::ClientGone));
+    assert_eq!(server.bill(&prices()).total().to_string(), "0.000008");
+    server.assert_clean();
+}
+
+#[test]
 fn dropping_the_server_lets_go_of_whoever_waits() {
     let server = Server::start(Script::always(Answer::text("x").hang_after(0)));
     let mut line = send(&server, &ask(true, 9));

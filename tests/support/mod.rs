@@ -8,7 +8,9 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part of the kit")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a kit that cannot go on fails the test")]
 
+pub mod group;
 pub mod home;
+pub mod redis;
 pub mod scene;
 pub mod screen;
 pub mod server;
@@ -17,4 +19,4 @@ pub mod terminal;
 use std::time::Duration;
 
 /// How long a test waits for something that should happen at once. Generous: it is only ever used up by a failure.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -45,6 +45,13 @@ impl Scene {
         let confirmed = ["gpt-5", "gpt-5-mini", "gpt-5-nano", "o3-mini"]
             .map(|name| format!("[[models]]\nid = \"openai/{name}\"\nconfirmed = true\n"))
             .concat();
+        // A busy machine is no slow disk.
+        let patience = "[cache]\npatience = \"10s\"\n";
+        let toml = if toml.contains("[cache]\n") {
+            toml.replace("[cache]\n", patience)
+        } else {
+            format!("{toml}\n{patience}")
+        };
         self.home.config(&format!(
             "[[providers]]\nname = \"openai\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"OPENAI_API_KEY\" }}]\n{confirmed}{toml}",
             self.server.base_url(),

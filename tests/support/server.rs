@@ -75,6 +75,15 @@ impl Script {
         self
     }
 
+    /// Only this key may come, unless the rules say something else of keys.
+    #[must_use]
+    pub fn owned_by(mut self, key: &str) -> Self {
+        if matches!(self.rules.keys, Keys::Any) {
+            self.rules.keys = Keys::Of(vec![key.to_owned()]);
+        }
+        self
+    }
+
     /// Only these keys may come.
     #[must_use]
     pub fn keys<const N: usize>(mut self, keys: [&str; N]) -> Self {

@@ -13,13 +13,24 @@ fn attempt(name: &str) -> AttemptId {
 #[test]
 fn each_scope_refuses_by_itself() {
     let cap = Some(usd("0.10"));
-    let none = Limits::default();
+    let none = Limits::default;
+    let per = |per_day, per_month| DayMonth { per_day, per_month };
+    let on_model = |limit| Limits { models: [(model(), limit)].into(), ..none() };
+    let on_key = |limit| {
+        let mut limits = none();
+        limits.limit_key("openai", "f3a1".to_owned(), limit);
+        limits
+    };
     for (scope, limits) in [
-        (Scope::Request, Limits { per_request: cap, ..none }),
-        (Scope::Run, Limits { per_run: cap, ..none }),
-        (Scope::Session, Limits { per_session: cap, ..none }),
-        (Scope::Day, Limits { per_day: cap, ..none }),
-        (Scope::Month, Limits { per_month: cap, ..none }),
+        (Scope::Request, Limits { per_request: cap, ..none() }),
+        (Scope::Run, Limits { per_run: cap, ..none() }),
+        (Scope::Session, Limits { per_session: cap, ..none() }),
+        (Scope::KeyDay, on_key(per(cap, None))),
+        (Scope::KeyMonth, on_key(per(None, cap))),
+        (Scope::ModelDay, on_model(per(cap, None))),
+        (Scope::ModelMonth, on_model(per(None, cap))),
+        (Scope::Day, Limits { per_day: cap, ..none() }),
+        (Scope::Month, Limits { per_month: cap, ..none() }),
     ] {
         let data = folder();
         let db = Db::open(data.path()).unwrap();
@@ -39,6 +50,50 @@ fn each_scope_refuses_by_itself() {
         outside.run = "another".to_owned();
         assert_eq!(budget.reserve(&db, &outside), Ok(Admission::Granted), "{scope}");
     }
+}
+
+#[test]
+fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
+    let data = folder();
+    let db = Db::open(data.path()).unwrap();
+    let dime = DayMonth { per_day: Some(usd("0.10")), per_month: None };
+    let mut budget = budget(Limits { models: [(model(), dime)].into(), ..Limits::default() });
+    budget.limits.limit_key("openai", "f3a1".to_owned(), dime);
+    // Two entries for one key: the lower limit holds.
+    budget.limits.limit_key("openai", "f3a1".to_owned(), DayMonth { per_day: Some(usd("0.20")), per_month: None });
+    let held = |name: &str, model: &str, provider: &str, key: &str| Hold {
+        model: ModelId::new("openai", model),
+        provider: provider.to_owned(),
+        key_last4: key.to_owned(),
+        ..hold("c", name, name, Some(usd("0.10")), NOON)
+    };
+    for (name, hold, refused) in [
+        ("the first", held("1", "gpt-5-mini", "openai", "f3a1"), None),
+        ("the key has nothing left", held("2", "gpt-5", "openai", "f3a1"), Some(Scope::KeyDay)),
+        ("nor has the model", held("3", "gpt-5-mini", "openai", "9999"), Some(Scope::ModelDay)),
+        ("another model by another key", held("4", "gpt-5", "openai", "9999"), None),
+        ("a key of another provider that ends alike", held("5", "gpt-5", "groq", "f3a1"), None),
+    ] {
+        let found = budget.reserve(&db, &hold).unwrap();
+        let scope = match found {
+            Admission::Refused { scope, .. } => Some(scope),
+            _ => None,
+        };
+        assert_eq!(scope, refused, "{name}: {found:?}");
+        assert_eq!(found.is_of_key(), refused == Some(Scope::KeyDay), "{name}");
+    }
+    let lines = budget.status(&db, None, "run", NOON).unwrap();
+    let shown: Vec<_> = lines[2..].iter().map(|s| (s.scope, s.of.as_deref().unwrap(), s.left().unwrap())).collect();
+    let nothing = Usd::ZERO;
+    assert_eq!(
+        shown,
+        [(Scope::KeyDay, "openai f3a1", nothing), (Scope::ModelDay, "openai/gpt-5-mini", nothing)],
+        "and the report says so"
+    );
+    let place = Place { session: None, exchange: None, run: "run" };
+    let standing = budget.standing(&db, &place, None, NOON).unwrap();
+    assert_eq!(standing.left(&model()).unwrap().scope, Scope::ModelDay);
+    assert_eq!(standing.left(&ModelId::new("openai", "gpt-5")), None);
 }
 
 #[test]
@@ -106,7 +161,9 @@ fn meters_show_what_is_settled_and_what_is_held() {
     let db = Db::open(data.path()).unwrap();
     let mut budget = per_day("5");
     budget.limits.per_session = Some(usd("1"));
-    assert_eq!(budget.left(&db, None, None, "run", NOON).unwrap().unwrap().usd, usd("1"));
+    let nowhere = Place { session: None, exchange: None, run: "run" };
+    let fresh = budget.standing(&db, &nowhere, None, NOON).unwrap();
+    assert_eq!(fresh.left(&model()).unwrap().usd, usd("1"));
     for (name, chat) in [("1", "c"), ("2", "c"), ("3", "d")] {
         let held = hold(chat, name, name, Some(usd("0.40")), NOON);
         assert_eq!(budget.reserve(&db, &held), Ok(Admission::Granted));
@@ -126,15 +183,16 @@ fn meters_show_what_is_settled_and_what_is_held() {
     assert!(status.iter().all(|s| s.meter.estimated && !s.meter.unknown));
     assert_eq!(status[1].resets_at, Some(Timestamp(NOON.0 + 43_200_000)));
     let left = |budget: &Budget, chat: Option<&str>| {
-        let left = budget.left(&db, chat.map(session).as_ref(), None, "run", NOON).unwrap();
-        left.map(|left| (left.scope, left.usd))
+        let chat = chat.map(session);
+        let standing = budget.standing(&db, &Place { session: chat.as_ref(), ..nowhere }, None, NOON).unwrap();
+        standing.left(&model()).map(|left| (left.scope, left.usd))
     };
-    let is = |scope: &str, amount| Some((scope.to_owned(), usd(amount)));
-    assert_eq!(left(&budget, Some("c")), is("session", "0.20"));
+    let is = |scope: Scope, amount| Some((scope, usd(amount)));
+    assert_eq!(left(&budget, Some("c")), is(Scope::Session, "0.20"));
     budget.limits.per_request = Some(usd("0.10"));
-    assert_eq!(left(&budget, Some("c")), is("request", "0.10"));
+    assert_eq!(left(&budget, Some("c")), is(Scope::Request, "0.10"));
     budget.limits.per_run = Some(usd("1.21"));
-    assert_eq!(left(&budget, None), is("run", "0.01"));
+    assert_eq!(left(&budget, None), is(Scope::Run, "0.01"));
     budget.limits = Limits::default();
     assert_eq!(left(&budget, Some("c")), None);
 }

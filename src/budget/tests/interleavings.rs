@@ -1,27 +1,36 @@
 //! Any order of reserving, settling, releasing and dying, against a model that keeps every charge in a list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
 use crate::chat::id::AttemptId;
-use crate::chat::{Cost, CostKind, Timestamp};
+use crate::chat::{Cost, CostKind, ModelId, Timestamp};
+use crate::protocol::Raise;
 use crate::store::Db;
 use crate::store::tests::{NOON, folder, hold, settlement};
 
 const HOUR: i64 = 3_600_000;
 const CENT: i128 = 10_000_000_000;
 
+/// A question on its way, in small numbers.
+#[derive(Debug, Clone, Copy)]
+struct Ask {
+    session: u8,
+    exchange: u8,
+    run: u8,
+    model: u8,
+    key: u8,
+    cents: u8,
+    /// Raises one of the limits by so many cents.
+    raise: Option<(Scope, u8)>,
+}
+
 #[derive(Debug, Clone)]
 enum Step {
-    Reserve {
-        session: u8,
-        exchange: u8,
-        run: u8,
-        cents: u8,
-    },
+    Reserve(Ask),
     /// Close one of the open charges at this share (in 255ths) of its reservation.
     Settle(Index, u8),
     /// Close it although no usage came.
@@ -31,15 +40,17 @@ enum Step {
     Crash,
     /// The clock moves by so many hours, sometimes backwards.
     Clock(i8),
+    /// The user accepts the clock.
+    SettleClock,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let reserve = (0..3u8, 0..4u8, 0..2u8, 0..60u8).prop_map(|(session, exchange, run, cents)| Step::Reserve {
-        session,
-        exchange,
-        run,
-        cents,
-    });
+    let raise = prop::option::weighted(0.15, (prop::sample::select(Scope::ALL.to_vec()), 0..60u8));
+    let reserve = ((0..3u8, 0..4u8, 0..2u8), (0..2u8, 0..2u8), 0..60u8, raise).prop_map(
+        |((session, exchange, run), (model, key), cents, raise)| {
+            Step::Reserve(Ask { session, exchange, run, model, key, cents, raise })
+        },
+    );
     prop_oneof![
         6 => reserve,
         2 => (any::<Index>(), any::<u8>()).prop_map(|(pick, share)| Step::Settle(pick, share)),
@@ -47,28 +58,33 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Index>().prop_map(Step::Release),
         1 => Just(Step::Crash),
         3 => (-40..50i8).prop_map(Step::Clock),
+        1 => Just(Step::SettleClock),
     ]
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let limit = |top: i128| prop::option::weighted(0.7, (0..=top).prop_map(|cents| Usd::from_pico(cents * CENT)));
-    (limit(100), limit(150), limit(150), limit(200), limit(400)).prop_map(
-        |(per_request, per_run, per_session, per_day, per_month)| Limits {
-            per_request,
-            per_run,
-            per_session,
-            per_day,
-            per_month,
-        },
-    )
+    let limit = |top: i128| prop::option::weighted(0.6, (0..=top).prop_map(|cents| Usd::from_pico(cents * CENT)));
+    let part = (limit(150), limit(300)).prop_map(|(per_day, per_month)| DayMonth { per_day, per_month });
+    let all = (limit(100), limit(150), limit(150), limit(200), limit(400));
+    (all, part.clone(), part).prop_map(|((per_request, per_run, per_session, per_day, per_month), of_model, of_key)| {
+        let models = [(ModelId::new("openai", "0"), of_model)].into();
+        let keys = Vec::new();
+        let mut limits = Limits { per_request, per_run, per_session, per_day, per_month, models, keys, group: None };
+        limits.limit_key("openai", "0".to_owned(), of_key);
+        limits
+    })
 }
 
-/// Where a charge counts.
-type Place = (Scope, String);
+/// Where a charge counts: over what, whose, and in which day or month.
+type Place = (Scope, String, i64);
 
 /// A charge as the model sees it.
 struct Charge {
     id: AttemptId,
+    ask: Ask,
+    at: i64,
+    /// The user has accepted a clock that is behind it.
+    ahead: bool,
     places: Vec<Place>,
     reserved: Usd,
     counts: Usd,
@@ -82,10 +98,13 @@ impl Charge {
     }
 }
 
+#[derive(Default)]
 struct Model {
     charges: Vec<Charge>,
-    /// The latest time at which anything was granted.
-    newest: i64,
+    /// What was raised, by question and scope.
+    raises: BTreeMap<(String, Scope), (Place, Usd)>,
+    /// Places in which a charge counts that was taken under a wrong clock.
+    carried: BTreeSet<Place>,
 }
 
 impl Model {
@@ -99,22 +118,62 @@ impl Model {
         sums
     }
 
-    /// Days and months by arithmetic of its own: days are counted from 22 November 2026, and these begin a month.
-    fn places(&self, session: u8, exchange: u8, run: u8, now: i64) -> Vec<Place> {
-        let day = now.max(self.newest).div_euclid(24 * HOUR) - NOON.0.div_euclid(24 * HOUR);
-        let month = [-21, 9, 40, 71, 99].into_iter().filter(|first| *first <= day).count();
-        vec![
-            (Scope::Request, format!("{session}/{exchange}")),
-            (Scope::Run, run.to_string()),
-            (Scope::Session, session.to_string()),
-            (Scope::Day, day.to_string()),
-            (Scope::Month, month.to_string()),
-        ]
+    fn raised(&self, place: &Place) -> Usd {
+        self.raises.values().filter(|(at, _)| at == place).map(|(_, by)| *by).sum()
+    }
+
+    /// The latest time at which anything was granted.
+    fn newest(&self) -> Option<i64> {
+        self.charges.iter().filter(|charge| !charge.ahead).map(|charge| charge.at).max()
     }
 
     fn open(&mut self, pick: Index) -> Option<&mut Charge> {
         let mut open: Vec<_> = self.charges.iter_mut().filter(|charge| charge.open).collect();
         if open.is_empty() { None } else { Some(open.swap_remove(pick.index(open.len()))) }
+    }
+
+    fn settle_clock(&mut self, now: i64) {
+        for charge in self.charges.iter_mut().filter(|charge| !charge.ahead && charge.at > now) {
+            charge.ahead = true;
+            for place in places(charge.ask, now) {
+                // A window that had begun by then has it already.
+                let own = charge.places.iter().find(|own| own.0 == place.0).map(|own| own.2);
+                if own.is_some_and(|own| own > place.2) {
+                    self.carried.insert(place.clone());
+                    charge.places.push(place);
+                }
+            }
+        }
+    }
+}
+
+/// Days and months by arithmetic of its own: days are counted from 22 November 2026, and these begin a month.
+fn places(ask: Ask, at: i64) -> Vec<Place> {
+    let day = at.div_euclid(24 * HOUR) - NOON.0.div_euclid(24 * HOUR);
+    let firsts = [-82, -52, -21, 9, 40, 71, 99, 130, 160, 191, 221];
+    let month = i64::try_from(firsts.into_iter().filter(|first| *first <= day).count()).unwrap();
+    vec![
+        (Scope::Request, format!("{}/{}", ask.session, ask.exchange), 0),
+        (Scope::Run, ask.run.to_string(), 0),
+        (Scope::Session, ask.session.to_string(), 0),
+        (Scope::KeyDay, ask.key.to_string(), day),
+        (Scope::KeyMonth, ask.key.to_string(), month),
+        (Scope::ModelDay, ask.model.to_string(), day),
+        (Scope::ModelMonth, ask.model.to_string(), month),
+        (Scope::Day, String::new(), day),
+        (Scope::Month, String::new(), month),
+    ]
+}
+
+fn limit(limits: &Limits, (scope, name, _): &Place) -> Option<Usd> {
+    let of_model = limits.models.get(&ModelId::new("openai", name.as_str()));
+    let of_key = limits.keys.iter().find(|key| key.last4 == *name);
+    match scope {
+        Scope::ModelDay => of_model?.per_day,
+        Scope::ModelMonth => of_model?.per_month,
+        Scope::KeyDay => of_key?.limit.per_day,
+        Scope::KeyMonth => of_key?.limit.per_month,
+        scope => limits.of(*scope),
     }
 }
 
@@ -130,16 +189,15 @@ impl Play {
     fn new(limits: Limits) -> Self {
         let data = folder();
         let db = Db::open(data.path()).unwrap();
-        let model = Model { charges: vec![], newest: i64::MIN };
-        Self { data, budget: budget(limits), db, model, now: NOON.0 }
+        Self { data, budget: budget(limits), db, model: Model::default(), now: NOON.0 }
     }
 
     fn take(&mut self, n: usize, step: &Step) -> Result<(), TestCaseError> {
         match *step {
-            Step::Reserve { session, exchange, run, cents } => self.reserve(n, session, exchange, run, cents)?,
+            Step::Reserve(ask) => self.reserve(n, ask)?,
             Step::Settle(pick, share) => {
                 if let Some(charge) = self.model.open(pick) {
-                    let cost = charge.reserved.scaled_up(u32::from(share), 255);
+                    let cost = charge.reserved.in_proportion(Usd::from_pico(share.into()), Usd::from_pico(255));
                     self.db.settle(&charge.id, &settlement(Cost::new(cost, CostKind::Exact))).unwrap();
                     charge.close(cost);
                 }
@@ -158,39 +216,67 @@ impl Play {
             }
             Step::Crash => self.db = Db::open(self.data.path()).unwrap(),
             Step::Clock(hours) => self.now += i64::from(hours) * HOUR,
+            Step::SettleClock => {
+                self.budget.settle_clock(&self.db, Timestamp(self.now), None).unwrap();
+                self.model.settle_clock(self.now);
+            }
         }
         Ok(())
     }
 
-    fn reserve(&mut self, n: usize, session: u8, exchange: u8, run: u8, cents: u8) -> Result<(), TestCaseError> {
-        let amount = Usd::from_pico(i128::from(cents) * CENT);
-        let places = self.model.places(session, exchange, run, self.now);
+    fn reserve(&mut self, n: usize, ask: Ask) -> Result<(), TestCaseError> {
+        let amount = Usd::from_pico(i128::from(ask.cents) * CENT);
+        let newest = self.model.newest();
+        let at = newest.map_or(self.now, |newest| newest.max(self.now));
+        let exchange = format!("{}/{}", ask.session, ask.exchange);
+        let places = places(ask, at);
+        let raise = ask.raise.map(|(scope, cents)| Raise { scope, by: Usd::from_pico(i128::from(cents) * CENT) });
+        let fresh = raise
+            .filter(|raise| raise.by > Usd::ZERO && !self.model.raises.contains_key(&(exchange.clone(), raise.scope)));
+        let limits = &self.budget.limits;
         let spent = self.model.spent();
-        let fits = cents == 0
-            || places.iter().all(|place| {
-                let spent = spent.get(place).copied().unwrap_or_default();
-                self.budget.limits.of(place.0).is_none_or(|limit| spent + amount <= limit)
-            });
-        let exchange = format!("{session}/{exchange}");
-        let mut held = hold(&session.to_string(), &exchange, &n.to_string(), Some(amount), Timestamp(self.now));
-        held.run = run.to_string();
-        let granted = self.budget.reserve(&self.db, &held).unwrap() == Admission::Granted;
-        prop_assert_eq!(granted, fits, "step {}", n);
-        if granted {
-            self.model.newest = self.model.newest.max(self.now);
-            self.model.charges.push(Charge { id: held.attempt, places, reserved: amount, counts: amount, open: true });
+        let fits = places.iter().all(|place| {
+            let more = fresh.filter(|raise| raise.scope == place.0).map_or(Usd::ZERO, |raise| raise.by);
+            let spent = spent.get(place).copied().unwrap_or_default();
+            limit(limits, place).is_none_or(|limit| spent + amount <= limit + self.model.raised(place) + more)
+        });
+        // A window limit needs a clock that can be believed.
+        let no_window = [Scope::Request, Scope::Run, Scope::Session];
+        let windows = places.iter().any(|place| !no_window.contains(&place.0) && limit(limits, place).is_some());
+        let astray = newest.is_some_and(|newest| self.now < newest - 24 * HOUR) && windows;
+        let expected = ask.cents == 0 || fits && !astray;
+
+        let mut held = hold(&ask.session.to_string(), &exchange, &n.to_string(), Some(amount), Timestamp(self.now));
+        held.run = ask.run.to_string();
+        held.model = ModelId::new("openai", ask.model.to_string());
+        held.key_last4 = ask.key.to_string();
+        held.raise = raise;
+        let admission = self.budget.reserve(&self.db, &held).unwrap();
+        prop_assert_eq!(admission == Admission::Granted, expected, "step {}: {:?}", n, admission);
+        if expected {
+            let place = fresh.and_then(|raise| places.iter().find(|place| place.0 == raise.scope));
+            if let (Some(raise), Some(place), true) = (fresh, place, ask.cents > 0)
+                && limit(limits, place).is_some()
+            {
+                self.model.raises.insert((exchange, raise.scope), (place.clone(), raise.by));
+            }
+            let (reserved, counts) = (amount, amount);
+            let id = held.attempt;
+            self.model.charges.push(Charge { id, ask, at, ahead: false, places, reserved, counts, open: true });
         }
         Ok(())
     }
 
     fn check(&self, n: usize) -> Result<(), TestCaseError> {
-        for ((scope, place), spent) in self.model.spent() {
-            let limit = self.budget.limits.of(*scope);
-            prop_assert!(limit.is_none_or(|limit| spent <= limit), "step {n}: {scope} {place}: {spent} of {limit:?}");
+        for (place, spent) in self.model.spent() {
+            let most = limit(&self.budget.limits, place).map(|limit| limit + self.model.raised(place));
+            let carried = self.model.carried.contains(place);
+            prop_assert!(carried || most.is_none_or(|most| spent <= most), "step {n}: {place:?}: {spent} of {most:?}");
         }
         for status in self.budget.status(&self.db, None, "0", Timestamp(self.now)).unwrap() {
             let left = status.left();
-            prop_assert!(left.is_none_or(|left| left >= Usd::ZERO), "step {n}: {}: {left:?}", status.scope);
+            let sound = !self.model.carried.is_empty() || left.is_none_or(|left| left >= Usd::ZERO);
+            prop_assert!(sound, "step {n}: {}: {left:?}", status.scope);
         }
         let open = self.model.charges.iter().filter(|charge| charge.open).count();
         prop_assert_eq!(self.db.open_items().unwrap().len(), open, "step {}", n);
@@ -199,9 +285,9 @@ impl Play {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn no_order_of_events_gets_past_a_limit(limits in limits(), steps in prop::collection::vec(step(), 1..50)) {
+    fn no_order_of_events_gets_past_a_limit(limits in limits(), steps in prop::collection::vec(step(), 1..60)) {
         let mut play = Play::new(limits);
         for (n, step) in steps.into_iter().enumerate() {
             play.take(n, &step)?;

@@ -1,4 +1,7 @@
 use super::*;
+use crate::catalog::price::per_token;
+use crate::catalog::{OffPeak, Share};
+use crate::chat::Usd;
 
 /// A whole catalogue with one model; `row` stands from line 5 on.
 fn listing(row: &str) -> String {
@@ -32,6 +35,18 @@ fn errors_name_the_place_and_the_cause() {
             "`long` needs one",
         ),
         (line_8("free = true\nprice = { input = \"1\", output = \"1\" }"), (5, 6), "either `free`"),
+        (line_8(r#"tiers = { flex = "1" }"#), (5, 6), "need a `price`"),
+        (line_8(r#"tiers = { slow = "1" }"#), (8, 11), "unknown field `slow`"),
+        (
+            line_8("price = { input = \"1\", output = \"1\" }\noff_peak = { input = \"2\", peak_hours = [[1, 4]] }"),
+            (5, 6),
+            "not dearer",
+        ),
+        (
+            line_8("price = { input = \"2\", output = \"1\" }\noff_peak = { input = \"1\", peak_hours = [[4, 25]] }"),
+            (5, 6),
+            "0 to 24",
+        ),
         ("id = \"b\"\ndialect = \"plain\"\nsource = \"here\"".into(), (5, 6), "provider/model"),
         ("id = \"a/b\"\ndialect = \"plan\"\nsource = \"here\"".into(), (6, 11), "[dialect.plan]"),
         ("id = \"a/b\"\ndialect = \"plain\"\nsource = \"there\"".into(), (7, 10), "`there` in [source]"),
@@ -48,7 +63,8 @@ fn errors_name_the_place_and_the_cause() {
 #[test]
 fn a_row_says_no_more_than_it_says() {
     let models = read(&listing(NAMES)).unwrap().models;
-    let bare = Model { source: "a list".into(), as_of: "2026-07-02".into(), ..Model::unknown("a/b".parse().unwrap()) };
+    let unknown = Model::unknown("a/b".parse().unwrap());
+    let bare = Model { source: "a list".into(), as_of: "2026-07-02".into(), reasoning_stated: true, ..unknown };
     assert_eq!(models, [bare]);
 }
 
@@ -57,5 +73,21 @@ fn a_price_is_read_from_its_text() {
     let row = format!("{NAMES}price = {{ input = \"0.003625\", output = \"0.1\" }}\n");
     let price = read(&listing(&row)).unwrap().models.remove(0).price.unwrap();
     assert_eq!((price.input, price.output), (Usd::from_pico(3625), Usd::from_pico(100_000)));
-    assert_eq!(price.as_of, "2026-07-02");
+    assert_eq!((price.as_of.as_str(), price.source.as_str()), ("2026-07-02", "a list"));
+}
+
+#[test]
+fn terms_are_read_beside_the_price() {
+    let row = format!(
+        "{NAMES}price = {{ input = \"2\", output = \"10\" }}\n\
+         tiers = {{ flex = \"1\", priority = {{ input = \"4\", output = \"19\" }} }}\n\
+         off_peak = {{ input = \"1\", peak_hours = [[1, 4], [6, 10]] }}\n"
+    );
+    let price = read(&listing(&row)).unwrap().models.remove(0).price.unwrap();
+    let rate = |text: &str| per_token(text.parse().unwrap()).unwrap();
+    let share = |input: &str, output: Option<&str>| Share { input: rate(input), output: output.map(rate) };
+    assert_eq!((price.tiers.flex, price.tiers.batch), (Some(share("1", None)), None));
+    assert_eq!(price.tiers.priority, Some(share("4", Some("19"))));
+    let off_peak = OffPeak { share: share("1", None), peak_hours: vec![(1, 4), (6, 10)], now: false };
+    assert_eq!(price.off_peak, Some(off_peak));
 }

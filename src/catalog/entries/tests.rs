@@ -1,6 +1,6 @@
 use super::*;
 use crate::catalog::{OutputCap, TemperatureRule};
-use crate::chat::{Effort, Usage};
+use crate::chat::{Effort, ServiceTier, Usage};
 use crate::tokens::encoding::Encoding;
 
 fn entry(id: &str) -> ModelEntry {
@@ -122,6 +122,48 @@ fn what_cannot_be_is_refused_with_the_mend() {
         let error = model(bad.clone()).expect_err(cause);
         assert!(error.contains(cause), "{error}");
         assert!(error.starts_with(&format!("[[models]] `{}`: ", bad.id)) && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn a_service_tier_is_chosen_where_its_price_is_known() {
+    let tier = |id: &str, tier| ModelEntry { service_tier: Some(tier), ..entry(id) };
+    for (chosen, sent) in [
+        (tier("openai/gpt-5", ServiceTier::Flex), Some(ServiceTier::Flex)),
+        (tier("openai/gpt-5", ServiceTier::Priority), Some(ServiceTier::Priority)),
+        // Newer models have it under this name.
+        (tier("openai/gpt-6.1-sol", ServiceTier::Fast), Some(ServiceTier::Fast)),
+        (tier("openai/gpt-5", ServiceTier::Auto), None),
+        (tier("openai/gpt-4", ServiceTier::Default), Some(ServiceTier::Default)),
+        (tier("gemini/gemini-3.5-flash", ServiceTier::Priority), Some(ServiceTier::Priority)),
+        (tier("anthropic/claude-opus-5", ServiceTier::Default), None),
+        // Another address than OpenAI's may not know the field; one that is chosen is sent all the same.
+        (priced("openai/gpt-9", "1", "2"), None),
+        (
+            ModelEntry { service_tier: Some(ServiceTier::Default), ..priced("openai/gpt-9", "1", "2") },
+            Some(ServiceTier::Default),
+        ),
+    ] {
+        let model = model(chosen.clone()).unwrap();
+        assert_eq!(model.dialect.tier_to_send(), sent, "{chosen:?}");
+        assert_eq!(model.price.map(|price| price.tier), Some(chosen.service_tier.unwrap_or_default()));
+    }
+    for (chosen, cause) in [
+        (
+            tier("openai/gpt-4o", ServiceTier::Flex),
+            "no price is known for service_tier = \"flex\" of this model; it has one for priority",
+        ),
+        (tier("openai/gpt-5-nano", ServiceTier::Auto), "service_tier = \"auto\" of this model; it has one for flex"),
+        (tier("openai/gpt-4", ServiceTier::Priority), "of this model; leave the line out"),
+        (tier("my-server/some-model", ServiceTier::Flex), "no price is known"),
+        (tier("anthropic/claude-opus-5-5", ServiceTier::Fast), "would be ignored by the provider"),
+        (
+            ModelEntry { service_tier: Some(ServiceTier::Flex), ..priced("openai/gpt-5", "1", "10") },
+            "needs the catalogue's price",
+        ),
+    ] {
+        let error = model(chosen.clone()).expect_err(cause);
+        assert!(error.contains(cause) && error.lines().count() == 1, "{error}");
     }
 }
 

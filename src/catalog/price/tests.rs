@@ -6,14 +6,11 @@ use crate::chat::UsageSource;
 /// A price from US dollars per million tokens; an empty text is a missing price.
 fn price(input: &str, cached: &str, write: &str, output: &str) -> Price {
     Price {
-        input: rate(input).unwrap(),
         cached_input: rate(cached),
         cache_write: rate(write),
-        output: rate(output).unwrap(),
-        long: None,
-        free: false,
-        origin: PriceOrigin::Catalogue,
+        source: "a list".into(),
         as_of: "2026-07-02".into(),
+        ..Price::flat(rate(input).unwrap(), rate(output).unwrap(), PriceOrigin::Catalogue)
     }
 }
 
@@ -127,11 +124,133 @@ fn what_is_free_costs_nothing_and_is_always_affordable() {
     assert_eq!(free.affordable_output(u64::MAX, Usd::ZERO), Some(u64::MAX));
 }
 
+/// The price with `flex` at half, and `priority` at twice the input and `priority` dollars of output.
+fn with_tiers(mut price: Price, priority: &str) -> Price {
+    let share = |input: Usd, output: &str| Some(Share { input, output: rate(output) });
+    price.tiers.flex = share(price.input.in_proportion(Usd::from_pico(1), Usd::from_pico(2)), "");
+    price.tiers.priority = share(price.input.times(2), priority);
+    price
+}
+
+/// Half price outside 01-04 and 06-10 UTC.
+fn with_hours(mut price: Price) -> Price {
+    let half = Share { input: price.input.in_proportion(Usd::from_pico(1), Usd::from_pico(2)), output: None };
+    price.off_peak = Some(OffPeak { share: half, peak_hours: vec![(1, 4), (6, 10)], now: false });
+    price
+}
+
+fn at(time: &str) -> Timestamp {
+    Timestamp(format!("2026-11-22T{time}Z").parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+fn served<'a>(tier: impl Into<Option<&'a str>>) -> Served<'a> {
+    Served { tier: tier.into(), from: at("12:00:00"), to: at("12:00:09") }
+}
+
+#[test]
+fn an_answer_is_billed_at_the_tier_that_it_names() {
+    let price = with_tiers(price("2", "0.2", "2.5", "10"), "19");
+    let all = usage(1_000_000, 1_000_000, 1_000_000, 1_000_000);
+    for (asked, named, cost, sure) in [
+        // 2 + 0.2 + 2.5 + 10
+        (ServiceTier::Default, None, "14.7", true),
+        (ServiceTier::Default, Some("default"), "14.7", true),
+        (ServiceTier::Default, Some("standard"), "14.7", true),
+        (ServiceTier::Default, Some("on_demand"), "14.7", true),
+        (ServiceTier::Default, Some(""), "14.7", true),
+        // Half of everything, although only the input is stated.
+        (ServiceTier::Default, Some("flex"), "7.35", true),
+        // Twice the input side; the output as stated.
+        (ServiceTier::Default, Some("priority"), "28.4", true),
+        (ServiceTier::Default, Some("fast"), "28.4", true),
+        (ServiceTier::Flex, Some("default"), "14.7", true),
+        // Nobody says which of the two it was.
+        (ServiceTier::Flex, None, "14.7", false),
+        (ServiceTier::Priority, None, "28.4", false),
+        (ServiceTier::Auto, None, "28.4", false),
+        (ServiceTier::Auto, Some("flex"), "7.35", true),
+        // A tier without a price is taken for the dearest: here twice the listed price.
+        (ServiceTier::Default, Some("batch"), "29.4", false),
+        (ServiceTier::Default, Some("scale"), "29.4", false),
+        (ServiceTier::Default, Some("auto"), "29.4", false),
+    ] {
+        let asking = Price { tier: asked, ..price.clone() };
+        assert_eq!(asking.settled(&all, &served(named)), (usd(cost), sure), "{asked:?}, answered at {named:?}");
+    }
+}
+
+#[test]
+fn a_long_request_at_another_tier_is_repriced_and_shared() {
+    let price = with_tiers(with_long(price("2", "", "", "10"), 1000, "4", "", "15"), "");
+    for (input, tier, cost) in [
+        (1000, "flex", "0.001"),
+        (1001, "flex", "0.002002"),
+        (1001, "priority", "0.008008"),
+        (1001, "default", "0.004004"),
+    ] {
+        assert_eq!(price.settled(&usage(input, 0, 0, 0), &served(tier)).0, usd(cost), "{input} at {tier}");
+    }
+    assert_eq!(price.settled(&usage(1001, 0, 0, 1_000_000), &served("flex")).0, usd("7.502002"));
+}
+
+#[test]
+fn reserved_is_the_dearest_tier_that_the_request_may_be_billed_at() {
+    let price = with_tiers(price("2", "", "", "10"), "");
+    for (asked, worst, expected) in [
+        (ServiceTier::Default, "12", "12"),
+        // The provider may step down to the standard tier.
+        (ServiceTier::Flex, "12", "6"),
+        (ServiceTier::Priority, "24", "24"),
+        // The project's own setting decides.
+        (ServiceTier::Auto, "24", "12"),
+    ] {
+        let asking = Price { tier: asked, ..price.clone() };
+        assert_eq!(asking.worst(1_000_000, 1_000_000), usd(worst), "{asked:?}");
+        assert_eq!(asking.expected(1_000_000, 1_000_000), usd(expected), "{asked:?}");
+        assert_eq!(asking.affordable_output(1_000_000, usd(worst)), Some(1_000_000), "{asked:?}");
+    }
+    assert_eq!(price.worst_at(Some("priority"), 1_000_000, 1_000_000), usd("24"));
+    assert_eq!(price.worst_at(Some("scale"), 1_000_000, 1_000_000), Usd::ZERO);
+}
+
+#[test]
+fn the_time_of_day_decides_where_it_is_beyond_doubt() {
+    let price = with_hours(price("1.32", "0.044", "", "3.96"));
+    let all = usage(1_000_000, 1_000_000, 0, 1_000_000);
+    for (from, to, cost, sure) in [
+        ("02:00:00", "02:00:30", "5.324", true),
+        ("12:00:00", "12:00:30", "2.662", true),
+        ("04:30:00", "05:30:00", "2.662", true),
+        ("00:10:00", "00:20:00", "2.662", true),
+        // Across the hour, or so close to it that the clocks may differ: the dearer one, and not for certain.
+        ("03:59:00", "04:02:00", "5.324", false),
+        ("00:59:30", "00:59:40", "5.324", false),
+        ("04:00:10", "04:00:20", "5.324", false),
+        ("00:30:00", "11:00:00", "5.324", false),
+    ] {
+        let served = Served { tier: None, from: at(from), to: at(to) };
+        assert_eq!(price.settled(&all, &served), (usd(cost), sure), "{from} to {to}");
+    }
+    let (day, evening) = (price.clone().at(at("02:00:00")), price.at(at("12:00:00")));
+    assert_eq!((day.cost(&all), evening.cost(&all)), (usd("5.324"), usd("2.662")));
+    assert_eq!((day.expected(1_000_000, 0), evening.expected(1_000_000, 0)), (usd("1.32"), usd("0.66")));
+    // Reserved is the peak, whatever the hour.
+    assert_eq!(day.worst(1_000_000, 1_000_000), evening.worst(1_000_000, 1_000_000));
+}
+
 #[test]
 fn a_price_survives_the_ledger() {
-    let price = with_long(price("5", "0.5", "6.25", "30"), 272_000, "10", "1", "45");
-    let json = serde_json::to_string(&price).unwrap();
-    assert_eq!(serde_json::from_str::<Price>(&json).unwrap(), price);
+    let price = with_hours(with_tiers(with_long(price("5", "0.5", "6.25", "30"), 272_000, "10", "1", "45"), "60"));
+    let json = serde_json::to_value(&price).unwrap();
+    assert_eq!(serde_json::from_value::<Price>(json.clone()).unwrap(), price);
+    for (name, value) in [("tier", "default"), ("source", "a list"), ("as_of", "2026-07-02"), ("input", "0.000005")] {
+        assert_eq!(json[name], value);
+    }
+    assert_eq!(json["tiers"]["priority"]["output"], "0.00006");
+    // A row that was written before there were terms.
+    let old = r#"{"input":"0.000001","cached_input":null,"cache_write":null,"output":"0.00001","long":null,"free":false,
+        "origin":"catalogue","as_of":"2026-07-02"}"#;
+    assert_eq!(serde_json::from_str::<Price>(old).unwrap().tier, ServiceTier::Default);
 }
 
 fn any_rate() -> impl Strategy<Value = Usd> {
@@ -157,10 +276,30 @@ prop_compose! {
         output in any_rate(),
         long in proptest::option::of(any_long()),
     ) -> Price {
-        Price {
-            input, cached_input, cache_write, output, long,
-            free: false, origin: PriceOrigin::Catalogue, as_of: String::new(),
-        }
+        Price { cached_input, cache_write, long, ..Price::flat(input, output, PriceOrigin::Catalogue) }
+    }
+}
+
+fn any_share() -> impl Strategy<Value = Option<Share>> {
+    proptest::option::of(
+        (any_rate(), proptest::option::of(any_rate())).prop_map(|(input, output)| Share { input, output }),
+    )
+}
+
+prop_compose! {
+    /// With terms: any tiers, and hours in which it costs no more than at the peak.
+    fn any_terms()(
+        price in any_price(),
+        (flex, batch, priority, fast) in (any_share(), any_share(), any_share(), any_share()),
+        tier in proptest::sample::select(vec![ServiceTier::Default, ServiceTier::Flex, ServiceTier::Batch,
+            ServiceTier::Priority, ServiceTier::Fast, ServiceTier::Auto]),
+        off_peak in proptest::option::of((0u64..=100, proptest::collection::vec((0u8..12, 12u8..=24), 0..3))),
+    ) -> Price {
+        let share = |percent: u64| price.input.times(percent).in_proportion(Usd::from_pico(1), Usd::from_pico(100));
+        let off_peak = off_peak.map(|(percent, peak_hours)| OffPeak {
+            share: Share { input: share(percent), output: None }, peak_hours, now: false,
+        });
+        Price { tiers: TierPrices { flex, batch, priority, fast }, tier, off_peak, ..price }
     }
 }
 
@@ -179,9 +318,46 @@ proptest! {
         prop_assert!(price.expected(used.input(), output) <= worst);
     }
 
+    /// A tier that is dearer than what was asked for is the one way past the reservation; the ledger books it as a breach.
+    #[test]
+    fn no_tier_that_was_asked_for_and_no_hour_costs_more_than_the_worst_case(
+        price in any_terms(),
+        (uncached, cached, write) in (0u64..200_000, 0u64..200_000, 0u64..200_000),
+        output in 0u64..200_000,
+        named in proptest::sample::select(vec![None, Some("default"), Some("flex"), Some("batch"), Some("priority"),
+            Some("fast"), Some("scale"), Some("")]),
+        from in 0i64..200_000_000,
+        lasted in 0i64..200_000_000,
+        looked_at in 0i64..200_000_000,
+    ) {
+        let used = usage(uncached, cached, write, output);
+        let price = price.at(Timestamp(looked_at));
+        let worst = price.worst(used.input(), output);
+        prop_assert!(price.cost(&used) <= worst);
+        prop_assert!(price.expected(used.input(), output) <= worst);
+        let served = Served { tier: named, from: Timestamp(from), to: Timestamp(from + lasted) };
+        let (cost, _) = price.settled(&used, &served);
+        let tier = named.filter(|name| !name.is_empty()).map(ServiceTier::named);
+        let of_its_own = matches!(tier, Some(Some(tier)) if tier != ServiceTier::Default && price.tiers.of(tier).is_some());
+        let unknown = matches!(tier, Some(None)) || (tier.is_some_and(|tier| tier != Some(ServiceTier::Default)) && !of_its_own);
+        let asked = tier.is_none() || tier == Some(Some(ServiceTier::Default)) || tier == Some(Some(price.tier))
+            || (price.tier == ServiceTier::Auto && of_its_own);
+        if asked && !unknown {
+            prop_assert!(cost <= worst, "{cost} > {worst}");
+        }
+        // What the server named is bounded by that tier; what it named without a price is at least the listed one.
+        if of_its_own {
+            prop_assert!(cost <= price.worst_at(named, used.input(), output));
+        }
+        if unknown && price.off_peak.is_none() {
+            let listed = Price { tier: ServiceTier::Default, ..price.clone() };
+            prop_assert!(cost >= listed.cost(&used));
+        }
+    }
+
     #[test]
     fn the_affordable_cap_fits_and_the_next_one_does_not(
-        price in any_price(),
+        price in any_terms(),
         input in 0u64..600_000,
         left in -1_000_000_000i128..2_000_000_000_000_000,
     ) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::{Config, Env, KeySource, Origin, Overrides, load, locate, settings, show};
+use super::super::{Config, Env, KeyEntry, KeySource, Origin, Overrides, load, locate, settings, show};
 use super::{Home, config};
 use crate::chat::Usd;
 
@@ -130,11 +130,14 @@ fn every_way_to_write_a_table_is_read() {
         KeySource::Keyring("chat-agent/openai".to_owned()),
         KeySource::File("/k".into()),
     ];
+    let mut keys = sources.map(KeyEntry::from);
+    keys[3].per_day = Some("0.5".parse().unwrap());
+    keys[3].per_month = Some("20".parse().unwrap());
     let provider = config(
         "providers = [{ name = \"x\", keys = [{ env = \"A\" }, { command = \"op read x\" }, \
-         { keyring = \"chat-agent/openai\" }, { file = \"/k\" }] }]\ncache.ttl = \"1h30m\"\n[keys]\nsend = \"enter\"",
+         { keyring = \"chat-agent/openai\" }, { per_month = 20, file = \"/k\", per_day = 0.5 }] }]\ncache.ttl = \"1h30m\"\n[keys]\nsend = \"enter\"",
     );
-    assert_eq!(provider.providers[0].keys, sources);
+    assert_eq!(provider.providers[0].keys, keys);
     assert_eq!(provider.cache.ttl, Duration::from_mins(90));
     assert_eq!(provider.keys["send"], ["enter"]);
 }

@@ -23,6 +23,8 @@ impl Home {
 
     fn with(text: impl AsRef<[u8]>) -> Self {
         let home = Self::new();
+        // The one file that the example names and that has to be there.
+        std::fs::write(home.folder.path().join("company-ca.pem"), "-----BEGIN CERTIFICATE-----").unwrap();
         std::fs::write(home.file(), text).unwrap();
         home
     }

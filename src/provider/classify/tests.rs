@@ -111,6 +111,17 @@ fn code_then_type_then_message() {
         ),
         (404, r#"{"error":{"message":"model \"llama9\" not found, try pulling it first"}}"#, ErrorClass::ModelNotFound),
         (400, r#"{"error":{"message":"The model `gpt-9` does not exist"}}"#, ErrorClass::ModelNotFound),
+        (529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, ErrorClass::Overloaded),
+        (500, r#"{"type":"error","error":{"type":"api_error","message":"Internal"}}"#, ErrorClass::ServerError),
+        (400, r#"{"code":"x","error":"bad"}"#, ErrorClass::InvalidRequest),
+    ] {
+        assert_eq!(plain(status, body).class, class, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_refused_parameter_by_its_name_or_by_the_words_for_it() {
+    for (status, body, class) in [
         (400, r#"{"error":{"code":"unsupported_parameter","param":"max_tokens"}}"#, unsupported("max_tokens")),
         (400, r#"{"error":{"code":"unsupported_value","param":"temperature"}}"#, unsupported("temperature")),
         (
@@ -123,18 +134,82 @@ fn code_then_type_then_message() {
             r#"{"detail":[{"type":"extra_forbidden","msg":"Extra inputs are not permitted: stream_options"}]}"#,
             unsupported("stream_options"),
         ),
+        // As Mistral, DeepSeek, vLLM and llama.cpp write it.
+        (
+            422,
+            r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#,
+            unsupported("stream_options"),
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Failed to deserialize: messages[0].role: unknown variant `developer`, expected one of `system`, `user`","type":"invalid_request_error"}}"#,
+            unsupported("developer"),
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Unsupported value: 'messages[0].role' does not support 'developer' with this model.","param":"messages[0].role","code":"unsupported_value"}}"#,
+            unsupported("messages[0].role"),
+        ),
+        (
+            500,
+            r#"{"error":{"code":500,"message":"System role not supported","type":"server_error"}}"#,
+            unsupported("system role"),
+        ),
+        (
+            400,
+            r#"{"object":"error","message":"got an unexpected keyword argument 'service_tier'","code":40001}"#,
+            unsupported("service_tier"),
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Unrecognized request argument supplied: reasoning_effort","param":null,"code":null}}"#,
+            unsupported("reasoning_effort"),
+        ),
+        (400, r#"{"error":{"message":"Images are not supported by this model"}}"#, ErrorClass::InvalidRequest),
         (400, r#"{"error":{"code":"unsupported_parameter","param":"a b\u001b"}}"#, ErrorClass::InvalidRequest),
-        (529, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, ErrorClass::Overloaded),
-        (500, r#"{"type":"error","error":{"type":"api_error","message":"Internal"}}"#, ErrorClass::ServerError),
-        (400, r#"{"code":"x","error":"bad"}"#, ErrorClass::InvalidRequest),
     ] {
         assert_eq!(plain(status, body).class, class, "{status} {body}");
     }
 }
 
 #[test]
-fn only_a_gateway_that_gave_up_may_have_cost_money() {
-    for (status, sent) in [(429, Sent::Refused), (500, Sent::Refused), (503, Sent::Refused), (504, Sent::MaybeBilled)] {
+fn whose_quota_it_is() {
+    for (code, of_account) in [
+        ("insufficient_quota", true),
+        ("credit_balance_exhausted", true),
+        ("organization_spend_limit_exceeded", true),
+        ("organization_usage_limit_exceeded", true),
+        ("enforced_spend_limit_reached", true),
+        ("billing_hard_limit_reached", true),
+        ("project_spend_limit_exceeded", false),
+        ("rate_limit_exceeded", false),
+    ] {
+        let body = format!(r#"{{"error":{{"code":"{code}","type":"x"}}}}"#);
+        assert_eq!(plain(429, &body).of_account, of_account, "{code}");
+    }
+    let typed = r#"{"error":{"code":"project_spend_limit_exceeded","type":"insufficient_quota"}}"#;
+    assert!(!plain(429, typed).of_account);
+}
+
+#[test]
+fn a_refusal_tells_what_is_left_too() {
+    let headers = [("x-ratelimit-remaining-requests", "0"), ("openai-organization", "acme")];
+    let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    let headers: HeaderMap =
+        headers.into_iter().chain([("x-ratelimit-limit-requests".parse().unwrap(), "9".parse().unwrap())]).collect();
+    let meta = classify(429, &headers, b"", &Mask::default(), Timestamp(0)).meta.unwrap();
+    assert_eq!((meta.requests.remaining, meta.organization.as_deref(), meta.status), (Some(0), Some("acme"), 429));
+}
+
+#[test]
+fn only_a_gateway_that_gave_up_or_what_is_no_refusal_may_have_cost_money() {
+    for (status, sent) in [
+        (429, Sent::Refused),
+        (500, Sent::Refused),
+        (503, Sent::Refused),
+        (504, Sent::MaybeBilled),
+        (999, Sent::MaybeBilled),
+    ] {
         assert_eq!(plain(status, "").sent, sent, "{status}");
     }
 }

@@ -1,3 +1,5 @@
+mod servers;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -97,6 +99,25 @@ fn usage_replaces_and_is_read_after_the_finish() {
 }
 
 #[test]
+fn a_count_that_cannot_be_takes_back_the_ones_before_it() {
+    let usage =
+        |n: &str| format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{n}}}}}\n\n");
+    for odd in ["-1", "1.5", "\"7\"", "1e300"] {
+        let body = format!("{HEL}{}{STOP}{}{DONE}", usage("2"), usage(odd));
+        assert_eq!(fold(&[body.as_bytes()]).0.usage, None, "{odd}");
+        // The last word counts, also when it is a good one again.
+        let body = format!("{HEL}{}{STOP}{}{DONE}", usage(odd), usage("3"));
+        assert_eq!(fold(&[body.as_bytes()]).0.usage.map(|usage| usage.output), Some(3), "{odd}");
+    }
+    // Half a count, or none, says nothing against the one before.
+    let body = format!(
+        "{HEL}{}{STOP}data: {{\"usage\":{{\"prompt_tokens\":0,\"completion_tokens\":0}}}}\n\n{DONE}",
+        usage("2")
+    );
+    assert_eq!(fold(&[body.as_bytes()]).0.usage.map(|usage| usage.output), Some(2));
+}
+
+#[test]
 fn a_service_tier_is_told_when_it_changes() {
     let mut decoder = Decoder::new(Mask::default());
     for tier in ["auto", "auto", "flex", "flex"] {
@@ -129,15 +150,18 @@ fn a_few_bad_pieces_are_passed_over_and_counted() {
 
 #[test]
 fn sizes_are_bounded() {
-    let piece = HEL.replace("Hel", &"x".repeat(1 << 20));
-    let mut decoder = Decoder::new(Mask::default());
-    let failed = (0..1000).find_map(|_| {
-        let result = decoder.push(piece.as_bytes());
-        while decoder.pop().is_some() {}
-        result.err()
-    });
-    assert_eq!(failed.unwrap().class, ErrorClass::TooLarge);
-    assert!(decoder.total <= TOTAL_CAP + piece.len());
+    // Words, or anything else: another cap for each.
+    for (said, most) in [("Hel", WORDS_CAP), ("\"},\"x\":{\"y\":\"Hel", TOTAL_CAP)] {
+        let piece = HEL.replace("Hel", said).replace("Hel", &"x".repeat(1 << 20));
+        let mut decoder = Decoder::new(Mask::default());
+        let failed = (0..1000).find_map(|_| {
+            let result = decoder.push(piece.as_bytes());
+            while decoder.pop().is_some() {}
+            result.err()
+        });
+        assert_eq!(failed.unwrap().class, ErrorClass::TooLarge);
+        assert!(decoder.total > most && decoder.total <= most + 2 * piece.len(), "{}", decoder.total);
+    }
     let mut decoder = Decoder::new(Mask::default());
     decoder.push(b"data: ").unwrap();
     let failed = (0..1000).find_map(|_| decoder.push(&vec![b'x'; 65536]).err());

@@ -83,7 +83,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     // Cache and configuration.
     ("turn off the cache", "Turn the cache off"),
     ("what does the cache do", "What the cache does"),
-    ("clear cache", "Clear the cache"),
+    ("clear cache", "Look at the cache and clear it"),
     ("how long are answers cached", "How long answers are kept"),
     ("where is the config file", "Where the configuration is"),
     ("create a config file", "Create a configuration"),
@@ -100,7 +100,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("why was my answer truncated", "The answer is cut short"),
     ("model not found", "Model not found"),
     ("can I send images?", "Not in this version"),
-    ("does it support redis", "Not in this version"),
+    ("does it support redis", "Share answers between machines"),
     ("how do I get a real language model", "Get a real model"),
     ("why does only the guide answer and not gpt", "The guide answers instead of a model"),
     // In few words, or in other words.
@@ -121,7 +121,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("undo", "Edit an earlier message"),
     ("does it resend the whole chat each turn?", "What is sent"),
     ("print the cost to a file", "Options for one run"),
-    ("keyring", "Keys from a password manager"),
+    ("keyring", "Keys from the keyring"),
     ("is it open source", "What this program is"),
     // Slips of the finger.
     ("how do I set a bugdet", "Set a budget"),

@@ -20,6 +20,8 @@ const PROSE: f64 = 1.0;
 const CODE: f64 = 0.5;
 /// What a word counts that was found only after mending one letter.
 const MENDED: f64 = 0.8;
+/// What a short word counts that the manual does not know: it is more often a slip than what the question is about.
+const SLIP: f64 = 0.7;
 /// Words from this length on are mended.
 const MENDABLE: usize = 5;
 /// A section must cover this share of the query's weight, else the manual does not speak of it.
@@ -86,8 +88,10 @@ impl Index {
     pub fn terms(&self, question: &str, weight: f64) -> Vec<Term> {
         let mut terms: Vec<Term> = Vec::new();
         for word in words(question) {
-            let term = if self.postings.contains_key(&word.stem) || word.raw.chars().count() < MENDABLE {
+            let term = if self.postings.contains_key(&word.stem) {
                 Term { stem: word.stem, weight }
+            } else if word.raw.chars().count() < MENDABLE {
+                Term { stem: word.stem, weight: weight * SLIP }
             } else {
                 match self.mend(&word.raw) {
                     Some(stem) => Term { stem: stem.to_owned(), weight: weight * MENDED },

@@ -2,17 +2,31 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn decode(pieces: &[&[u8]]) -> Vec<Event> {
+/// Name and data.
+type Owned = (String, String);
+
+fn push(decoder: &mut Decoder, bytes: &[u8], events: &mut Vec<Owned>) -> Result<(), EventTooLarge> {
+    decoder.push(bytes, |event| {
+        events.push((event.name.into_owned(), event.data.into_owned()));
+        Ok(())
+    })
+}
+
+fn decode(pieces: &[&[u8]]) -> Vec<Owned> {
     let (mut decoder, mut events) = (Decoder::default(), Vec::new());
     for piece in pieces {
-        decoder.push(piece, &mut events).unwrap();
+        push(&mut decoder, piece, &mut events).unwrap();
     }
-    decoder.finish(&mut events);
+    let finished: Result<(), EventTooLarge> = decoder.finish(|event| {
+        events.push((event.name.into_owned(), event.data.into_owned()));
+        Ok(())
+    });
+    finished.unwrap();
     events
 }
 
 fn data(bytes: &[u8]) -> Vec<String> {
-    decode(&[bytes]).into_iter().map(|event| event.data).collect()
+    decode(&[bytes]).into_iter().map(|(_, data)| data).collect()
 }
 
 const GOLDEN: &[&[u8]] = &[
@@ -38,6 +52,9 @@ fn events_as_the_servers_write_them() {
         (b"data: no blank line", vec!["no blank line"]),
         (b"data: no blank line\n", vec!["no blank line"]),
         (b"data: \xff!\n\n", vec!["\u{fffd}!"]),
+        (b"error: {\"code\":500}\n\n", vec!["{\"code\":500}"]),
+        (b"error\n\nerror:\n\n", vec![]),
+        (b"id: a\0b\nretry: 10\ndata: a\n\n", vec!["a"]),
         (b"data:\n\n", vec![]),
         (b"event: ping\n\n", vec![]),
         (b"", vec![]),
@@ -49,14 +66,14 @@ fn events_as_the_servers_write_them() {
 #[test]
 fn a_name_belongs_to_its_own_event_only() {
     let events = decode(&[b"event: error\ndata: a\n\ndata: b\n\n"]);
-    assert_eq!(events[0].name, "error");
-    assert_eq!(events[1].name, "");
+    assert_eq!(events[0].0, "error");
+    assert_eq!(events[1].0, "");
 }
 
 #[test]
 fn comments_are_counted_and_are_not_events() {
     let (mut decoder, mut events) = (Decoder::default(), Vec::new());
-    decoder.push(b": one\n:two\n\n: three\n", &mut events).unwrap();
+    push(&mut decoder, b": one\n:two\n\n: three\n", &mut events).unwrap();
     assert_eq!((decoder.comments(), events.len()), (3, 0));
 }
 
@@ -75,13 +92,13 @@ fn any_split_in_two_gives_the_same_events() {
 fn an_event_above_the_cap_is_refused_and_memory_stays_bounded() {
     let piece = vec![b'x'; 64 * 1024];
     let (mut decoder, mut events) = (Decoder::default(), Vec::new());
-    decoder.push(b"data: ", &mut events).unwrap();
-    let failed = (0..1000).position(|_| decoder.push(&piece, &mut events).is_err());
+    push(&mut decoder, b"data: ", &mut events).unwrap();
+    let failed = (0..1000).position(|_| push(&mut decoder, &piece, &mut events).is_err());
     assert_eq!(failed, Some(63), "refused with the piece that passes 4 MiB");
     assert!(decoder.line.capacity() <= 2 * EVENT_CAP);
     // The same for many short lines of one event.
     let (mut decoder, line) = (Decoder::default(), b"data: 0123456789\n".repeat(4096));
-    assert!((0..1000).any(|_| decoder.push(&line, &mut events).is_err()));
+    assert!((0..1000).any(|_| push(&mut decoder, &line, &mut events).is_err()));
     assert!(decoder.data.capacity() <= 2 * EVENT_CAP);
 }
 
@@ -92,7 +109,7 @@ fn a_line_twice_as_long_is_scanned_twice_as_far() {
         let mut bytes = b"data: ".to_vec();
         bytes.resize(length, b'x');
         for piece in bytes.chunks(100) {
-            decoder.push(piece, &mut events).unwrap();
+            push(&mut decoder, piece, &mut events).unwrap();
         }
         decoder.scanned
     };

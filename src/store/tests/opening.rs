@@ -39,7 +39,7 @@ fn the_connection_is_set_for_safety() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for (pragma, expected) in
-        [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("user_version", "1")]
+        [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("user_version", "3")]
     {
         let found: String = db
             .conn
@@ -126,9 +126,9 @@ fn a_store_that_lost_its_file_or_its_end_is_not_made_anew() {
 fn a_newer_format_is_refused_and_left_alone() {
     let data = folder();
     drop(Db::open(data.path()).unwrap());
-    Connection::open(data.path().join(FILE)).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(data.path().join(FILE)).unwrap().pragma_update(None, "user_version", 4).unwrap();
     let before = fs::read(data.path().join(FILE)).unwrap();
-    assert_eq!(refused(data.path()), StoreError::Newer { found: 2, known: 1 });
+    assert_eq!(refused(data.path()), StoreError::Newer { found: 4, known: 3 });
     assert_eq!(fs::read(data.path().join(FILE)).unwrap(), before);
 }
 
@@ -212,4 +212,58 @@ fn many_who_open_a_new_store_at_once_all_get_it() {
         }
     });
     assert_eq!(Db::open(data.path()).unwrap().list_sessions(99).unwrap().len(), 8);
+}
+
+#[test]
+fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
+    let data = folder();
+    let old = Connection::open(data.path().join(FILE)).unwrap();
+    old.execute_batch(include_str!("../schema.sql")).unwrap();
+    let charge = |attempt: &str, model: &str, state: &str, settled: Option<i64>| {
+        old.execute(
+            "INSERT INTO charges (attempt, exchange, session, run, model, provider, key_last4, taken_at, day_start,
+               day_end, month_start, month_end, state, reserved, settled, kind, price)
+             VALUES (?1, 'x', 'c', 'run', ?2, 'openai', '…f3a1', ?3, ?4, ?5, ?6, ?7, ?8, 100, ?9, 'exact', '{}')",
+            rusqlite::params![
+                attempt,
+                model,
+                NOON.0,
+                ledger::NOVEMBER.day_start.0,
+                ledger::NOVEMBER.day_end.0,
+                ledger::NOVEMBER.month_start.0,
+                ledger::NOVEMBER.month_end.0,
+                state,
+                settled
+            ],
+        )
+        .unwrap();
+    };
+    charge("1", "openai/gpt-5-mini", "settled", Some(30));
+    charge("2", "openai/gpt-5", "settled", Some(7));
+    charge("3", "openai/gpt-5-mini", "held", None);
+    charge("4", "openai/gpt-5-mini", "released", None);
+    old.pragma_update(None, "application_id", 0x6368_6174).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+
+    let db = Db::open(data.path()).unwrap();
+    db.check().unwrap();
+    let key = Key { provider: "openai", last4: "…f3a1" };
+    for (over, settled, reserved) in [
+        (Over::Run("run"), 37, 100),
+        (Over::Session(&session("c")), 37, 100),
+        (Over::Day(NOON), 37, 100),
+        (Over::ModelDay(&model(), NOON), 30, 100),
+        (Over::ModelMonth(&ModelId::new("openai", "gpt-5"), NOON), 7, 0),
+        (Over::KeyDay(key, NOON), 37, 100),
+        (Over::KeyMonth(key, NOON), 37, 100),
+        (Over::KeyDay(Key { provider: "groq", ..key }, NOON), 0, 0),
+        (Over::Month(Timestamp(NOON.0 + 40 * 86_400_000)), 0, 0),
+    ] {
+        let sum = db.sum(over).unwrap();
+        assert_eq!((sum.settled, sum.reserved), (Usd::from_pico(settled), Usd::from_pico(reserved)), "{over:?}");
+    }
+    db.settle(&AttemptId::from_text("3"), &exact("0.000000000001")).unwrap();
+    assert_eq!(db.sum(Over::ModelDay(&model(), NOON)).unwrap().total(), Usd::from_pico(31));
+    db.check().unwrap();
 }

@@ -139,11 +139,12 @@ fn figures_are_learned_from_what_happened() {
         model: None,
         ended: NOON,
         cache,
-        saved: if cache == CacheHit::None { Usd::ZERO } else { usd("0.25") },
+        saved: Some(if cache == CacheHit::None { Usd::ZERO } else { usd("0.25") }),
         latency: Latency { ttft_ms: Some(ttft), total_ms: 9000, tokens_per_second: Some(100.0) },
         finish: Some(Finish::Stop),
         failure,
         usage: Some(Usage::counted(10, output)),
+        foreseen: None,
     };
     let failed = crate::chat::Failure::new(crate::chat::FailureKind::Request, "refused");
     let stopped = crate::chat::Failure::new(crate::chat::FailureKind::Interrupted, "stopped");

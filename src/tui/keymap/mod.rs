@@ -19,6 +19,8 @@ pub enum Place {
     Anywhere,
     /// The input.
     Input,
+    /// The input while nothing stands in it and an offer waits for a word.
+    Offer,
     /// The input while nothing stands in it.
     EmptyInput,
     Transcript,
@@ -30,14 +32,23 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Self; 7] =
-        [Self::Anywhere, Self::Input, Self::EmptyInput, Self::Transcript, Self::Panel, Self::Picker, Self::Dialog];
+    pub const ALL: [Self; 8] = [
+        Self::Anywhere,
+        Self::Input,
+        Self::EmptyInput,
+        Self::Offer,
+        Self::Transcript,
+        Self::Panel,
+        Self::Picker,
+        Self::Dialog,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Anywhere => "anywhere",
             Self::Input => "in the input",
             Self::EmptyInput => "first in an empty input",
+            Self::Offer => "in an empty input, when no provider can be reached",
             Self::Transcript => "in the transcript",
             Self::Panel => "in the panel",
             Self::Dialog => "in a dialog",

@@ -4,8 +4,9 @@
 //! Refuses: dispatch.
 //! Invariant: every action has a row, so that the help screen is whole.
 
-use super::Place::{Anywhere, Dialog, EmptyInput, Input, Panel, Picker, Transcript};
+use super::Place::{Anywhere, Dialog, EmptyInput, Input, Offer, Panel, Picker, Transcript};
 use super::Row;
+use crate::protocol::Degraded;
 
 /// What a key can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum Action {
     PreviousModel,
     Models,
     Escalate,
+    Continue,
+    /// A way out when no provider can be reached.
+    Take(Degraded),
+    LeaveOffer,
     TogglePanel,
     ToggleMouse,
     Commands,
@@ -89,12 +94,20 @@ table! {
     "previous-model" Anywhere Action::PreviousModel, ["Shift-F2"], "previous favourite model";
     "models" Anywhere Action::Models, ["Alt-P"], "choose a model";
     "escalate" Anywhere Action::Escalate, ["Alt-E"], "ask the last question again, one rung up";
+    "continue" Anywhere Action::Continue, ["Alt-C"], "go on with an answer that was cut at its cap";
+    "take-kept" Anywhere Action::Take(Degraded::Kept), ["Alt-1"], "no provider: take the answer that was kept";
+    "take-guide" Anywhere Action::Take(Degraded::Guide), ["Alt-2"], "no provider: ask the built-in guide";
+    "take-again" Anywhere Action::Take(Degraded::Again), ["Alt-3"], "no provider: try again";
     "panel" Anywhere Action::TogglePanel, ["F3"], "panel on, off";
     "mouse" Anywhere Action::ToggleMouse, ["F9"], "mouse on, off";
     "commands" Anywhere Action::Commands, ["Ctrl-P"], "commands";
     "slash" EmptyInput Action::Commands, ["/"], "commands";
     "help" Anywhere Action::Help, ["F1"], "this page";
     "question" EmptyInput Action::Help, ["?"], "this page";
+    "offer-kept" Offer Action::Take(Degraded::Kept), ["1"], "take the answer that was kept";
+    "offer-guide" Offer Action::Take(Degraded::Guide), ["2"], "ask the built-in guide";
+    "offer-again" Offer Action::Take(Degraded::Again), ["3", "Enter"], "try again";
+    "offer-leave" Offer Action::LeaveOffer, ["Esc"], "leave it";
     "previous" Input Action::Previous, ["Up"], "a line up; from the first line: earlier prompts";
     "next" Input Action::Next, ["Down"], "a line down; from the last line: later prompts";
     "search-history" Input Action::SearchHistory, ["Ctrl-R"], "search earlier prompts";

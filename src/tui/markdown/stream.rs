@@ -6,7 +6,8 @@
 //!
 //! A segment ends before a fence at the left edge, before a heading at the left edge, and before any line at the left
 //! edge that follows a blank one and does not continue a list. Such a line closes every open block. Fences at the left
-//! edge are segments of their own, laid out line by line, so that a long block of code is never laid out twice.
+//! edge are segments of their own, laid out line by line, so that a long block of code is never laid out twice. A list
+//! or a paragraph that has grown very long ends at its next item or line, and goes on below without a gap.
 
 use ratatui::text::Line;
 
@@ -14,6 +15,9 @@ use super::code::{self, CodeBlock};
 use super::{Page, layout};
 use crate::chat::{SafeText, Sanitiser};
 use crate::tui::theme::Palette;
+
+/// A list or paragraph that is longer than this, in bytes, is settled in parts.
+const LONG: usize = 4_096;
 
 /// An answer, whole or still streaming.
 #[derive(Debug, Clone)]
@@ -28,6 +32,7 @@ pub struct Answer {
     settled: Settled,
     /// How much of the source is in `page`; `None`: nothing has been laid out for this view.
     shown: Option<usize>,
+    #[cfg(test)]
     laid: u64,
 }
 
@@ -43,6 +48,8 @@ struct State {
     ink: bool,
     list: bool,
     after_blank: bool,
+    /// The segment goes on with the block that the last one ended in.
+    joined: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -82,6 +89,7 @@ impl Answer {
             state: State::default(),
             settled: Settled::default(),
             shown: None,
+            #[cfg(test)]
             laid: 0,
         }
     }
@@ -143,6 +151,7 @@ impl Answer {
     }
 
     /// How many bytes of source have been laid out so far, over and over ones included.
+    #[cfg(test)]
     pub fn laid_bytes(&self) -> u64 {
         self.laid
     }
@@ -219,9 +228,11 @@ impl Answer {
             self.page.code_blocks.push(CodeBlock::new(info));
             self.state = State { start: next, scanned: next, fence: Some(fence), ..State::default() };
         } else {
-            if self.state.ink && self.is_boundary(line) {
+            let boundary = self.state.ink && self.is_boundary(line);
+            if boundary || self.is_long(line, start) {
+                let joined = !boundary && !self.state.after_blank;
                 self.segment(text, start);
-                self.state = State { start, scanned: next, ..State::default() };
+                self.state = State { start, scanned: next, joined, ..State::default() };
             }
             self.state.ink = true;
             self.state.after_blank = false;
@@ -236,15 +247,26 @@ impl Answer {
         is_heading(line) || (self.state.after_blank && !(self.state.list && is_list_item(line)))
     }
 
+    /// Whether a long list or paragraph can be parted before this line. A table cannot: its rows need its head.
+    fn is_long(&self, line: &str, start: usize) -> bool {
+        let part = if self.state.list { is_list_item(line) } else { !line.contains('|') && !is_underline(line) };
+        self.state.ink && part && start - self.state.start > LONG && !line.starts_with([' ', '\t'])
+    }
+
     /// Lays out the segment that ends before byte `end`.
     fn segment(&mut self, text: &str, end: usize) {
         if !self.state.ink {
             return;
         }
         let segment = &text[self.state.start..end];
-        self.laid += segment.len() as u64;
+        #[cfg(test)]
+        {
+            self.laid += segment.len() as u64;
+        }
         let before = self.page.lines.len();
-        self.page.gap();
+        if !self.state.joined {
+            self.page.gap();
+        }
         let gap = self.page.lines.len();
         layout::segment(segment, self.width, &self.palette, &mut self.page);
         if self.page.lines.len() == gap {
@@ -253,7 +275,10 @@ impl Answer {
     }
 
     fn code_line(&mut self, line: &str) {
-        self.laid += line.len() as u64 + 1;
+        #[cfg(test)]
+        {
+            self.laid += line.len() as u64 + 1;
+        }
         let first = self.state.fence.as_mut().is_some_and(|fence| std::mem::take(&mut fence.empty));
         let number = self.page.code_blocks.len();
         let rows = match self.page.code_blocks.last() {
@@ -293,6 +318,11 @@ fn indent(line: &str) -> usize {
 fn is_heading(line: &str) -> bool {
     let rest = line.trim_start_matches('#');
     (1..=6).contains(&(line.len() - rest.len())) && (rest.is_empty() || rest.starts_with([' ', '\t']))
+}
+
+/// What makes a heading of the paragraph above it.
+fn is_underline(line: &str) -> bool {
+    ['=', '-'].iter().any(|mark| line.trim_end().chars().all(|c| c == *mark))
 }
 
 fn is_list_item(line: &str) -> bool {

@@ -227,3 +227,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_long_list_or_paragraph_is_settled_in_parts_without_a_gap() {
+    let list: String = (1..2_000).map(|n| format!("{n}. item number {n}\n")).collect::<Vec<_>>().concat();
+    let paragraph: String = (1..2_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
+    for text in [&list, &paragraph] {
+        let whole = lay_out(&sanitise(text), 40, Palette::dark());
+        assert!(whole.lines.iter().all(|line| line.width() > 0), "a gap in one block");
+        let mut pieces = Answer::new(40, Palette::dark());
+        for (n, piece) in text.as_bytes().chunks(7).enumerate() {
+            pieces.push(std::str::from_utf8(piece).unwrap());
+            if n % 50 == 0 {
+                pieces.lines();
+            }
+        }
+        pieces.finish();
+        assert_eq!(pieces.lines(), whole.lines);
+        assert!(pieces.laid_bytes() < 16 * text.len() as u64, "{} for {}", pieces.laid_bytes(), text.len());
+    }
+    assert!(lay_out(&sanitise(&list), 40, Palette::dark()).lines.len() == 1_999);
+}

@@ -6,8 +6,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use super::sample::*;
-use crate::chat::Finish;
-use crate::protocol::{Event, Level, Notice};
+use crate::chat::{Finish, ModelId, Timestamp};
+use crate::protocol::{CacheHit, Circuit, Event, Kept, Level, Link, Notice, Offer};
 use crate::tui::msg::Msg;
 use crate::tui::update::update;
 
@@ -49,7 +49,20 @@ fn said() -> impl Strategy<Value = Msg> {
         (n.clone(), ".{0,80}").prop_map(|(n, text)| Event::Text { id: id(n), text }),
         (n.clone(), ".{0,80}").prop_map(|(n, text)| Event::Reasoning { id: id(n), text }),
         n.clone().prop_map(progress),
-        n.prop_map(|n| finished(n, "# done\n\n```\ncode", Finish::Stop)),
+        n.clone().prop_map(|n| finished(n, "# done\n\n```\ncode", Finish::Stop)),
+        n.clone().prop_map(|n| finished(n, "cut", Finish::Length)),
+        n.prop_map(|n| Event::Continuable { id: id(n), quote: Box::new(quote()) }),
+        (".{0,40}", any::<bool>(), any::<bool>()).prop_map(|(text, cheaper, raise)| at_limit(&text, cheaper, raise)),
+        Just(Event::Alert(alert())),
+        (".{0,20}", 0u64..9_000).prop_map(|(why, ms)| Event::Pausing { why, ms }),
+        (".{0,20}", any::<bool>(), 0u64..4).prop_map(|(provider, open, waiting)| {
+            let circuit = if open { Circuit::Open { until: Timestamp(9_000) } } else { Circuit::HalfOpen };
+            Event::Link(Link { provider, circuit, waiting, plain: open })
+        }),
+        (".{1,20}", any::<bool>()).prop_map(|(name, expired)| {
+            let kept = Kept { tier: CacheHit::Disk, model: ModelId::new("p", &name), age_s: 9, expired, usd: None };
+            Event::Offer(Offer { kept: Some(kept), until: expired.then_some(Timestamp(5_000)) })
+        }),
     ]
     .prop_map(|event| Msg::Core(Box::new(event)))
 }

@@ -224,9 +224,13 @@ fn a_countdown_runs_only_while_an_answer_streams() {
     crate::tui::draft::save(&mut app);
     assert_eq!(app.deadline(), None);
     core(&mut app, started(2));
-    let at = app.deadline().expect("streaming");
+    let at = app.deadline().expect("an answer is awaited");
     assert!(update(&mut app, Msg::Tick, at + std::time::Duration::from_secs(12)).is_empty());
-    assert!(screen(&mut app, 120, 40).contains("no data for 13 s"));
+    assert!(screen(&mut app, 120, 40).contains("waiting 13 s"));
+    core(&mut app, Event::Text { id: id(2), text: "One".into() });
+    let at = app.deadline().expect("streaming");
+    assert!(update(&mut app, Msg::Tick, at + std::time::Duration::from_secs(5)).is_empty());
+    assert!(screen(&mut app, 120, 40).contains("no data for 6 s"));
     core(&mut app, finished(2, "1", Finish::Stop));
     assert_eq!(app.deadline(), None);
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossterm::event::KeyEvent;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
 
 use crate::chat::{
-    Cost, CostKind, Failure, FailureKind, Finish, MessageId, ModelId, Selection, SessionId, Timestamp, Usage,
-    UsageSource, Usd,
+    Cost, CostKind, Effort, Failure, FailureKind, Finish, MessageId, ModelId, Overflow, Scope, Selection, SessionId,
+    Timestamp, Usage, UsageSource, Usd,
 };
 use crate::protocol::{
-    Answer, AnswerFacts, CacheHit, Choice, Considered, Estimate, Event, Latency, Left, Meter, ModelRow, Panel,
-    Progress, Quote, Receipt, Route, RouteMode, SessionView, Started,
+    Alert, Answer, AnswerFacts, AtLimit, CacheHit, Choice, Circuit, Considered, Estimate, Event, Latency, Left, Meter,
+    ModelRow, Panel, Progress, Quote, Raise, Receipt, Route, RouteMode, SessionView, Started,
 };
 use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::msg::{Effect, Msg};
 use crate::tui::update::update;
 use crate::tui::{Options, view};
@@ -60,19 +60,19 @@ pub fn keys(app: &mut App, script: &str) -> Vec<Effect> {
 
 /// The screen as text, with trailing blanks cut.
 pub fn screen(app: &mut App, width: u16, height: u16) -> String {
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| view::draw(frame, app)).unwrap();
-    let buffer = terminal.backend().buffer().clone();
+    let mut canvas = Canvas::default();
+    canvas.begin(Size { width, height });
+    view::draw(&mut canvas, app);
+    canvas.finish();
     let mut out = String::new();
-    for y in 0..height {
+    for cells in canvas.rows() {
         let mut row = String::new();
         let mut skip = 0;
-        for x in 0..width {
-            let symbol = buffer[(x, y)].symbol();
+        for cell in cells {
             if skip == 0 {
-                row.push_str(symbol);
+                row.push_str(cell.symbol());
             }
-            skip = crate::tui::wrap::width(symbol).max(skip).saturating_sub(1);
+            skip = crate::tui::wrap::width(cell.symbol()).max(skip).saturating_sub(1);
         }
         out.push_str(row.trim_end());
         out.push('\n');
@@ -90,7 +90,14 @@ pub fn id(bits: u64) -> MessageId {
 
 pub fn choice() -> Choice {
     let favourites = vec![Selection::Auto, Selection::Pinned(mini())];
-    Choice { selection: Selection::Auto, effort: None, system: None, favourites }
+    Choice {
+        selection: Selection::Auto,
+        effort: None,
+        system: None,
+        favourites,
+        overflow: Overflow::Refuse,
+        cached: true,
+    }
 }
 
 pub fn session() -> Event {
@@ -106,6 +113,7 @@ pub fn session() -> Event {
 pub fn route() -> Route {
     let considered = |model: &str, worst, skipped: Option<&str>| Considered {
         model: ModelId::new("openai", model),
+        effort: None,
         worst_usd: Some(usd(worst)),
         skipped: skipped.map(str::to_owned),
     };
@@ -127,19 +135,29 @@ pub fn estimate() -> Estimate {
         expected_usd: Some(usd("0.0018")),
         worst_usd: Some(usd("0.0121")),
         exact_count: true,
+        band_permille: None,
     }
 }
 
-pub fn receipt(rev: u64) -> Event {
-    let quote = Quote {
+pub fn quote() -> Quote {
+    Quote {
         model: mini(),
         route: route(),
         estimate: estimate(),
         free: false,
-        left: Some(Left { scope: "day".to_owned(), usd: usd("4.83") }),
+        left: Some(Left { scope: Scope::Day, usd: usd("4.83") }),
         context: Some(400_000),
-    };
-    Event::Receipt(Box::new(Receipt { rev, outcome: Ok(quote) }))
+        usual: None,
+        others: Vec::new(),
+        fitted: None,
+        warm: None,
+        kept: None,
+        efforts: vec![Effort::Low, Effort::Medium, Effort::High],
+    }
+}
+
+pub fn receipt(rev: u64) -> Event {
+    Event::Receipt(Box::new(Receipt { rev, outcome: Ok(quote()) }))
 }
 
 pub fn prompted(n: u64, text: &str) -> Event {
@@ -153,7 +171,9 @@ pub fn started(n: u64) -> Event {
         model: mini(),
         route: route(),
         estimate: estimate(),
+        fitted: None,
         free: false,
+        effort: None,
         context: Some(400_000),
         key: "…f3a1".to_owned(),
     }))
@@ -192,11 +212,15 @@ pub fn answer(n: u64, text: &str, finish: Finish) -> Answer {
             usage: usage(),
             estimate: estimate(),
             cost: Cost::new(usd("0.001834"), CostKind::Exact),
-            saved: Usd::ZERO,
+            saved: Some(Usd::ZERO),
             cache: CacheHit::None,
             cache_age_s: 0,
+            stale: false,
+            reasoning_usd: None,
             latency: latency(),
             attempts: Vec::new(),
+            service_tier: None,
+            others: Vec::new(),
         },
     }
 }
@@ -211,18 +235,38 @@ pub fn failed() -> Event {
     Event::Failed { failure, route: None, answer: None }
 }
 
+pub fn raise() -> Raise {
+    Raise { scope: Scope::Day, by: usd("0.031") }
+}
+
+/// At the day's limit, with these ways out.
+pub fn at_limit(text: &str, cheaper: bool, raised: bool) -> Event {
+    let failure = Failure::new(FailureKind::Budget, "openai/gpt-5 could cost $0.09, $0.06 left today");
+    let (cheaper, raise) = (cheaper.then(quote), raised.then(raise));
+    Event::AtLimit(Box::new(AtLimit { text: Arc::from(text), failure, route: Some(route()), cheaper, raise }))
+}
+
+pub fn alert() -> Alert {
+    Alert { scope: Scope::Day, share: 0.8, spent: usd("4.02"), limit: usd("5") }
+}
+
 pub fn panel() -> Event {
     let meter = |settled, limit| Meter { settled: usd(settled), limit: Some(usd(limit)), ..Meter::default() };
     Event::Panel(Box::new(Panel {
         session: Meter { estimated: true, ..meter("0.04", "1") },
         today: meter("0.83", "5"),
         month: meter("9.17", "50"),
+        group_today: Meter::default(),
+        group_month: Meter::default(),
         cache_hit: Some(0.12),
         saved: usd("0.31"),
+        saved_unknown: false,
         p50_ms: Some(640),
         p95_ms: Some(1_900),
         errors: 0,
         recent_ttft_ms: vec![400, 640, 900, 412, 380, 1900, 412],
+        alerts: Vec::new(),
+        warm: None,
         recent_tps: vec![90.0, 120.0, 150.0, 148.2],
     }))
 }
@@ -237,8 +281,10 @@ pub fn models() -> Vec<ModelRow> {
         free: id.starts_with("ollama"),
         context: Some(400_000),
         expected_usd: prices.map(|p| usd(p.2)),
+        last_usd: None,
         p50_ms: prices.map(|_| 640),
         tps: prices.map(|_| 148.0),
+        circuit: Circuit::default(),
         unusable: unusable.map(str::to_owned),
     };
     vec![

@@ -11,6 +11,7 @@ use crate::chat::money::CostKind;
 use crate::chat::text::one_line;
 use crate::chat::{Cost, Finish, ModelId, SafeText, Usd};
 use crate::protocol::{AnswerFacts, CacheHit, Route, RouteMode, Started};
+use crate::tui::format::age;
 use crate::tui::theme::Palette;
 use crate::tui::wrap;
 
@@ -24,7 +25,9 @@ pub struct Head {
     ending: SafeText,
     cost: Cost,
     /// Of an answer from the cache: its age in seconds, and what it spared.
-    cached: Option<(u64, Usd)>,
+    cached: Option<(u64, Option<Usd>)>,
+    /// It is older than answers are used for.
+    stale: bool,
 }
 
 impl Head {
@@ -44,6 +47,7 @@ impl Head {
             ending: facts.finish.as_ref().map(ending).unwrap_or_default(),
             cost: facts.cost,
             cached: (facts.cache != CacheHit::None).then_some((facts.cache_age_s, facts.saved)),
+            stale: facts.stale,
             ..Self::new(&facts.model, &facts.route)
         }
     }
@@ -53,7 +57,14 @@ impl Head {
             RouteMode::Auto => one_line(&format!("auto: {}", route.reason)),
             RouteMode::Pinned => one_line(&route.reason),
         };
-        Self { model: one_line(model.model()), why, ending: SafeText::default(), cost: Cost::UNKNOWN, cached: None }
+        Self {
+            model: one_line(model.model()),
+            why,
+            ending: SafeText::default(),
+            cost: Cost::UNKNOWN,
+            cached: None,
+            stale: false,
+        }
     }
 
     pub(super) fn set_cost(&mut self, cost: Cost) {
@@ -92,11 +103,24 @@ impl Head {
         line
     }
 
+    /// What must not be missed of an answer that was kept for too long.
+    pub(super) fn warning(&self) -> Option<String> {
+        let (seconds, _) = self.cached.filter(|_| self.stale)?;
+        Some(format!("! kept from {} ago, older than the cache's limit", age(seconds)))
+    }
+
     /// The right side, best first.
     fn figures(&self) -> Vec<String> {
-        let Some((age, saved)) = self.cached else { return vec![self.cost.to_string()] };
-        let ago = format!("cached {} ago", span(age));
-        let whole = if saved > Usd::ZERO { format!("{ago} · saved ${}", saved.short()) } else { ago.clone() };
+        let Some((seconds, saved)) = self.cached else {
+            let cost = self.cost.to_string();
+            return if self.cost.kind == CostKind::Billed { vec![format!("{cost} billed"), cost] } else { vec![cost] };
+        };
+        let ago = format!("cached {} ago", age(seconds));
+        let whole = match saved {
+            None => format!("{ago} · saved n/a"),
+            Some(saved) if saved > Usd::ZERO => format!("{ago} · saved ${}", saved.short()),
+            Some(_) => ago.clone(),
+        };
         vec![whole, ago, "cached".to_owned()]
     }
 }
@@ -110,14 +134,4 @@ fn ending(finish: &Finish) -> SafeText {
         Finish::Interrupted => "interrupted",
         Finish::Other(reason) => return one_line(reason),
     })
-}
-
-/// A length of time in its largest unit: `40 s`, `5 min`, `2 h`, `3 d`.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..86_400 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }

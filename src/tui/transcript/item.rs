@@ -7,9 +7,11 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::foot::Foot;
 use super::head::Head;
+use super::reasoning::Reasoning;
 use crate::chat::text::sanitise;
-use crate::chat::{MessageId, SafeText, Sanitiser};
+use crate::chat::{MessageId, SafeText};
 use crate::tui::markdown::Answer;
 use crate::tui::theme::Palette;
 use crate::tui::wrap;
@@ -28,7 +30,7 @@ impl View {
     }
 
     /// Bodies stand to the right of their heads, where there is room.
-    fn indent(self) -> usize {
+    pub(super) fn indent(self) -> usize {
         if self.width >= 32 { 2 } else { 0 }
     }
 
@@ -36,7 +38,7 @@ impl View {
         self.width.saturating_sub(self.gutter()).max(1)
     }
 
-    fn body_width(self) -> usize {
+    pub(super) fn body_width(self) -> usize {
         self.head_width().saturating_sub(self.indent()).max(1)
     }
 }
@@ -63,18 +65,10 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) struct AnswerItem {
     pub(super) head: Head,
+    pub(super) foot: Foot,
     pub(super) text: Answer,
     pub(super) reasoning: Reasoning,
     pub(super) streaming: bool,
-}
-
-/// What the model thought before it answered.
-#[derive(Debug, Default)]
-pub(super) struct Reasoning {
-    sanitiser: Sanitiser,
-    pub(super) text: SafeText,
-    pub(super) tokens: u64,
-    pub(super) unfolded: bool,
 }
 
 #[derive(Debug)]
@@ -85,13 +79,15 @@ pub(super) struct Item {
     pub(super) exact: bool,
     /// The lines above the body; empty: to be made.
     top: Vec<Line<'static>>,
+    /// The lines below it.
+    bottom: Vec<Line<'static>>,
     /// Line breaks in the source, for the estimate.
     breaks: usize,
 }
 
 impl Item {
     pub(super) fn new(id: Option<MessageId>, body: Body, view: View) -> Self {
-        let mut item = Self { id, body, height: 0, exact: false, top: Vec::new(), breaks: 0 };
+        let mut item = Self { id, body, height: 0, exact: false, top: Vec::new(), bottom: Vec::new(), breaks: 0 };
         item.breaks = memchr::memchr_iter(b'\n', item.source().as_str().as_bytes()).count();
         item.estimate(view);
         item
@@ -104,6 +100,11 @@ impl Item {
     /// Whether it is part of the chat, and so can be selected and copied.
     pub(super) fn is_message(&self) -> bool {
         !matches!(self.body, Body::Remark { .. })
+    }
+
+    /// Whether it is an answer that still comes.
+    pub(super) fn streams(&self) -> bool {
+        matches!(&self.body, Body::Answer(answer) if answer.streaming)
     }
 
     /// The source text, safe.
@@ -140,9 +141,13 @@ impl Item {
     pub(super) fn forget(&mut self) {
         self.exact = false;
         self.top = Vec::new();
+        self.bottom = Vec::new();
         match &mut self.body {
             Body::Words { lines, .. } | Body::Remark { lines, .. } => *lines = Vec::new(),
-            Body::Answer(answer) => answer.text.forget(),
+            Body::Answer(answer) => {
+                answer.text.forget();
+                answer.reasoning.forget();
+            }
         }
     }
 
@@ -168,16 +173,26 @@ impl Item {
             }
             Body::Answer(answer) => {
                 if self.top.is_empty() {
-                    let thinking = answer.streaming && answer.text.source().is_empty();
                     self.top.push(answer.head.line(view.head_width(), palette));
+                    let old = answer.head.warning().map(|words| Line::styled(words, palette.warning));
+                    self.top.extend(old.map(|line| wrap::cut(&line, view.head_width())));
                     self.top.extend(answer.alteration(view));
-                    self.top.extend(answer.reasoning.lines(view, thinking));
+                    if !answer.reasoning.is_empty() {
+                        self.top.push(answer.reasoning.head(view, answer.thinking()));
+                    }
                 }
+                let thoughts = if answer.reasoning.is_empty() {
+                    0
+                } else {
+                    // A blank line parts it from the answer.
+                    answer.reasoning.lay_out(view, answer.thinking()) + 1
+                };
+                self.bottom = answer.foot.lines(view.body_width(), palette);
                 answer.text.set_view(view.body_width(), view.palette);
-                answer.text.lines().len()
+                thoughts + answer.text.lines().len()
             }
         };
-        self.height = self.top.len() + body + 1;
+        self.height = self.top.len() + body + self.bottom.len() + 1;
         self.exact = true;
     }
 
@@ -188,22 +203,30 @@ impl Item {
             (_, true) => Span::styled("▌", view.palette.accent),
             (_, false) => Span::raw(" "),
         };
-        let (body, indent): (&[Line<'static>], usize) = match &mut self.body {
-            Body::Words { lines, .. } => (lines, view.indent()),
-            Body::Remark { lines, .. } => (lines, 0),
-            Body::Answer(answer) => (answer.text.lines(), view.indent()),
+        let (thoughts, body, indent): (Option<&[_]>, &[Line<'static>], usize) = match &mut self.body {
+            Body::Words { lines, .. } => (None, lines, view.indent()),
+            Body::Remark { lines, .. } => (None, lines, 0),
+            Body::Answer(answer) => {
+                let thinking = answer.thinking();
+                let thoughts = (!answer.reasoning.is_empty()).then(|| answer.reasoning.lines(thinking));
+                (thoughts, answer.text.lines(), view.indent())
+            }
         };
+        // Top, thoughts and the blank line behind them, body, bottom.
+        let blank = Line::default();
         let top = self.top.len();
+        let below = top + thoughts.map_or(0, |lines| lines.len() + 1);
         for n in from..to.min(self.height) {
-            let (line, indent) = match n.checked_sub(top) {
-                None => (self.top.get(n), 0),
-                Some(n) => (body.get(n), indent),
+            let (line, indent) = match (n.checked_sub(top), n.checked_sub(below)) {
+                (None, _) => (self.top.get(n), 0),
+                (Some(n), None) => (Some(thoughts.and_then(|lines| lines.get(n)).unwrap_or(&blank)), indent),
+                (_, Some(n)) => (body.get(n).or_else(|| self.bottom.get(n - body.len())), indent),
             };
             let mut spans = vec![gutter.clone()];
             // The blank line after an item belongs to none.
             if let Some(line) = line {
                 if indent > 0 {
-                    spans.push(Span::raw(" ".repeat(indent)));
+                    spans.push(Span::raw(&"  "[..indent]));
                 }
                 spans.extend(line.spans.iter().cloned());
             } else {
@@ -215,45 +238,17 @@ impl Item {
 }
 
 impl AnswerItem {
+    /// Nothing but reasoning has come.
+    fn thinking(&self) -> bool {
+        self.streaming && self.text.source().is_empty()
+    }
+
     /// Tells of characters that were made visible, once the answer is whole.
     fn alteration(&self, view: View) -> Option<Line<'static>> {
-        let altered = self.text.altered() + self.reasoning.sanitiser.altered();
+        let altered = self.text.altered() + self.reasoning.altered();
         let (noun, verb) = if altered == 1 { ("character", "is") } else { ("characters", "are") };
         let line = format!("! {altered} control or invisible {noun} {verb} shown by name");
         let line = Line::styled(line, view.palette.warning);
         (altered > 0 && !self.streaming).then(|| wrap::cut(&line, view.head_width()))
-    }
-}
-
-impl Reasoning {
-    pub(super) fn push(&mut self, raw: &str) {
-        let safe = self.sanitiser.push(raw);
-        self.text.push(&safe);
-    }
-
-    pub(super) fn finish(&mut self) {
-        let rest = self.sanitiser.finish();
-        self.text.push(&rest);
-    }
-
-    fn lines(&self, view: View, thinking: bool) -> Vec<Line<'static>> {
-        if self.text.is_empty() && self.tokens == 0 {
-            return Vec::new();
-        }
-        let fold = if self.unfolded { "▾" } else { "▸" };
-        let what = if thinking { "thinking…" } else { "thought" };
-        let tokens = if self.tokens > 0 { format!(" ({} tokens)", self.tokens) } else { String::new() };
-        let line = format!("{fold} {what}{tokens}");
-        let pad = " ".repeat(view.indent());
-        let dim = view.palette.dim;
-        let mut lines = vec![wrap::cut(&Line::styled(line, dim), view.body_width())];
-        if self.unfolded {
-            lines.extend(wrap::words(&[Span::styled(self.text.as_str(), dim)], view.body_width()));
-        }
-        for line in &mut lines {
-            line.spans.insert(0, Span::raw(pad.clone()));
-        }
-        lines.push(Line::default());
-        lines
     }
 }

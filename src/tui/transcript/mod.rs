@@ -5,20 +5,25 @@
 //! Invariant: showing a screen costs what is on it, however long the chat; the line at the top stays where it is when
 //! the view is not at the end, whatever grows, is laid out or forgotten elsewhere.
 
+mod foot;
 mod head;
 mod item;
+mod reasoning;
 mod scroll;
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::chat::text::one_line;
-use crate::chat::{Cost, Failure, MessageId, Role, SafeText};
+use crate::chat::{Cost, CostKind, Failure, MessageId, Role, SafeText};
 use crate::protocol::{AnswerFacts, Entry, Level, Notice};
 use crate::tui::markdown::{Answer, CodeBlock};
 use crate::tui::theme::Palette;
 
+use foot::Foot;
 pub use head::Head;
-use item::{AnswerItem, Body, Item, Reasoning, View};
+use item::{AnswerItem, Body, Item, View};
+use reasoning::Reasoning;
 pub use scroll::Position;
 use scroll::{Anchor, Place};
 
@@ -31,6 +36,8 @@ pub struct Transcript {
     /// The place at the top of the last screen, and its height.
     top: Place,
     page: usize,
+    /// The view is at the end with some room below, which what comes fills before all moves up again.
+    roomy: bool,
     /// The last item on the last screen.
     bottom: usize,
     selected: Option<usize>,
@@ -49,6 +56,7 @@ impl Transcript {
             anchor: Anchor::End,
             top: Place::default(),
             page: 0,
+            roomy: false,
             bottom: 0,
             selected: None,
             total: 0,
@@ -86,6 +94,7 @@ impl Transcript {
     pub fn start_answer(&mut self, id: MessageId, head: Head) {
         let answer = AnswerItem {
             head,
+            foot: Foot::default(),
             text: Answer::new(self.view.width, self.view.palette),
             reasoning: Reasoning::default(),
             streaming: true,
@@ -102,18 +111,38 @@ impl Transcript {
         self.change(id, |answer| answer.reasoning.push(raw), "");
     }
 
-    /// What the answer costs so far.
-    pub fn set_cost(&mut self, id: &MessageId, cost: Cost) {
-        self.change(id, |answer| answer.head.set_cost(cost), "");
+    /// A piece of reasoning that came at this time.
+    pub fn push_thought(&mut self, id: &MessageId, raw: &str, now: Instant) {
+        let push = |answer: &mut AnswerItem| {
+            answer.reasoning.push(raw);
+            answer.reasoning.clock(now);
+        };
+        self.change(id, push, "");
+    }
+
+    /// What the answer costs so far, and the tokens of its reasoning as far as they are known.
+    pub fn set_progress(&mut self, id: &MessageId, cost: Cost, reasoning: u64) {
+        let set = |answer: &mut AnswerItem| {
+            answer.head.set_cost(cost);
+            answer.reasoning.tokens = answer.reasoning.tokens.max(reasoning);
+        };
+        self.change(id, set, "");
+    }
+
+    /// What going on with the answer would do; `None`: no more.
+    pub fn set_offer(&mut self, id: &MessageId, offer: Option<&str>) {
+        self.change(id, |answer| answer.foot.set_offer(offer), "");
     }
 
     /// The answer is whole, or as whole as it will be.
     pub fn finish_answer(&mut self, id: &MessageId, facts: &AnswerFacts) {
         let end = |answer: &mut AnswerItem| {
             answer.head = Head::finished(facts);
+            answer.foot = Foot::finished(facts);
             answer.text.finish();
             answer.reasoning.finish();
             answer.reasoning.tokens = facts.usage.reasoning;
+            answer.reasoning.cost = reasoning_cost(facts);
             answer.streaming = false;
         };
         self.change(id, end, "");
@@ -170,7 +199,7 @@ impl Transcript {
     /// Folds or unfolds the reasoning of the selected answer, or of the last.
     pub fn toggle_reasoning(&mut self) {
         if let Some(id) = self.current_answer().and_then(|at| self.items[at].id.clone()) {
-            self.change(&id, |answer| answer.reasoning.unfolded ^= true, "");
+            self.change(&id, |answer| answer.reasoning.toggle(), "");
         }
     }
 
@@ -199,6 +228,16 @@ impl Transcript {
             format!("## {name}\n\n{}\n", item.source().as_str().trim_end())
         });
         messages.collect::<Vec<_>>().join("\n")
+    }
+
+    /// How many bytes of answers have been laid out so far, over and over ones included.
+    #[cfg(test)]
+    pub(in crate::tui) fn laid_bytes(&self) -> u64 {
+        let laid = |item: &Item| match &item.body {
+            Body::Answer(answer) => answer.text.laid_bytes() + answer.reasoning.laid_bytes(),
+            Body::Words { .. } | Body::Remark { .. } => 0,
+        };
+        self.items.iter().map(laid).sum()
     }
 
     fn add(&mut self, item: Item) {
@@ -241,6 +280,16 @@ impl Transcript {
             self.total = self.total - before + item.height;
         }
     }
+}
+
+/// The price of the reasoning is the listed one; it is as sure as that of the whole, but for a bill that names no parts.
+fn reasoning_cost(facts: &AnswerFacts) -> Option<Cost> {
+    let kind = match facts.cost.kind {
+        CostKind::Free => return Some(Cost::FREE),
+        CostKind::Exact => CostKind::Exact,
+        CostKind::Billed | CostKind::Estimated | CostKind::Unknown => CostKind::Estimated,
+    };
+    Some(Cost::new(facts.reasoning_usd?, kind))
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@
 use ratatui::text::Line;
 
 use super::Transcript;
-use super::item::View;
+use super::item::{Item, View};
 use crate::tui::theme::Palette;
 
 /// Items beside those on the screen that keep their lines, at most, and the lines they may hold together.
 const WARM_ITEMS: usize = 32;
 const WARM_LINES: usize = 20_000;
+
+/// What part of a screen is left free when a streaming answer moves up, as one in so many, and the most lines.
+const STEP: usize = 4;
+const MOST_STEP: usize = 8;
 
 /// A line of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -55,6 +59,7 @@ impl Transcript {
             self.total = self.items.iter().map(|item| item.height).sum();
         }
         self.view = view;
+        self.roomy = false;
         if let Some((place, height)) = kept {
             // The same share of the item above the view as before.
             self.lay_out(place.item);
@@ -76,11 +81,25 @@ impl Transcript {
         }
         if self.anchor == Anchor::End {
             lines.clear();
-            self.top = self.up(self.end(), height);
+            self.top = self.follow(height);
             self.collect(height, &mut lines);
         }
         self.cool_down();
         lines
+    }
+
+    /// The top of a view at the end. While an answer streams, what is on the screen moves up by several lines at once:
+    /// by one at a time it is hard to read, and much to write to the terminal.
+    fn follow(&mut self, height: usize) -> Place {
+        let full = self.up(self.end(), height);
+        let roomiest = self.up(self.end(), height - (height / STEP).min(MOST_STEP));
+        let stands = self.roomy && full <= self.top && self.top <= roomiest;
+        let streams = self.items.last().is_some_and(Item::streams);
+        if stands {
+            return self.top;
+        }
+        self.roomy = streams && full != Place::default();
+        if self.roomy { roomiest } else { full }
     }
 
     /// Moves the view by lines: negative towards the start.
@@ -104,6 +123,7 @@ impl Transcript {
     }
 
     pub fn scroll_to_end(&mut self) {
+        self.roomy = false;
         self.anchor = Anchor::End;
     }
 
@@ -131,18 +151,6 @@ impl Transcript {
         self.select(previous.or(self.selected));
     }
 
-    pub fn select_first(&mut self) {
-        self.selected = None;
-        self.scroll_to_start();
-        self.select_next();
-    }
-
-    pub fn select_last(&mut self) {
-        self.selected = None;
-        self.select_previous();
-        self.scroll_to_end();
-    }
-
     pub fn deselect(&mut self) {
         self.selected = None;
     }
@@ -168,6 +176,7 @@ impl Transcript {
     /// The first line of the view as it stands now.
     fn resolve(&mut self) -> Place {
         match self.anchor {
+            Anchor::End if self.roomy => self.clamp(self.top),
             Anchor::End => self.up(self.end(), self.page),
             Anchor::Top(place) => self.clamp(place),
         }

@@ -4,25 +4,28 @@
 //! Refuses: parsing.
 //! Invariant: a command that cannot do its work says why, in one line.
 
-use crate::chat::{Effort, ModelId, Selection};
+use crate::chat::{Effort, ModelId, Overflow, Selection};
 use crate::protocol::{Command, Level};
 use crate::tui::app::App;
-use crate::tui::format::{millis_or_na, speed, thousands};
+use crate::tui::format::{age, millis_or_na, speed, thousands};
 use crate::tui::keymap::{Action, Place};
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Field;
-use crate::tui::overlay::{Overlay, Page, Sessions};
+use crate::tui::overlay::{Levels, Overlay, Page, Sessions};
 use crate::tui::slash::{self, Row, Slash};
-use crate::tui::update::{keys, submit};
+use crate::tui::update::{keys, submit, why};
 use crate::tui::view::words;
 
 pub fn run(app: &mut App, row: &Row, argument: &str) -> Vec<Effect> {
     match row.slash {
         Slash::Model => return model(app, argument),
         Slash::Effort => return effort(app, argument),
+        Slash::Cache => return cache(app, argument),
         Slash::Budget => app.overlay = Overlay::Page(budget(app)),
         Slash::Cost => app.overlay = Overlay::Page(cost(app)),
-        Slash::Why => app.overlay = Overlay::Page(why(app)),
+        Slash::Why => app.overlay = Overlay::Page(why::page(app)),
+        Slash::Fit => return fit(app, argument),
+        Slash::Continue => return submit::go_on(app),
         Slash::New if app.busy() => app.info("an answer is streaming: Esc stops it, then /new"),
         Slash::New => return vec![Effect::Send(Command::New)],
         Slash::Resume | Slash::Search => return sessions(app, argument),
@@ -62,9 +65,17 @@ fn model(app: &mut App, name: &str) -> Vec<Effect> {
 fn effort(app: &mut App, level: &str) -> Vec<Effect> {
     let effort = match level {
         "" => {
-            let now = app.choice.effort.map_or("as the model does by itself", Effort::as_str);
-            let all = Effort::ALL.map(Effort::as_str).join(", ");
-            app.info(format!("effort: {now}; /effort takes {all} or default"));
+            match words::quote(app) {
+                Some(quote) if quote.efforts.is_empty() => {
+                    let text = format!("{} takes no effort: it thinks as it does, or not at all", quote.model);
+                    app.info(text);
+                }
+                // Without a receipt nobody knows which the model takes.
+                quote => {
+                    let levels = quote.map_or_else(|| Effort::ALL.to_vec(), |quote| quote.efforts.clone());
+                    app.overlay = Overlay::Effort(Levels::new(&levels, app.choice.effort));
+                }
+            }
             return Vec::new();
         }
         "default" => None,
@@ -77,6 +88,78 @@ fn effort(app: &mut App, level: &str) -> Vec<Effect> {
         },
     };
     vec![Effect::Send(Command::SetEffort(effort))]
+}
+
+fn cache(app: &mut App, argument: &str) -> Vec<Effect> {
+    let on = match argument {
+        "" => {
+            app.overlay = Overlay::Page(cache_page(app));
+            return Vec::new();
+        }
+        "on" => true,
+        "off" => false,
+        other => {
+            app.say(Level::Warning, format!("/cache takes nothing, on or off, not `{other}`"));
+            return Vec::new();
+        }
+    };
+    app.info(if on { "kept answers are used in this chat" } else { "every question of this chat is asked anew" });
+    app.composer.touch();
+    vec![Effect::Send(Command::SetCached(on))]
+}
+
+/// What is known of kept answers: for this question, and so far.
+fn cache_page(app: &App) -> Page {
+    let state = match (app.choice.cached, words::quote(app)) {
+        (false, _) => "off: kept answers are neither used nor stored".to_owned(),
+        (true, None) => "n/a: nothing is typed yet".to_owned(),
+        (true, Some(quote)) => match &quote.kept {
+            None => "not kept: it would be asked anew".to_owned(),
+            Some(kept) if words::served(quote, kept) => {
+                format!("kept {} ago: given again for $0, unless /retry asks anew", age(kept.age_s))
+            }
+            Some(kept) => words::before(quote, kept),
+        },
+    };
+    let mut lines = vec![line("this question", state)];
+    if let Some(panel) = &app.panel {
+        lines.push(line("cache hit", words::hits(panel)));
+        lines.push(line("saved", panel.saved.short_sum(panel.saved_unknown)));
+    }
+    lines.push(line(
+        "this chat",
+        if app.choice.cached { "on; /cache off turns it off" } else { "off; /cache on turns it on" },
+    ));
+    Page { title: "cache", lines, scroll: 0 }
+}
+
+fn fit(app: &mut App, rule: &str) -> Vec<Effect> {
+    if rule.is_empty() {
+        app.info(format!("too long a question {}; /fit takes refuse, truncate or segment", fate(app.choice.overflow)));
+        return Vec::new();
+    }
+    match rule.parse::<Overflow>() {
+        Ok(rule) => {
+            app.info(format!("from now on too long a question {}", fate(rule)));
+            // Shown at once; the core's `Choice` has the last word.
+            app.choice.overflow = rule;
+            app.composer.touch();
+            vec![Effect::Send(Command::Fit(rule))]
+        }
+        Err(problem) => {
+            app.say(Level::Warning, problem.to_string());
+            Vec::new()
+        }
+    }
+}
+
+/// What becomes of a question that does not fit the window.
+fn fate(rule: Overflow) -> &'static str {
+    match rule {
+        Overflow::Refuse => "is not sent",
+        Overflow::Truncate => "is sent without the oldest turns of the chat",
+        Overflow::Segment => "is split, each part answered, and the answers joined: several requests",
+    }
 }
 
 fn system(app: &mut App, text: &str) -> Vec<Effect> {
@@ -156,6 +239,9 @@ fn budget(app: &App) -> Page {
     for (name, meter) in [("session $", panel.session), ("today $", panel.today), ("month $", panel.month)] {
         lines.push(line(name, words::meter(&meter)));
     }
+    for alert in &panel.alerts {
+        lines.push(line("alert", words::alerted(alert)));
+    }
     if app.panel.is_none() {
         lines = vec![line("", "no figures yet")];
     }
@@ -167,7 +253,7 @@ fn cost(app: &App) -> Page {
     if let Some(reply) = &app.reply {
         lines.push(line("this reply", ""));
         lines.push(line("model", reply.model.to_string()));
-        lines.push(line("reply $", reply.cost.map_or_else(|| "n/a".to_owned(), |c| c.to_string())));
+        lines.push(line("reply $", words::cost_and_kind(reply.cost)));
         lines.push(line("expected", words::dollars_or_na(reply.estimate.expected_usd)));
         lines.push(line("at most", words::dollars_or_na(reply.estimate.worst_usd)));
         if let Some(usage) = reply.usage {
@@ -184,29 +270,7 @@ fn cost(app: &App) -> Page {
         lines.push(line("session $", words::meter(&panel.session)));
         lines.push(line("today $", words::meter(&panel.today)));
         lines.push(line("month $", words::meter(&panel.month)));
-        lines.push(line("saved", format!("${}", panel.saved.short())));
+        lines.push(line("saved", panel.saved.short_sum(panel.saved_unknown)));
     }
     Page { title: "cost", lines, scroll: 0 }
-}
-
-fn why(app: &App) -> Page {
-    let quote = app.receipt.as_ref().and_then(|r| r.outcome.as_ref().ok());
-    let mut lines = Vec::new();
-    let last = app.reply.as_ref().map(|r| ("the last reply", &r.model, &r.route));
-    for (title, model, route) in last.into_iter().chain(quote.map(|q| ("the next turn", &q.model, &q.route))) {
-        lines.push(line(title, ""));
-        lines.push(line("model", model.to_string()));
-        lines.push(line("why", words::reason(route)));
-        for considered in &route.considered {
-            let fate = considered.skipped.clone().unwrap_or_else(|| "chosen".to_owned());
-            lines.push(line(
-                considered.model.to_string(),
-                format!("max {} · {fate}", words::dollars_or_na(considered.worst_usd)),
-            ));
-        }
-    }
-    if lines.is_empty() {
-        lines.push(line("", "nothing was chosen yet"));
-    }
-    Page { title: "why", lines, scroll: 0 }
 }

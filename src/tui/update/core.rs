@@ -4,12 +4,20 @@
 //! Refuses: arithmetic on money; figures are shown as they come.
 //! Invariant: every event has its arm.
 
-use super::submit;
-use crate::chat::{Failure, Finish};
-use crate::protocol::{Answer, Attempt, Event, Level, Notice, Progress, SessionView, Started};
-use crate::tui::app::{App, Reply, Turn};
+use std::time::Duration;
+
+use super::{limit, rescue, submit};
+use crate::chat::text::one_line;
+use crate::chat::{Failure, Finish, MessageId};
+use crate::protocol::{Alert, Answer, Attempt, Event, Level, Notice, Progress, Quote, SessionView, Started};
+use crate::tui::app::{App, Reply, Toast, Turn};
+use crate::tui::cue::Doubling;
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
+use crate::tui::view::words;
+
+/// The least time between two looks at the live figures.
+const GLANCE: Duration = Duration::from_millis(125);
 
 pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
@@ -25,10 +33,15 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Receipt(receipt) => {
             if app.receipt.as_ref().is_none_or(|shown| shown.rev <= receipt.rev) {
+                if let Ok(quote) = &receipt.outcome {
+                    app.cue.quoted(&quote.model, quote.estimate.expected_usd, app.busy());
+                }
                 app.receipt = Some(*receipt);
             }
         }
-        Event::Prompted { id, text, at: _ } => {
+        Event::Prompted { id, text, at } => {
+            app.told = Some((at, app.now));
+            withdraw(app);
             if let Turn::Waiting { prompt, .. } = &mut app.turn {
                 *prompt = None;
             }
@@ -43,11 +56,14 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Reasoning { id, text } => {
             heard(app);
-            app.log.reasoning(&id, &text);
+            app.log.reasoning(&id, &text, app.now);
         }
-        Event::Progress(progress) => progressed(app, &progress),
+        Event::Progress(progress) => progressed(app, progress),
         Event::Finished(answer) => return finished(app, &answer),
         Event::Failed { failure, answer, route: _ } => return failed(app, &failure, answer.as_deref()),
+        Event::AtLimit(at) => limit::open(app, *at),
+        Event::Continuable { id, quote } => offered(app, id, *quote),
+        Event::Alert(alert) => return alerted(app, &alert),
         Event::Panel(panel) => app.panel = Some(*panel),
         Event::Models(rows) => {
             if let Overlay::Picker(picker) = &mut app.overlay {
@@ -61,12 +77,20 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
             }
         }
         Event::DraftRestored(text) => restored(app, &text),
+        Event::Pausing { why, ms } => app.wire.paused(why, ms, app.now),
+        Event::Link(link) => app.wire.linked(link),
+        Event::Offer(offer) => rescue::offered(app, offer),
         Event::Notice(notice) => noticed(app, notice),
     }
     Vec::new()
 }
 
 fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
+    if app.session.as_ref().is_none_or(|(id, _)| *id != view.id) {
+        app.cue = Doubling::default();
+    }
+    app.offer = None;
+    app.rescue = None;
     app.session = Some((view.id.clone(), view.title.clone()));
     app.choice = view.choice.clone();
     app.log.open(&view.entries);
@@ -86,7 +110,10 @@ fn begin(app: &mut App, started: &Started) {
         Turn::Waiting { since, .. } | Turn::Streaming { since, .. } => *since,
         Turn::Idle => app.now,
     };
-    app.turn = Turn::Streaming { id: started.id.clone(), since, last_data: app.now };
+    app.told = Some((started.at, app.now));
+    withdraw(app);
+    app.turn = Turn::Streaming { id: started.id.clone(), since, last_data: None };
+    app.wire.go_on();
     app.reply = Some(Reply::started(started));
     app.log.started(started);
 }
@@ -94,8 +121,9 @@ fn begin(app: &mut App, started: &Started) {
 fn heard(app: &mut App) {
     let now = app.now;
     if let Turn::Streaming { last_data, .. } = &mut app.turn {
-        *last_data = now;
+        *last_data = Some(now);
     }
+    app.wire.go_on();
 }
 
 fn attempted(app: &mut App, attempt: &Attempt) {
@@ -115,8 +143,51 @@ fn attempted(app: &mut App, attempt: &Attempt) {
     app.say(Level::Warning, format!("{}{status}: {}", attempt.provider, attempt.outcome));
 }
 
-fn progressed(app: &mut App, progress: &Progress) {
+/// The last answer was cut off, and this is what going on costs.
+fn offered(app: &mut App, id: MessageId, quote: Quote) {
+    if app.busy() {
+        return;
+    }
+    app.log.offer(&id, Some(&words::offer(&app.keymap.key("continue"), &quote)));
+    app.offer = Some((id, quote));
+}
+
+/// Something else is asked: there is nothing to go on with, and nothing to make up for.
+fn withdraw(app: &mut App) {
+    app.rescue = None;
+    if let Some((id, _)) = app.offer.take() {
+        app.log.offer(&id, None);
+    }
+}
+
+/// A limit has passed one of its shares. It is said once; the panel shows it from then on.
+fn alerted(app: &mut App, alert: &Alert) -> Vec<Effect> {
+    let text = words::alerted(alert);
+    let notify = app.notify && !app.in_front;
+    // The end of the turn that went past the share does not settle it.
+    app.toast = Some(Toast { level: Level::Warning, text: text.clone(), since: app.now, passing: false });
+    notify.then(|| Effect::Notify(one_line(&text).into_string())).into_iter().collect()
+}
+
+/// Figures that change sixty times a second cannot be read.
+fn progressed(app: &mut App, progress: Progress) {
     heard(app);
+    if app.figures.0.is_some_and(|shown| app.now.saturating_duration_since(shown) < GLANCE) {
+        app.figures.1 = Some(progress);
+        return;
+    }
+    show(app, &progress);
+}
+
+/// Figures that still wait are shown when the clock ticks.
+pub fn tick(app: &mut App) {
+    if let Some(progress) = app.figures.1.take() {
+        show(app, &progress);
+    }
+}
+
+fn show(app: &mut App, progress: &Progress) {
+    app.figures = (Some(app.now), None);
     app.log.progress(progress);
     if let Some(reply) = &mut app.reply {
         reply.latency = progress.latency;
@@ -154,8 +225,10 @@ fn failed(app: &mut App, failure: &Failure, answer: Option<&Answer>) -> Vec<Effe
 
 fn settle(app: &mut App, answer: Option<&Answer>) {
     app.turn = Turn::Idle;
+    app.figures = (None, None);
+    app.wire.go_on();
     // What was said of single attempts is settled too; warnings that matter stand in the transcript.
-    app.toast.take_if(|toast| toast.level == Level::Warning);
+    app.toast.take_if(|toast| toast.passing);
     if let Some(answer) = answer {
         let before = app.reply.take();
         let mut reply = Reply::of(&answer.facts);

@@ -4,7 +4,7 @@
 //! Refuses: the rows; they come from the core or from tables.
 //! Invariant: Esc closes every dialog, and no dialog keeps a letter that the input should have had.
 
-use super::commands;
+use super::{commands, limit};
 use crate::protocol::{Command, Level};
 use crate::tui::app::{App, Focus};
 use crate::tui::keymap::{Action, Chord, Place};
@@ -28,7 +28,7 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Interrupt if app.busy() => return vec![Effect::Send(Command::Cancel)],
-        Action::Escape | Action::Interrupt => app.overlay = Overlay::None,
+        Action::Escape | Action::Interrupt => limit::close(app),
         Action::LineDown => select(app, 1),
         Action::LineUp => select(app, -1),
         Action::PageDown => select(app, PAGE),
@@ -69,8 +69,9 @@ fn letter(app: &mut App, c: char) -> Vec<Effect> {
             }
             _ => {}
         },
-        Overlay::Page(_) | Overlay::Rewind(_) => {
-            app.overlay = Overlay::None;
+        Overlay::Limit(_) if matches!(c, '1' | '2') => return limit::take(app, Some(c)),
+        Overlay::Page(_) | Overlay::Rewind(_) | Overlay::Limit(_) | Overlay::Effort(_) => {
+            limit::close(app);
             // `?` and `q` close a page; anything else was meant for the input.
             if !matches!(c, '?' | 'q' | ' ') {
                 app.focus = Focus::Input;
@@ -97,7 +98,7 @@ fn field(overlay: &mut Overlay) -> Option<&mut Field> {
         Overlay::Picker(picker) => Some(&mut picker.field),
         Overlay::Sessions(list) => Some(&mut list.field),
         Overlay::HistorySearch(search) => Some(&mut search.field),
-        Overlay::None | Overlay::Page(_) | Overlay::Rewind(_) => None,
+        Overlay::None | Overlay::Page(_) | Overlay::Rewind(_) | Overlay::Limit(_) | Overlay::Effort(_) => None,
     }
 }
 
@@ -121,7 +122,7 @@ fn filtered(app: &mut App) -> Vec<Effect> {
             return vec![Effect::Send(Command::ListSessions { query })];
         }
         Overlay::HistorySearch(search) => search.hit = found(app.composer.history.search(search.field.as_str(), None)),
-        Overlay::None | Overlay::Page(_) | Overlay::Rewind(_) => {}
+        Overlay::None | Overlay::Page(_) | Overlay::Rewind(_) | Overlay::Limit(_) | Overlay::Effort(_) => {}
     }
     Vec::new()
 }
@@ -148,14 +149,19 @@ fn select(app: &mut App, by: isize) {
         }
         Overlay::Sessions(list) => list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len)),
         Overlay::Rewind(list) => list.selected = moved(list.selected, by, list.rows.len()),
+        Overlay::Limit(limit) => limit.selected = moved(limit.selected, by, limit.ways().len()),
+        Overlay::Effort(list) => list.selected = moved(list.selected, by, list.rows.len()),
         Overlay::HistorySearch(_) if by < 0 => older(app),
         Overlay::HistorySearch(_) | Overlay::None => {}
     }
 }
 
 fn accept(app: &mut App) -> Vec<Effect> {
+    if matches!(app.overlay, Overlay::Limit(_)) {
+        return limit::take(app, None);
+    }
     match std::mem::take(&mut app.overlay) {
-        Overlay::None | Overlay::Page(_) => Vec::new(),
+        Overlay::None | Overlay::Page(_) | Overlay::Limit(_) => Vec::new(),
         Overlay::Palette(list) => {
             let typed = list.field.as_str();
             let (word, argument) = typed.split_once(' ').unwrap_or((typed, ""));
@@ -196,6 +202,10 @@ fn accept(app: &mut App) -> Vec<Effect> {
             let Some((id, _)) = list.rows.into_iter().nth(list.selected) else { return Vec::new() };
             app.rewinding = true;
             vec![Effect::Send(Command::Rewind(id))]
+        }
+        Overlay::Effort(list) => {
+            let level = list.rows.get(list.selected).copied().flatten();
+            vec![Effect::Send(Command::SetEffort(level))]
         }
         Overlay::HistorySearch(search) => {
             if let Some((_, text)) = search.hit {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{commands, dialog, submit};
+use super::{commands, dialog, rescue, submit};
 use crate::chat::Selection;
 use crate::protocol::{Command, Level};
 use crate::tui::app::{App, Focus, Turn};
@@ -28,7 +28,12 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
     if !matches!(app.overlay, Overlay::None) {
         return dialog::key(app, chord);
     }
+    let now = app.now;
+    let heeded = app.rescue.as_mut().is_some_and(|rescue| rescue.heeds(now)) && !app.busy();
     let places: &[Place] = match app.focus {
+        Focus::Input if app.composer.is_empty() && heeded => {
+            &[Place::Offer, Place::EmptyInput, Place::Input, Place::Anywhere]
+        }
         Focus::Input if app.composer.is_empty() => &[Place::EmptyInput, Place::Input, Place::Anywhere],
         Focus::Input => &[Place::Input, Place::Anywhere],
         Focus::Transcript => &[Place::Transcript, Place::Anywhere],
@@ -91,6 +96,9 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::PreviousModel => return cycle(app, false),
         Action::Models => return models(app, ""),
         Action::Escalate => return submit::retry(app, true),
+        Action::Continue => return submit::go_on(app),
+        Action::Take(way) => return rescue::take(app, way),
+        Action::LeaveOffer => app.rescue = None,
         Action::TogglePanel => {
             app.panel_on = !app.panel_on;
             if app.focus == Focus::Panel {
@@ -167,6 +175,7 @@ fn escape(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     }
     if !app.composer.is_empty() {
+        app.rescue = None;
         return Vec::new();
     }
     if app.escaped.take().is_some_and(|first| app.now.saturating_duration_since(first) <= TWICE) {

@@ -8,7 +8,10 @@ mod commands;
 mod core;
 mod dialog;
 mod keys;
+mod limit;
+mod rescue;
 mod submit;
+mod why;
 
 use std::time::Instant;
 
@@ -56,6 +59,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Tick => {
             app.draw = app.busy();
+            core::tick(app);
             if app.burst.expired(now) {
                 app.draw = true;
                 return submit::enter(app);
@@ -83,8 +87,8 @@ fn paste(app: &mut App, text: &str) {
             app.focus = Focus::Input;
             app.composer.paste(text);
         }
-        Overlay::Page(_) | Overlay::Rewind(_) => {
-            app.overlay = Overlay::None;
+        Overlay::Page(_) | Overlay::Rewind(_) | Overlay::Limit(_) | Overlay::Effort(_) => {
+            limit::close(app);
             app.composer.paste(text);
         }
         _ => dialog::typed(app, text),

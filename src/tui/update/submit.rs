@@ -10,6 +10,7 @@ use super::commands;
 use crate::protocol::{Command, Level};
 use crate::tui::app::{App, QUEUE, Turn};
 use crate::tui::msg::Effect;
+use crate::tui::overlay::Overlay;
 use crate::tui::slash::{self, Parsed};
 
 pub fn enter(app: &mut App) -> Vec<Effect> {
@@ -47,13 +48,30 @@ fn prompt(app: &mut App, text: String) -> Vec<Effect> {
 
 /// Sends the first of the queue when nothing is in the way.
 pub fn next(app: &mut App) -> Vec<Effect> {
-    if app.busy() || app.session.is_none() {
+    // A question that came to a limit goes first, or comes back.
+    let waits = matches!(app.overlay, Overlay::Limit(_));
+    if app.busy() || app.session.is_none() || waits {
         return Vec::new();
     }
     let Some(text) = app.queue.pop_front() else { return Vec::new() };
+    awaits(app);
     app.turn = Turn::Waiting { since: app.now, prompt: Some(text.clone()) };
-    app.reply = None;
     vec![Effect::Send(Command::Send { text: Arc::from(text) })]
+}
+
+/// Something is asked: an answer is awaited from now on.
+pub fn awaits(app: &mut App) {
+    app.turn = Turn::Waiting { since: app.now, prompt: None };
+    app.reply = None;
+    app.rescue = None;
+    app.cue.asked();
+    app.log.bottom();
+}
+
+/// A draft with what was queued behind it.
+pub fn joined(draft: String, queued: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = [draft].into_iter().filter(|text| !text.trim().is_empty()).chain(queued).collect();
+    all.join("\n\n")
 }
 
 /// The turn was stopped or failed: what was queued behind it is the user's to decide on again.
@@ -73,8 +91,22 @@ pub fn retry(app: &mut App, rung_up: bool) -> Vec<Effect> {
         app.info("nothing was asked yet in this chat");
         return Vec::new();
     }
-    app.turn = Turn::Waiting { since: app.now, prompt: None };
-    app.reply = None;
-    app.log.bottom();
+    awaits(app);
     vec![Effect::Send(Command::Retry { rung_up })]
+}
+
+/// Goes on with the answer that its cap cut off.
+pub fn go_on(app: &mut App) -> Vec<Effect> {
+    if app.busy() {
+        app.info("an answer is streaming: Esc stops it");
+        return Vec::new();
+    }
+    // The offer is for one question: it goes with it.
+    let Some((id, _)) = app.offer.take() else {
+        app.info("there is no answer that was cut at its output cap");
+        return Vec::new();
+    };
+    app.log.offer(&id, None);
+    awaits(app);
+    vec![Effect::Send(Command::Continue)]
 }

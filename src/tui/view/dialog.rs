@@ -4,14 +4,14 @@
 //! Refuses: keys.
 //! Invariant: the selected row is on the screen.
 
-use ratatui::Frame;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::{Margin, Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear};
 
-use super::lists;
+use super::{limit, lists};
 use crate::chat::text::one_line;
 use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::overlay::{Overlay, Page};
 use crate::tui::wrap;
 
@@ -28,7 +28,7 @@ pub struct Content {
 }
 
 /// Draws the open dialog into `area`, the screen above the input.
-pub fn draw(frame: &mut Frame, app: &mut App, area: Rect) {
+pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
     let inner_width = usize::from(area.width.saturating_sub(4));
     let content = match &app.overlay {
         Overlay::None => return,
@@ -38,34 +38,32 @@ pub fn draw(frame: &mut Frame, app: &mut App, area: Rect) {
         Overlay::Sessions(list) => lists::sessions(app, list),
         Overlay::Rewind(list) => lists::rewind(list),
         Overlay::HistorySearch(search) => lists::history(app, search),
+        Overlay::Effort(levels) => lists::efforts(app, levels),
+        Overlay::Limit(limit) => limit::content(app, limit, inner_width),
     };
-    let scroll = show(frame, app, area, &content);
+    let scroll = show(canvas, app, area, &content);
     if let Overlay::Page(page) = &mut app.overlay {
         page.scroll = scroll;
     }
 }
 
 /// Returns the first row on view.
-fn show(frame: &mut Frame, app: &App, area: Rect, content: &Content) -> usize {
+fn show(canvas: &mut Canvas, app: &App, area: Rect, content: &Content) -> usize {
     let fixed = u16::from(content.field.is_some()) + u16::from(content.head.is_some());
     let wanted = u16::try_from(content.rows.len()).unwrap_or(u16::MAX).saturating_add(fixed + 2);
     let height = wanted.clamp(3, area.height.max(3)).min(area.height);
     let place = Rect { y: area.bottom() - height, height, ..area };
-    frame.render_widget(Clear, place);
-    let title = Line::from(Span::styled(format!(" {} ", content.title), app.palette.heading));
-    let block = Block::bordered().border_style(app.palette.accent).title(title);
-    let mut inner = block.inner(place);
-    frame.render_widget(block, place);
+    let mut inner = border(canvas, app, place, &content.title);
     if inner.is_empty() {
         return content.scroll;
     }
     if let Some((mark, typed)) = &content.field {
-        field(frame, app, inner, mark, typed);
+        field(canvas, app, inner, mark, typed);
         inner = below(inner);
     }
     if let Some(head) = &content.head {
         if !inner.is_empty() {
-            frame.render_widget(wrap::cut(head, usize::from(inner.width)), Rect { height: 1, ..inner });
+            canvas.line(inner, wrap::cut(head, usize::from(inner.width)));
         }
         inner = below(inner);
     }
@@ -77,14 +75,34 @@ fn show(frame: &mut Frame, app: &App, area: Rect, content: &Content) -> usize {
     }
     .min(most);
     for (y, (i, row)) in (inner.y..inner.bottom()).zip(content.rows.iter().enumerate().skip(first)) {
-        let row = wrap::cut(row, usize::from(inner.width));
-        let place = Rect { y, height: 1, ..inner };
-        frame.render_widget(row, place);
-        if content.selected == Some(i) {
-            frame.buffer_mut().set_style(place, app.palette.selection);
-        }
+        let over = if content.selected == Some(i) { app.palette.selection } else { Style::new() };
+        canvas.marked(Rect { y, height: 1, ..inner }, wrap::cut(row, usize::from(inner.width)), over);
     }
     first
+}
+
+/// Clears the rows of `place`, draws its border, and returns what is inside.
+fn border(canvas: &mut Canvas, app: &App, place: Rect, title: &str) -> Rect {
+    canvas.clear(place.y..place.bottom());
+    let (accent, room) = (app.palette.accent, usize::from(place.width.saturating_sub(2)));
+    let title = wrap::cut(&Line::from(Span::styled(format!(" {title} "), app.palette.heading)), room);
+    let rest = "─".repeat(room.saturating_sub(wrap::line_width(&title)));
+    let mut top = vec![Span::styled("┌", accent)];
+    top.extend(title.spans);
+    top.push(Span::styled(format!("{rest}┐"), accent));
+    canvas.line(place, Line::from(top));
+    let right = place.right().saturating_sub(1);
+    for y in place.y + 1..place.bottom().saturating_sub(1) {
+        for x in [place.x, right] {
+            canvas.line(Rect { x, y, width: 1, height: 1 }, Span::styled("│", accent));
+        }
+    }
+    let last = place.bottom().saturating_sub(1);
+    if last > place.y {
+        let bottom = format!("└{}┘", "─".repeat(room));
+        canvas.line(Rect { y: last, ..place }, Span::styled(bottom, accent));
+    }
+    place.inner(Margin::new(1, 1))
 }
 
 fn below(area: Rect) -> Rect {
@@ -92,7 +110,7 @@ fn below(area: Rect) -> Rect {
     Rect { y: area.y + one, height: area.height - one, ..area }
 }
 
-fn field(frame: &mut Frame, app: &App, area: Rect, mark: &str, typed: &str) {
+fn field(canvas: &mut Canvas, app: &App, area: Rect, mark: &str, typed: &str) {
     let room = usize::from(area.width).saturating_sub(wrap::width(mark) + 1);
     // The end is what is being typed: cut the start away.
     let typed = one_line(&format!("{typed}.")).into_string();
@@ -103,8 +121,8 @@ fn field(frame: &mut Frame, app: &App, area: Rect, mark: &str, typed: &str) {
     }
     let line = Line::from(vec![Span::styled(mark.to_owned(), app.palette.accent), Span::raw(tail.to_owned())]);
     let end = u16::try_from(wrap::line_width(&line)).unwrap_or(u16::MAX);
-    frame.render_widget(line, Rect { height: 1, ..area });
-    frame.set_cursor_position(Position { x: area.x.saturating_add(end).min(area.right() - 1), y: area.y });
+    canvas.line(area, line);
+    canvas.set_cursor(Position { x: area.x.saturating_add(end).min(area.right() - 1), y: area.y });
 }
 
 fn read(app: &App, page: &Page, width: usize) -> Content {

@@ -4,13 +4,13 @@
 //! Refuses: wrapping; the composer does that.
 //! Invariant: the cursor stands where the next letter goes, also while an answer streams.
 
-use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::chat::text::one_line;
 use crate::tui::app::{App, Focus};
+use crate::tui::canvas::Canvas;
 use crate::tui::composer::{Window, shown};
 use crate::tui::overlay::Overlay;
 use crate::tui::wrap;
@@ -37,7 +37,7 @@ pub fn measure(app: &mut App, area: Rect) -> Measured {
     Measured(app.composer.window(usize::from(width), usize::from(most)))
 }
 
-pub fn draw(frame: &mut Frame, app: &App, area: Rect, Measured(window): &Measured) {
+pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measured) {
     if area.height == 0 {
         return;
     }
@@ -55,13 +55,13 @@ pub fn draw(frame: &mut Frame, app: &App, area: Rect, Measured(window): &Measure
         };
         let content: String = text[range.clone()].graphemes(true).map(shown).collect();
         let line = Line::from(vec![Span::styled(lead, mark), Span::styled(content, app.palette.text)]);
-        frame.render_widget(line, Rect { y, height: 1, ..area });
+        canvas.line(Rect { y, height: 1, ..area }, line);
     }
     if text.is_empty() {
         let words = if app.busy() { "type the next prompt: Enter queues it" } else { "ask something" };
         let place =
             Rect { x: area.x + INDENT.min(area.width), width: area.width.saturating_sub(INDENT), height: 1, ..area };
-        frame.render_widget(Span::styled(words, app.palette.dim), place);
+        canvas.line(place, Span::styled(words, app.palette.dim));
     }
     if focused {
         let (x, y) = window.cursor;
@@ -71,7 +71,7 @@ pub fn draw(frame: &mut Frame, app: &App, area: Rect, Measured(window): &Measure
             .saturating_add(u16::try_from(x).unwrap_or(u16::MAX))
             .min(area.right().saturating_sub(1));
         let y = area.y.saturating_add(u16::try_from(y).unwrap_or(0)).min(area.bottom().saturating_sub(1));
-        frame.set_cursor_position(Position { x, y });
+        canvas.set_cursor(Position { x, y });
     }
 }
 
@@ -81,7 +81,7 @@ pub fn queue_height(app: &App, left: u16) -> u16 {
     if left < 6 { 0 } else { u16::try_from(rows).unwrap_or(0) }
 }
 
-pub fn queue(frame: &mut Frame, app: &App, area: Rect) {
+pub fn queue(canvas: &mut Canvas, app: &App, area: Rect) {
     let width = usize::from(area.width);
     let more = app.queue.len().saturating_sub(QUEUE_ROWS);
     for (i, y) in (area.y..area.bottom()).enumerate() {
@@ -91,7 +91,7 @@ pub fn queue(frame: &mut Frame, app: &App, area: Rect) {
             None => break,
         };
         let line = wrap::cut(&Line::from(Span::styled(words, app.palette.dim)), width);
-        frame.render_widget(line, Rect { y, height: 1, ..area });
+        canvas.line(Rect { y, height: 1, ..area }, line);
     }
 }
 

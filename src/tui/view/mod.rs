@@ -7,6 +7,7 @@
 //! ```text
 //!  title                                                        auto → gpt-5-mini   header
 //!  transcript                                              │ panel                  (from 100 columns)
+//!  what is offered after a failure
 //!  status line                                                                      (without the panel)
 //! ───────────────────────────────────────────────────────────────────────────────
 //!  queued prompts
@@ -17,18 +18,20 @@
 
 mod dialog;
 mod input;
+mod limit;
 mod lists;
 mod panel;
+mod rescue;
 mod status;
 mod welcome;
+mod wire;
 pub mod words;
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
 use super::app::{App, Focus};
+use super::canvas::Canvas;
 use super::overlay::Overlay;
 use super::wrap;
 use crate::chat::text::one_line;
@@ -38,12 +41,12 @@ const WITH_PANEL: u16 = 100;
 /// Less than this and nothing can be told.
 const LEAST: (u16, u16) = (16, 5);
 
-pub fn draw(frame: &mut Frame, app: &mut App) {
-    let area = frame.area();
+pub fn draw(canvas: &mut Canvas, app: &mut App) {
+    let area = canvas.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         app.panel_shown = false;
         if usize::from(area.width) >= "too small".len() && area.height > 0 {
-            frame.render_widget("too small", area);
+            canvas.line(area, "too small");
         }
         return;
     }
@@ -62,36 +65,42 @@ pub fn draw(frame: &mut Frame, app: &mut App) {
     let mut body = rows.rest();
 
     if let Some(area) = header_area {
-        header(frame, app, area);
+        header(canvas, app, area);
     }
     if app.panel_shown {
         let width = (area.width * 2 / 5).clamp(40, 48);
         let panel = Rect { x: area.right() - width, width, ..body };
         // A free column, so that a figure at the end of a line does not touch the panel.
         body.width -= width + 1;
-        panel::draw(frame, app, panel);
+        panel::draw(canvas, app, panel);
     }
+    let offer_area = {
+        let height = rescue::height(app, body.height);
+        body.height -= height;
+        Rect { y: body.bottom(), height, ..body }
+    };
+    rescue::draw(canvas, app, offer_area);
     if app.session.is_some() && app.log.is_empty() {
-        welcome::draw(frame, app, body);
+        welcome::draw(canvas, app, body);
     } else {
-        app.log.draw(frame, body, app.focus == Focus::Transcript);
+        app.log.draw(canvas, body, app.focus == Focus::Transcript);
     }
     if let Some(area) = status_area {
-        status::figures(frame, app, area);
+        status::figures(canvas, app, area);
     }
     if let Some(area) = rule {
         let dashes = "─".repeat(usize::from(area.width));
-        frame.render_widget(Span::styled(dashes, app.palette.dim), area);
+        canvas.line(area, Span::styled(dashes, app.palette.dim));
     }
-    input::queue(frame, app, queue_area);
-    input::draw(frame, app, input_area, &input);
-    status::receipt(frame, app, receipt);
+    input::queue(canvas, app, queue_area);
+    input::draw(canvas, app, input_area, &input);
+    status::receipt(canvas, app, receipt);
     if let Some(area) = hint {
-        status::hint(frame, app, area);
+        status::hint(canvas, app, area);
     }
     if !matches!(app.overlay, Overlay::None) {
         let above = Rect { height: input_area.y.saturating_sub(area.y).max(3).min(area.height), ..area };
-        dialog::draw(frame, app, above);
+        dialog::draw(canvas, app, above);
     }
 }
 
@@ -124,7 +133,7 @@ impl Rows {
     }
 }
 
-fn header(frame: &mut Frame, app: &App, area: Rect) {
+fn header(canvas: &mut Canvas, app: &App, area: Rect) {
     let title = match &app.session {
         None => "opening …".to_owned(),
         Some((_, title)) if title.trim().is_empty() => "new chat".to_owned(),
@@ -134,15 +143,15 @@ fn header(frame: &mut Frame, app: &App, area: Rect) {
     let width = usize::from(area.width);
     let left = Line::from(vec![Span::raw(" "), Span::styled(title, app.palette.heading)]);
     let right = Span::styled(format!("{model} "), app.palette.accent);
-    ends(frame, area, &left, &Line::from(right), width);
+    ends(canvas, area, &left, &Line::from(right), width);
 }
 
 /// Two texts at the ends of one row; the right one is shown whole, the left one gets what is left.
-fn ends(frame: &mut Frame, area: Rect, left: &Line<'_>, right: &Line<'_>, width: usize) {
+fn ends(canvas: &mut Canvas, area: Rect, left: &Line<'_>, right: &Line<'_>, width: usize) {
     let right_width = wrap::line_width(right).min(width);
     let room = width.saturating_sub(right_width + 1);
-    wrap::cut(left, room).render(area, frame.buffer_mut());
+    canvas.line(area, wrap::cut(left, room));
     let shift = u16::try_from(width - right_width).unwrap_or(0);
     let place = Rect { x: area.x + shift, width: area.width - shift, ..area };
-    wrap::cut(right, right_width).render(place, frame.buffer_mut());
+    canvas.line(place, wrap::cut(right, right_width));
 }

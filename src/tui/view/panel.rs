@@ -4,16 +4,16 @@
 //! Refuses: figures of its own; a line without data behind it is not drawn.
 //! Invariant: `~` is an estimate, `n/a` an unknown.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::words;
+use super::{wire, words};
 use crate::chat::text::one_line;
-use crate::chat::{UsageSource, Usd};
+use crate::chat::{CostKind, UsageSource, Usd};
 use crate::protocol::{Meter, Panel};
 use crate::tui::app::{App, Focus, Reply};
+use crate::tui::canvas::Canvas;
 use crate::tui::format::{bar, millis, millis_or_na, seconds, short, spark, speed, thousands};
 use crate::tui::wrap;
 
@@ -22,8 +22,10 @@ const NAME: usize = 10;
 const VALUE: usize = 10;
 const SPARK: usize = 12;
 const BAR: usize = 10;
+/// Cells beside a figure where the panel is narrowest.
+const WAIT: usize = 17;
 
-pub fn draw(frame: &mut Frame, app: &mut App, area: Rect) {
+pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
     let focused = app.focus == Focus::Panel;
     let lines = lines(app);
     let height = usize::from(area.height);
@@ -33,8 +35,8 @@ pub fn draw(frame: &mut Frame, app: &mut App, area: Rect) {
     let rows = lines.into_iter().skip(usize::from(app.panel_scroll)).map(Some).chain(std::iter::repeat(None));
     for (y, line) in (area.y..area.bottom()).zip(rows) {
         let mut spans = vec![Span::styled("│ ", frame_style)];
-        spans.extend(line.unwrap_or_default().spans);
-        frame.render_widget(wrap::cut(&Line::from(spans), usize::from(area.width)), Rect { y, height: 1, ..area });
+        spans.extend(wrap::spans(&line.unwrap_or_default()));
+        canvas.line(Rect { y, height: 1, ..area }, wrap::cut(&Line::from(spans), usize::from(area.width)));
     }
 }
 
@@ -46,6 +48,14 @@ fn lines(app: &App) -> Vec<Line<'static>> {
     let panel = app.panel.clone().unwrap_or_default();
     for (name, meter) in [("session $", panel.session), ("today $", panel.today), ("month $", panel.month)] {
         budget(app, &mut out, name, &meter);
+    }
+    for (name, meter) in [("group $", panel.group_today), ("group mo $", panel.group_month)] {
+        if meter.limit.is_some() {
+            budget(app, &mut out, name, &meter);
+        }
+    }
+    for alert in &panel.alerts {
+        out.warning("alert", &words::alert(alert), app.palette.warning);
     }
     standing(app, &panel, &mut out);
     out.lines
@@ -71,10 +81,13 @@ fn reply(app: &App, out: &mut Out) {
         None if latency.total_ms > 0 => millis(latency.total_ms),
         None => "n/a".to_owned(),
     };
-    match app.silence() {
-        Some(silence) => {
-            out.chart("elapsed", &elapsed, &format!("no data for {}", seconds(silence)), app.palette.warning);
+    match wire::waits(app) {
+        // A long one has a row of its own: a name of a fault that is cut off says nothing.
+        Some((words, style)) if wrap::width(&words) > WAIT => {
+            out.row("elapsed", &elapsed);
+            out.lines.push(Line::styled(words, style));
         }
+        Some((words, style)) => out.chart("elapsed", &elapsed, &words, style),
         None => out.row("elapsed", &elapsed),
     }
     match &app.reply {
@@ -96,7 +109,8 @@ fn tokens(reply: &Reply, out: &mut Out) {
         ]);
     }
     let worst = reply.estimate.worst_usd.map_or_else(|| "n/a".to_owned(), Usd::short);
-    out.chart("reply $", &words::reply_cost(reply), &format!("max {worst}"), out.name);
+    let billed = if reply.cost.is_some_and(|cost| cost.kind == CostKind::Billed) { "billed · " } else { "" };
+    out.chart("reply $", &words::reply_cost(reply), &format!("{billed}max {worst}"), out.name);
 }
 
 fn budget(app: &App, out: &mut Out, name: &str, meter: &Meter) {
@@ -128,23 +142,46 @@ fn standing(app: &App, panel: &Panel, out: &mut Out) {
             (false, Some(usd)) => format!("~{}", usd.short()),
             (false, None) => "n/a".to_owned(),
         };
-        out.row("next turn", &next);
+        if app.cue.is_on() {
+            out.warning("next turn", &format!("{next}  twice what it was"), app.palette.warning);
+        } else {
+            out.row("next turn", &next);
+        }
     }
     let quote = words::quote(app);
     let window = quote.and_then(|q| q.context).or_else(|| app.reply.as_ref().and_then(|r| r.context));
     let of = window.map_or_else(|| "n/a".to_owned(), short);
     let used = quote.map_or_else(|| "n/a".to_owned(), |q| short(q.estimate.input_tokens));
     out.row("context", &format!("{used} of {of}"));
+    if let Some(warm) = words::warm(app) {
+        out.row("warm", &warm);
+    }
     if app.panel.is_none() {
         return;
     }
-    let hits = panel.cache_hit.map_or_else(|| "n/a".to_owned(), |share| format!("{:.0} %", share * 100.0));
-    out.pairs(&[("cache hit", hits), ("saved", format!("${}", panel.saved.short()))]);
+    let hits = if app.choice.cached { words::hits(panel) } else { "off".to_owned() };
+    out.pairs(&[("cache hit", hits), ("saved", panel.saved.short_sum(panel.saved_unknown))]);
     out.pairs(&[("p50", millis_or_na(panel.p50_ms)), ("p95", millis_or_na(panel.p95_ms))]);
     let key = app.reply.as_ref().map(|r| one_line(&r.key).into_string()).filter(|key| !key.is_empty());
-    match key {
-        Some(key) => out.pairs(&[("errors", panel.errors.to_string()), ("key", key)]),
-        None => out.row("errors", &panel.errors.to_string()),
+    out.row("errors", &panel.errors.to_string());
+    link(app, key, out);
+}
+
+/// The key in use and how it stands with the providers. Until the core says otherwise a circuit is closed.
+fn link(app: &App, key: Option<String>, out: &mut Out) {
+    let current = app.wire.current();
+    let circuit = if current.and_then(|link| wire::trouble(app, link)).is_none() { "closed" } else { "" };
+    match (key, circuit) {
+        (Some(key), "") => out.row("key", &key),
+        (Some(key), closed) => out.pairs(&[("key", key), ("circuit", closed.to_owned())]),
+        (None, "closed") if current.is_some() => out.row("circuit", "closed"),
+        (None, _) => {}
+    }
+    for words in app.wire.abnormal().filter_map(|link| wire::trouble(app, link)) {
+        out.warning("circuit", &words, app.palette.warning);
+    }
+    if current.is_some_and(|link| link.plain) {
+        out.warning("http", wire::PLAIN, app.palette.warning);
     }
 }
 
@@ -157,6 +194,11 @@ struct Out {
 impl Out {
     fn row(&mut self, name: &str, value: &str) {
         self.chart(name, value, "", self.name);
+    }
+
+    fn warning(&mut self, name: &str, value: &str, style: Style) {
+        let name = Span::styled(format!("{name:<NAME$}"), self.name);
+        self.lines.push(Line::from(vec![name, Span::styled(value.to_owned(), style)]));
     }
 
     fn chart(&mut self, name: &str, value: &str, chart: &str, style: Style) {
@@ -174,7 +216,9 @@ impl Out {
         for (i, (name, value)) in pairs.iter().enumerate() {
             let name = if i == 0 { format!("{name:<NAME$}") } else { format!(" {name} ") };
             spans.push(Span::styled(name, self.name));
-            spans.push(Span::styled(format!("{value:<VALUE$}"), self.value));
+            let last = i + 1 == pairs.len();
+            let value = if last { value.clone() } else { format!("{value:<VALUE$}") };
+            spans.push(Span::styled(value, self.value));
         }
         self.lines.push(Line::from(spans));
     }

@@ -4,58 +4,83 @@
 //! Refuses: more than a row.
 //! Invariant: the price stands before the reason when both do not fit.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::words;
+use super::{wire, words};
 use crate::chat::text;
-use crate::protocol::Level;
+use crate::protocol::{Circuit, Level};
 use crate::tui::app::{App, Focus};
+use crate::tui::canvas::Canvas;
 use crate::tui::format::{millis_or_na, seconds, short, speed};
 use crate::tui::overlay::Overlay;
 use crate::tui::wrap;
 
-fn row(frame: &mut Frame, area: Rect, words: String, style: Style) {
+fn row(canvas: &mut Canvas, area: Rect, words: String, style: Style) {
     let line = Line::from(Span::styled(words, style));
-    frame.render_widget(wrap::cut(&line, usize::from(area.width)), area);
+    canvas.line(area, wrap::cut(&line, usize::from(area.width)));
 }
 
-pub fn receipt(frame: &mut Frame, app: &App, area: Rect) {
+pub fn receipt(canvas: &mut Canvas, app: &App, area: Rect) {
     let Some(receipt) = &app.receipt else { return };
     let fresh = receipt.rev >= app.composer.rev();
-    let width = usize::from(area.width);
     match &receipt.outcome {
         Ok(quote) => {
-            let [model, reason, tokens, price, left] = words::receipt(quote);
-            let mut rest = format!("{tokens}{price}{left}");
-            if wrap::width(&model) + wrap::width(&rest) + 1 > width {
-                rest = format!("{price}{left}{tokens}");
-            }
-            let room = width.saturating_sub(wrap::width(&model) + wrap::width(&rest) + 4);
-            // A reason cut to a few letters says nothing.
-            let reason = if wrap::width(&reason) <= room {
-                format!(" ({reason})")
-            } else if room >= 8 {
-                format!(" ({})", text::truncate(&reason, room))
-            } else {
-                String::new()
-            };
             let style = if fresh { app.palette.text } else { app.palette.dim };
-            row(frame, area, format!(" {model}{reason}{rest}"), style);
+            let warning = if fresh { app.palette.warning } else { app.palette.dim };
+            let parts = words::receipt(quote, app.choice.effort);
+            let spans = arranged(&parts, usize::from(area.width)).into_iter().map(|(text, tone)| match tone {
+                Tone::Plain => Span::styled(text, style),
+                Tone::Warning => Span::styled(text, warning),
+                Tone::Aside => Span::styled(text, app.palette.dim),
+            });
+            let line: Line<'_> = spans.collect();
+            canvas.line(area, wrap::cut(&line, usize::from(area.width)));
         }
         Err(refused) => {
             let style = if fresh { app.palette.error } else { app.palette.dim };
-            row(frame, area, format!(" {}", text::one_line(&refused.failure.to_string())), style);
+            row(canvas, area, format!(" {}", text::one_line(&refused.failure.to_string())), style);
         }
     }
 }
 
+/// How loud a part of the receipt is.
+enum Tone {
+    Plain,
+    Warning,
+    /// What may be overlooked.
+    Aside,
+}
+
+/// The parts of a receipt in an order that keeps the price in sight.
+fn arranged(parts: &words::Receipt, width: usize) -> Vec<(String, Tone)> {
+    let words::Receipt { model, reason, tokens: [spread, single], price, left, warnings, before } = parts;
+    let cells = |tokens: &str| [model, tokens, price, left, warnings].into_iter().map(wrap::width).sum::<usize>();
+    let tokens = if cells(spread) < width { spread } else { single };
+    let room = width.saturating_sub(cells(tokens) + wrap::width(before) + 4);
+    // A reason cut to a few letters says nothing.
+    let reason = if wrap::width(reason) <= room {
+        format!(" ({reason})")
+    } else if room >= 8 {
+        format!(" ({})", text::truncate(reason, room))
+    } else {
+        String::new()
+    };
+    let head = (format!(" {model}{reason}"), Tone::Plain);
+    let warned = (warnings.clone(), Tone::Warning);
+    let aside = (before.clone(), Tone::Aside);
+    if cells(tokens) < width {
+        vec![head, (format!("{tokens}{price}{left}"), Tone::Plain), warned, aside]
+    } else {
+        vec![head, (price.clone(), Tone::Plain), warned, (format!("{left}{tokens}"), Tone::Plain), aside]
+    }
+}
+
 /// A notice, else what the keys do here and now.
-pub fn hint(frame: &mut Frame, app: &App, area: Rect) {
+pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
     if app.armed {
-        return row(frame, area, format!(" {} again quits", app.keymap.key("interrupt")), app.palette.warning);
+        return row(canvas, area, format!(" {} again quits", app.keymap.key("interrupt")), app.palette.warning);
     }
     if let Some(toast) = &app.toast {
         let style = match toast.level {
@@ -63,7 +88,7 @@ pub fn hint(frame: &mut Frame, app: &App, area: Rect) {
             Level::Warning => app.palette.warning,
             Level::Error => app.palette.error,
         };
-        return row(frame, area, format!(" {}", text::one_line(&toast.text)), style);
+        return row(canvas, area, format!(" {}", text::one_line(&toast.text)), style);
     }
     let key = |name: &str| app.keymap.key(name);
     let hints: Vec<(String, &str)> = match (&app.overlay, app.focus) {
@@ -72,6 +97,12 @@ pub fn hint(frame: &mut Frame, app: &App, area: Rect) {
             (key("send"), "queue"),
             (key("take-back"), "take back"),
             (key("page-up"), "scroll"),
+        ],
+        (Overlay::None, Focus::Input) if app.rescue.is_some() && app.composer.is_empty() => vec![
+            (key("offer-again"), "try again"),
+            (key("offer-leave"), "leave it"),
+            (key("models"), "model"),
+            (key("question"), "help"),
         ],
         (Overlay::None, Focus::Input) => vec![
             (key("send"), "send"),
@@ -84,6 +115,7 @@ pub fn hint(frame: &mut Frame, app: &App, area: Rect) {
             (format!("{} {}", key("line-down"), key("line-up")), "scroll"),
             (format!("{} {}", key("next-message"), key("previous-message")), "message"),
             (key("copy-message"), "copy"),
+            (key("reasoning"), "reasoning"),
             ("1-9".to_owned(), "code"),
             (key("copy-all"), "copy all"),
             (key("focus"), "focus"),
@@ -104,6 +136,7 @@ pub fn hint(frame: &mut Frame, app: &App, area: Rect) {
             ("/".to_owned(), "type d or f too"),
             (key("close"), "close"),
         ],
+        (Overlay::Effort(_), _) => vec![(key("accept"), "take it"), (key("close"), "close")],
         (Overlay::Page(_), _) => vec![(format!("{} {}", key("down"), key("up")), "scroll"), (key("close"), "close")],
         (Overlay::Palette(_), _) => {
             vec![(key("accept"), "run"), (key("complete"), "complete"), (key("close"), "close")]
@@ -112,23 +145,51 @@ pub fn hint(frame: &mut Frame, app: &App, area: Rect) {
             vec![(key("accept"), "take it"), (key("older"), "older"), (key("close"), "close")]
         }
         (Overlay::Sessions(_), _) => vec![(key("accept"), "go on with it"), (key("close"), "close")],
+        (Overlay::Limit(_), _) => vec![(key("accept"), "take it"), (key("close"), "cancel: the draft stays")],
         (Overlay::Rewind(_), _) => vec![(key("accept"), "edit it (the old branch is kept)"), (key("close"), "close")],
     };
     let hints = hints.iter().filter(|(key, _)| !key.trim().is_empty());
     let words = hints.map(|(key, what)| format!(" {key} {what}")).collect::<Vec<_>>().join("  ");
-    row(frame, area, words, app.palette.dim);
+    row(canvas, area, words, app.palette.dim);
 }
 
-/// The panel's most wanted figures on one row.
-pub fn figures(frame: &mut Frame, app: &App, area: Rect) {
-    let mut parts = Vec::new();
+/// The panel's most wanted figures on one row, those that warn first.
+pub fn figures(canvas: &mut Canvas, app: &App, area: Rect) {
+    let (dim, warning) = (app.palette.dim, app.palette.warning);
+    let mut parts: Vec<(String, Style)> = Vec::new();
     if let Some(elapsed) = app.elapsed() {
-        parts.push(format!("elapsed {}", seconds(elapsed)));
+        parts.push((format!("elapsed {}", seconds(elapsed)), dim));
     }
-    if let Some(silence) = app.silence() {
-        parts.push(format!("no data for {}", seconds(silence)));
+    parts.extend(wire::waits(app));
+    parts.extend(abnormal(app).map(|words| (words, warning)));
+    if let Some(alert) = app.panel.as_ref().and_then(|panel| panel.alerts.first()) {
+        parts.push((format!("alert {}", words::alert(alert)), dim));
     }
-    // Money first: it is what a narrow screen must not leave off.
+    parts.extend(money(app).into_iter().map(|words| (words, dim)));
+    let mut spans = vec![Span::styled(" ", dim)];
+    for (i, (words, style)) in parts.into_iter().enumerate() {
+        if i > 0 {
+            spans.push(Span::styled(" · ", dim));
+        }
+        spans.push(Span::styled(words, style));
+    }
+    canvas.line(area, wrap::cut(&Line::from(spans), usize::from(area.width)));
+}
+
+/// What is not normal about the providers.
+fn abnormal(app: &App) -> impl Iterator<Item = String> {
+    let current = app.wire.current();
+    let broken = app.wire.abnormal().filter(|link| link.circuit != Circuit::Closed);
+    let broken = broken.map(|link| format!("circuit {}", wire::circuit(app, link.circuit)));
+    let queue = current.filter(|link| link.waiting > 0).map(wire::waiting);
+    let badge = current.filter(|link| link.plain).map(|_| "http".to_owned());
+    // The badge is short, and must not be cut off.
+    badge.into_iter().chain(broken).chain(queue)
+}
+
+/// Money first: it is what a narrow screen must not leave off.
+fn money(app: &App) -> Vec<String> {
+    let mut parts = Vec::new();
     if let Some(reply) = &app.reply {
         parts.push(format!("reply $ {}", words::reply_cost(reply)));
     }
@@ -144,5 +205,5 @@ pub fn figures(frame: &mut Frame, app: &App, area: Rect) {
             parts.push(format!("in {} out {}", short(usage.input()), short(usage.output)));
         }
     }
-    row(frame, area, format!(" {}", parts.join(" · ")), app.palette.dim);
+    parts
 }

@@ -4,12 +4,12 @@
 //! Refuses: keys that are bound elsewhere; names of keys come from the keymap.
 //! Invariant: it never stands over anything, and leaves out what does not fit.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::words;
 use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::wrap;
 
 /// Keys worth knowing at the start: their names in the keymap, and what they do.
@@ -25,12 +25,12 @@ const KEYS: [(&str, &str); 7] = [
 /// Cells for the name of a key.
 const KEY: usize = 14;
 
-pub fn draw(frame: &mut Frame, app: &App, area: Rect) {
+pub fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
     let rows = lines(app, usize::from(area.width).saturating_sub(2));
     let from = area.y.saturating_add(1).min(area.bottom());
     for (y, line) in (from..area.bottom()).zip(rows) {
         let place = Rect { x: area.x + 1, y, width: area.width.saturating_sub(1), height: 1 };
-        frame.render_widget(wrap::cut(&line, usize::from(place.width)), place);
+        canvas.line(place, wrap::cut(&line, usize::from(place.width)));
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the server answers: written by tests in a few words, compiled into bytes and pauses for one request.
 //!
-//! Owns: [`Answer`], and how it becomes a [`Plan`].
+//! Owns: [`Answer`]; how it becomes a `Plan` is in `plan`.
 //! Refuses: sockets (see `connection`) and the text of chunks (see `openai`).
 //! Invariant: an answer keeps to the output cap that the request names, unless the test says [`Answer::ignore_cap`].
+
+mod plan;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,14 +13,15 @@ use serde_json::{Value, json};
 
 use super::bill::Tokens;
 use super::gate::Gate;
-use super::openai::{self, Envelope};
-use super::step::{Plan, Step};
+use super::step::Step;
 
 #[derive(Clone)]
 enum Kind {
     Chat { text: String },
+    Pieces(Vec<String>),
     Http { status: u16, body: Vec<u8>, content_type: &'static str },
     Raw(Vec<Step>),
+    Stream(Vec<Step>),
 }
 
 /// An answer to one request. Durations are milliseconds.
@@ -40,6 +43,7 @@ pub struct Answer {
     /// Steps to take when so many pieces have been sent.
     after: BTreeMap<usize, Vec<Step>>,
     usage: bool,
+    usage_rises: bool,
     done: bool,
     ignore_cap: bool,
     until_close: bool,
@@ -63,6 +67,7 @@ impl Answer {
             between: Duration::ZERO,
             after: BTreeMap::new(),
             usage: true,
+            usage_rises: false,
             done: true,
             ignore_cap: false,
             until_close: false,
@@ -74,7 +79,13 @@ impl Answer {
         Self::new(Kind::Chat { text: text.to_owned() })
     }
 
-    /// An HTTP answer with an empty body; see [`Self::body`].
+    /// A chat completion in exactly these pieces, each of them one token unless [`Self::usage`] says otherwise.
+    pub fn of_pieces(pieces: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::new(Kind::Pieces(pieces.into_iter().map(Into::into).collect()))
+    }
+
+    /// An HTTP answer with an empty body; see [`Self::body`]. As with [`Self::raw`], nothing is charged unless the test
+    /// says so.
     pub fn status(status: u16) -> Self {
         Self::new(Kind::Http { status, body: Vec::new(), content_type: "application/json" })
     }
@@ -91,6 +102,11 @@ impl Answer {
     /// Exactly these steps. Nothing is charged unless [`Self::usage`] says so.
     pub fn raw(steps: impl Into<Vec<Step>>) -> Self {
         Self::new(Kind::Raw(steps.into()))
+    }
+
+    /// A stream of events with exactly these steps as its body. Nothing is charged unless [`Self::usage`] says so.
+    pub fn events(steps: impl Into<Vec<Step>>) -> Self {
+        Self::new(Kind::Stream(steps.into()))
     }
 
     #[must_use]
@@ -162,6 +178,13 @@ impl Answer {
     #[must_use]
     pub fn without_usage(mut self) -> Self {
         self.usage = false;
+        self
+    }
+
+    /// Every chunk tells the usage so far, as some servers do.
+    #[must_use]
+    pub fn usage_in_every_chunk(mut self) -> Self {
+        self.usage_rises = true;
         self
     }
 
@@ -254,126 +277,5 @@ impl Answer {
     /// Where a redirect points.
     pub fn location(&self) -> Option<&str> {
         self.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.as_str())
-    }
-
-    /// The plan for one request.
-    pub fn plan(&self, index: usize, request: Option<&Value>) -> Plan {
-        let mut plan = match &self.kind {
-            Kind::Chat { text } => self.chat(text, index, request),
-            Kind::Http { status, body, content_type } => self.http(*status, content_type, body),
-            Kind::Raw(steps) => {
-                let charge = self.tokens.map(|t| Tokens { cached: self.cached, cache_write: self.cache_write, ..t });
-                Plan { status: None, framed: false, closes: self.closes(), charge, steps: steps.clone() }
-            }
-        };
-        plan.steps.insert(0, Step::Wait(self.delay_headers));
-        plan
-    }
-
-    fn closes(&self) -> bool {
-        self.until_close || self.headers.iter().any(|(name, value)| name == "connection" && value == "close")
-    }
-
-    fn head(&self, status: u16, content_type: &str, length: usize) -> Vec<u8> {
-        let mut headers = vec![("content-type", content_type.to_owned()), ("content-length", length.to_string())];
-        headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        openai::head(status, &headers)
-    }
-
-    fn http(&self, status: u16, content_type: &str, body: &[u8]) -> Plan {
-        let head = self.head(status, content_type, body.len());
-        let steps = vec![Step::Send(head), Step::Frame(body.to_vec()), Step::End];
-        Plan { status: Some(status), framed: false, closes: self.closes(), charge: None, steps }
-    }
-
-    fn chat(&self, text: &str, index: usize, request: Option<&Value>) -> Plan {
-        let asked = |name: &str| request.and_then(|r| r.get(name));
-        let whole = self.tokens.unwrap_or_else(|| {
-            let completion = openai::split(text, self.pieces).len() as u64 + self.reasoning_tokens;
-            Tokens { prompt: 10, completion, ..Tokens::default() }
-        });
-        let cap = asked("max_completion_tokens").or_else(|| asked("max_tokens")).and_then(Value::as_u64);
-        let cut = cap.filter(|cap| *cap < whole.completion && !self.ignore_cap);
-        let completion = cut.unwrap_or(whole.completion);
-        let tokens = Tokens {
-            completion,
-            reasoning: self.reasoning_tokens.min(completion),
-            cached: self.cached,
-            cache_write: self.cache_write,
-            ..whole
-        };
-        let model = self.model.as_deref().or_else(|| asked("model").and_then(Value::as_str)).unwrap_or("none");
-        let envelope = Envelope {
-            index,
-            model,
-            finish: if cut.is_some() { Some("length") } else { self.finish.as_deref() },
-            tokens,
-        };
-        let room = completion - tokens.reasoning;
-        let wanted = whole.completion.saturating_sub(self.reasoning_tokens).max(1);
-        let mut pieces = openai::split(text, self.pieces);
-        if cut.is_some() {
-            pieces.truncate(usize::try_from(pieces.len() as u64 * room / wanted).unwrap());
-        }
-        let streams = asked("stream").and_then(Value::as_bool).unwrap_or(false);
-        let steps = if streams {
-            let usage = asked("stream_options").and_then(|o| o.get("include_usage")).and_then(Value::as_bool);
-            self.stream(&envelope, &pieces, room, usage.unwrap_or(false))
-        } else {
-            let body = envelope.unary(&pieces.concat(), &self.reasoning, self.usage).to_string().into_bytes();
-            let mut steps: Vec<Step> = self.after.values().flatten().cloned().collect();
-            steps.push(Step::Wait(self.ttft));
-            steps.push(Step::Send(self.head(200, "application/json", body.len())));
-            steps.push(Step::Piece { bytes: body, tokens: completion, reasoning: tokens.reasoning });
-            steps.push(Step::End);
-            steps
-        };
-        let charge = Some(Tokens { completion: 0, reasoning: 0, ..tokens });
-        Plan { status: Some(200), framed: streams && !self.until_close, closes: self.closes(), charge, steps }
-    }
-
-    /// `room`: output tokens for the text, spread evenly over its pieces; what does not divide is charged at the end.
-    fn stream(&self, envelope: &Envelope<'_>, pieces: &[String], room: u64, usage: bool) -> Vec<Step> {
-        let framing = if self.until_close { ("connection", "close") } else { ("transfer-encoding", "chunked") };
-        let mut headers = vec![("content-type", "text/event-stream".to_owned()), (framing.0, framing.1.to_owned())];
-        headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        let mut steps = vec![Step::Send(openai::head(200, &headers)), Step::Wait(self.ttft)];
-        let event = |delta: Value, finish: Option<&str>| openai::event(&envelope.chunk(&delta, finish, usage));
-        steps.push(Step::Frame(event(json!({"role": "assistant", "content": ""}), None)));
-        let mut sent = 0;
-        let mut piece = |steps: &mut Vec<Step>, step: Step| {
-            steps.extend(self.after.get(&sent).into_iter().flatten().cloned());
-            if sent > 0 {
-                steps.push(Step::Wait(self.between));
-            }
-            steps.push(step);
-            sent += 1;
-        };
-        let reasoning = envelope.tokens.reasoning;
-        if !self.reasoning.is_empty() {
-            let bytes = event(json!({"reasoning_content": self.reasoning}), None);
-            piece(&mut steps, Step::Piece { bytes, tokens: reasoning, reasoning });
-        } else if reasoning > 0 {
-            // Thought out of sight, and charged all the same.
-            steps.push(Step::Piece { bytes: Vec::new(), tokens: reasoning, reasoning });
-        }
-        let each = room / (pieces.len() as u64).max(1);
-        for text in pieces {
-            let bytes = event(json!({"content": text}), None);
-            piece(&mut steps, Step::Piece { bytes, tokens: each, reasoning: 0 });
-        }
-        steps.extend(self.after.range(sent..).flat_map(|(_, steps)| steps).cloned());
-        // The rest of the tokens goes with the last chunk, so that a complete answer is charged in full.
-        let rest = room - each * pieces.len() as u64;
-        let bytes = envelope.finish.map_or_else(Vec::new, |finish| event(json!({}), Some(finish)));
-        steps.push(Step::Piece { bytes, tokens: rest, reasoning: 0 });
-        if usage && self.usage {
-            steps.push(Step::Frame(openai::event(&envelope.usage_chunk())));
-        }
-        if self.done {
-            steps.push(Step::Frame(b"data: [DONE]\n\n".to_vec()));
-        }
-        steps.push(Step::End);
-        steps
     }
 }

@@ -237,6 +237,7 @@ impl Connection {
                 }
                 Ok(())
             }
+            Step::All(steps) => steps.iter().try_for_each(|step| self.step(index, framed, step)),
         }
     }
 

@@ -90,6 +90,12 @@ impl Envelope<'_> {
         body
     }
 
+    /// The usage when so many output tokens have been written.
+    pub fn usage_at(&self, completion: u64) -> Value {
+        let tokens = Tokens { completion, reasoning: self.tokens.reasoning.min(completion), ..self.tokens };
+        Envelope { tokens, ..*self }.usage()
+    }
+
     fn usage(&self) -> Value {
         let t = self.tokens;
         let mut usage = json!({

@@ -37,11 +37,24 @@ pub enum Step {
     Reset,
     /// So many times; `None`: until the client leaves.
     Repeat(Box<Step>, Option<u64>),
+    /// These, one after the other.
+    All(Vec<Step>),
 }
 
 impl Step {
     pub fn send(bytes: impl AsRef<[u8]>) -> Self {
         Self::Send(bytes.as_ref().to_vec())
+    }
+
+    /// These bytes one by one, with a pause before each: `Frame` says how each of them is sent.
+    pub fn slowly(bytes: impl AsRef<[u8]>, pause: Duration, step: fn(Vec<u8>) -> Self) -> Self {
+        Self::All(bytes.as_ref().iter().flat_map(|byte| [Self::Wait(pause), step(vec![*byte])]).collect())
+    }
+
+    /// Again and again until the client leaves.
+    #[must_use]
+    pub fn forever(self) -> Self {
+        Self::Repeat(Box::new(self), None)
     }
 
     /// One server-sent event with this as its data.

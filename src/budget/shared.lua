@@ -1,0 +1,89 @@
+-- What a group has leased in one month: one hash, so that Redis forgets all of it or nothing.
+--   epoch, opened     the name of this memory, and when it began (ms)
+--   rebuilt           a machine came that knew an earlier memory: this one began empty in the middle of things,
+--                     and nobody can know whether all that was leased has been said again; until the user's word
+--   members           machine -> 1, or 0 for one that was only heard of
+--   l:<lease>         nano-dollars; never rises
+--   day:<start> month m:<machine> <machine>:<start>    sums of these
+--   calls c:<machine> calls of all machines and of each: they only grow, so fewer than were answered means that an older
+--                     copy of this memory was put back
+local K, A = KEYS[1], ARGV
+local nonce, machine, known, fresh, mode = A[1], A[2], A[3], A[4], A[5]
+local day, day_start, day_end, month_end = A[6], tonumber(A[6]), tonumber(A[7]), tonumber(A[8])
+local id, least, slice = A[9], tonumber(A[10]), tonumber(A[11])
+local day_limit, month_limit = tonumber(A[12]), tonumber(A[13])
+local shares, others = tonumber(A[14]), tonumber(A[15])
+local answered, answered_all = tonumber(A[16]), tonumber(A[17])
+
+local function text(x) return string.format('%.0f', x) end
+local function field(name) return redis.call('HGET', K, name) end
+local function number(name) return tonumber(field(name) or '0') end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local members = cjson.decode(field('members') or '{}')
+local function reply(status, granted, epoch, low)
+  return {nonce, status, text(granted), epoch, text(number('day:' .. day)), text(number('month')),
+    text(number('m:' .. machine)), cjson.encode(members), low and '1' or '0',
+    text(number(machine .. ':' .. day)), text(number('c:' .. machine)), text(number('calls'))}
+end
+
+local epoch = field('epoch')
+if mode == 'look' then return reply('ok', 0, epoch or '', false) end
+-- Ten minutes are the work of time servers.
+if now < day_start - 600000 or now >= day_end + 600000 then return reply('clock', 0, '', false) end
+if not epoch then
+  epoch = fresh
+  redis.call('HSET', K, 'epoch', fresh, 'opened', text(now))
+  redis.call('PEXPIREAT', K, text(month_end + 3456000000))
+elseif known == epoch and (number('c:' .. machine) < answered or number('calls') < answered_all) then
+  -- An older copy: it is another memory from now on, so that every machine says again what it has.
+  epoch = fresh
+  for name in pairs(members) do members[name] = 0 end
+  redis.call('HSET', K, 'epoch', fresh, 'opened', text(now), 'members', cjson.encode(members))
+end
+redis.call('HINCRBY', K, 'c:' .. machine, 1)
+redis.call('HINCRBY', K, 'calls', 1)
+if known ~= '' and known ~= epoch then
+  redis.call('HSET', K, 'rebuilt', '1')
+  if mode ~= 'again' then return reply('emptied', 0, epoch, false) end
+  for i = 1, others do
+    local name = A[17 + 3 * shares + i]
+    if members[name] == nil then members[name] = 0 end
+  end
+end
+if mode == 'accept' then
+  redis.call('HDEL', K, 'rebuilt')
+end
+members[machine] = 1
+redis.call('HSET', K, 'members', cjson.encode(members))
+
+local function put(lease, amount, of_day)
+  local old = tonumber(field('l:' .. lease) or nil)
+  if old and amount >= old then return end
+  local change = text(amount - (old or 0))
+  redis.call('HSET', K, 'l:' .. lease, text(amount))
+  redis.call('HINCRBY', K, 'day:' .. of_day, change)
+  redis.call('HINCRBY', K, 'month', change)
+  redis.call('HINCRBY', K, 'm:' .. machine, change)
+  redis.call('HINCRBY', K, machine .. ':' .. of_day, change)
+end
+for i = 0, shares - 1 do put(A[18 + 3 * i], tonumber(A[19 + 3 * i]), A[20 + 3 * i]) end
+
+if id == '' then return reply('ok', 0, epoch, false) end
+local have = field('l:' .. id)
+if have then return reply('ok', tonumber(have), epoch, false) end
+
+-- A day that began under this memory is all in it; the month is not.
+if number('rebuilt') == 1 and (month_limit or (day_limit and day_start < number('opened'))) then
+  return reply('forgotten', 0, epoch, true)
+end
+local spent_day, spent_month = number('day:' .. day), number('month')
+if day_limit and spent_day + least > day_limit then return reply('day', 0, epoch, true) end
+if month_limit and spent_month + least > month_limit then return reply('month', 0, epoch, true) end
+-- Near the end of the money nobody gets more than is needed.
+local low = (day_limit and (spent_day + least + slice) * 4 > day_limit * 3)
+  or (month_limit and (spent_month + least + slice) * 4 > month_limit * 3)
+local granted = low and least or math.max(least, slice)
+put(id, granted, day)
+return reply('ok', granted, epoch, low)

@@ -1,0 +1,101 @@
+//! How a process comes to an owner: the one that is there, or one that it starts.
+//!
+//! Owns: finding the socket, starting the program as the owner, and ending one that no longer answers.
+//! Refuses: to be waited for; all of it goes on in the background.
+//! Invariant: an owner is killed only when it has accepted no greeting for [`GREETING`] and its card proves that it is ours.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use super::connection::{Connection, Refused};
+use crate::cache::frame::Ask;
+use crate::cache::place::{Card, Place};
+
+/// How long an owner may take to greet before it counts as dead.
+const GREETING: Duration = Duration::from_secs(1);
+/// How long one whose shelf is busy counts as only slow.
+const BUSY: Duration = Duration::from_secs(3);
+/// How long one may take to come up.
+const RISE: Duration = Duration::from_secs(3);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The hidden command under which the program is the owner.
+pub(in crate::cache) const COMMAND: &str = "cache-owner";
+
+/// A connection, or why there is none in words for the user.
+pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> Result<Arc<Connection>, String> {
+    if let Some(card) = place.card() {
+        match timeout(GREETING, Connection::open(&card.socket)).await {
+            Ok(Ok(connection)) => return works(connection).await,
+            Ok(Err(Refused::Newer)) => return Err("a newer chat-agent has them; restart this one".to_owned()),
+            Ok(Err(Refused::Io(error))) => return Err(error.to_string()),
+            Ok(Err(Refused::Nobody | Refused::Older)) => {}
+            // Stopped, or out of its mind: it would hold the folder for ever.
+            Err(_) => card.kill(),
+        }
+    }
+    let program = program.ok_or("nobody serves them")?;
+    place.prepare()?;
+    // One that is just coming up has the folder already.
+    if !place.is_owned() {
+        start(place, limit, program)?;
+    }
+    let deadline = Instant::now() + RISE;
+    while Instant::now() < deadline {
+        if let Some(Card { socket, .. }) = place.card()
+            && let Ok(Ok(connection)) = timeout(GREETING, Connection::open(&socket)).await
+        {
+            return Ok(connection);
+        }
+        sleep(LOOK).await;
+    }
+    Err("their owner does not come up".to_owned())
+}
+
+/// Whether the shelf behind it answers too; sled may be busy with a folder that it has to copy.
+async fn works(connection: Arc<Connection>) -> Result<Arc<Connection>, String> {
+    match timeout(BUSY, connection.ask(&Ask::Settle)).await {
+        Ok(_) => Ok(connection),
+        Err(_) => Err("the disk is slow".to_owned()),
+    }
+}
+
+/// Starts the owner of a folder in which answers lie, unless one is there: for a process that will look something up in
+/// a moment and has other things to do until then. Returns at once.
+pub(in crate::cache) fn begin(place: Place, limit: u64, program: PathBuf) {
+    // Whether who listens also answers is found out later, by whoever needs it.
+    if !place.has_answers() || place.listens() {
+        return;
+    }
+    let start = move || {
+        if place.prepare().is_ok()
+            && let Ok(mut owner) = command(&place, limit, &program).spawn()
+        {
+            let _ = owner.wait();
+        }
+    };
+    // Nobody is told when that fails: it is tried again, and told then.
+    let _ = std::thread::Builder::new().name("cache-start".into()).spawn(start);
+}
+
+fn start(place: &Place, limit: u64, program: &Path) -> Result<(), String> {
+    let child = Command::from(command(place, limit, program)).kill_on_drop(false).spawn();
+    // Waited for, so that no dead process stays on the list for as long as this one lives.
+    let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
+    tokio::spawn(async move { child.wait().await });
+    Ok(())
+}
+
+fn command(place: &Place, limit: u64, program: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.arg0("chat-agent").arg(COMMAND).arg(&place.folder).arg(limit.to_string()).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}

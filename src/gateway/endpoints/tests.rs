@@ -1,0 +1,138 @@
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const UP: Outcome = Outcome::Works;
+const DOWN: Outcome = Outcome::Fails(None);
+
+fn at(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+fn standing(circuit: Circuit, seconds: f64, in_flight: u32) -> Standing {
+    Standing { circuit, seconds, in_flight }
+}
+
+/// An address whose circuit opens at this second.
+fn break_down(endpoints: &Endpoints, place: usize, second: u64) {
+    for _ in 0..5 {
+        endpoints.enter(Some(place), &[], at(second), [0.0; 2]).unwrap().tell(DOWN, at(second), 0.0);
+    }
+}
+
+#[test]
+fn of_two_by_chance_the_quicker_one() {
+    let closed = |seconds| standing(Circuit::Closed, seconds, 0);
+    let (open, half) = (standing(Circuit::Open { until: at(9) }, 0.1, 0), standing(Circuit::HalfOpen, 0.1, 0));
+    for (name, standings, past, dice, expected) in [
+        ("one", vec![closed(9.0)], vec![], [0.9, 0.9], Some(0)),
+        ("of two always the quicker", vec![closed(0.2), closed(0.1)], vec![], [0.0, 0.0], Some(1)),
+        ("whichever is drawn first", vec![closed(0.2), closed(0.1)], vec![], [0.9, 0.0], Some(1)),
+        (
+            "of three the quicker of those drawn",
+            vec![closed(0.3), closed(0.2), closed(0.1)],
+            vec![],
+            [0.0, 0.0],
+            Some(1),
+        ),
+        ("as quick: the first drawn", vec![closed(0.1), closed(0.1)], vec![], [0.9, 0.0], Some(1)),
+        ("busy is slow", vec![standing(Circuit::Closed, 0.1, 4), closed(0.3)], vec![], [0.0, 0.0], Some(1)),
+        ("an open circuit is not asked", vec![open, closed(9.0)], vec![], [0.0, 0.0], Some(1)),
+        ("half-open only when nothing else is there", vec![half, closed(9.0)], vec![], [0.0, 0.0], Some(1)),
+        ("but then", vec![half, open], vec![], [0.9, 0.9], Some(0)),
+        ("what was left stays left", vec![closed(0.1), closed(9.0)], vec![0], [0.0, 0.0], Some(1)),
+        ("all left", vec![closed(0.1), closed(9.0)], vec![0, 1], [0.0, 0.0], None),
+        ("all open", vec![open, open], vec![], [0.0, 0.0], None),
+        ("none", vec![], vec![], [0.0, 0.0], None),
+    ] {
+        assert_eq!(choose(&standings, &past, dice), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_average_follows_what_is_new_and_fades_when_nothing_is() {
+    let mut pace = Pace::default();
+    let unknown = pace.seconds(NOW);
+    pace.take(1.0, NOW);
+    assert!((pace.seconds(NOW) - 1.0).abs() < 1e-9 && unknown < 0.01);
+    pace.take(2.0, NOW);
+    assert!((pace.seconds(NOW) - 1.3).abs() < 1e-9, "{pace:?}");
+    let later = pace.seconds(at(600));
+    assert!((later - 1.3 / std::f64::consts::E).abs() < 1e-9, "{later}");
+    pace.take(2.0, at(6_000));
+    assert!((pace.seconds(at(6_000)) - 2.0).abs() < 0.01, "what is old says nothing: {pace:?}");
+    assert!((pace.seconds(at(60_000)) - unknown).abs() < 1e-9);
+}
+
+#[test]
+fn the_quicker_address_gets_the_requests() {
+    let endpoints = Endpoints::new(2);
+    let mut seen = [0; 2];
+    for n in 0..40 {
+        let dice = if n % 2 == 0 { [0.0, 0.0] } else { [0.9, 0.0] };
+        let pass = endpoints.enter(None, &[], at(n), dice).unwrap();
+        seen[pass.place] += 1;
+        pass.opened(Duration::from_millis(if pass.place == 0 { 800 } else { 90 }), at(n));
+        pass.tell(UP, at(n), 0.0);
+    }
+    assert!(seen[0] <= 2 && seen[1] >= 38, "{seen:?}");
+}
+
+#[test]
+fn one_that_failed_is_left_alone_long_before_its_circuit_opens() {
+    let endpoints = Endpoints::new(2);
+    let pass = endpoints.enter(Some(0), &[], NOW, [0.0; 2]).unwrap();
+    pass.tell(DOWN, NOW, 0.0);
+    drop(pass);
+    let pass = endpoints.enter(None, &[], at(1), [0.0; 2]).unwrap();
+    assert_eq!(pass.place, 1);
+}
+
+#[test]
+fn the_same_one_again_unless_it_is_shut() {
+    let endpoints = Endpoints::new(2);
+    assert_eq!(endpoints.enter(Some(1), &[], NOW, [0.0; 2]).unwrap().place, 1);
+    break_down(&endpoints, 1, 0);
+    assert_eq!(endpoints.enter(Some(1), &[], NOW, [0.9; 2]).unwrap().place, 0);
+    assert_eq!(endpoints.circuit(NOW), Circuit::Closed, "of the provider, the best");
+    assert!(endpoints.has_other(&[1], NOW) && !endpoints.has_other(&[0], NOW));
+    break_down(&endpoints, 0, 2);
+    assert_eq!(endpoints.enter(None, &[], at(3), [0.0; 2]).unwrap_err(), Shut::Until(at(5)), "the sooner");
+    assert_eq!(endpoints.circuit(at(3)), Circuit::Open { until: at(5) });
+    assert_eq!(endpoints.circuit(at(5)), Circuit::HalfOpen);
+}
+
+#[test]
+fn of_two_that_race_for_the_half_open_place_one_gets_it() {
+    let endpoints = Endpoints::new(1);
+    break_down(&endpoints, 0, 0);
+    let first = endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap();
+    assert_eq!(first.probes, Some(1));
+    assert_eq!(endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap_err(), Shut::Probed);
+    drop(first);
+    let second = endpoints.enter(None, &[], at(6), [0.0; 2]).unwrap();
+    assert_eq!(second.probes, Some(1), "a probe that was dropped gives its place back");
+    second.tell(UP, at(6), 0.0);
+    assert_eq!(endpoints.circuit(at(6)), Circuit::Closed);
+    drop(second);
+    assert!(endpoints.enter(None, &[], at(6), [0.0; 2]).unwrap().probes.is_none());
+}
+
+#[test]
+fn the_first_part_of_an_answer_closes_the_circuit_and_its_end_still_counts() {
+    let endpoints = Endpoints::new(1);
+    break_down(&endpoints, 0, 0);
+    let pass = endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap();
+    assert!(pass.answers(at(5)) && !pass.answers(at(5)), "by the first part alone");
+    assert_eq!(endpoints.circuit(at(5)), Circuit::Closed);
+    let others: Vec<_> = (0..4).map(|_| endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap()).collect();
+    for other in &others {
+        other.tell(DOWN, at(6), 0.0);
+    }
+    assert_eq!(endpoints.circuit(at(6)), Circuit::Closed);
+    pass.tell(DOWN, at(6), 0.0);
+    assert_eq!(endpoints.circuit(at(6)), Circuit::Open { until: at(11) }, "it was cut, as the fifth");
+    // Told once is told.
+    pass.tell(UP, at(6), 0.0);
+    drop((pass, others));
+    assert_eq!(endpoints.standings(at(6))[0].in_flight, 0);
+}

@@ -1,0 +1,133 @@
+//! The keys of one provider, as they were found in their sources.
+//!
+//! Owns: reading the sources, once, and once more when every key is out and the user sends again; the ring beside them.
+//! Refuses: to read before a request needs a key, and to judge what became of one.
+//! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::keys::KeyRing;
+use super::route::Taken;
+use crate::chat::{Failure, FailureKind};
+use crate::config::Env;
+use crate::provider::{Provider, Secret};
+
+/// Sources that held nothing new are left alone for so long: a batch sends many questions in a moment.
+const LEFT_ALONE: Duration = Duration::from_secs(1);
+
+pub(super) struct Found {
+    keys: Mutex<Keys>,
+    /// Held while the sources are read anew.
+    last_look: tokio::sync::Mutex<Option<Look>>,
+}
+
+struct Keys {
+    /// By place; `None`: the source holds no key.
+    secrets: Vec<Option<Secret>>,
+    ring: KeyRing,
+    /// When a key was taken out of use last.
+    out_at: Option<Instant>,
+}
+
+struct Look {
+    at: Instant,
+    news: bool,
+}
+
+impl Found {
+    /// Reads every source. One that fails does not hide one that works.
+    pub(super) async fn read(provider: &Provider, env: &Env) -> Result<Self, Failure> {
+        let mut secrets = Vec::with_capacity(provider.key_sources.len());
+        let mut failed = None;
+        for source in &provider.key_sources {
+            let read = provider.key_from(source, env).await.unwrap_or_else(|error| {
+                tracing::warn!(provider = provider.name, %error, "a key cannot be had");
+                failed.get_or_insert(error);
+                None
+            });
+            secrets.push(read);
+        }
+        if let (true, Some(error)) = (secrets.iter().all(Option::is_none), failed) {
+            return Err(Failure::new(FailureKind::Usage, error.to_string()));
+        }
+        let mut ring = KeyRing::new(secrets.len());
+        for (at, _) in secrets.iter().enumerate().filter(|(_, secret)| secret.is_none()) {
+            ring.renew(at, false);
+        }
+        Ok(Self { keys: Mutex::new(Keys { secrets, ring, out_at: None }), last_look: tokio::sync::Mutex::default() })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Keys) -> T) -> T {
+        f(&mut self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn with_ring<T>(&self, f: impl FnOnce(&mut KeyRing) -> T) -> T {
+        self.with(|keys| f(&mut keys.ring))
+    }
+
+    pub(super) fn secret(&self, place: usize) -> Option<Secret> {
+        self.with(|keys| keys.secrets.get(place).cloned().flatten())
+    }
+
+    /// Each key that has a fingerprint, by place.
+    pub(super) fn fingerprints(&self) -> Vec<(usize, String)> {
+        let of = |(at, secret): (usize, &Option<Secret>)| Some((at, secret.as_ref()?.fingerprint()?));
+        self.with(|keys| keys.secrets.iter().enumerate().filter_map(of).collect())
+    }
+
+    /// Tells the ring of a key at every place where it stands.
+    pub(super) fn of(&self, key: &Taken, f: impl Fn(&mut KeyRing, usize)) {
+        self.with(|keys| {
+            for at in keys.places(key) {
+                f(&mut keys.ring, at);
+            }
+        });
+    }
+
+    /// As [`Self::of`], when it takes the key out of use.
+    pub(super) fn out(&self, key: &Taken, f: impl Fn(&mut KeyRing, usize)) {
+        self.of(key, f);
+        self.with(|keys| keys.out_at = Some(Instant::now()));
+    }
+
+    /// Reads the sources again for a question that was sent after the last key had failed: whoever sends again may have
+    /// mended one. A place whose key has changed is fresh. `false`: nothing can have changed.
+    pub(super) async fn read_anew(&self, provider: &Provider, env: &Env, asked: Instant) -> bool {
+        if self.with(|keys| keys.out_at).is_none_or(|out_at| out_at >= asked) {
+            return false;
+        }
+        let mut last = self.last_look.lock().await;
+        match &*last {
+            Some(look) if look.at >= asked => return look.news,
+            Some(look) if !look.news && look.at.elapsed() < LEFT_ALONE => return false,
+            _ => {}
+        }
+        let at = Instant::now();
+        let mut news = false;
+        for (place, source) in provider.key_sources.iter().enumerate() {
+            match provider.key_from(source, env).await {
+                Ok(Some(secret)) => news |= self.with(|keys| keys.replace(place, secret)),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(provider = provider.name, %error, "a key cannot be had"),
+            }
+        }
+        *last = Some(Look { at, news });
+        news
+    }
+}
+
+impl Keys {
+    /// The places where this very key stands.
+    fn places(&self, key: &Taken) -> Vec<usize> {
+        let same = |(at, secret): (usize, &Option<Secret>)| (secret.is_some() && *secret == key.secret).then_some(at);
+        self.secrets.iter().enumerate().filter_map(same).collect()
+    }
+
+    fn replace(&mut self, place: usize, secret: Secret) -> bool {
+        let Some(old) = self.secrets.get_mut(place).filter(|old| old.as_ref() != Some(&secret)) else { return false };
+        *old = Some(secret);
+        self.ring.renew(place, true);
+        true
+    }
+}

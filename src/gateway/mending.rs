@@ -1,0 +1,102 @@
+//! Asking again in the way that a model takes, and knowing it from then on.
+//!
+//! Owns: when a mend is made, what the user hears of it, and its keeping: in memory, and in the store for later runs.
+//! Refuses: to judge a refusal (`mends` does) and to pass the number of retries.
+//! Invariant: a mend is kept only after an answer has shown that it helps, and forgotten after a month.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::OnRung;
+use super::exchange::Turn;
+use super::mends::{Asked, Mend, Mends, mend};
+use crate::catalog::Dialect;
+use crate::chat::{Params, Request, Role, Timestamp};
+use crate::protocol::{Event, Level, Notice};
+use crate::provider::{Endpoint, WireError};
+
+/// Servers learn too: after this time a parameter is tried again.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// The mends of one model, as the store keeps them.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    mends: Mends,
+    since: Timestamp,
+}
+
+/// The name under which the mends of a model at an address are kept: behind two addresses of one provider there may be
+/// two servers of different age.
+fn name(on: &OnRung<'_>, endpoint: &Endpoint) -> String {
+    format!("mends of {} at {}", on.rung.model, endpoint.base_url())
+}
+
+impl OnRung<'_> {
+    /// How the model is asked: the question's settings and the model's dialect, mended.
+    pub(super) fn mended(&self, params: Params) -> (Params, Dialect) {
+        let (params, dialect, _) = self.mends.applied(params, &self.model.dialect);
+        (params, dialect)
+    }
+}
+
+impl Turn {
+    /// Finds what was learned before of the model at the address that is asked now.
+    pub(super) async fn recall_mends(&self, on: &mut OnRung<'_>, endpoint: &Endpoint) {
+        let name = name(on, endpoint);
+        on.made = Mends::default();
+        on.mends = if let Some(known) = on.route.mends_of(&name) {
+            known
+        } else {
+            let kept = self.kept_mends(name.clone()).await;
+            on.route.keep_mends(&name, kept.clone());
+            kept
+        };
+    }
+
+    async fn kept_mends(&self, name: String) -> Mends {
+        let Ok(store) = self.gateway.store().await else { return Mends::default() };
+        let kept = store.run(move |db| db.remembered::<Kept>(&name)).await;
+        let kept = kept.inspect_err(|error| tracing::warn!(%error, "what was learned of a model cannot be read"));
+        let fresh = |kept: &Kept| self.now().since(kept.since) < KEPT_FOR;
+        kept.ok().flatten().filter(fresh).map(|kept| kept.mends).unwrap_or_default()
+    }
+
+    /// The mend of a refusal, if there is one and an attempt is left for it.
+    pub(super) fn mend_for(&self, on: &OnRung<'_>, error: &WireError) -> Option<Mend> {
+        let made = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
+        if made >= self.gateway.parts.config.limits.retries {
+            return None;
+        }
+        let Request { params, messages, .. } = self.request(on.rung);
+        let (params, dialect) = on.mended(params);
+        let system = messages.iter().any(|message| message.role == Role::System);
+        mend(error, &Asked { params: &params, dialect: &dialect, system }, &on.made)
+    }
+
+    /// Asks the next time as mended.
+    pub(super) fn take_mend(on: &mut OnRung<'_>, mend: Mend) {
+        tracing::info!(model = %on.rung.model, "asked again {mend}");
+        on.made.add(mend);
+        on.mends.add(mend);
+        on.waited = Duration::ZERO;
+    }
+
+    /// The server has taken the request as mended: the user hears what of theirs was left out, and it is asked like that
+    /// from now on.
+    pub(super) async fn keep_mends(&self, on: &OnRung<'_>) {
+        let (.., left_out) = on.mends.applied(self.request(on.rung).params, &on.model.dialect);
+        for words in left_out {
+            let text = format!("{} {words}", on.rung.model);
+            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+        }
+        let Some(endpoint) = on.endpoint.filter(|_| !on.made.is_empty()) else { return };
+        let name = name(on, endpoint);
+        on.route.keep_mends(&name, on.mends.clone());
+        let kept = Kept { mends: on.mends.clone(), since: self.now() };
+        let Ok(store) = self.gateway.store().await else { return };
+        if let Err(error) = store.run(move |db| db.remember(&name, &kept)).await {
+            tracing::warn!(%error, "what was learned of a model cannot be kept");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! How it stands with a provider, and what can be had when none can be reached.
+
+use serde::{Deserialize, Serialize};
+
+use super::CacheHit;
+use crate::chat::{ModelId, Timestamp, Usd};
+
+/// The state of the way to a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub provider: String,
+    pub circuit: Circuit,
+    /// Requests of this program that wait for their turn.
+    pub waiting: u64,
+    /// Plain HTTP to another machine: everybody on the way can read it.
+    pub plain: bool,
+}
+
+/// Whether requests go to a provider at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Circuit {
+    #[default]
+    Closed,
+    /// Too many have failed: nothing is sent before this time.
+    Open { until: Timestamp },
+    /// One request is let through to see whether it works again.
+    HalfOpen,
+}
+
+/// What can be had for a question that no provider could be reached for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// An answer kept from earlier, however old.
+    pub kept: Option<Kept>,
+    /// When the first provider is tried again; `None`: at any time.
+    pub until: Option<Timestamp>,
+}
+
+/// The user's choice at an [`Offer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Degraded {
+    /// The answer that was kept.
+    Kept,
+    /// The built-in guide, which says what it is.
+    Guide,
+    /// Ask again.
+    Again,
+}
+
+/// An answer to this question that lies in the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The model that gave it.
+    pub model: ModelId,
+    pub tier: CacheHit,
+    pub age_s: u64,
+    /// Older than answers are used for.
+    pub expired: bool,
+    /// What it cost then; `None`: unknown.
+    pub usd: Option<Usd>,
+}

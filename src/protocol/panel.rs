@@ -1,0 +1,99 @@
+//! Standing figures, the model picker's lines, and notices.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Circuit, Warm};
+use crate::chat::{Scope, Selection, Usd};
+
+/// The panel's standing figures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Panel {
+    pub session: Meter,
+    pub today: Meter,
+    pub month: Meter,
+    /// Of the group of machines, as it was last heard; without a limit where there is none.
+    #[serde(default)]
+    pub group_today: Meter,
+    #[serde(default)]
+    pub group_month: Meter,
+    /// Share of answers that came from a cache, 0 to 1; `None` before the first.
+    pub cache_hit: Option<f64>,
+    /// What the cache spared since the beginning, and whether there were hits of unknown price beside that.
+    pub saved: Usd,
+    #[serde(default)]
+    pub saved_unknown: bool,
+    /// Times to the first token over recent exchanges, in milliseconds.
+    pub p50_ms: Option<u64>,
+    pub p95_ms: Option<u64>,
+    pub errors: u64,
+    /// Times to first token and speeds of recent answers, oldest first, for the sparklines.
+    pub recent_ttft_ms: Vec<u64>,
+    pub recent_tps: Vec<f64>,
+    /// The limits past one of the configured shares, the fullest first.
+    pub alerts: Vec<Alert>,
+    /// The prefix of this chat that a provider still has in its cache.
+    pub warm: Option<Warm>,
+}
+
+/// A limit of which a configured share is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    pub scope: Scope,
+    /// The highest configured share that was passed.
+    pub share: f64,
+    pub spent: Usd,
+    pub limit: Usd,
+}
+
+/// Spend against a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Meter {
+    pub settled: Usd,
+    pub reserved: Usd,
+    pub limit: Option<Usd>,
+    /// Some of `settled` is an estimate.
+    pub estimated: bool,
+    /// Something of unknown price is not in the sum.
+    pub unknown: bool,
+}
+
+/// A line of the model picker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelRow {
+    pub id: Selection,
+    pub favourite: bool,
+    /// The ladder of `auto` holds it, at this place from the best (0).
+    pub rung: Option<usize>,
+    /// US dollars per million tokens; `None`: unknown.
+    pub input: Option<Usd>,
+    pub output: Option<Usd>,
+    pub free: bool,
+    pub context: Option<u64>,
+    /// What the current draft would cost on it; `None`: unknown.
+    pub expected_usd: Option<Usd>,
+    /// What the last answer of this chat would have cost on it, by its own tokens; `None`: unknown, or there is none.
+    #[serde(default)]
+    pub last_usd: Option<Usd>,
+    /// Own median time to the first token and speed.
+    pub p50_ms: Option<u64>,
+    pub tps: Option<f64>,
+    /// Of its provider.
+    #[serde(default)]
+    pub circuit: Circuit,
+    /// Why it cannot be used now (`no key: set OPENAI_API_KEY`, `retired`); `None`: it can.
+    pub unusable: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub level: Level,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}

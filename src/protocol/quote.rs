@@ -1,0 +1,141 @@
+//! What sending would do: the receipt, and the ways out at a limit.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Estimate, Kept, Route};
+use crate::chat::{Effort, Failure, ModelId, Scope, Timestamp, Usd};
+
+/// The line under the input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The draft it belongs to.
+    pub rev: u64,
+    pub outcome: Result<Quote, Refused>,
+}
+
+/// Why nothing would be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    pub failure: Failure,
+    /// What was considered, if it came to that.
+    pub route: Option<Route>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, route: None }
+    }
+}
+
+/// What sending now would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    pub model: ModelId,
+    pub route: Route,
+    pub estimate: Estimate,
+    /// Free of charge, by the user's word or because it runs here.
+    pub free: bool,
+    /// The tightest limit and what is left of it.
+    pub left: Option<Left>,
+    pub context: Option<u64>,
+    /// How long such answers of this model have been; `None` before there are enough.
+    pub usual: Option<Spread>,
+    /// What the same question would cost on the other favourites and rungs.
+    pub others: Vec<Counterfactual>,
+    /// What is done so that it fits the window; `None`: it fits as it is.
+    pub fitted: Option<Fitted>,
+    /// A prefix that another model's provider still has in its cache, and that this choice would not use.
+    pub warm: Option<Warm>,
+    /// The answer that would be given from the cache, or that another model has given to the same question.
+    #[serde(default)]
+    pub kept: Option<Kept>,
+    /// The efforts that the model takes; empty: it takes none.
+    #[serde(default)]
+    pub efforts: Vec<Effort>,
+}
+
+/// The middle half of the lengths of past answers, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    pub low: u64,
+    pub high: u64,
+    /// How many answers it is taken from.
+    pub answers: u64,
+}
+
+/// What a question costs, or would have cost, on another model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counterfactual {
+    pub model: ModelId,
+    /// `None`: its price is unknown.
+    pub usd: Option<Usd>,
+}
+
+/// How a question that is too long is made to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fitted {
+    /// The oldest turns are left out.
+    Truncated { turns: u64, tokens: u64 },
+    /// The input is split; `requests` counts the parts and the joins.
+    Segmented { parts: u64, requests: u64 },
+}
+
+/// In words, to begin a sentence with: `left out the oldest 3 turns (1200 tokens)`.
+impl fmt::Display for Fitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { turns: 1, tokens } => write!(f, "left out the oldest turn ({tokens} tokens)"),
+            Self::Truncated { turns, tokens } => write!(f, "left out the oldest {turns} turns ({tokens} tokens)"),
+            Self::Segmented { parts, requests } => write!(f, "split into {parts} parts, {requests} requests"),
+        }
+    }
+}
+
+/// A prefix of this chat that a provider keeps for a while, so that reading it again is cheaper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warm {
+    pub model: ModelId,
+    pub tokens: u64,
+    /// When the provider may have forgotten it.
+    pub until: Timestamp,
+    /// What it spares in the next turn on that model.
+    pub spares: Usd,
+}
+
+/// A question that does not fit a limit, and the ways out. Nothing was sent, and nothing is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtLimit {
+    /// The question, for the front end to keep.
+    pub text: Arc<str>,
+    pub failure: Failure,
+    pub route: Option<Route>,
+    /// The best rung that fits.
+    pub cheaper: Option<Quote>,
+    /// Raising the limit for this question, by as much as it may cost at worst.
+    pub raise: Option<Raise>,
+}
+
+/// A limit that is raised once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raise {
+    pub scope: Scope,
+    pub by: Usd,
+}
+
+/// The user's way out of [`AtLimit`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WayOut {
+    /// This model, for this question.
+    Cheaper(ModelId),
+    Raise(Raise),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    pub scope: Scope,
+    pub usd: Usd,
+}

@@ -1,0 +1,316 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn choice(delta: &Value) -> Choice<'static> {
+    Chunk::of(&json!({"choices": [{"delta": delta}]})).choice.unwrap()
+}
+
+#[test]
+fn text_and_thoughts_in_every_shape() {
+    for (delta, text, reasoning) in [
+        (json!({"content": "a"}), "a", ""),
+        (json!({"content": null}), "", ""),
+        (json!({"role": "assistant"}), "", ""),
+        (json!({"content": 7}), "", ""),
+        (json!({"content": [{"type": "text", "text": "a"}, "b"]}), "ab", ""),
+        (json!({"content": [{"type": "thinking", "thinking": [{"text": "t"}]}, {"text": "a"}]}), "a", "t"),
+        (json!({"reasoning_content": "t", "content": ""}), "", "t"),
+        (json!({"reasoning": "t", "reasoning_details": [{"text": "t"}]}), "", "t"),
+        (json!({"reasoning": null, "reasoning_details": [{"text": "t"}, {"summary": "s"}, 5]}), "", "ts"),
+    ] {
+        let choice = choice(&delta);
+        assert_eq!((&*choice.text, &*choice.reasoning), (text, reasoning), "{delta}");
+    }
+    let unary = Chunk::of(&json!({"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}));
+    assert_eq!(unary.choice.unwrap().text, "whole");
+    let second_only = Chunk::of(&json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
+    assert_eq!(second_only.choice, None);
+}
+
+#[test]
+fn finish_reasons_and_tool_calls() {
+    for (written, expected) in [
+        (json!(""), None),
+        (json!(null), None),
+        (json!(3), None),
+        (json!("stop"), Some("stop")),
+        (json!("weird"), Some("weird")),
+    ] {
+        let chunk = Chunk::of(&json!({"choices": [{"finish_reason": written}]}));
+        assert_eq!(chunk.choice.unwrap().finish.as_deref(), expected, "{written}");
+    }
+    for (reason, tool, expected) in [
+        ("stop", false, Some(Finish::Stop)),
+        ("stop", true, Some(Finish::ToolCalls)),
+        ("eos", false, Some(Finish::Stop)),
+        ("length", true, Some(Finish::Length)),
+        ("model_length", false, Some(Finish::Length)),
+        ("insufficient_system_resource", false, Some(Finish::Cut)),
+        ("weird", false, Some(Finish::Other("weird".into()))),
+        ("error", false, None),
+    ] {
+        assert_eq!(finish(reason, tool), expected, "{reason} {tool}");
+    }
+    assert!(choice(&json!({"tool_calls": [{"function": {"name": "f"}}]})).tool_call);
+    assert!(!choice(&json!({"tool_calls": []})).tool_call);
+}
+
+#[test]
+fn an_error_is_seen_before_anything_else() {
+    for error in [
+        json!({"error": {"message": "m", "code": 502}, "choices": [{"finish_reason": "error"}]}),
+        json!({"object": "error", "message": "m"}),
+        json!({"choices": [{"error": {"message": "m"}, "finish_reason": "error"}]}),
+        json!([{"error": {"message": "m"}}]),
+    ] {
+        assert_eq!(Chunk::of(&error).error.unwrap().message, "m", "{error}");
+    }
+    assert_eq!(Chunk::of(&json!({"error": null, "choices": []})).error, None);
+}
+
+#[test]
+fn depth_is_limited_and_no_json_is_refused() {
+    let deep = "[".repeat(1_000_000);
+    for bad in [deep.as_str(), "", "{", "nul", "{\"a\":NaN}"] {
+        assert_eq!(Chunk::read(bad), Err(Malformed));
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let keys = "choices|delta|message|content|error|usage|finish_reason|index|object|code|tool_calls|x_groq|detail";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(keys, inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// Pieces as servers write them, and as they do not: keys of ours in all places, some of them twice.
+pub(super) fn any_piece() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        Just(r#""a""#),
+        Just(r#""""#),
+        Just(r#""l\u00f6\n\"""#),
+        Just(r#""\ud83e\udd80""#),
+        Just(r#""\ud800""#),
+        Just(r#""error""#),
+        Just(r#""stop""#)
+    ];
+    let odd = prop_oneof![
+        Just("null"),
+        Just("0"),
+        Just("1"),
+        Just("-0"),
+        Just("0.0"),
+        Just("1e999"),
+        Just("true"),
+        Just("[]"),
+        Just("{}"),
+        Just("[{}]"),
+        Just(r#"{"prompt_tokens":3,"completion_tokens":2}"#),
+        Just(r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}}"#),
+        Just(r#"[{"type":"text","text":"p"}]"#),
+        Just(r#"[{"summary":"s"}]"#),
+        Just(r#"{"message":"m"}"#),
+        Just("[[0,{\"x\":[1.5,-2]}]]"),
+        Just("nul"),
+    ];
+    let value = prop_oneof![4 => text.boxed(), 3 => odd.boxed()].prop_map(str::to_owned);
+    let words = object(
+        &["content", "reasoning_content", "reasoning", "reasoning_details", "tool_calls", "function_call", "role"],
+        value.clone(),
+    );
+    let choice = object(
+        &["delta", "message", "text", "index", "finish_reason", "usage", "error", "object", "type", "logprobs"],
+        prop_oneof![3 => words.boxed(), 2 => value.clone().boxed()],
+    );
+    let choices = prop_oneof![
+        6 => choice.clone().prop_map(|choice| format!("[{choice}]")),
+        1 => prop::collection::vec(choice, 0..3).prop_map(|choices| format!("[{}]", choices.join(","))),
+        1 => value.clone(),
+    ];
+    let keys = ["choices", "usage", "x_groq", "service_tier", "error", "object", "type", "id", "cho\\u0069ces"];
+    object(&keys, prop_oneof![3 => choices.boxed(), 2 => value.boxed()])
+}
+
+/// An object of some of these keys, in any order, with any of these values.
+fn object(keys: &[&'static str], value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
+    let entry = (prop::sample::select(keys.to_vec()), value).prop_map(|(key, value)| format!("\"{key}\":{value}"));
+    prop::collection::vec(entry, 0..5).prop_map(|entries| format!("{{{}}}", entries.join(", "))).boxed()
+}
+
+fn by_the_tree(json: &str) -> Result<Chunk<'static>, Malformed> {
+    let value = |json: &str| serde_json::from_str::<Value>(json).ok();
+    let value = value(json).or_else(|| value(&surrogates::mended(json)?));
+    value.map(|value| Chunk::of(&value)).ok_or(Malformed)
+}
+
+/// A piece of every provider, as it writes them by the thousand.
+const REAL: [&str; 10] = [
+    r#"{"id":"chatcmpl-Bx1","object":"chat.completion.chunk","created":1760000000,"model":"gpt-5-mini","service_tier":"default","system_fingerprint":null,"choices":[{"index":0,"delta":{"content":" a"},"finish_reason":null}],"usage":null,"obfuscation":"q7"}"#,
+    r#"{"id":"gen-17-Zx","provider":"OpenAI","model":"openai/gpt-5-mini","object":"chat.completion.chunk","created":1760000000,"choices":[{"index":0,"delta":{"role":"assistant","content":"a","reasoning":null,"reasoning_details":[]},"finish_reason":null,"native_finish_reason":null,"logprobs":null}]}"#,
+    r#"{"id":"gen-17-Zx","provider":"DeepSeek","model":"deepseek/deepseek-r1","object":"chat.completion.chunk","created":1760000000,"choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning":"a","reasoning_details":[{"type":"reasoning.text","text":"a","format":"unknown","index":0}]},"finish_reason":null,"native_finish_reason":null,"logprobs":null}]}"#,
+    r#"{"id":"f3","object":"chat.completion.chunk","created":1760000000,"model":"deepseek-reasoner","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":null,"reasoning_content":"a"},"logprobs":null,"finish_reason":null}]}"#,
+    r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"Qwen/Qwen3-8B","choices":[{"index":0,"delta":{"content":"\u6240"},"logprobs":null,"finish_reason":null,"token_ids":null}],"usage":{"prompt_tokens":9,"total_tokens":11,"completion_tokens":2}}"#,
+    r#"{"id":"9f","object":"chat.completion.chunk","created":1760000000,"model":"grok-4","choices":[{"index":0,"delta":{"content":"a","role":"assistant"}}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11,"prompt_tokens_details":{"text_tokens":9,"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},"num_sources_used":0}}"#,
+    r#"{"id":"chatcmpl-2","object":"chat.completion.chunk","created":1760000000,"model":"llama-3.3-70b","system_fingerprint":"fp_2","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"x_groq":{"id":"req_1","usage":{"queue_time":0.04,"prompt_tokens":9,"completion_tokens":2,"total_tokens":11,"total_time":0.007}}}"#,
+    r#"{"id":"cmpl-3","object":"chat.completion.chunk","created":1760000000,"model":"mistral-small","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"p":"abcdef"}"#,
+    r#"{"choices":[{"delta":{"content":"a","role":"assistant"},"index":0}],"created":1760000000,"id":"x","model":"gemini-3-flash","object":"chat.completion.chunk","usage":{"completion_tokens":0,"prompt_tokens":9,"total_tokens":9}}"#,
+    r#"{"choices":[{"finish_reason":null,"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":"}}]}}],"created":1760000000,"id":"chatcmpl-4","model":"local.gguf","system_fingerprint":"b5000","object":"chat.completion.chunk","timings":{"predicted_ms":10.25}}"#,
+];
+
+#[test]
+fn the_pieces_of_every_provider_go_the_quick_way() {
+    for json in REAL {
+        assert!(plain::read(json).is_some(), "{json}");
+        assert_eq!(Chunk::read(json), by_the_tree(json), "{json}");
+    }
+}
+
+#[test]
+fn words_in_a_broken_piece_are_seen() {
+    for (broken, has) in [
+        (r#"{"choices":[{"delta":{"content":"a"#, true),
+        (r#"{"choices":[{"delta":{"content" : "a"}}"#, true),
+        (r#"{"choices":[{"delta":{"content":""#, true),
+        (r#"{"choices":[{"delta":{"reasoning":"a"#, true),
+        (r#"{"choices":[{"delta":{"content":[{"text":"a"#, true),
+        (r#"{"choices":[{"delta":{"role":"assistant","content":"""#, false),
+        (r#"{"choices":[{"delta":{"content":null"#, false),
+        (r#"{"choices":[{"delta":{"conte"#, false),
+        ("<html>502 Bad Gateway</html>", false),
+    ] {
+        assert_eq!(has_words(broken), has, "{broken}");
+    }
+}
+
+#[test]
+fn what_is_plain_and_what_is_not() {
+    for (json, is_plain) in [
+        (r#"{"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#, true),
+        (r#"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null}]}"#, true),
+        (r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#, true),
+        (r#"{"choices":[{"delta":{"reasoning":"t","reasoning_details":[{"text":"t"}]}}]}"#, true),
+        (r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}"#, true),
+        (r#"{"choices":[{"delta":{"content":"a"}}],"foreign":{"deep":[[1,2],{"a":null}]}}"#, true),
+        (r#"{"choices":[{"delta":{"content":"a","reasoning":null,"reasoning_details":[]}}]}"#, true),
+        (r#"{"choices":[{"delta":{"content":"l\u00f6\n\ud83e\udd80"}}]}"#, true),
+        (r#"{ "choices" : [ { "delta" : { "content" : "a" } , "index" : 0 } ] , "created" : -1.5e3 } "#, true),
+        (r#"{"choices":[{"delta":{"content":"a"}}],"x":1e999}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a"}}],"x":01}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a"}}],"x":"\ud800"}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a"}}],"x":nul}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a"}}]}{}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a"},"delta":null}]}"#, false),
+        (r#"{"choices":[{"delta":{"content":[{"text":"a"}]}}]}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#, false),
+        (r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#, false),
+        (r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#, false),
+        (r#"{"error":{"message":"m"}}"#, false),
+        (r#"{"object":"error","message":"m"}"#, false),
+    ] {
+        assert_eq!(plain::read(json).is_some(), is_plain, "{json}");
+        assert_eq!(Chunk::read(json), by_the_tree(json), "{json}");
+    }
+}
+
+#[test]
+fn the_number_of_values_is_bounded() {
+    let many = |n: usize| format!("{{\"choices\":[],\"usage\":[{}0]}}", "0,".repeat(n));
+    let most = tree::MOST as usize;
+    assert!(Chunk::read(&many(most - 4)).is_ok());
+    assert_eq!(Chunk::read(&many(most)), Err(Malformed));
+    let deep = format!("{{\"x\":{}1{}}}", "[".repeat(120), "]".repeat(120));
+    assert!(Chunk::read(&deep).is_ok());
+    let deeper = format!("{{\"x\":{}1{}}}", "[".repeat(130), "]".repeat(130));
+    assert_eq!(Chunk::read(&deeper), Err(Malformed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_quick_way_and_the_long_way_read_the_same(json in any_piece()) {
+        prop_assert_eq!(Chunk::read(&json), by_the_tree(&json), "{}", json);
+    }
+
+    #[test]
+    fn also_when_a_byte_is_wrong(json in any_piece(), at in any::<prop::sample::Index>(), byte in "[ -~]") {
+        let at = at.index(json.len());
+        let broken = format!("{}{byte}{}", &json[..at], &json[at + 1..]);
+        prop_assert_eq!(Chunk::read(&broken), by_the_tree(&broken), "{}", broken);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn also_when_real_pieces_are_mangled(
+        which in any::<prop::sample::Index>(),
+        wounds in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, wound()), 1..4),
+    ) {
+        let mut json = (*which.get(&REAL)).to_owned();
+        for (at, gone, instead) in wounds {
+            let at = json.floor_char_boundary(at.index(json.len() + 1));
+            json.replace_range(at..json.floor_char_boundary(at + gone).max(at), instead);
+        }
+        prop_assert_eq!(Chunk::read(&json), by_the_tree(&json), "{}", json);
+    }
+}
+
+/// What chance puts into a piece.
+fn wound() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "",
+        "\"",
+        "\\",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "0",
+        "-",
+        ".",
+        "e",
+        " ",
+        "\n",
+        "\t",
+        "\u{1}",
+        "é",
+        "null",
+        "true",
+        "\\u00e9",
+        "\\ud83e",
+        "\\n",
+        "{}",
+        "[]",
+        "\"a\"",
+        "\"content\":\"b\",",
+        "\"error\":{},",
+        "\"index\":1,",
+        "1e400",
+        "9999999999999999999999",
+    ])
+}
+
+proptest! {
+    #[test]
+    fn any_json_value_reads(value in any_json()) {
+        let chunk = Chunk::of(&value);
+        prop_assert_eq!(Chunk::read(&value.to_string()).is_ok(), true);
+        let _ = chunk.usage.and_then(|usage| usage.normalise());
+    }
+}

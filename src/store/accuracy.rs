@@ -1,0 +1,137 @@
+//! What our estimates were worth: what was foreseen of an answer beside what the server said of it.
+//!
+//! Owns: the pairs of our count and the server's, for each model.
+//! Refuses: answers out of a cache, answers cut short, and usage that we counted ourselves: none of them judges us.
+//! Invariant: a look reads a bounded number of rows, however long the past.
+
+use rusqlite::params;
+
+use super::cells::{parse, unsigned, usd};
+use super::learned::percentile;
+use super::{Db, StoreError};
+use crate::chat::{ModelId, Usd};
+use crate::tokens::Calibration;
+
+/// Answers that a model is judged by.
+const ANSWERS: i64 = 50;
+/// Exchanges looked through for them: a model that never returns usage must not cost a look at its whole past.
+const LOOKED_THROUGH: i64 = 400;
+
+/// How good our estimates of one model were, over its last 50 whole answers that came with its own usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accuracy {
+    pub model: ModelId,
+    pub replies: u64,
+    /// Our error in input tokens, in thousandths of the server's count, above it positive: the middle one and the
+    /// largest. `None`: the server says there was no input.
+    pub input: Option<Error>,
+    /// Output tokens of the middle answer, as expected and as they came.
+    pub expected_output: u64,
+    pub output: u64,
+    /// Answers of known price, and what they together were expected to cost and were booked at.
+    pub priced: u64,
+    pub expected: Usd,
+    pub booked: Usd,
+}
+
+/// In thousandths of the true value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Error {
+    pub median: i64,
+    pub worst: i64,
+}
+
+/// An answer with what was foreseen of it.
+struct Reply {
+    estimated_input: u64,
+    input: u64,
+    expected_output: u64,
+    output: u64,
+    /// Expected and booked, where both are known.
+    cost: Option<(Usd, Usd)>,
+}
+
+impl Db {
+    /// How good our estimates were, model by model.
+    pub fn report_card(&self) -> Result<Vec<Accuracy>, StoreError> {
+        let mut query = self.conn.prepare_cached("SELECT DISTINCT model FROM exchanges ORDER BY model")?;
+        let models = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let mut card = Vec::new();
+        for name in models {
+            let replies = self.replies(&name)?;
+            if !replies.is_empty() {
+                card.push(accuracy(parse(&name, "model")?, &replies));
+            }
+        }
+        Ok(card)
+    }
+
+    fn replies(&self, model: &str) -> Result<Vec<Reply>, StoreError> {
+        // The attempt that answered is the one that ended well; what others of the exchange cost was never foreseen.
+        let mut query = self.conn.prepare_cached(
+            "SELECT coalesce(estimated_input, counted_input), uncached_input, cached_input, cache_write,
+               expected_output, output, expected_usd,
+               (SELECT settled FROM charges WHERE exchange = e.id AND model = ?1 AND state = 'settled' AND outcome = 'ok')
+             FROM (SELECT * FROM exchanges WHERE model = ?1 ORDER BY at DESC LIMIT ?2) AS e
+             WHERE usage_source = 'provider' AND cache = 'none' AND finish NOT IN ('cut', 'interrupted')
+             ORDER BY at DESC LIMIT ?3",
+        )?;
+        let replies = query.query_map(params![model, LOOKED_THROUGH, ANSWERS], |row| {
+            let figure = |n| row.get::<_, i64>(n).map(unsigned);
+            let money = |n| row.get::<_, Option<i64>>(n).map(|pico| pico.map(usd));
+            Ok(Reply {
+                estimated_input: figure(0)?,
+                input: figure(1)?.saturating_add(figure(2)?).saturating_add(figure(3)?),
+                expected_output: figure(4)?,
+                output: figure(5)?,
+                cost: money(6)?.zip(money(7)?),
+            })
+        })?;
+        Ok(replies.collect::<Result<_, _>>()?)
+    }
+
+    /// How this model counts beside us, from its last 50 whole answers that came with its own usage; `None` when there
+    /// are too few. Meant for models whose tokenizer is not known.
+    pub fn calibration(&self, model: &ModelId) -> Result<Option<Calibration>, StoreError> {
+        let mut query = self.conn.prepare_cached(
+            "SELECT counted_input, uncached_input, cached_input, cache_write
+             FROM (SELECT * FROM exchanges WHERE model = ?1 ORDER BY at DESC LIMIT ?2)
+             WHERE usage_source = 'provider' AND cache = 'none' AND finish NOT IN ('cut', 'interrupted')
+             ORDER BY at DESC LIMIT ?3",
+        )?;
+        let pairs = query.query_map(params![model.to_string(), LOOKED_THROUGH, ANSWERS], |row| {
+            // Added here: SQLite makes a float of a sum beyond its range.
+            let bucket = |n| row.get::<_, i64>(n).map(unsigned);
+            Ok((bucket(0)?, bucket(1)?.saturating_add(bucket(2)?).saturating_add(bucket(3)?)))
+        })?;
+        Ok(Calibration::learn(&pairs.collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+fn accuracy(model: ModelId, replies: &[Reply]) -> Accuracy {
+    let middle = |of: fn(&Reply) -> u64| percentile(replies.iter().map(of).collect(), 50).unwrap_or_default();
+    let costs = || replies.iter().filter_map(|reply| reply.cost);
+    Accuracy {
+        model,
+        replies: replies.len() as u64,
+        input: error(replies.iter().filter_map(|reply| permille(reply.estimated_input, reply.input)).collect()),
+        expected_output: middle(|reply| reply.expected_output),
+        output: middle(|reply| reply.output),
+        priced: costs().count() as u64,
+        expected: costs().map(|(expected, _)| expected).sum(),
+        booked: costs().map(|(_, booked)| booked).sum(),
+    }
+}
+
+/// How far `ours` lies from `theirs`; `None`: theirs is 0.
+fn permille(ours: u64, theirs: u64) -> Option<i64> {
+    let off = (i128::from(ours) - i128::from(theirs)).saturating_mul(1000);
+    let off = off.checked_div(i128::from(theirs))?;
+    Some(i64::try_from(off).unwrap_or(i64::MAX))
+}
+
+fn error(mut errors: Vec<i64>) -> Option<Error> {
+    errors.sort_unstable();
+    let worst = errors.iter().copied().max_by_key(|error| error.unsigned_abs())?;
+    Some(Error { median: errors[(errors.len() - 1) / 2], worst })
+}
