@@ -1,0 +1,104 @@
+//! One budget for a group of machines: two data folders, many processes, and a Redis that dies and stands still.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+
+mod support;
+
+use support::group::{DIME, Group};
+use support::scene::KEY;
+use support::server::{Answer, Script, Server};
+
+#[test]
+fn thirty_two_processes_on_two_machines_spend_one_budget_exactly() {
+    let group = Group::of(2, "per_day = 1.0");
+    assert_eq!(group.storm(16), (10, 22));
+    assert_eq!(group.server.chats().len(), 10);
+    let show = group.show(0);
+    assert_eq!(show["group"]["group_month_usd"], "1");
+    assert_eq!(show["group"]["difference_usd"], "0");
+    group.refused(1, "group");
+}
+
+#[test]
+fn what_a_request_did_not_need_goes_back() {
+    // Reserved is $0.10, and $0.01 is used: the dime of each must come back for the next to fit.
+    let mut group = Group::of(2, "per_day = 0.13");
+    group.server = Server::start(Script::always(Answer::text("abcd").usage(10, 100)).keys([KEY]));
+    for machine in &group.machines {
+        group.configure(machine, "per_day = 0.13");
+    }
+    group.dimes(0, 2);
+    group.dimes(1, 2);
+    group.refused(0, "group");
+    assert_eq!(group.show(1)["group"]["group_month_usd"], "0.04");
+}
+
+#[test]
+fn without_redis_only_what_is_leased_is_spent() {
+    // A 64th of the limit is leased at a time: here two requests' worth.
+    let mut group = Group::of(1, "per_day = 12.8");
+    group.dimes(0, 1);
+    group.redis.kill();
+    group.dimes(0, 1);
+    group.refused(0, "Redis cannot be reached");
+    assert_eq!(group.server.chats().len(), 2);
+    let show = group.show(0);
+    assert_eq!(show["group"]["leased_usd"], "0.2");
+    assert!(show["group"]["away"].as_str().unwrap().contains("Redis"), "{show}");
+}
+
+#[test]
+fn what_the_next_request_would_need_is_leased_behind_the_answer() {
+    // A 64th of the limit is two requests' worth. The second one takes the last of it, and more is leased behind it.
+    let mut group = Group::of(1, "per_day = 12.8");
+    group.dimes(0, 2);
+    assert_eq!(group.show(0)["group"]["leased_usd"], "0.4");
+    group.redis.kill();
+    group.dimes(0, 2);
+    group.refused(0, "Redis cannot be reached");
+    assert_eq!(group.server.chats().len(), 4);
+}
+
+#[test]
+fn a_redis_that_stands_still_refuses_and_comes_back() {
+    let group = Group::of(1, "per_day = 1.0");
+    group.dimes(0, 1);
+    group.configure(&group.machines[0], "per_day = 1.0\npatience = \"100ms\"");
+    group.redis.pause();
+    group.refused(0, "did not answer in time");
+    group.redis.go_on();
+    group.configure(&group.machines[0], "per_day = 1.0");
+    // The question that nobody waited for is answered late: it must not have cost anything.
+    group.dimes(0, 9);
+    group.refused(0, "group");
+    assert_eq!(group.server.chats().len(), 10);
+}
+
+#[test]
+fn local_limits_hold_as_well() {
+    let group = Group::of(1, "per_day = 1.0\n[budget]\nper_day = 0.2");
+    group.dimes(0, 2);
+    group.refused(0, "left today");
+    assert_eq!(group.show(0)["group"]["group_month_usd"], "0.2", "nothing stays leased for a refused request");
+}
+
+#[test]
+fn a_redis_that_is_none_refuses_in_one_line() {
+    for (url, words) in [
+        ("redis://127.0.0.1:1", "cannot be reached"),
+        ("redis://user:hunter2secret@127.0.0.1:PORT", "refuses the user or the password"),
+        ("redis://SERVER", "Redis"),
+    ] {
+        let group = Group::of(1, "per_day = 1.0\npatience = \"1s\"");
+        let at = group.server.address().to_string();
+        let url = url.replace("PORT", &group.redis.port().to_string()).replace("SERVER", &at);
+        let config = std::fs::read_to_string(group.machines[0].config_file()).unwrap();
+        group.machines[0].config(&config.replace(&group.redis.url(), &url));
+        let output = group.run(0, &DIME);
+        output.assert_code(3);
+        assert_eq!(output.stderr.trim().lines().count(), 1, "{output:#?}");
+        assert!(!output.stderr.contains("hunter2secret"), "{output:#?}");
+        assert!(output.stderr.contains(words), "{url}: {output:#?}");
+        assert!(group.server.chats().is_empty());
+    }
+}
