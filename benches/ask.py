@@ -11,9 +11,10 @@ the other, so that whatever else the machine does meets them all; then medians [
   x curl        the ratio of the medians of wall
 
 The rows after `ask` show where its time goes: the process alone (--version), configuration, catalogue, counting and the
-store without sending (--estimate), without the cache (--no-cache), and an answer from the cache of an earlier run. Home and
-data lie in a new folder beside the program (--folder: elsewhere), for a commit costs nothing where /tmp is memory. Prompts
-are never the same, except in the last row. Linux; standard library only.
+store without sending (--estimate), and without the cache (--no-cache). Then hits: an answer of an earlier run, with the
+owner of the cache running already, and with none, so that one has to be started first; how many of these came from the
+disk all the same is said below the table. Home and data lie in a new folder beside the program (--folder: elsewhere), for
+a commit costs nothing where /tmp is memory. Prompts are never the same, except for hits. Linux; standard library only.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import threading
 import time
 
 TOKENS = 16
+COLD = "  hit, no owner"
 
 
 def parts():
@@ -85,10 +87,10 @@ def serve(seen):
         threading.Thread(target=answer_all, args=(connection, answer, seen), daemon=True).start()
 
 
-def run(command, environment, polled=False):
+def run(command, environment, out, polled=False):
     """Wall and CPU milliseconds; or, `polled`, the peak RSS in MiB (the kernel's own figure would include this script)."""
     began = time.perf_counter()
-    child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out)
     peak = 0
     while polled and child.returncode is None:
         try:
@@ -108,6 +110,24 @@ def run(command, environment, polled=False):
     return peak / 1024 if polled else (1000 * wall, 1000 * (usage.ru_utime + usage.ru_stime))
 
 
+def end_owner(home):
+    """Ends the process that holds the cache, and waits until it is gone."""
+    try:
+        with open(os.path.join(home, ".local/share/chat-agent/cache.owner"), encoding="utf-8") as card:
+            pid = json.load(card)["pid"]
+        os.kill(pid, signal.SIGTERM)
+        for _ in range(1000):
+            os.kill(pid, 0)
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+                if stat.read().rpartition(") ")[2][0] in "ZX":
+                    return
+            time.sleep(0.01)
+    except (OSError, ValueError, KeyError):
+        # There is none.
+        return
+    sys.exit(f"the owner of the cache, process {pid}, does not end")
+
+
 def figure(values):
     return f"{statistics.median(values):7.1f} [{min(values):.1f}-{max(values):.1f}]"
 
@@ -125,8 +145,9 @@ def main():
         seen = os.path.join(home, "request.json")
         server, port = serve(seen)
         try:
-            rows = measure(program, curl, home, seen, f"http://127.0.0.1:{port}/v1", options.n)
+            rows, hits = measure(program, curl, home, seen, f"http://127.0.0.1:{port}/v1", options.n)
         finally:
+            end_owner(home)
             os.kill(server, signal.SIGKILL)
             os.waitpid(server, 0)
     if options.json:
@@ -136,7 +157,8 @@ def main():
     print(f"{'':24}{'wall ms':>24}{'CPU ms':>24}{'peak RSS MiB':>24}{'x curl':>9}")
     for name, row in rows.items():
         figures = "".join(f"{figure(row[key]):>24}" for key in ("wall_ms", "cpu_ms", "rss_mib"))
-        print(f"{name:24}{figures}{statistics.median(row['wall_ms']) / base:9.1f}")
+        print(f"{name:24}{figures}{statistics.median(row['wall_ms']) / base:9.2f}")
+    print(f"\nhits with a cold owner: {hits} of {options.n}; load {os.getloadavg()[0]:.1f}")
 
 
 def measure(program, curl, home, seen, url, runs):
@@ -155,21 +177,34 @@ def measure(program, curl, home, seen, url, runs):
         "ask": lambda n: [program, "ask", f"hi {n}"],
         "  --no-cache": lambda n: [program, "ask", "--no-cache", f"hi {n}"],
         "  --estimate": lambda n: [program, "ask", "--estimate", f"hi {n}"],
-        "  from the cache": lambda n: first,
+        "  hit, owner warm": lambda n: first,
+        COLD: lambda n: [program, "ask", "--json", "hi again"],
         "  --version": lambda n: [program, "--version"],
     }
     rows = {name: {"wall_ms": [], "cpu_ms": [], "rss_mib": []} for name in commands}
-    # The first round warms the page cache and does not count.
-    for n in range(-1, runs):
-        for name, command in commands.items():
-            wall, cpu = run(command(n), environment)
-            if n >= 0:
-                rows[name]["wall_ms"].append(wall)
-                rows[name]["cpu_ms"].append(cpu)
-    for n in range(runs, runs + max(3, runs // 4)):
-        for name, command in commands.items():
-            rows[name]["rss_mib"].append(run(command(n), environment, polled=True))
-    return rows
+    hits = 0
+    with tempfile.TemporaryFile() as out:
+
+        def once(name, n, polled=False):
+            if name == COLD:
+                end_owner(home)
+            out.seek(0)
+            out.truncate()
+            return run(commands[name](n), environment, out, polled)
+
+        # The first round warms the page cache and does not count.
+        for n in range(-1, runs):
+            for name, row in rows.items():
+                wall, cpu = once(name, n)
+                if n >= 0:
+                    row["wall_ms"].append(wall)
+                    row["cpu_ms"].append(cpu)
+                    out.seek(0)
+                    hits += name == COLD and json.load(out)["cache"]["hit"] == "disk"
+        for n in range(runs, runs + max(3, runs // 4)):
+            for name, row in rows.items():
+                row["rss_mib"].append(once(name, n, polled=True))
+    return rows, hits
 
 
 if __name__ == "__main__":
