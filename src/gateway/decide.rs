@@ -89,6 +89,8 @@ fn by_class(error: &WireError, situation: Situation) -> Next {
         }
         E::InvalidKey | E::Forbidden | E::NoCredit | E::QuotaExceeded | E::ModelNotFound => Next::LowerRung,
         E::ContextTooLong if situation.larger_rung => Next::LargerRung,
+        // Said inside an answer: the request had been taken, and a second one may be a second bill.
+        E::RateLimited if error.sent == Sent::MaybeBilled => Next::LowerRung,
         E::RateLimited => again(error, situation),
         // Nothing was sent, and nobody is there to be waited for.
         E::Connect if situation.other_endpoint => Next::OtherEndpoint,

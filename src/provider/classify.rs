@@ -52,6 +52,11 @@ pub fn in_answer(error: &ErrorBody, streamed: bool, mask: &Mask) -> WireError {
         Some(status) => class(status, error),
         None => by_words(0, error).unwrap_or(ErrorClass::InStream),
     };
+    // The request had been taken, and may be billed: trouble of the server is no reason to send it there once more.
+    let class = match class {
+        ErrorClass::ServerError | ErrorClass::Overloaded | ErrorClass::Timeout => ErrorClass::InStream,
+        class => class,
+    };
     let text = mask.excerpt(&error.message);
     let code = error.code.as_deref().or(error.kind.as_deref()).map(|code| mask.excerpt(code)).unwrap_or_default();
     let message = match (text.is_empty(), code.is_empty()) {

@@ -237,6 +237,10 @@ fn an_error_inside_an_answer() {
     for (json, streamed, class) in [
         (r#"{"error":{"code":429,"message":"slow"}}"#, false, ErrorClass::RateLimited),
         (r#"{"error":{"code":429,"message":"slow"}}"#, true, ErrorClass::InStream),
+        (r#"{"error":{"code":502,"message":"upstream died"}}"#, false, ErrorClass::InStream),
+        (r#"{"error":{"code":"503","message":"busy"}}"#, false, ErrorClass::InStream),
+        (r#"{"error":{"code":408}}"#, false, ErrorClass::InStream),
+        (r#"{"error":{"type":"overloaded_error"}}"#, false, ErrorClass::InStream),
         (r#"{"error":{"code":"context_length_exceeded"}}"#, false, ErrorClass::ContextTooLong),
         (r#"{"error":{"message":"upstream died"}}"#, false, ErrorClass::InStream),
         (r#"{"object":"error"}"#, false, ErrorClass::InStream),

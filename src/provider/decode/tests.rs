@@ -76,7 +76,7 @@ fn a_whole_answer_where_a_stream_was_expected() {
     assert_eq!(reply.service_tier.as_deref(), Some("flex"));
     for (body, class) in [
         (r#"{"error":{"code":429,"message":"slow"}}"#, ErrorClass::RateLimited),
-        (r#"[{"error":{"code":503,"message":"busy"}}]"#, ErrorClass::Overloaded),
+        (r#"[{"error":{"code":503,"message":"busy"}}]"#, ErrorClass::InStream),
         (r#"{"choices":[{"message":{"content":"a"}}]}"#, ErrorClass::Truncated),
         ("{not json", ErrorClass::NotSse),
         ("[]", ErrorClass::Truncated),
