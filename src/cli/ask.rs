@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::args::{AskArgs, Shared};
 use super::ask_report::{Report, Seen};
 use super::input::Prompt;
-use super::output::{self, Gone, Out};
+use super::output::{self, Gone, Outlet};
 use super::setup::Core;
 use super::{input, setup};
 use crate::agent::Start;
@@ -48,6 +48,7 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
     };
     let _ = handle.commands.send(first).await;
     let status = turn.follow(&mut handle, &mut stops).await;
+    let status = turn.written(status, &mut stops).await;
     if shared.estimate && status == FailureKind::Interrupted.exit_code() {
         // Nothing was sent, so there is nothing to settle that would have to be waited for.
         return Ok(status);
@@ -99,9 +100,8 @@ fn create(path: &Path) -> Result<File, Failure> {
 /// The fold over the events of one turn.
 struct Turn<'a> {
     shared: &'a Shared,
-    out: Out,
+    out: Outlet,
     gate: Sanitiser,
-    gone: bool,
     cost_file: Option<File>,
     core: &'a Core,
     seen: Seen,
@@ -109,8 +109,8 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn new(shared: &'a Shared, core: &'a Core, cost_file: Option<File>) -> Self {
-        let (out, gate, seen) = (Out::default(), Sanitiser::default(), Seen::default());
-        Self { shared, out, gate, gone: false, cost_file, core, seen }
+        let (out, gate, seen) = (Outlet::default(), Sanitiser::default(), Seen::default());
+        Self { shared, out, gate, cost_file, core, seen }
     }
 
     /// Prints what comes until the turn is over. Ctrl-C, or a reader gone away, stops the answer.
@@ -123,6 +123,12 @@ impl<'a> Turn<'a> {
                         return self.failed(&stopped(), None, None).await;
                     }
                     let _ = handle.commands.send(Command::Cancel).await;
+                    continue;
+                }
+                written = self.out.goes_on() => {
+                    if written.is_err() {
+                        let _ = handle.commands.send(Command::Cancel).await;
+                    }
                     continue;
                 }
             };
@@ -176,12 +182,22 @@ impl<'a> Turn<'a> {
     }
 
     fn print(&mut self, text: &SafeText) -> Result<(), Gone> {
-        if self.gone {
-            return Ok(());
+        // A reader that has gone was told of once.
+        if self.out.is_gone() { Ok(()) } else { self.out.text(text) }
+    }
+
+    /// Waits for a reader that is slower than the model, but not against a signal. Gives the exit status.
+    async fn written(&mut self, status: u8, stops: &mut Stops) -> u8 {
+        tokio::select! {
+            written = self.out.is_written() => match written {
+                Err(Gone) if status == 0 => FailureKind::Request.exit_code(),
+                _ => status,
+            },
+            () = stops.wait() => {
+                output::failure(&stopped());
+                FailureKind::Interrupted.exit_code()
+            }
         }
-        let printed = self.out.text(text);
-        self.gone = printed.is_err();
-        printed
     }
 
     fn attempt(&mut self, attempt: Attempt) {
@@ -193,13 +209,13 @@ impl<'a> Turn<'a> {
     }
 
     async fn finished(&mut self, answer: &Answer) -> u8 {
-        if let Some(failure) = shortfall(answer).filter(|_| !self.gone) {
+        if let Some(failure) = shortfall(answer).filter(|_| !self.out.is_gone()) {
             return self.failed(&failure, None, Some(answer)).await;
         }
         self.print_answer(answer);
         let report = self.booked(Report::of_answer(answer), Some(answer)).await;
         self.write_reports(&report);
-        if self.gone { FailureKind::Request.exit_code() } else { 0 }
+        0
     }
 
     async fn failed(&mut self, failure: &Failure, route: Option<&Route>, answer: Option<&Answer>) -> u8 {
@@ -253,14 +269,15 @@ impl<'a> Turn<'a> {
             return;
         }
         let rest = if self.streams() { self.gate.finish() } else { crate::chat::text::sanitise(&answer.text) };
-        if self.print(&rest).is_ok() && !answer.text.is_empty() && !self.gone {
-            self.gone = self.out.end_line().is_err();
+        if self.print(&rest).is_ok() && !answer.text.is_empty() && !self.out.is_gone() {
+            // Whether anybody read it is asked at the end.
+            let _ = self.out.end_line();
         }
     }
 
     fn write_reports(&mut self, report: &Report) {
         if self.shared.json {
-            self.gone = output::json(report).is_err();
+            let _ = self.out.json(report);
         }
         if let Some(file) = &mut self.cost_file {
             let line = serde_json::to_string(&report.cost_line()).unwrap_or_default();

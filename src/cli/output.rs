@@ -4,55 +4,46 @@
 //! Refuses: `String`s from outside; they come as [`SafeText`].
 //! Invariant: a write never panics. A reader that has gone away is [`Gone`], and ends the work that fed it.
 
+mod outlet;
+
 use std::io::{self, Write};
 
+pub(super) use self::outlet::Outlet;
+use crate::chat::Failure;
 use crate::chat::text::{is_plain, one_line};
-use crate::chat::{Failure, SafeText};
 
 /// The reader of standard output has gone away, or it cannot be written.
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// Standard output, written piece by piece.
-#[derive(Debug, Default)]
-pub(super) struct Out {
-    ends_in_newline: bool,
-}
-
-impl Out {
-    /// Writes a piece at once.
-    pub(super) fn text(&mut self, text: &SafeText) -> Result<(), Gone> {
-        let text = text.as_str();
-        if text.is_empty() {
-            return Ok(());
-        }
-        self.ends_in_newline = text.ends_with('\n');
-        report(text)
-    }
-
-    /// Ends the last line, if anything was written that did not.
-    pub(super) fn end_line(&mut self) -> Result<(), Gone> {
-        if self.ends_in_newline { Ok(()) } else { self.text(&SafeText::from_static("\n")) }
-    }
-}
-
 /// Writes a whole report of our own making. Foreign text in it has been made safe by whoever put it there.
 pub(super) fn report(text: &str) -> Result<(), Gone> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
-        // `chat-agent … | head` is no error to speak of; a full disk is.
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            remark(&format!("standard output cannot be written: {error}"));
-        }
-        Gone
-    })
+    write(text.as_bytes()).map_err(|error| gone(&error))
 }
 
-/// Writes a value as one line of JSON. Every character that a terminal must not see is escaped; the value stays what it is.
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
+/// `chat-agent … | head` is no error to speak of; a full disk is.
+fn gone(error: &io::Error) -> Gone {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        remark(&format!("standard output cannot be written: {error}"));
+    }
+    Gone
+}
+
+/// Writes a value as one line of JSON.
 pub(super) fn json(value: &impl serde::Serialize) -> Result<(), Gone> {
+    report(&json_line(value)?)
+}
+
+/// A value as one line of JSON. Every character that a terminal must not see is escaped; the value stays what it is.
+fn json_line(value: &impl serde::Serialize) -> Result<String, Gone> {
     let mut line = escaped(&serde_json::to_string(value).map_err(|_| Gone)?);
     line.push('\n');
-    report(&line)
+    Ok(line)
 }
 
 /// JSON itself escapes no more than ASCII's control characters.

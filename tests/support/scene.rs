@@ -155,6 +155,16 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Blocks until it has ended, while nobody reads what it says.
+    #[track_caller]
+    pub fn wait_unread(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it never ends");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Lets it run to its end.
     pub fn end(mut self) -> Output {
         let mut stderr = Vec::new();
