@@ -1,11 +1,14 @@
 //! A server's own token counts, and the four disjoint buckets that they come to.
 //!
-//! Owns: the names under which servers write counts and costs; the arithmetic from theirs to ours.
+//! Owns: what the figures that servers write mean; the arithmetic from theirs to ours.
 //! Refuses: prices; a usage that contradicts itself, of which nobody can say what was billed.
 //! Invariant: buckets never overlap and never wrap; what comes of a usage is what the server counted, or nothing.
 
-use serde_json::Value;
+mod figures;
 
+use serde_json::{Number, Value};
+
+pub(super) use self::figures::{Figure, Figures, Place};
 use crate::chat::{Usage, UsageSource, Usd};
 
 /// Above this a token count is nonsense, not a figure.
@@ -40,16 +43,20 @@ pub struct RawUsage {
 impl RawUsage {
     /// Reads a `usage` value; `None` when it holds nothing that we know (`null`, `{}`, a string).
     pub fn of(value: &Value) -> Option<Self> {
-        let mut reader = Reader { value, odd: false };
-        let native = value.get("prompt_tokens").is_none() && value.get("input_tokens").is_some();
+        Self::of_figures(&Figures::of(value))
+    }
+
+    pub(super) fn of_figures(figures: &Figures) -> Option<Self> {
+        let mut reader = Reader { figures, odd: false };
+        let native = *figures.at(Place::Prompt) == Figure::Absent && *figures.at(Place::Input) != Figure::Absent;
         let mut usage = if native { reader.native() } else { reader.compatible() };
-        usage.total = reader.count(&["total_tokens"]);
+        usage.total = reader.count(Place::Total);
         // Kept for an hour instead of five minutes, a write to Anthropic's cache costs 2x input, not 1.25x. This program
         // never asks for that, and has no price for it.
-        let for_an_hour = reader.count(&["cache_creation", "ephemeral_1h_input_tokens"]);
+        let for_an_hour = reader.count(Place::CreationForAnHour);
         reader.odd |= for_an_hour.is_some_and(|tokens| tokens > 0);
         usage.odd_count = reader.odd;
-        match billed(value) {
+        match billed(figures) {
             Ok(billed) => usage.billed = billed,
             Err(Odd) => usage.odd_cost = true,
         }
@@ -114,7 +121,7 @@ impl RawUsage {
 
 /// Reads counts under several names, and remembers when one of them was none.
 struct Reader<'a> {
-    value: &'a Value,
+    figures: &'a Figures,
     odd: bool,
 }
 
@@ -122,19 +129,13 @@ impl Reader<'_> {
     /// `OpenAI`'s way, and that of all who follow it: what is cached lies inside the prompt.
     fn compatible(&mut self) -> RawUsage {
         RawUsage {
-            prompt: self.count(&["prompt_tokens"]),
-            completion: self.count(&["completion_tokens"]),
-            cached: self
-                .count(&["prompt_tokens_details", "cached_tokens"])
-                .or_else(|| self.count(&["prompt_cache_hit_tokens"]))
-                .or_else(|| self.count(&["cached_tokens"]))
-                .or_else(|| self.count(&["cache_read_input_tokens"])),
-            missed: self.count(&["prompt_cache_miss_tokens"]),
+            prompt: self.count(Place::Prompt),
+            completion: self.count(Place::Completion),
+            cached: self.first([Place::PromptCached, Place::CacheHit, Place::Cached, Place::CacheRead]),
+            missed: self.count(Place::CacheMiss),
             // Gateways before Anthropic keep its names beside OpenAI's.
-            cache_write: self
-                .count(&["prompt_tokens_details", "cache_write_tokens"])
-                .or_else(|| self.count(&["cache_creation_input_tokens"])),
-            reasoning: self.count(&["completion_tokens_details", "reasoning_tokens"]),
+            cache_write: self.first([Place::PromptWritten, Place::CacheCreation]),
+            reasoning: self.count(Place::CompletionReasoning),
             ..RawUsage::default()
         }
     }
@@ -142,33 +143,38 @@ impl Reader<'_> {
     /// Anthropic's own way: what is read from the cache and what is written to it lie beside the input. (`OpenAI`'s
     /// Responses API uses the same two names, and counts as ever.)
     fn native(&mut self) -> RawUsage {
-        let (read, written) = (self.count(&["cache_read_input_tokens"]), self.count(&["cache_creation_input_tokens"]));
-        let input = self.count(&["input_tokens"]);
+        let (read, written) = (self.count(Place::CacheRead), self.count(Place::CacheCreation));
+        let input = self.count(Place::Input);
         let beside = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
         RawUsage {
             prompt: input.map(|input| input.saturating_add(beside)),
-            completion: self.count(&["output_tokens"]),
-            cached: read.or_else(|| self.count(&["input_tokens_details", "cached_tokens"])),
+            completion: self.count(Place::Output),
+            cached: read.or_else(|| self.count(Place::InputCached)),
             cache_write: written,
-            reasoning: self.count(&["output_tokens_details", "reasoning_tokens"]),
+            reasoning: self.count(Place::OutputReasoning),
             ..RawUsage::default()
         }
     }
 
-    /// The count at a path; `None` when there is none, or one that cannot be.
-    fn count(&mut self, path: &[&str]) -> Option<u64> {
-        let found = path.iter().try_fold(self.value, |value, name| value.get(name))?;
-        let count = count(found);
-        self.odd |= count.is_none() && !found.is_null();
+    /// The first of several that is a count.
+    fn first<const N: usize>(&mut self, places: [Place; N]) -> Option<u64> {
+        places.into_iter().find_map(|place| self.count(place))
+    }
+
+    /// The count at a place; `None` when there is none, or one that cannot be.
+    fn count(&mut self, place: Place) -> Option<u64> {
+        let figure = self.figures.at(place);
+        let count = figure.number().and_then(count);
+        self.odd |= count.is_none() && figure.is_said();
         count
     }
 }
 
-/// A count: a whole number from 0 to 10^12, also when written `12.0`.
-fn count(value: &Value) -> Option<u64> {
-    let whole = value.as_u64().or_else(|| {
+/// A count: a whole number from 0 to 10^9, also when written `12.0`.
+fn count(number: &Number) -> Option<u64> {
+    let whole = number.as_u64().or_else(|| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
-        value
+        number
             .as_f64()
             .filter(|number| number.fract() == 0.0 && (0.0..=1e9).contains(number))
             .map(|number| number as u64)
@@ -180,18 +186,19 @@ fn count(value: &Value) -> Option<u64> {
 struct Odd;
 
 /// What the server says it charged: OpenRouter's `cost` in dollars, xAI's ticks. `None`: it says nothing.
-fn billed(value: &Value) -> Result<Option<Usd>, Odd> {
-    let there = |name: &str| value.get(name).filter(|found| !found.is_null());
-    if let Some(ticks) = there("cost_in_usd_ticks") {
-        let usd = Usd::from_pico(i128::from(ticks.as_u64().ok_or(Odd)?) * PICO_PER_TICK);
+fn billed(figures: &Figures) -> Result<Option<Usd>, Odd> {
+    let there = |place| Some(figures.at(place)).filter(|figure| figure.is_said());
+    if let Some(ticks) = there(Place::CostTicks) {
+        let ticks = ticks.number().and_then(Number::as_u64).ok_or(Odd)?;
+        let usd = Usd::from_pico(i128::from(ticks) * PICO_PER_TICK);
         return if usd.to_f64() < DOLLAR_CAP { Ok(Some(usd)) } else { Err(Odd) };
     }
     // With a key of the user's own at OpenRouter, `cost` is only OpenRouter's part of the bill.
-    if value.get("is_byok").and_then(Value::as_bool) == Some(true) {
+    if *figures.at(Place::OwnKey) == Figure::Bool(true) {
         return Ok(None);
     }
-    let Some(cost) = there("cost") else { return Ok(None) };
-    let cost = cost.as_f64().filter(|cost| (0.0..DOLLAR_CAP).contains(cost)).ok_or(Odd)?;
+    let Some(cost) = there(Place::Cost) else { return Ok(None) };
+    let cost = cost.number().and_then(Number::as_f64).filter(|cost| (0.0..DOLLAR_CAP).contains(cost)).ok_or(Odd)?;
     let exact = cost.to_string().parse().unwrap_or_else(|_| {
         #[expect(clippy::cast_possible_truncation, reason = "below 10^17, and rounded up")]
         Usd::from_pico((cost * 1e12).ceil() as i128)

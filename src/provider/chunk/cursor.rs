@@ -104,6 +104,12 @@ impl<'a> Cursor<'a> {
         Some(Cow::Borrowed(&self.json[start..self.at - 1]))
     }
 
+    /// A string, and what follows it from its closing quote on.
+    pub(super) fn string_and_rest(mut self) -> Option<(Cow<'a, str>, &'a str)> {
+        let text = self.string()?;
+        Some((text, &self.json[self.at - 1..]))
+    }
+
     /// Goes past a value of any kind, and gives it as it is written.
     pub(super) fn value(&mut self) -> Option<&'a str> {
         self.peek()?;

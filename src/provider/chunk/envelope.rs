@@ -1,13 +1,14 @@
 //! What all pieces of a stream have in common, so that only what differs is read.
 //!
 //! Owns: [`Reader`], which remembers the bytes around the text of the last plain piece.
-//! Refuses: pieces in any other envelope, and texts with escapes; they are read as if nothing were remembered.
+//! Refuses: pieces in any other envelope; they are read as if nothing were remembered.
 //! Invariant: what is read here is what `Chunk::read` reads: one JSON string in the place of another changes nothing but
 //! that string (a property test holds the two together).
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::cursor::Cursor;
 use super::{Choice, Chunk, Malformed};
 
 /// Envelopes longer than this are not remembered.
@@ -15,10 +16,15 @@ const CAP: usize = 4 * 1024;
 /// OpenAI's padding against eavesdroppers: of another length in every piece, and read by nobody.
 const PADDING: &str = ",\"obfuscation\":\"";
 
+/// So many envelopes in a row that fitted nothing say that no two are alike.
+const TRIES: u32 = 16;
+
 /// Reads the pieces of one stream.
 #[derive(Debug, Default)]
 pub struct Reader {
     last: Option<Envelope>,
+    /// Envelopes remembered since one was of use.
+    tried: u32,
 }
 
 #[derive(Debug)]
@@ -34,10 +40,14 @@ struct Envelope {
 impl Reader {
     pub fn read<'a>(&mut self, json: &'a str) -> Result<Chunk<'a>, Malformed> {
         if let Some(chunk) = self.last.as_ref().and_then(|envelope| envelope.open(json)) {
+            self.tried = 0;
             return Ok(chunk);
         }
         let chunk = Chunk::read(json)?;
-        if let Some(envelope) = Envelope::of(json, &chunk) {
+        if self.tried < TRIES
+            && let Some(envelope) = Envelope::of(json, &chunk)
+        {
+            self.tried += 1;
             self.last = Some(envelope);
         }
         Ok(chunk)
@@ -71,9 +81,13 @@ impl Envelope {
         })
     }
 
-    /// The piece in this envelope; `None`: it is in another, or its text needs reading.
+    /// The piece in this envelope; `None`: it is in another.
     fn open<'a>(&self, json: &'a str) -> Option<Chunk<'a>> {
-        let (text, rest) = string(json.strip_prefix(&*self.head)?)?;
+        let (text, rest) = match string(json.strip_prefix(&*self.head)?) {
+            Some((text, rest)) => (Cow::Borrowed(text), rest),
+            // With escapes; the head ends in the quote.
+            None => Cursor::new(&json[self.head.len() - 1..]).string_and_rest()?,
+        };
         let rest = rest.strip_prefix(&*self.tail)?;
         let ends = match &self.after_padding {
             None => rest.is_empty(),
@@ -82,7 +96,7 @@ impl Envelope {
         if !ends || text.is_empty() {
             return None;
         }
-        let (text, none) = (Cow::Borrowed(text), Cow::Borrowed(""));
+        let none = Cow::Borrowed("");
         let (text, reasoning) = if self.thought { (none, text) } else { (text, none) };
         Some(Chunk {
             choice: Some(Choice { text, reasoning, tool_call: false, finish: None }),
@@ -135,7 +149,10 @@ mod tests {
             (piece("two", "q7"), true),
             (piece("twenty 🦀", "xyz"), true),
             (piece("", "q7"), false),
-            (piece(r"a\n", "q7"), false),
+            (piece(r"a\n", "q7"), true),
+            (piece(r"a\q", "q7"), false),
+            (piece(r"\ud800", "q7"), false),
+            (piece("a\n", "q7"), false),
             (piece("two", r"\u0041"), false),
             (piece("two", "q7").replace("default", "flex"), false),
             (piece("two", "q7").replace("\"}", "\"} "), false),

@@ -7,11 +7,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::cursor::Cursor;
 use super::{Choice, Chunk, name};
-use crate::provider::usage::RawUsage;
+use crate::provider::usage::{Figure, Figures, Place, RawUsage};
 
 /// The piece; `None`: it is not plain, or no JSON.
 pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
@@ -19,7 +19,7 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
     let (mut choices, mut usage, mut groq, mut tier) = (None, None, None, None);
     cursor.object(|cursor, key| match key {
         "choices" => once(&mut choices, only_choice(cursor)?),
-        "usage" => once(&mut usage, cursor.value()?),
+        "usage" => once(&mut usage, counted(cursor)?),
         "x_groq" => once(&mut groq, cursor.value()?),
         "service_tier" => once(&mut tier, text(cursor)?),
         key => no_error(cursor, key),
@@ -27,14 +27,11 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
     cursor.ends()?;
     let mut chunk = Chunk { service_tier: tier.flatten().map(name), ..Chunk::default() };
     let mut beside = None;
-    if let Some(choice) = choices.flatten() {
-        beside = choice.usage;
+    if let Some(mut choice) = choices.flatten() {
+        beside = choice.usage.take();
         chunk.choice = Some(choice.finish()?);
     }
-    chunk.usage = count(usage, RawUsage::of)
-        .or_else(|| count(groq, |groq| RawUsage::of(groq.get("usage")?)))
-        .or_else(|| count(beside, RawUsage::of))
-        .map(Box::new);
+    chunk.usage = usage.flatten().or_else(|| groq.and_then(groqs).map(Box::new)).or(beside.flatten());
     Some(chunk)
 }
 
@@ -43,10 +40,48 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
 
-/// The usage in what the cursor has passed over; most pieces have none, or null.
-fn count(written: Option<&str>, of: impl Fn(&Value) -> Option<RawUsage>) -> Option<RawUsage> {
-    let written = written.filter(|written| *written != "null")?;
-    of(&serde_json::from_str(written).ok()?)
+/// Groq's usage, in an object of its own at the end of a stream.
+fn groqs(written: &str) -> Option<RawUsage> {
+    let groq: Value = serde_json::from_str(written).ok()?;
+    RawUsage::of(groq.get("usage")?)
+}
+
+/// A usage; none where there is something else.
+fn counted(cursor: &mut Cursor<'_>) -> Option<OrNull<Box<RawUsage>>> {
+    if cursor.peek() != Some(b'{') {
+        return cursor.value().map(|_| None);
+    }
+    let (mut figures, mut seen) = (Figures::default(), [None; 5]);
+    cursor.object(|cursor, key| match (Place::of("", key), Place::details(key)) {
+        (Some(place), _) => figures.put(place, figure(cursor)?),
+        (None, Some(which)) if cursor.peek() == Some(b'{') => {
+            once(&mut seen[which], ())?;
+            cursor.object(|cursor, inner| match Place::of(key, inner) {
+                Some(place) => figures.put(place, figure(cursor)?),
+                None => cursor.value().map(|_| ()),
+            })
+        }
+        (None, Some(which)) => once(&mut seen[which], cursor.value().map(|_| ())?),
+        (None, None) => cursor.value().map(|_| ()),
+    })?;
+    Some(RawUsage::of_figures(&figures).map(Box::new))
+}
+
+fn figure(cursor: &mut Cursor<'_>) -> Option<Figure> {
+    let written = cursor.value()?;
+    Some(match written.as_bytes().first()? {
+        b'n' => Figure::Null,
+        b't' => Figure::Bool(true),
+        b'f' => Figure::Bool(false),
+        b'"' | b'[' | b'{' => Figure::Other,
+        _ => Figure::Number(number(written)?),
+    })
+}
+
+/// Most of them are plain counts; the others are left to the one who knows.
+fn number(written: &str) -> Option<Number> {
+    let plain = written.len() < 19 && written.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { written.parse::<u64>().ok().map(Number::from) } else { serde_json::from_str(written).ok() }
 }
 
 /// A list of no or one choice, or null.
@@ -70,7 +105,7 @@ struct PlainChoice<'a> {
     /// Where the oldest servers write the answer.
     text: Option<Text<'a>>,
     finish: Option<Text<'a>>,
-    usage: Option<&'a str>,
+    usage: Option<OrNull<Box<RawUsage>>>,
 }
 
 impl<'a> PlainChoice<'a> {
@@ -82,7 +117,7 @@ impl<'a> PlainChoice<'a> {
             "delta" | "message" => once(&mut choice.words, Words::read(cursor)?),
             "text" => once(&mut choice.text, text(cursor)?),
             "finish_reason" => once(&mut choice.finish, text(cursor)?),
-            "usage" => once(&mut choice.usage, cursor.value()?),
+            "usage" => once(&mut choice.usage, counted(cursor)?),
             key => no_error(cursor, key),
         })?;
         Some(choice)

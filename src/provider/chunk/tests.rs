@@ -119,13 +119,56 @@ pub(super) fn any_piece() -> impl Strategy<Value = String> {
         Just("[{}]"),
         Just(r#"{"prompt_tokens":3,"completion_tokens":2}"#),
         Just(r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}}"#),
+        Just(r#"{"prompt_tokens":12.0,"completion_tokens":-3,"cost":"x","is_byok":true}"#),
+        Just(r#"{"prompt_tokens":9,"prompt_tokens":8,"completion_tokens":1}"#),
+        Just(r#"{"input_tokens":9,"output_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":1}}"#),
+        Just(r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":3}}"#),
+        Just(r#"{"prompt_tokens_details":{"cached_tokens":3},"prompt_tokens_details":null,"cost":0.25}"#),
         Just(r#"[{"type":"text","text":"p"}]"#),
         Just(r#"[{"summary":"s"}]"#),
         Just(r#"{"message":"m"}"#),
         Just("[[0,{\"x\":[1.5,-2]}]]"),
         Just("nul"),
     ];
-    let value = prop_oneof![4 => text.boxed(), 3 => odd.boxed()].prop_map(str::to_owned);
+    let figure = prop::sample::select(vec![
+        "0",
+        "7",
+        "9",
+        "-1",
+        "-0",
+        "12.0",
+        "0.5",
+        "1e3",
+        "1e999",
+        "18446744073709551616",
+        "true",
+        "null",
+        "\"3\"",
+        "[]",
+        r#"{"cached_tokens":3,"reasoning_tokens":2,"ephemeral_1h_input_tokens":1}"#,
+        r#"{"cached_tokens":null,"cached_tokens":4,"cache_write_tokens":2}"#,
+    ]);
+    let counts = [
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "input_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "cost",
+        "cost_in_usd_ticks",
+        "is_byok",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "input_tokens_details",
+        "cache_creation",
+    ];
+    let usage = object(&counts, figure.prop_map(str::to_owned));
+    let value = prop_oneof![
+        4 => text.prop_map(str::to_owned).boxed(),
+        3 => odd.prop_map(str::to_owned).boxed(),
+        2 => usage
+    ];
     let words = object(
         &["content", "reasoning_content", "reasoning", "reasoning_details", "tool_calls", "function_call", "role"],
         value.clone(),
