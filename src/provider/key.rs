@@ -288,7 +288,8 @@ mod tests {
             ("printf 'open", Err("quote that never ends")),
             ("", Err("is empty")),
         ] {
-            match (from_command(command, Duration::from_secs(2)).await, expected) {
+            let limit = if command.starts_with("sleep") { Duration::from_millis(200) } else { Duration::from_mins(1) };
+            match (from_command(command, limit).await, expected) {
                 (Ok(secret), Ok(key)) => assert_eq!(secret.expose(), key),
                 (Err(error), Err(part)) => {
                     let text = error.to_string();

@@ -88,8 +88,6 @@ fn quoted(word: &str) -> String {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[tokio::test]
@@ -112,9 +110,14 @@ mod tests {
             ("a", "echo sk-canary-1", Err("service/account")),
             ("/b", "echo sk-canary-1", Err("service/account")),
         ] {
-            std::fs::write(&tool, format!("#!/bin/sh\n{script}\n")).unwrap();
-            std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o700)).unwrap();
-            match (load(name, SECRET_TOOL, tool.to_str(), Duration::from_secs(2)).await, expected) {
+            // Written by a child: a file that this process writes cannot be run while another test starts a program.
+            let write = std::process::Command::new("sh")
+                .args(["-c", "printf '#!/bin/sh\n%s\n' \"$1\" > \"$2\" && chmod 700 \"$2\"", "sh", script])
+                .arg(&tool)
+                .status();
+            assert!(write.unwrap().success());
+            let limit = if script.contains("sleep") { Duration::from_millis(200) } else { Duration::from_mins(1) };
+            match (load(name, SECRET_TOOL, tool.to_str(), limit).await, expected) {
                 (Ok(secret), Ok(key)) => assert_eq!(secret.expose(), key),
                 (Err(error), Err(part)) => {
                     let text = error.to_string();
@@ -123,7 +126,8 @@ mod tests {
                 (result, _) => panic!("{name} {script}: {result:?}"),
             }
         }
-        let none = load("a/b", SECRET_TOOL, Some("no-such-tool-here"), Duration::from_secs(2)).await.unwrap_err();
+        let missing = folder.path().join("no-such-tool");
+        let none = load("a/b", SECRET_TOOL, missing.to_str(), Duration::from_mins(1)).await.unwrap_err();
         assert!(none.to_string().contains("there is no `secret-tool` here; install it"), "{none}");
     }
 

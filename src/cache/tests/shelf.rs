@@ -10,7 +10,7 @@ const LIMIT: u64 = 1 << 30;
 
 /// sled frees its lock when its own threads are done, a moment after the last handle is gone.
 fn open(folder: &Path, limit: u64) -> (Shelf, Option<String>) {
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         match Shelf::open(folder, limit) {
             Err(cause) if cause.contains("another process") => std::thread::sleep(Duration::from_millis(10)),
             opened => return opened.unwrap(),

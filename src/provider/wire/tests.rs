@@ -137,13 +137,13 @@ async fn an_endless_refusal_is_left_unread() {
     assert_eq!(error.class, ErrorClass::ServerError);
     assert!(error.message.chars().count() < 400);
     // What lies in the buffers of both sockets has been written, not read.
-    assert!(server.written.load(Ordering::Relaxed) < 30_000_000, "{}", server.written.load(Ordering::Relaxed));
+    assert!(server.written.load(Ordering::Relaxed) < 100_000_000, "{}", server.written.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
 async fn headers_that_never_come_and_answers_that_stand_still() {
     let server = Server::start(vec![Step::Hang]).await;
-    let error = ask_within(&server, call(0.3, 20.0)).await.unwrap_err();
+    let error = ask_within(&server, call(3.0, 60.0)).await.unwrap_err();
     assert_eq!((error.class, error.sent), (ErrorClass::FirstTokenTimeout, Sent::MaybeBilled));
     let first = &ANSWER[..ANSWER.find("\n\n").unwrap() + 2];
     let server = Server::start(vec![response("200 OK", EVENTS, first), Step::Hang]).await;
@@ -162,7 +162,7 @@ async fn what_is_no_complete_answer() {
         (vec![response("200 OK", EVENTS, "")], ErrorClass::Truncated),
         (vec![response("200 OK", "content-type: text/html\r\n", "<html><title>Sign in</title>")], ErrorClass::NotSse),
         (vec![response("200 OK", "content-encoding: gzip\r\n", "\u{1f}")], ErrorClass::NotSse),
-        (vec![response("200 OK", "", r#"{"error":{"code":503,"message":"busy"}}"#)], ErrorClass::Overloaded),
+        (vec![response("200 OK", "", r#"{"error":{"code":503,"message":"busy"}}"#)], ErrorClass::InStream),
         (vec![], ErrorClass::Cut),
         (vec![send("SSH-2.0-x\r\n")], ErrorClass::NotSse),
     ] {
@@ -180,9 +180,10 @@ async fn a_whole_answer_to_a_call_for_a_stream() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound, so that nobody else is, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     for scheme in ["http", "https"] {
         let endpoint = Endpoint::parse("openai", &format!("{scheme}://{address}/v1"), false).unwrap();
         let error = wire().open(&endpoint, Some(&key()), call(20.0, 20.0)).await.unwrap_err();
