@@ -35,7 +35,7 @@ pub(super) struct Live {
     pub(super) writing: Option<JoinHandle<Option<Pieces>>>,
     /// What came after the answer was cut: not shown, and billed all the same.
     unseen: String,
-    /// The user stopped it while more lay there than could be read.
+    /// The user stopped it while more lay there than could be read, or as it broke.
     pub(super) backlog: bool,
 }
 

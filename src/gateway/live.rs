@@ -14,7 +14,7 @@ use super::exchange::{FLUSH, Turn};
 use super::last_words::{past_its_cap, wrote_past_its_cap};
 use super::planning::tokenizer;
 use super::route::Taken;
-use super::settle::{self, Known};
+use super::settle::{self, Close, Known};
 use super::steps;
 use super::written::Side;
 use crate::chat::usage::Usage;
@@ -213,13 +213,15 @@ impl Turn {
     /// Settles, stores, keeps, and makes the last event.
     async fn conclude(&mut self, on: &OnRung<'_>, hold: &Hold, mut live: Live, end: End, outcome: String) -> Event {
         live.take_back().await;
-        let complete = match end {
-            End::Whole | End::PastCap { whole: true } => true,
+        let told = !live.reply.stale && (live.reply.usage.is_some() || live.reply.billed.is_some());
+        let close = match end {
+            End::Whole | End::PastCap { whole: true } => Close::Whole,
             // What was not read cannot be counted here: only the server's last word will do.
-            End::Damaged => !live.reply.stale && (live.reply.usage.is_some() || live.reply.billed.is_some()),
-            End::Stopped | End::Broken(_) | End::PastCap { whole: false } => false,
+            End::Damaged if told => Close::Whole,
+            End::Stopped | End::PastCap { whole: false } => Close::Left,
+            End::Damaged | End::Broken(_) => Close::Broken,
         };
-        if complete {
+        if close == Close::Whole {
             live.reply.keep_last_word();
         }
         let known = Known {
@@ -229,11 +231,11 @@ impl Turn {
             hidden_output: on.model.reasoning || !on.model.reasoning_stated || live.backlog,
             reserved: hold.amount,
             input: on.planned.input(&on.rung.model),
-            output: live.counted(tokenizer(on.model), complete).await,
+            output: live.counted(tokenizer(on.model), close == Close::Whole).await,
             output_cap: on.rung.estimate.output_cap,
             past_cap: matches!(end, End::PastCap { .. }),
             reply: &live.reply,
-            complete,
+            close,
             sent: hold.at,
             ended: self.now(),
         };

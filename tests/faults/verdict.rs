@@ -161,7 +161,6 @@ fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
         Books::Bill => (settled == bill && bill > Pico(0), "exact"),
         Books::Full(n, _) => (holds(n) == Some(settled), "estimated"),
         Books::FullAndBill(n, _) => (holds(n).map(|full| Pico(full.0 + bill.0)) == Some(settled), "estimated"),
-        Books::Bounded => (settled > bill && Some(settled) < last, "estimated"),
         Books::AboveHold => (Some(settled) > last, "estimated"),
         Books::BillAboveHold => (settled == bill && Some(settled) > last, "exact"),
     };
@@ -214,7 +213,6 @@ fn books_words(books: Books) -> String {
         Books::Bill => "the bill".to_owned(),
         Books::Full(n, _) => holds(n),
         Books::FullAndBill(n, _) => format!("{}, and the bill", holds(n)),
-        Books::Bounded => "above the bill, below the hold".to_owned(),
         Books::AboveHold => "above the hold; the model is barred".to_owned(),
         Books::BillAboveHold => "the bill, above the hold; the model is barred".to_owned(),
     }
