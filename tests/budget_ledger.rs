@@ -67,7 +67,7 @@ fn a_ledger_from_the_future() {
     let version = |n: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", n).unwrap();
     version(99);
     let words = ["format 99", "install the newer version"];
-    refused_until_mended(&scene, scene.command(&ASK), &words, || version(3));
+    refused_until_mended(&scene, scene.command(&ASK), &words, || version(4));
 }
 
 #[test]

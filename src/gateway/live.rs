@@ -21,7 +21,7 @@ use crate::chat::usage::Usage;
 use crate::chat::{Cost, CostKind, Delta, Failure, FailureKind, Finish, Usd};
 use crate::protocol::{AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress};
 use crate::provider::{ReplyStream, WireError};
-use crate::store::{Booked, Db, Ending, Hold, Settlement, StoreError};
+use crate::store::{Db, Ending, Hold, Settlement, StoreError};
 
 /// What the user hears of an answer with a hole in it.
 const DAMAGED: &str = "a part of the answer came in pieces that cannot be read";
@@ -223,6 +223,7 @@ impl Turn {
         };
         if close == Close::Whole {
             live.reply.keep_last_word();
+            live.last_word = live.reply.usage.is_some() || live.reply.billed.is_some();
         }
         let known = Known {
             price: on.model.price.as_ref(),
@@ -313,6 +314,7 @@ impl Turn {
         let settlement = Settlement {
             cost: facts.cost,
             usage: Some(facts.usage),
+            last_word: live.last_word,
             tier: facts.service_tier.clone(),
             outcome,
             at: self.now(),
@@ -325,11 +327,7 @@ impl Turn {
         let (mut known, step, answers) = (facts.clone(), self.ask.step.clone(), self.ask.answers());
         let job = move |db: &mut Db| {
             db.write(|db| {
-                let booked = match db.settle(&attempt, &settlement) {
-                    // Settled by the user in the meantime: their word stands.
-                    Err(StoreError::NotOpen(_)) => Booked { cost: known.cost, breach: Usd::ZERO },
-                    booked => booked?,
-                };
+                let booked = db.book(&attempt, &settlement)?;
                 known.cost = booked.cost;
                 let whole = steps::whole(step.as_ref(), db, &answer, known)?;
                 let words = |db: &Db| {

@@ -144,8 +144,19 @@ fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
     let bill = Pico(seen.servers.iter().map(|server| server.bill(&prices()).total().0).sum());
     let cost = usd(&seen.report["cost"]["usd"]);
     let mut wrong = Vec::new();
-    if seen.budget["open"].as_array().is_none_or(|open| !open.is_empty()) {
+    let open = seen.budget["open"].as_array();
+    if open.is_none_or(|open| open.iter().any(|row| row["state"] != "uncertain")) {
         wrong.push("ledger: a hold is still open".to_owned());
+    }
+    // What is booked at a bound can be put right later.
+    let uncertain = open.map_or(0, Vec::len);
+    let bounds = match row.books {
+        Books::Nothing | Books::Bill | Books::BillAboveHold => 0,
+        Books::Full(n, _) | Books::FullAndBill(n, _) => n,
+        Books::AboveHold => 1,
+    };
+    if uncertain != bounds {
+        wrong.push(format!("ledger: {uncertain} charges can be put right, not {bounds}"));
     }
     if settled < bill {
         wrong.push(format!("ledger: {settled} is less than the bill of {bill}"));
