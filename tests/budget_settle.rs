@@ -1,5 +1,7 @@
 //! `budget settle`: what nobody saw the end of, and what billed too much, is put in order by the user's word.
 
+#![allow(clippy::unwrap_used, reason = "the small functions of tests are tests")]
+
 mod support;
 
 use rustix::process::Signal;

@@ -139,9 +139,8 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
 fn settle_open(db: &Db, item: &OpenItem, usd: Option<Usd>, at: Timestamp) -> Result<Booked, Failure> {
     if item.under_way {
         let why = format!("{} is under way: the program that asked is still running", item.id);
-        return Err(
-            Failure::new(FailureKind::Usage, why).hint("stop it there, or wait for its end; it books what it costs")
-        );
+        return Err(Failure::new(FailureKind::Usage, why)
+            .hint("stop it there and it books what it costs, or end that program first"));
     }
     let cost = usd.map_or(Cost::UNKNOWN, |usd| Cost::new(usd, CostKind::Billed));
     let outcome = "settled by the user".to_owned();

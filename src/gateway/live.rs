@@ -26,6 +26,9 @@ use crate::store::{Db, Ending, Hold, Settlement, StoreError};
 /// What the user hears of an answer with a hole in it.
 const DAMAGED: &str = "a part of the answer came in pieces that cannot be read";
 
+/// What the user hears when the store fails between sending and settling: the hold is on disk and goes on counting.
+const NOT_BOOKED: &str = "this answer and its price could not be stored, so its whole reservation stays charged";
+
 /// How the stream ended.
 pub(super) enum End {
     Whole,
@@ -349,7 +352,10 @@ impl Turn {
             })
         };
         let booked = self.gateway.store().await?.run(job).await;
-        let (booked, whole) = booked.map_err(Failure::from)?;
+        let (booked, whole) = booked.map_err(|error| {
+            let why = format!("{NOT_BOOKED}: {}", error.cause());
+            Failure::new(FailureKind::Storage, why).hint(error.mend())
+        })?;
         facts.cost = booked.cost;
         Ok((whole, booked.breach))
     }
