@@ -61,7 +61,7 @@
 //! - which answers are kept and given again: `gateway/kept.rs`; who of many fetches one: `cache/flight.rs`; the process that holds them on disk: `cache/owner`; what
 //!   can be had when nobody answers: `agent/degraded.rs`
 //! - a group's budget: `budget/shared.rs`, and its argument
-//! - what an interrupted answer is booked at: `gateway/settle.rs`; when a server is past its cap: `gateway/written.rs`
+//! - what an interrupted answer is booked at: `gateway/settle.rs`; how that is put right later: `store/corrections.rs`; when a server is past its cap: `gateway/written.rs`
 //! - when `auto` steps down for the day's sake: `router/pace.rs`; what kinds of questions there are: `router/kind.rs`
 //! - the ways out of a limit: `gateway/ways.rs`; when a clock is doubted: `budget/clock.rs`
 //! - a quirk of some server's stream: `provider/decode.rs`

@@ -169,7 +169,7 @@ fn a_reader_that_goes_away_stops_the_answer_quietly() {
     let output = running.end();
     assert_eq!((output.code(), output.stderr.as_str()), (Some(1), ""));
     let budget = scene.json(&["budget", "show", "--json"]);
-    assert_eq!(budget["open"], serde_json::json!([]));
+    assert!(budget["open"].as_array().unwrap().iter().all(|row| row["state"] == "uncertain"), "{budget}");
 }
 
 #[test]

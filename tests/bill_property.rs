@@ -1,8 +1,8 @@
 //! Whatever happens on the way, the bill stays within every limit, and the ledger never says less than the bill.
 //!
 //! Several processes ask one server over one ledger, at once, with limits and models by chance. The server computes the
-//! bill. It refuses, resets, stalls, breaks off, forgets the usage or tells it in every piece; the user stops or walks
-//! away in the middle; a process dies. `BILL_CASES` says how many cases are tried, `BILL_SEED` which one alone.
+//! bill. It refuses, resets, stalls, breaks off (and may write on behind that, to its cap), forgets the usage or tells it
+//! in every piece; the user stops or walks away in the middle; a process dies. `BILL_CASES` says how many cases are tried, `BILL_SEED` which one alone.
 
 #![allow(clippy::unwrap_used, reason = "the small functions of tests are tests")]
 
@@ -109,7 +109,7 @@ impl Case {
                 1 => Manner::WalksAway(dice.below(30)),
                 _ => Manner::Waits,
             };
-            (question(process, n, dice), manner)
+            (question(process, n, manner, dice), manner)
         });
         Life {
             run: format!("r{process}"),
@@ -193,12 +193,13 @@ fn tag_of(question: &str) -> &str {
     question.split_whitespace().next().unwrap()
 }
 
-/// The tag holds the run, the question and the session.
-fn question(process: u64, n: u64, dice: &mut Dice) -> Ask {
+/// The tag holds the run, the question and the session, and whether the user waits for the end.
+fn question(process: u64, n: u64, manner: Manner, dice: &mut Dice) -> Ask {
     let session = dice.below(SESSIONS);
     let pinned = MODELS[usize::try_from(dice.below(MODELS.len() as u64)).unwrap()];
     let selection = if dice.one_in(3) { Selection::Auto } else { Selection::Pinned(model(pinned)) };
-    let text = format!("r{process}.q{process}x{n}.s{session}{}", bill::words(dice.below(200)));
+    let patient = if matches!(manner, Manner::Waits) { provider::PATIENT } else { "" };
+    let text = format!("r{process}.q{process}x{n}.s{session}{patient}{}", bill::words(dice.below(200)));
     Ask {
         params: Params { max_output: dice.one_in(4).then(|| dice.from(1, 900)), ..Params::default() },
         system: dice.one_in(3).then(|| bill::words(20)),

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use support::home::run;
-use support::scene::{KEY, Scene, one_error};
-use support::server::{Answer, Script};
+use support::scene::{KEY, Running, Scene, one_error};
+use support::server::{Answer, Gate, Script};
 
 const ASK: [&str; 4] = ["ask", "another", "-m", "gpt-5-mini"];
 const NOBODY: u32 = 65_534;
@@ -67,7 +67,7 @@ fn a_ledger_from_the_future() {
     let version = |n: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", n).unwrap();
     version(99);
     let words = ["format 99", "install the newer version"];
-    refused_until_mended(&scene, scene.command(&ASK), &words, || version(3));
+    refused_until_mended(&scene, scene.command(&ASK), &words, || version(4));
 }
 
 #[test]
@@ -112,14 +112,20 @@ fn a_ledger_whose_page_of_charges_is_damaged() {
     });
 }
 
+/// The program after `first` in a shell, with the signal ignored that would say that a file may not grow.
+fn after(scene: &Scene, first: &str) -> Command {
+    let program = env!("CARGO_BIN_EXE_chat-agent");
+    let script = format!("trap '' XFSZ; {first} exec '{program}' \"$@\"");
+    let mut command = scene.home.command("/bin/sh");
+    command.env("OPENAI_API_KEY", KEY).args(["-c", &script, "sh"]).args(ASK);
+    command
+}
+
 #[test]
 fn a_disk_without_room() {
     let (scene, file) = used();
-    // No file of this process may grow beyond four kilobytes, and the signal that would say so is ignored.
-    let program = env!("CARGO_BIN_EXE_chat-agent");
-    let script = format!("trap '' XFSZ; ulimit -f 8; exec '{program}' \"$@\"");
-    let mut command = scene.home.command("/bin/sh");
-    command.env("OPENAI_API_KEY", KEY).args(["-c", &script, "sh"]).args(ASK);
+    // No file of this process may grow beyond four kilobytes.
+    let command = after(&scene, "ulimit -f 8;");
     refused_until_mended(&scene, command, &["chat.db", "the room on its disk"], || assert!(file.exists()));
 }
 
@@ -155,4 +161,48 @@ fn a_ledger_or_a_folder_that_may_only_be_read() {
             fs::set_permissions(&path, before).unwrap();
         });
     }
+}
+
+/// Spoils the ledger in the middle of an answer, and lets the answer come to its end.
+#[track_caller]
+fn spoilt_while_it_streams(words: &[&str], spoil: impl FnOnce(&Running, &Connection), mend: impl FnOnce(&Connection)) {
+    let gate = Gate::new();
+    let answer = Answer::text("abcdefgh").usage(10, 4).gate_after(2, &gate);
+    let scene = Scene::with(Script::each([answer, Answer::text("ok")]), "[budget]\nper_day = 1\n");
+    let mut running = Running::start(after(&scene, ""));
+    running.wait_for("abcd");
+    let other = Connection::open(scene.home.data_dir().join("chat.db")).unwrap();
+    spoil(&running, &other);
+    gate.open();
+    let output = running.end();
+    assert_eq!(output.stdout, "abcdefgh\n", "the answer is shown");
+    let error = one_error(&output, 1);
+    for word in ["its whole reservation stays charged", "chat.db"].iter().chain(words) {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    mend(&other);
+    let budget = scene.json(&["budget", "show", "--json"]);
+    let day = budget["scopes"].as_array().unwrap().iter().find(|s| s["scope"] == "day").unwrap();
+    let open = budget["open"].as_array().unwrap();
+    assert_eq!((open.len(), &open[0]["state"], &open[0]["usd"]), (1, &"open".into(), &day["reserved_usd"]), "{budget}");
+    scene.ok(&["budget", "settle", open[0]["id"].as_str().unwrap(), "--usd", "0.0000105"]);
+    assert_eq!(spent(&scene), "0.0000105");
+    scene.run(&ASK).assert_code(0);
+}
+
+#[test]
+fn a_ledger_that_is_locked_while_the_answer_comes() {
+    let lock = |_: &Running, other: &Connection| other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    spoilt_while_it_streams(&["locked"], lock, |other| other.execute_batch("ROLLBACK").unwrap());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_while_the_answer_comes() {
+    use rustix::process::{Resource, Rlimit, prlimit};
+    let full = |running: &Running, _: &Connection| {
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        prlimit(Some(running.id()), Resource::Fsize, none).unwrap();
+    };
+    spoilt_while_it_streams(&["the room on its disk"], full, |_| {});
 }

@@ -355,7 +355,7 @@ mod segment {
         output.assert_code(130);
         assert!(output.stdout.starts_with("Part 1 of 4:\nfound 1"), "{output:?}");
         let budget = scene.json(&["budget", "show", "--json"]);
-        assert_eq!(budget["open"], json!([]));
+        assert!(budget["open"].as_array().unwrap().iter().all(|row| row["state"] == "uncertain"), "{budget}");
         let day = budget["scopes"].as_array().unwrap().iter().find(|s| s["scope"] == "day").unwrap();
         assert!(Pico::usd(day["settled_usd"].as_str().unwrap()) > bill(&scene), "{budget}");
         assert_eq!(scene.server.chats().len(), 2);

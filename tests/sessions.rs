@@ -89,7 +89,8 @@ fn budget_show_has_the_promised_shape() {
     let names: Vec<_> = scopes.iter().map(|s| s["scope"].as_str().unwrap()).collect();
     assert_eq!(names, ["request", "session", "day", "month"]);
     for scope in scopes {
-        let expected = ["scope", "limit_usd", "settled_usd", "reserved_usd", "left_usd", "resets_at"];
+        let expected =
+            ["scope", "limit_usd", "settled_usd", "reserved_usd", "left_usd", "resets_at", "estimated", "unknown"];
         assert_eq!(keys(scope), expected);
     }
     // 10 x 0.25 + 2 x 2 millionths.

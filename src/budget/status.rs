@@ -19,6 +19,8 @@ pub struct Status {
     pub of: Option<String>,
     /// Its limit has what was raised in it.
     pub meter: Meter,
+    /// How many charges of unknown price are in none of the sums.
+    pub unknown: u64,
     /// What the user has added to the limit.
     pub raised: Usd,
     /// When the window began and when it ends; `None` for scopes that are no window.
@@ -97,10 +99,10 @@ pub(super) fn status(db: &Db, over: Over<'_>, limit: Option<Usd>, windows: &Wind
         reserved: sum.reserved,
         limit: limit.map(|limit| limit + raised),
         estimated: sum.estimated,
-        unknown: sum.unknown,
+        unknown: sum.unknown > 0,
     };
     let (began_at, resets_at) = over.window(windows).unzip();
-    Ok(Status { scope: over.scope(), of: over.name(), meter, raised, began_at, resets_at })
+    Ok(Status { scope: over.scope(), of: over.name(), meter, unknown: sum.unknown, raised, began_at, resets_at })
 }
 
 impl Budget {

@@ -292,11 +292,12 @@ pub(super) struct CacheOwnerArgs {
 pub(super) enum BudgetAction {
     /// Limits, spent, reserved, and requests whose price is still open
     Show,
-    /// Close a request whose end nobody saw, clear a model that billed more than it was allowed, or accept the clock
+    /// Close a request whose end nobody saw, put right what an uncertain one is booked at, clear a model that billed more
+    /// than it was allowed, or accept the clock
     Settle {
-        /// The id of an open request, or a model, as `budget show` names them; or `clock`, or `group`
+        /// The id of an open or uncertain request, or a model, as `budget show` names them; or `clock`, or `group`
         what: String,
-        /// What the provider really billed for the request; without it the whole reservation is booked
+        /// What the provider really billed for the request; without it the whole reservation is booked, or stays booked
         #[arg(long, value_name = "USD", value_parser = amount)]
         usd: Option<Usd>,
     },

@@ -166,9 +166,9 @@ impl Report {
     /// With what the ledger has for this run, and the chat that it is booked on.
     pub(super) fn booked(mut self, sum: &Sum, session: Option<SessionId>) -> Self {
         self.session = self.session.or_else(|| session.map(|id| id.to_string()));
-        self.cost.usd = (!sum.unknown).then_some(sum.settled);
+        self.cost.usd = (sum.unknown == 0).then_some(sum.settled);
         self.cost.kind = match self.cost.kind {
-            _ if sum.unknown => CostKind::Unknown,
+            _ if sum.unknown > 0 => CostKind::Unknown,
             _ if sum.estimated => CostKind::Estimated,
             kind => kind,
         };

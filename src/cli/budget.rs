@@ -1,88 +1,21 @@
 //! `budget`: limits, spent, reserved, and what is still open.
 
-use std::fmt::Write as _;
-
-use serde::Serialize;
-
 use super::args::{BudgetAction, Shared};
+use super::budget_report::{BreachRow, GroupRow, OpenRow, Report, ScopeRow, as_text};
 use super::sessions::instant;
 use super::setup::Core;
-use super::table::table;
 use super::{done, output, setup};
-use crate::budget::{Budget, Figure, Scope, Status};
+use crate::budget::{Budget, Figure};
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Failure, FailureKind, ModelId, Timestamp, Usd};
-use crate::store::{Db, OpenItem, Settlement, StoreError};
+use crate::store::{Booked, Db, OpenItem, Settlement, StoreError, Uncertain};
 
+/// The most charges of uncertain cost that are listed.
+const UNCERTAIN: usize = 20;
 /// What `settle` takes the wall clock by.
 const CLOCK: &str = "clock";
 /// What `settle` takes the group's budget by.
 const GROUP: &str = "group";
-
-#[derive(Serialize)]
-struct Report {
-    scopes: Vec<ScopeRow>,
-    open: Vec<OpenRow>,
-    /// The budget of the group of machines, when there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<GroupRow>,
-    /// Models that billed more than a request allowed, and are refused until cleared.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    breaches: Vec<BreachRow>,
-    /// What the wall clock did, as long as nobody has accepted it; a limit over a day or a month refuses until then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clock: Option<String>,
-}
-
-/// The group's budget, by Redis and by this machine.
-#[derive(Serialize)]
-struct GroupRow {
-    name: String,
-    /// What this machine has leased this month, by its own ledger.
-    leased_usd: Usd,
-    /// The same by Redis; null when it cannot be asked.
-    leased_by_redis_usd: Option<Usd>,
-    /// By how much Redis has more of it than the ledger.
-    difference_usd: Option<Usd>,
-    /// What all machines have leased this month, by Redis.
-    group_month_usd: Option<Usd>,
-    /// Machines that have said nothing since Redis lost its memory.
-    silent: Vec<String>,
-    /// Why Redis was not asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    away: Option<String>,
-}
-
-#[derive(Serialize)]
-struct BreachRow {
-    model: String,
-    excess_usd: Usd,
-}
-
-#[derive(Serialize)]
-struct ScopeRow {
-    scope: &'static str,
-    /// The model, or the provider and the last four characters of the key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    of: Option<String>,
-    /// As configured; null: no limit is set.
-    limit_usd: Option<Usd>,
-    /// What was added to it by raising it once; absent when nothing was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raised_usd: Option<Usd>,
-    settled_usd: Usd,
-    reserved_usd: Usd,
-    left_usd: Option<Usd>,
-    resets_at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct OpenRow {
-    id: String,
-    model: String,
-    usd: Option<Usd>,
-    since: String,
-}
 
 pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Failure> {
     let core = setup::core(shared)?;
@@ -101,7 +34,7 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
             }
             let group = look(&core).await?;
             let report = report(shared, &core, &db, group).map_err(Failure::from)?;
-            done(if shared.json { output::json(&report) } else { output::report(&as_table(&report)) })
+            done(if shared.json { output::json(&report) } else { output::report(&as_text(&report)) })
         }
     }
 }
@@ -154,12 +87,14 @@ fn report(shared: &Shared, core: &Core, db: &Db, found: Option<Result<Figure, St
     let status = budget.status(db, session.as_ref(), &parts.run, now)?;
     let figure = found.as_ref().and_then(|found| found.as_ref().ok());
     let of_group = budget.group_status(db, figure, now)?;
-    let request = budget.limits.per_request.map(request);
+    let request = budget.limits.per_request.map(ScopeRow::request);
+    let uncertain = db.uncertain(db.ledger_time(now)?, UNCERTAIN)?;
+    let held = db.open_items()?;
     let breach = |(model, excess_usd): (ModelId, Usd)| BreachRow { model: model.to_string(), excess_usd };
     Ok(Report {
-        scopes: request.into_iter().chain(status.iter().chain(&of_group).map(scope)).collect(),
+        scopes: request.into_iter().chain(status.iter().chain(&of_group).map(ScopeRow::of)).collect(),
         group: found.map(|found| group(&budget, db, found, now)).transpose()?,
-        open: db.open_items()?.iter().map(item).collect(),
+        open: held.iter().map(OpenRow::held).chain(uncertain.iter().map(OpenRow::uncertain)).collect(),
         breaches: db.breaches()?.into_iter().map(breach).collect(),
         clock: budget.clock(db, now, uptime.as_ref())?.map(|moved| moved.to_string()),
     })
@@ -178,13 +113,14 @@ fn settle_clock(core: &Core, db: &Db) -> Result<u8, Failure> {
     done(output::report(&format!("the clock is accepted: {}{ahead}\n", instant(now))))
 }
 
-/// Closes an open request at what it cost, or clears a model's breach.
+/// Closes an open request at what it cost, puts right what an uncertain one is booked at, or clears a model's breach.
 fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Failure> {
     if let Some(item) = db.open_items().map_err(Failure::from)?.into_iter().find(|item| item.id.as_str() == what) {
-        let cost = usd.map_or(Cost::UNKNOWN, |usd| Cost::new(usd, CostKind::Billed));
-        let settlement = Settlement { cost, usage: None, tier: None, outcome: "settled by the user".to_owned(), at };
-        let booked = db.settle(&item.id, &settlement).map_err(Failure::from)?;
+        let booked = settle_open(db, &item, usd, at)?;
         return done(output::report(&format!("{} is booked at {}\n", item.id, booked.cost)));
+    }
+    if let Some(charge) = db.uncertain_charge(what).map_err(Failure::from)? {
+        return done(output::report(&correct(db, &charge, usd, at)?));
     }
     let breaches = db.breaches().map_err(Failure::from)?;
     if let Some((model, excess)) = breaches.into_iter().find(|(model, _)| model.to_string() == what) {
@@ -200,89 +136,24 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
         .hint("`chat-agent budget show` lists what is"))
 }
 
-/// A question that has not been asked has spent nothing.
-fn request(limit: Usd) -> ScopeRow {
-    ScopeRow {
-        scope: Scope::Request.as_str(),
-        of: None,
-        limit_usd: Some(limit),
-        raised_usd: None,
-        settled_usd: Usd::ZERO,
-        reserved_usd: Usd::ZERO,
-        left_usd: Some(limit),
-        resets_at: None,
+fn settle_open(db: &Db, item: &OpenItem, usd: Option<Usd>, at: Timestamp) -> Result<Booked, Failure> {
+    if item.under_way {
+        let why = format!("{} is under way: the program that asked is still running", item.id);
+        return Err(Failure::new(FailureKind::Usage, why)
+            .hint("stop it there and it books what it costs, or end that program first"));
     }
+    let cost = usd.map_or(Cost::UNKNOWN, |usd| Cost::new(usd, CostKind::Billed));
+    let outcome = "settled by the user".to_owned();
+    let settlement = Settlement { cost, usage: None, last_word: true, tier: None, outcome, at };
+    db.settle(&item.id, &settlement).map_err(Failure::from)
 }
 
-fn scope(status: &Status) -> ScopeRow {
-    ScopeRow {
-        scope: status.scope.as_str(),
-        of: status.of.clone(),
-        limit_usd: status.meter.limit.map(|limit| limit - status.raised),
-        raised_usd: Some(status.raised).filter(|raised| *raised > Usd::ZERO),
-        settled_usd: status.meter.settled,
-        reserved_usd: status.meter.reserved,
-        left_usd: status.left(),
-        resets_at: status.resets_at.map(instant),
-    }
-}
-
-fn item(item: &OpenItem) -> OpenRow {
-    OpenRow { id: item.id.to_string(), model: item.model.to_string(), usd: item.usd, since: instant(item.since) }
-}
-
-fn as_table(report: &Report) -> String {
-    let usd = |usd: Option<Usd>| usd.map_or("none".to_owned(), |usd| format!("${}", usd.short()));
-    // A column that nobody raised anything in says nothing.
-    let raised = report.scopes.iter().any(|row| row.raised_usd.is_some());
-    let line = |row: &ScopeRow| {
-        let of = row.of.as_ref().map_or(String::new(), |of| format!(" {}", one_line(of).as_str()));
-        let mut line = vec![format!("{}{of}", row.scope), usd(row.limit_usd)];
-        line.extend(raised.then(|| row.raised_usd.map_or_else(String::new, |raised| usd(Some(raised)))));
-        line.extend([usd(Some(row.settled_usd)), usd(Some(row.reserved_usd))]);
-        line.push(row.left_usd.map_or(String::new(), |left| usd(Some(left))));
-        line.push(row.resets_at.clone().unwrap_or_default());
-        line
-    };
-    let mut heads = vec!["scope", ">limit", ">spent", ">reserved", ">left", "resets"];
-    if raised {
-        heads.insert(2, ">raised");
-    }
-    let mut out = table(&heads, &report.scopes.iter().map(line).collect::<Vec<_>>());
-    if !report.open.is_empty() {
-        out.push_str("\nopen: reserved by a request whose end nobody saw\n");
-        let line = |row: &OpenRow| {
-            let price = row.usd.map_or("n/a".to_owned(), |usd| format!("${}", usd.short()));
-            vec![row.id.clone(), one_line(&row.model).as_str().to_owned(), price, row.since.clone()]
-        };
-        out.push_str(&table(&["id", "model", ">reserved", "since"], &report.open.iter().map(line).collect::<Vec<_>>()));
-    }
-    for breach in &report.breaches {
-        let model = one_line(&breach.model);
-        let excess = breach.excess_usd.short();
-        let _ = writeln!(out, "\nrefused: {} billed ${excess} more than it was allowed", model.as_str());
-    }
-    if let Some(group) = &report.group {
-        let name = one_line(&group.name);
-        let _ =
-            write!(out, "\ngroup {}: ${} leased by this machine this month", name.as_str(), group.leased_usd.short());
-        let _ = match (&group.away, group.leased_by_redis_usd, group.difference_usd) {
-            (Some(why), ..) => writeln!(out, "; {why}"),
-            (None, Some(there), Some(Usd::ZERO)) => writeln!(out, ", and ${} by Redis", there.short()),
-            (None, there, difference) => writeln!(
-                out,
-                ", and ${} by Redis: a difference of ${}",
-                there.unwrap_or_default().short(),
-                difference.unwrap_or_default().short()
-            ),
-        };
-        if !group.silent.is_empty() {
-            let silent = group.silent.len();
-            let _ = writeln!(out, "{silent} machines have said nothing since Redis lost its memory");
-        }
-    }
-    if let Some(moved) = &report.clock {
-        let _ = writeln!(out, "\nthe clock {moved}; `chat-agent budget settle clock` accepts it");
-    }
-    out
+/// What the provider's page says of a request, or that what is booked is right.
+fn correct(db: &Db, charge: &Uncertain, usd: Option<Usd>, at: Timestamp) -> Result<String, Failure> {
+    let booked = db.correct(&charge.id, usd, at).map_err(Failure::from)?;
+    let was = charge.usd.short();
+    Ok(match usd {
+        Some(_) => format!("{} is booked at {}, not at ~${was}\n", charge.id, booked.cost),
+        None => format!("{} stays booked at {}\n", charge.id, booked.cost),
+    })
 }

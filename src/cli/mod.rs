@@ -8,6 +8,7 @@ mod args;
 mod ask;
 mod ask_report;
 mod budget;
+mod budget_report;
 mod cache;
 mod chat;
 mod config;

@@ -57,7 +57,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
                     title: row.title,
                     at: instant(row.at),
                     messages: row.messages,
-                    cost_usd: (!sum.unknown).then_some(row.cost),
+                    cost_usd: (sum.unknown == 0).then_some(row.cost),
                     known_usd: row.cost,
                     estimated: sum.estimated || sum.reserved > Usd::ZERO,
                 });

@@ -35,8 +35,10 @@ pub(super) struct Live {
     pub(super) writing: Option<JoinHandle<Option<Pieces>>>,
     /// What came after the answer was cut: not shown, and billed all the same.
     unseen: String,
-    /// The user stopped it while more lay there than could be read.
+    /// The user stopped it while more lay there than could be read, or as it broke.
     pub(super) backlog: bool,
+    /// It came to its own end, and the server said what it used.
+    pub(super) last_word: bool,
 }
 
 impl Live {
@@ -53,6 +55,7 @@ impl Live {
             writing: None,
             unseen: String::new(),
             backlog: false,
+            last_word: false,
         }
     }
 

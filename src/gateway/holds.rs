@@ -138,9 +138,9 @@ impl Turn {
     /// Nobody knows what it costs, so all of it is booked.
     pub(super) async fn book(&self, hold: &Hold, outcome: &str, blame: bool) {
         let (cost, outcome) = (Cost::UNKNOWN, outcome.to_owned());
-        let settlement = Settlement { cost, usage: None, tier: None, outcome, at: self.now() };
+        let settlement = Settlement { cost, usage: None, last_word: false, tier: None, outcome, at: self.now() };
         let attempt = hold.attempt.clone();
-        self.to_ledger(hold, blame, move |db| db.settle(&attempt, &settlement).map(drop)).await;
+        self.to_ledger(hold, blame, move |db| db.book(&attempt, &settlement).map(drop)).await;
     }
 
     /// A booking that fails leaves the hold charged in full, which is the safe side.

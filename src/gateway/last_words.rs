@@ -26,8 +26,10 @@ impl Turn {
         for delta in rest {
             self.take(live, delta).await;
         }
-        // No model writes so fast: it lay there, and nobody knows how much more does.
-        live.backlog = end == Rest::Goes && live.written.tokens().saturating_sub(before) > IN_FLIGHT;
+        // No model writes so fast: it lay there, and nobody knows how much more does. Nor does anybody where it broke
+        // before it could be stopped.
+        let piled_up = end == Rest::Goes && live.written.tokens().saturating_sub(before) > IN_FLIGHT;
+        live.backlog = piled_up || end == Rest::Broke;
         end == Rest::Whole
     }
 
@@ -58,8 +60,9 @@ impl Turn {
 enum Rest {
     /// It came to its end.
     Whole,
-    /// It broke, or nothing more had arrived.
+    /// Nothing more had arrived.
     Quiet,
+    Broke,
     /// It goes on and on.
     Goes,
 }
@@ -71,7 +74,7 @@ async fn rest(stream: &mut ReplyStream) -> (Vec<Delta>, Rest) {
         match tokio::time::timeout(left.min(DRAIN / 5), stream.next()).await {
             Ok(Some(Ok(delta))) => rest.push(delta),
             Ok(None) => return (rest, Rest::Whole),
-            Ok(Some(Err(_))) => return (rest, Rest::Quiet),
+            Ok(Some(Err(_))) => return (rest, Rest::Broke),
             Err(_) if left > DRAIN / 5 => return (rest, Rest::Quiet),
             Err(_) => {}
         }

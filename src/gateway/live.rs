@@ -14,17 +14,20 @@ use super::exchange::{FLUSH, Turn};
 use super::last_words::{past_its_cap, wrote_past_its_cap};
 use super::planning::tokenizer;
 use super::route::Taken;
-use super::settle::{self, Known};
+use super::settle::{self, Close, Known};
 use super::steps;
 use super::written::Side;
 use crate::chat::usage::Usage;
 use crate::chat::{Cost, CostKind, Delta, Failure, FailureKind, Finish, Usd};
 use crate::protocol::{AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress};
 use crate::provider::{ReplyStream, WireError};
-use crate::store::{Booked, Db, Ending, Hold, Settlement, StoreError};
+use crate::store::{Db, Ending, Hold, Settlement, StoreError};
 
 /// What the user hears of an answer with a hole in it.
 const DAMAGED: &str = "a part of the answer came in pieces that cannot be read";
+
+/// What the user hears when the store fails between sending and settling: the hold is on disk and goes on counting.
+const NOT_BOOKED: &str = "this answer and its price could not be stored, so its whole reservation stays charged";
 
 /// How the stream ended.
 pub(super) enum End {
@@ -213,14 +216,17 @@ impl Turn {
     /// Settles, stores, keeps, and makes the last event.
     async fn conclude(&mut self, on: &OnRung<'_>, hold: &Hold, mut live: Live, end: End, outcome: String) -> Event {
         live.take_back().await;
-        let complete = match end {
-            End::Whole | End::PastCap { whole: true } => true,
+        let told = !live.reply.stale && (live.reply.usage.is_some() || live.reply.billed.is_some());
+        let close = match end {
+            End::Whole | End::PastCap { whole: true } => Close::Whole,
             // What was not read cannot be counted here: only the server's last word will do.
-            End::Damaged => !live.reply.stale && (live.reply.usage.is_some() || live.reply.billed.is_some()),
-            End::Stopped | End::Broken(_) | End::PastCap { whole: false } => false,
+            End::Damaged if told => Close::Whole,
+            End::Stopped | End::PastCap { whole: false } => Close::Left,
+            End::Damaged | End::Broken(_) => Close::Broken,
         };
-        if complete {
+        if close == Close::Whole {
             live.reply.keep_last_word();
+            live.last_word = live.reply.usage.is_some() || live.reply.billed.is_some();
         }
         let known = Known {
             price: on.model.price.as_ref(),
@@ -229,11 +235,11 @@ impl Turn {
             hidden_output: on.model.reasoning || !on.model.reasoning_stated || live.backlog,
             reserved: hold.amount,
             input: on.planned.input(&on.rung.model),
-            output: live.counted(tokenizer(on.model), complete).await,
+            output: live.counted(tokenizer(on.model), close == Close::Whole).await,
             output_cap: on.rung.estimate.output_cap,
             past_cap: matches!(end, End::PastCap { .. }),
             reply: &live.reply,
-            complete,
+            close,
             sent: hold.at,
             ended: self.now(),
         };
@@ -311,6 +317,7 @@ impl Turn {
         let settlement = Settlement {
             cost: facts.cost,
             usage: Some(facts.usage),
+            last_word: live.last_word,
             tier: facts.service_tier.clone(),
             outcome,
             at: self.now(),
@@ -323,11 +330,7 @@ impl Turn {
         let (mut known, step, answers) = (facts.clone(), self.ask.step.clone(), self.ask.answers());
         let job = move |db: &mut Db| {
             db.write(|db| {
-                let booked = match db.settle(&attempt, &settlement) {
-                    // Settled by the user in the meantime: their word stands.
-                    Err(StoreError::NotOpen(_)) => Booked { cost: known.cost, breach: Usd::ZERO },
-                    booked => booked?,
-                };
+                let booked = db.book(&attempt, &settlement)?;
                 known.cost = booked.cost;
                 let whole = steps::whole(step.as_ref(), db, &answer, known)?;
                 let words = |db: &Db| {
@@ -349,7 +352,10 @@ impl Turn {
             })
         };
         let booked = self.gateway.store().await?.run(job).await;
-        let (booked, whole) = booked.map_err(Failure::from)?;
+        let (booked, whole) = booked.map_err(|error| {
+            let why = format!("{NOT_BOOKED}: {}", error.cause());
+            Failure::new(FailureKind::Storage, why).hint(error.mend())
+        })?;
         facts.cost = booked.cost;
         Ok((whole, booked.breach))
     }

@@ -13,6 +13,18 @@ use crate::tokens::Count;
 /// Tokens that a server may have made before it noticed that nobody reads any more.
 pub(super) const IN_FLIGHT: u64 = 64;
 
+/// Who ended an attempt, and with that how much of it nobody here has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The stream came to its own end, and with it the server's last word.
+    Whole,
+    /// We left: the user stopped it, or it was past its cap. The server notices, and writes no more than is under way.
+    Left,
+    /// The network, a time limit or the server broke it, or words of it were lost on the way. Whoever made it may go on
+    /// to the cap behind what broke, and bill all of it.
+    Broken,
+}
+
 /// What is known of an attempt at its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
@@ -29,8 +41,7 @@ pub struct Known<'a> {
     /// The server wrote past the cap, so neither the cap nor the reservation bounds what it bills.
     pub past_cap: bool,
     pub reply: &'a Reply,
-    /// The stream came to its own end, and with it the server's last word.
-    pub complete: bool,
+    pub close: Close,
     pub sent: Timestamp,
     pub ended: Timestamp,
 }
@@ -42,7 +53,7 @@ pub fn settle(known: &Known<'_>) -> (Usage, Cost) {
 }
 
 fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
-    if let (Some(usd), true) = (known.reply.billed, known.complete) {
+    if let (Some(usd), true) = (known.reply.billed, known.close == Close::Whole) {
         return Cost::new(usd, CostKind::Billed);
     }
     let Some(price) = known.price else { return Cost::UNKNOWN };
@@ -53,12 +64,12 @@ fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
     let served = Served { tier, from: known.sent, to: known.ended };
     let reported = (usage.source == UsageSource::Provider).then(|| price.settled(usage, &served));
     match reported {
-        Some((usd, true)) if known.complete => {
+        Some((usd, true)) if known.close == Close::Whole => {
             let sure = !(known.foreign_address && price.origin == PriceOrigin::Catalogue);
             Cost::new(usd, if sure { CostKind::Exact } else { CostKind::Estimated })
         }
         // Whatever the tier or the hour was: the listed price is the least that an unknown one is taken to cost.
-        Some((dearest, false)) if known.complete => {
+        Some((dearest, false)) if known.close == Close::Whole => {
             let bounded = known.reserved.map_or(dearest, |reserved| dearest.min(reserved));
             Cost::new(bounded.max(price.cost(usage)), CostKind::Estimated)
         }
@@ -82,10 +93,11 @@ pub fn reasoning(known: &Known<'_>, usage: &Usage) -> Option<Usd> {
 fn upper_bound(known: &Known<'_>, price: &Price) -> Usd {
     // More than was reserved only at a tier that the server says it used.
     let named = |output| price.worst_at(known.reply.service_tier.as_deref(), known.input.upper, output);
-    let written = if known.complete {
-        known.output.upper
-    } else {
-        known.output.upper.saturating_add(known.output.upper / 10).saturating_add(IN_FLIGHT)
+    let written = match known.close {
+        Close::Whole => known.output.upper,
+        Close::Left | Close::Broken => {
+            known.output.upper.saturating_add(known.output.upper / 10).saturating_add(IN_FLIGHT)
+        }
     };
     let bound = |output| price.worst(known.input.upper, output).max(named(output));
     if known.past_cap {
@@ -94,8 +106,8 @@ fn upper_bound(known: &Known<'_>, price: &Price) -> Usd {
         return bound(written.saturating_add(hidden)).max(known.reserved.unwrap_or_default());
     }
     let most = known.reserved.map(|reserved| reserved.max(named(known.output_cap)));
-    if let (true, Some(most)) = (known.hidden_output, most) {
-        return most;
+    if known.hidden_output || known.close == Close::Broken {
+        return most.unwrap_or_else(|| bound(known.output_cap));
     }
     let bound = bound(written.min(known.output_cap));
     most.map_or(bound, |most| bound.min(most))

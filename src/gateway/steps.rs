@@ -93,7 +93,7 @@ impl Spent {
 
     /// What the ledger has for the turn, no surer than the least sure part of it.
     pub fn cost(&self, sum: Sum) -> Cost {
-        if sum.unknown || self.kind == CostKind::Unknown {
+        if sum.unknown > 0 || self.kind == CostKind::Unknown {
             return Cost::UNKNOWN;
         }
         Cost::new(sum.settled, if sum.estimated { CostKind::Estimated } else { self.kind })

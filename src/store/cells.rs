@@ -52,6 +52,11 @@ pub(super) fn kind_name(kind: CostKind) -> &'static str {
     }
 }
 
+pub(super) fn parse_kind(name: &str) -> Result<CostKind, StoreError> {
+    let kinds = [CostKind::Billed, CostKind::Exact, CostKind::Estimated, CostKind::Unknown, CostKind::Free];
+    kinds.into_iter().find(|kind| kind_name(*kind) == name).ok_or_else(|| StoreError::cell("kind"))
+}
+
 /// The six columns of a usage, in the order of the schema; all null when there is none.
 pub(super) type UsageCells = (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<&'static str>);
 

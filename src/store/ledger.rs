@@ -1,13 +1,15 @@
 //! The ledger: what each request on the wire may cost, and what it did cost.
 //!
 //! Owns: the rows of `charges`: held, settled, released; breaches.
-//! Refuses: deciding whether something may be spent (that is `budget`); changing a charge that is closed; deleting one.
+//! Refuses: deciding whether something may be spent (that is `budget`); deleting a charge, or changing one that is closed
+//! (`corrections` puts right what was booked).
 //! Invariant: a charge that was sent counts at its reservation until its cost is known, also when its process dies;
 //! there is no mark "sent" because the hold itself is written before the first byte leaves.
 
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::cells::{json, kind_name, parse, pico, usage_cells, usd};
+use super::owner::{self, Life};
 use super::{Db, StoreError};
 use crate::chat::id::{AttemptId, ExchangeId};
 use crate::chat::{Cost, CostKind, ModelId, SessionId, Timestamp, Uptime, Usage, Usd};
@@ -51,11 +53,20 @@ pub struct Settlement {
     /// [`Cost::UNKNOWN`] (no usage came, the stream was cut before it): the whole reservation is booked, as an estimate.
     pub cost: Cost,
     pub usage: Option<Usage>,
+    /// The server has said what it used, or the user what it cost: no bound of ours is needed.
+    pub last_word: bool,
     /// The service tier that the server says it used.
     pub tier: Option<String>,
     /// `ok`, or what went wrong in a few words.
     pub outcome: String,
     pub at: Timestamp,
+}
+
+impl Settlement {
+    /// Whether what is booked is a bound of ours, which somebody may still put right.
+    pub(super) fn is_uncertain(&self, booked: &Booked) -> bool {
+        booked.cost.kind == CostKind::Estimated && !self.last_word
+    }
 }
 
 /// What was booked.
@@ -75,6 +86,8 @@ pub struct OpenItem {
     /// `None`: no price is known.
     pub usd: Option<Usd>,
     pub since: Timestamp,
+    /// The program that asks still runs and will settle it. Where that cannot be seen from here, it counts as ended.
+    pub under_way: bool,
 }
 
 impl Db {
@@ -91,9 +104,9 @@ impl Db {
             db.conn
                 .prepare_cached(
                     "INSERT INTO charges (attempt, exchange, session, run, model, provider, key_last4, taken_at,
-                       day_start, day_end, month_start, month_end, state, reserved, kind, price)
+                       day_start, day_end, month_start, month_end, state, reserved, kind, price, owner)
                      VALUES (:attempt, :exchange, :session, :run, :model, :provider, :key, :at,
-                       :day_start, :day_end, :month_start, :month_end, 'held', :reserved, :kind, :price)",
+                       :day_start, :day_end, :month_start, :month_end, 'held', :reserved, :kind, :price, :owner)",
                 )?
                 .execute(named_params! {
                     ":attempt": hold.attempt.as_str(),
@@ -111,6 +124,7 @@ impl Db {
                     ":reserved": reserved,
                     ":kind": kind_name(kind),
                     ":price": price,
+                    ":owner": db.owner,
                 })?;
             Ok(())
         })
@@ -127,7 +141,7 @@ impl Db {
                 .prepare_cached(
                     "UPDATE charges SET state = 'settled', settled = ?2, kind = ?3, breach = ?4, outcome = ?5,
                        closed_at = ?6, uncached_input = ?7, cached_input = ?8, cache_write = ?9, output = ?10,
-                       reasoning = ?11, usage_source = ?12, tier = ?13 WHERE attempt = ?1",
+                       reasoning = ?11, usage_source = ?12, tier = ?13, uncertain = ?14 WHERE attempt = ?1",
                 )?
                 .execute(params![
                     attempt.as_str(),
@@ -142,7 +156,8 @@ impl Db {
                     output,
                     reasoning,
                     source,
-                    settlement.tier
+                    settlement.tier,
+                    settlement.is_uncertain(&booked)
                 ])?;
             Ok(booked)
         })
@@ -179,16 +194,20 @@ impl Db {
     /// Charges that are still held: attempts under way, and those whose process died before it knew their cost.
     pub fn open_items(&self) -> Result<Vec<OpenItem>, StoreError> {
         let mut query = self.conn.prepare_cached(
-            "SELECT attempt, session, model, reserved, taken_at FROM charges WHERE state = 'held'
-             ORDER BY taken_at, attempt",
+            "SELECT attempt, session, model, reserved, taken_at, owner,
+               EXISTS (SELECT 1 FROM exchanges WHERE id = charges.exchange AND ended IS NOT NULL)
+             FROM charges WHERE state = 'held' ORDER BY taken_at, attempt",
         )?;
         let items = query.query_and_then([], |row| {
+            let (owner, ended): (Option<String>, bool) = (row.get(5)?, row.get(6)?);
             Ok(OpenItem {
                 id: AttemptId::from_text(row.get::<_, String>(0)?),
                 session: SessionId::from_text(row.get::<_, String>(1)?),
                 model: parse(&row.get::<_, String>(2)?, "model")?,
                 usd: row.get::<_, Option<i64>>(3)?.map(usd),
                 since: Timestamp(row.get(4)?),
+                // An exchange that ended and left it could not write to the ledger: nobody will settle it any more.
+                under_way: !ended && owner.is_some_and(|owner| owner::life(&owner) == Life::Alive),
             })
         })?;
         items.collect()
@@ -234,7 +253,7 @@ impl Db {
 }
 
 /// What is booked for a reservation when this is what the attempt is known to have cost.
-fn booking(reserved: Option<Usd>, cost: Cost) -> Booked {
+pub(super) fn booking(reserved: Option<Usd>, cost: Cost) -> Booked {
     let excess = |usd: Usd| reserved.map_or(Usd::ZERO, |reserved| (usd - reserved).max(Usd::ZERO));
     match (cost.usd, reserved) {
         (Some(usd), _) => {

@@ -8,6 +8,7 @@
 mod accuracy;
 mod cells;
 mod clock;
+mod corrections;
 mod db;
 mod error;
 mod exchanges;
@@ -28,6 +29,7 @@ mod transcript;
 
 pub use accuracy::{Accuracy, Error};
 pub use clock::{Seen, uptime};
+pub use corrections::Uncertain;
 pub use db::{Db, FILE};
 pub use error::StoreError;
 pub use exchanges::{Foreseen, Outcome};

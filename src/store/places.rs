@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use rusqlite::{Params, params};
 
-use super::cells::{pico, usd};
+use super::cells::{pico, unsigned, usd};
 use super::{Db, StoreError, Windows};
 use crate::chat::id::ExchangeId;
 use crate::chat::{MessageId, ModelId, Scope, SessionId, Timestamp, Usd};
@@ -122,8 +122,8 @@ pub struct Sum {
     pub reserved: Usd,
     /// Some of `settled` is an estimate.
     pub estimated: bool,
-    /// Something of unknown price is not in the sum.
-    pub unknown: bool,
+    /// How many charges of unknown price are not in the sum.
+    pub unknown: u64,
 }
 
 impl Sum {
@@ -134,7 +134,7 @@ impl Sum {
 }
 
 const OF_PLACE: &str = "SELECT coalesce(sum(settled), 0), coalesce(sum(reserved), 0),
-    coalesce(sum(estimated), 0) > 0, coalesce(sum(unknown), 0) > 0
+    coalesce(sum(estimated), 0) > 0, coalesce(sum(unknown), 0)
     FROM totals WHERE scope = ?1 AND place = ?2 AND ends > ?3 AND starts <= ?3";
 
 /// Exchanges have few attempts and need no running total.
@@ -144,7 +144,7 @@ macro_rules! of_exchanges {
             "SELECT coalesce(sum(settled) FILTER (WHERE state = 'settled'), 0),
               coalesce(sum(reserved) FILTER (WHERE state = 'held'), 0),
               coalesce(max(state = 'settled' AND kind = 'estimated'), 0),
-              coalesce(max(state = 'settled' AND settled IS NULL OR state = 'held' AND reserved IS NULL), 0)
+              coalesce(sum(state = 'settled' AND settled IS NULL OR state = 'held' AND reserved IS NULL), 0)
               FROM charges WHERE exchange ",
             $which
         )
@@ -172,7 +172,7 @@ impl Db {
                 settled: usd(row.get(0)?),
                 reserved: usd(row.get(1)?),
                 estimated: row.get(2)?,
-                unknown: row.get(3)?,
+                unknown: unsigned(row.get(3)?),
             })
         })?)
     }

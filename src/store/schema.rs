@@ -13,7 +13,12 @@ use super::StoreError;
 /// `chat` in ASCII: tells `file` and us whose database this is.
 const APPLICATION: i64 = 0x6368_6174;
 /// Step n leads from format n to format n + 1.
-const STEPS: [&str; 3] = [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 /// The format this version writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful")]
 pub(super) const FORMAT: i64 = STEPS.len() as i64;

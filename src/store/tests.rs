@@ -1,6 +1,7 @@
 //! The store from the outside: a folder, what is put into it, what comes back.
 
 mod accuracy;
+mod corrections;
 mod figures;
 mod ledger;
 mod opening;
@@ -80,7 +81,14 @@ pub(crate) fn hold(chat: &str, exchange: &str, attempt: &str, amount: Option<Usd
 }
 
 pub(crate) fn settlement(cost: Cost) -> Settlement {
-    Settlement { cost, usage: Some(Usage::counted(12, 34)), tier: None, outcome: "ok".to_owned(), at: NOON }
+    Settlement {
+        cost,
+        usage: Some(Usage::counted(12, 34)),
+        last_word: false,
+        tier: None,
+        outcome: "ok".to_owned(),
+        at: NOON,
+    }
 }
 
 pub(crate) fn exact(text: &str) -> Settlement {

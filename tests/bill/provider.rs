@@ -3,7 +3,7 @@
 //! Owns: what it answers to a request, by chance: good answers and every way to fail; and the [`Pace`] of its writing.
 //! Refuses: to look at anything but the request.
 //! Invariant: an honest one bills no more output than the cap it was given, no more input than the prompt can hold, and
-//! is never more than two pieces ahead of its reader, as a model is that writes at the speed of a model.
+//! is never more than two pieces ahead of a reader who may stop it, as a model is that writes at the speed of a model.
 
 #![allow(dead_code, reason = "each proof uses its part")]
 
@@ -15,6 +15,8 @@ use serde_json::json;
 use crate::bill::{Dice, prompt_tokens, tag, thinks, words};
 use crate::support::server::{Answer, Gate, Request, Step};
 
+/// How the tag of a question ends whose answer is never stopped.
+pub const PATIENT: &str = ".patient";
 /// Most words in a piece.
 const LONGEST: u64 = 24;
 
@@ -74,7 +76,7 @@ pub fn answer(request: &Request, pace: &Pace, dice: &mut Dice) -> Answer {
         6 => Some(Answer::status(200).body(&json!({"error": {"message": "no", "code": 500}})).usage(prompt, 0)),
         _ => None,
     };
-    refused.unwrap_or_else(|| in_part(written(request, prompt, pace, dice), dice))
+    refused.unwrap_or_else(|| in_part(request, written(request, prompt, pace, dice), dice))
 }
 
 /// A whole answer, at most as long as it may be.
@@ -109,10 +111,15 @@ fn cut_up(n: u64, dice: &mut Dice) -> (u64, Vec<String>) {
     (each * pieces, (0..pieces).map(|_| words(each)).collect())
 }
 
-/// The same, or as much of it as gets through.
-fn in_part(answer: Answer, dice: &mut Dice) -> Answer {
+/// The same, or as much of it as gets through. Where nobody but the way breaks it, the model may write on behind that, to
+/// its cap.
+fn in_part(request: &Request, answer: Answer, dice: &mut Dice) -> Answer {
     let at = usize::try_from(dice.below(12)).unwrap();
-    match dice.below(14) {
+    let (way, cap) = (dice.below(14), request.cap().unwrap());
+    let at = if way == 0 { 0 } else { at };
+    let writes_on = way < 6 && dice.one_in(2) && tag(request).ends_with(PATIENT);
+    let answer = if writes_on { answer.after(at, [Step::WritesOn(dice.from(1, cap))]) } else { answer };
+    match way {
         0 => answer.hang_after(0),
         1 => answer.hang_after(at),
         2 => answer.close_after(at),

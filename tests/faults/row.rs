@@ -54,8 +54,6 @@ pub enum Books {
     Full(usize, &'static str),
     /// As `Full`, and the bill for what was answered.
     FullAndBill(usize, &'static str),
-    /// No less than the bill and no more than the hold.
-    Bounded,
     /// More than the hold, because the server wrote more than it was allowed to.
     AboveHold,
     /// As `Bill`, and above the hold, because the server bills more than it was allowed to.

@@ -144,8 +144,19 @@ fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
     let bill = Pico(seen.servers.iter().map(|server| server.bill(&prices()).total().0).sum());
     let cost = usd(&seen.report["cost"]["usd"]);
     let mut wrong = Vec::new();
-    if seen.budget["open"].as_array().is_none_or(|open| !open.is_empty()) {
+    let open = seen.budget["open"].as_array();
+    if open.is_none_or(|open| open.iter().any(|row| row["state"] != "uncertain")) {
         wrong.push("ledger: a hold is still open".to_owned());
+    }
+    // What is booked at a bound can be put right later.
+    let uncertain = open.map_or(0, Vec::len);
+    let bounds = match row.books {
+        Books::Nothing | Books::Bill | Books::BillAboveHold => 0,
+        Books::Full(n, _) | Books::FullAndBill(n, _) => n,
+        Books::AboveHold => 1,
+    };
+    if uncertain != bounds {
+        wrong.push(format!("ledger: {uncertain} charges can be put right, not {bounds}"));
     }
     if settled < bill {
         wrong.push(format!("ledger: {settled} is less than the bill of {bill}"));
@@ -161,7 +172,6 @@ fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
         Books::Bill => (settled == bill && bill > Pico(0), "exact"),
         Books::Full(n, _) => (holds(n) == Some(settled), "estimated"),
         Books::FullAndBill(n, _) => (holds(n).map(|full| Pico(full.0 + bill.0)) == Some(settled), "estimated"),
-        Books::Bounded => (settled > bill && Some(settled) < last, "estimated"),
         Books::AboveHold => (Some(settled) > last, "estimated"),
         Books::BillAboveHold => (settled == bill && Some(settled) > last, "exact"),
     };
@@ -214,7 +224,6 @@ fn books_words(books: Books) -> String {
         Books::Bill => "the bill".to_owned(),
         Books::Full(n, _) => holds(n),
         Books::FullAndBill(n, _) => format!("{}, and the bill", holds(n)),
-        Books::Bounded => "above the bill, below the hold".to_owned(),
         Books::AboveHold => "above the hold; the model is barred".to_owned(),
         Books::BillAboveHold => "the bill, above the hold; the model is barred".to_owned(),
     }

@@ -97,9 +97,7 @@ impl Scene {
 
     /// Starts the program and leaves it running; standard input is closed.
     pub fn start(&self, args: &[&str]) -> Running {
-        let mut command = self.command(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { child: command.spawn().expect("the program starts"), read: Vec::new() }
+        Running::start(self.command(args))
     }
 }
 
@@ -129,6 +127,16 @@ pub struct Running {
 }
 
 impl Running {
+    /// Standard input is closed.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { child: command.spawn().expect("the program starts"), read: Vec::new() }
+    }
+
+    pub fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Blocks until standard output has brought this text; fails when the program ends before.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) {
@@ -152,7 +160,7 @@ impl Running {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.id(), signal).unwrap();
     }
 
     /// Blocks until it has ended, while nobody reads what it says.

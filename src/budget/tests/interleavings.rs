@@ -36,6 +36,8 @@ enum Step {
     /// Close it although no usage came.
     SettleUnknown(Index),
     Release(Index),
+    /// The user puts right one that was closed so, at this share of its reservation.
+    Correct(Index, u8),
     /// The process dies; another one opens the store.
     Crash,
     /// The clock moves by so many hours, sometimes backwards.
@@ -56,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<Index>(), any::<u8>()).prop_map(|(pick, share)| Step::Settle(pick, share)),
         1 => any::<Index>().prop_map(Step::SettleUnknown),
         1 => any::<Index>().prop_map(Step::Release),
+        1 => (any::<Index>(), any::<u8>()).prop_map(|(pick, share)| Step::Correct(pick, share)),
         1 => Just(Step::Crash),
         3 => (-40..50i8).prop_map(Step::Clock),
         1 => Just(Step::SettleClock),
@@ -89,6 +92,8 @@ struct Charge {
     reserved: Usd,
     counts: Usd,
     open: bool,
+    /// Closed without a last word.
+    uncertain: bool,
 }
 
 impl Charge {
@@ -206,6 +211,17 @@ impl Play {
                 if let Some(charge) = self.model.open(pick) {
                     self.db.settle(&charge.id, &settlement(Cost::UNKNOWN)).unwrap();
                     charge.close(charge.reserved);
+                    charge.uncertain = charge.reserved > Usd::ZERO;
+                }
+            }
+            Step::Correct(pick, share) => {
+                let mut all: Vec<_> = self.model.charges.iter_mut().filter(|charge| charge.uncertain).collect();
+                if !all.is_empty() {
+                    let charge = all.swap_remove(pick.index(all.len()));
+                    let cost = charge.reserved.in_proportion(Usd::from_pico(share.into()), Usd::from_pico(255));
+                    self.db.correct(&charge.id, Some(cost), Timestamp(self.now)).unwrap();
+                    charge.close(cost);
+                    charge.uncertain = false;
                 }
             }
             Step::Release(pick) => {
@@ -262,7 +278,17 @@ impl Play {
             }
             let (reserved, counts) = (amount, amount);
             let id = held.attempt;
-            self.model.charges.push(Charge { id, ask, at, ahead: false, places, reserved, counts, open: true });
+            self.model.charges.push(Charge {
+                id,
+                ask,
+                at,
+                ahead: false,
+                places,
+                reserved,
+                counts,
+                open: true,
+                uncertain: false,
+            });
         }
         Ok(())
     }

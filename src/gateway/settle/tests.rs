@@ -28,7 +28,7 @@ fn known<'a>(price: Option<&'a Price>, reply: &'a Reply) -> Known<'a> {
         output_cap: 90,
         past_cap: false,
         reply,
-        complete: true,
+        close: Close::Whole,
         sent: Timestamp(0),
         ended: Timestamp(1_000),
     }
@@ -48,6 +48,7 @@ fn the_servers_word_comes_first() {
     let counted = Reply::default();
     let exact = Reply { usage: Some(usage), ..Reply::default() };
     let billed = Reply { billed: Some(Usd::from_pico(5)), ..exact.clone() };
+    let dear = Reply { billed: Some(Usd::from_pico(2_000_000_000)), ..exact.clone() };
     let free = Price::free(PriceOrigin::User, "");
     let estimated = |pico| Cost::new(Usd::from_pico(pico), CostKind::Estimated);
     for (name, known, expected) in [
@@ -56,17 +57,37 @@ fn the_servers_word_comes_first() {
         ("counted", known(Some(&price), &counted), estimated(200_000_000)),
         (
             "interrupted: what may be in flight is booked too",
-            Known { complete: false, ..known(Some(&price), &counted) },
+            Known { close: Close::Left, ..known(Some(&price), &counted) },
             estimated(100_000_000 + 10_000_000 * 75),
         ),
         (
             "a usage before a cut is no final word",
-            Known { complete: false, ..known(Some(&price), &exact) },
+            Known { close: Close::Left, ..known(Some(&price), &exact) },
             estimated(100_000_000 + 10_000_000 * 75),
         ),
         (
+            "broken by others: it may have gone on to the cap",
+            Known { close: Close::Broken, ..known(Some(&price), &counted) },
+            estimated(1_000_000_000),
+        ),
+        (
+            "broken, and a usage before it",
+            Known { close: Close::Broken, ..known(Some(&price), &exact) },
+            estimated(1_000_000_000),
+        ),
+        (
+            "broken, and a bill before it that is higher",
+            Known { close: Close::Broken, ..known(Some(&price), &dear) },
+            estimated(2_000_000_000),
+        ),
+        (
+            "broken, and nothing was reserved",
+            Known { close: Close::Broken, reserved: None, ..known(Some(&price), &counted) },
+            estimated(100_000_000 + 10_000_000 * 90),
+        ),
+        (
             "never above the cap",
-            Known { complete: false, output: count(80), ..known(Some(&price), &counted) },
+            Known { close: Close::Left, output: count(80), ..known(Some(&price), &counted) },
             estimated(1_000_000_000),
         ),
         (
@@ -76,13 +97,13 @@ fn the_servers_word_comes_first() {
         ),
         (
             "past the cap, nothing of ours bounds it",
-            Known { complete: false, past_cap: true, output: count(200), ..known(Some(&price), &counted) },
+            Known { close: Close::Left, past_cap: true, output: count(200), ..known(Some(&price), &counted) },
             estimated(100_000_000 + 10_000_000 * (200 + 20 + 64)),
         ),
         (
             "past the cap, with what it may have thought before",
             Known {
-                complete: false,
+                close: Close::Left,
                 past_cap: true,
                 hidden_output: true,
                 output: count(200),
@@ -166,7 +187,7 @@ fn reasoning_costs_its_tokens_at_the_output_price() {
         ("free", Some(&free), &plain, 64, Some(0)),
         ("at the tier that served it", Some(&price), &flex, 64, Some(320_000_000)),
     ] {
-        let known = Known { complete: true, ..known(price, reply) };
+        let known = known(price, reply);
         assert_eq!(reasoning(&known, &usage(tokens)), expected.map(Usd::from_pico), "{name}");
     }
 }

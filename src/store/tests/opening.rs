@@ -39,7 +39,7 @@ fn the_connection_is_set_for_safety() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for (pragma, expected) in
-        [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("user_version", "3")]
+        [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("user_version", "4")]
     {
         let found: String = db
             .conn
@@ -126,9 +126,9 @@ fn a_store_that_lost_its_file_or_its_end_is_not_made_anew() {
 fn a_newer_format_is_refused_and_left_alone() {
     let data = folder();
     drop(Db::open(data.path()).unwrap());
-    Connection::open(data.path().join(FILE)).unwrap().pragma_update(None, "user_version", 4).unwrap();
+    Connection::open(data.path().join(FILE)).unwrap().pragma_update(None, "user_version", 5).unwrap();
     let before = fs::read(data.path().join(FILE)).unwrap();
-    assert_eq!(refused(data.path()), StoreError::Newer { found: 4, known: 3 });
+    assert_eq!(refused(data.path()), StoreError::Newer { found: 5, known: 4 });
     assert_eq!(fs::read(data.path().join(FILE)).unwrap(), before);
 }
 
@@ -242,12 +242,15 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
     charge("2", "openai/gpt-5", "settled", Some(7));
     charge("3", "openai/gpt-5-mini", "held", None);
     charge("4", "openai/gpt-5-mini", "released", None);
+    old.execute("UPDATE charges SET kind = 'estimated' WHERE attempt = '2'", []).unwrap();
     old.pragma_update(None, "application_id", 0x6368_6174).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
 
     let db = Db::open(data.path()).unwrap();
     db.check().unwrap();
+    let uncertain: Vec<String> = db.uncertain(NOON, 9).unwrap().iter().map(|charge| charge.id.to_string()).collect();
+    assert_eq!(uncertain, ["2"], "an estimate of before can be put right too");
     let key = Key { provider: "openai", last4: "…f3a1" };
     for (over, settled, reserved) in [
         (Over::Run("run"), 37, 100),

@@ -14,19 +14,24 @@ pub fn dollars_or_na(usd: Option<Usd>) -> String {
     usd.map_or_else(|| "n/a".to_owned(), |usd| format!("${}", usd.short()))
 }
 
-/// `0.04 of 1.00`, `~0.04`, `0.04 + n/a`.
+/// `$0.04 of $1.00`, `$~0.04`, `$0.04 + n/a`, `n/a`.
 pub fn meter(meter: &Meter) -> String {
     let limit = meter.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("of ${}", limit.short()));
     let reserved =
         if meter.reserved > Usd::ZERO { format!(" · ${} reserved", meter.reserved.short()) } else { String::new() };
-    format!("${} {limit}{reserved}", spent(meter))
+    let sign = if meter.settled > Usd::ZERO || !meter.unknown { "$" } else { "" };
+    format!("{sign}{} {limit}{reserved}", spent(meter))
 }
 
-/// What is spent, with its marks: `~` for an estimate in it, `+ n/a` for an unknown beside it.
+/// What is spent, with its marks: `~` for an estimate in it, `+ n/a` for an unknown beside it, and `n/a` where nothing in it
+/// has a known price.
 pub fn spent(meter: &Meter) -> String {
     let mark = if meter.estimated { "~" } else { "" };
-    let unknown = if meter.unknown { " + n/a" } else { "" };
-    format!("{mark}{}{unknown}", meter.settled.short())
+    match (meter.unknown, meter.settled) {
+        (true, Usd::ZERO) => "n/a".to_owned(),
+        (true, settled) => format!("{mark}{} + n/a", settled.short()),
+        (false, settled) => format!("{mark}{}", settled.short()),
+    }
 }
 
 /// Share of the limit that is spent or reserved; `None` without a limit.
@@ -246,4 +251,23 @@ fn fitted(fitted: &Fitted) -> String {
 
 fn leaves(warm: &Warm) -> String {
     format!(" · leaves {}'s warm cache, worth ${}", one_line(warm.model.model()), warm.spares.short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_is_never_shown_as_nothing() {
+        let usd = |text: &str| text.parse::<Usd>().unwrap_or_default();
+        for (settled, estimated, unknown, shown, in_full) in [
+            ("0", false, false, "0.00", "$0.00 no limit"),
+            ("0.04", true, false, "~0.04", "$~0.04 no limit"),
+            ("0.04", false, true, "0.04 + n/a", "$0.04 + n/a no limit"),
+            ("0", false, true, "n/a", "n/a no limit"),
+        ] {
+            let of = Meter { settled: usd(settled), estimated, unknown, ..Meter::default() };
+            assert_eq!((spent(&of).as_str(), meter(&of).as_str()), (shown, in_full));
+        }
+    }
 }

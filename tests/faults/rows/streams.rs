@@ -209,7 +209,7 @@ fn cuts() -> Vec<Row> {
         )
         .asks(["-m", "gpt-4o-mini"])
         .sees(["gpt-4o-mini"])
-        .books(Books::Bounded),
+        .books(Books::Full(1, "gpt-4o-mini")),
     ]
 }
 

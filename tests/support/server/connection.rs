@@ -215,6 +215,13 @@ impl Connection {
                 });
                 Ok(())
             }
+            Step::WritesOn(tokens) => {
+                self.shared.update(index, |request| {
+                    let charged = request.charged.get_or_insert_default();
+                    charged.completion = charged.completion.max(*tokens);
+                });
+                Ok(())
+            }
             Step::Wait(time) if time.is_zero() => Ok(()),
             Step::Wait(time) => self.pause(Some(Instant::now() + *time), None),
             Step::Gate(gate) => {

@@ -24,6 +24,9 @@ pub enum Step {
         tokens: u64,
         reasoning: u64,
     },
+    /// Nothing is sent, and the bill comes to so many output tokens all the same: somebody between wants no more of it, or
+    /// holds it back, and the model writes on.
+    WritesOn(u64),
     Wait(Duration),
     /// Until the test opens it.
     Gate(Gate),
