@@ -38,6 +38,7 @@ mod retry_budget;
 mod route;
 mod settle;
 mod steps;
+mod stopping;
 mod survey;
 mod ways;
 mod written;
