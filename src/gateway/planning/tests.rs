@@ -1,3 +1,7 @@
+//! The models that count when no rung of the ladder has a key.
+
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
 use super::*;
 use crate::budget::{Budget, Limits};
 use crate::catalog::Catalog;
@@ -5,7 +9,6 @@ use crate::chat::{Clock, Random, Usd};
 use crate::config::{Config, Env, ModelEntry, Provider};
 use crate::gateway::Parts;
 use crate::provider::providers;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
 /// 1 November 2026, noon.
 const NOON: i64 = 1_793_534_400_000;
@@ -22,7 +25,7 @@ fn started(key: &str, config: Config) -> (Gateway, Arc<AtomicI64>) {
         providers: providers(&config.providers, &env).unwrap(),
         config: Arc::new(config),
         env: Arc::new(env),
-        budget: Budget { limits: Limits::default(), zone: jiff::tz::TimeZone::UTC },
+        budget: Budget::in_utc(Limits::default()),
         run: "run".into(),
         data_dir: "/nowhere".into(),
         cache: None,
