@@ -84,7 +84,7 @@ impl Budget {
     /// With the days and months of UTC.
     #[cfg(test)]
     pub(crate) fn in_utc(limits: Limits) -> Self {
-        Self { limits, zone: jiff::tz::TimeZone::UTC }
+        Self { limits, zone: TimeZone::UTC }
     }
 
     /// Stores the prompt, the answer to come and the exchange, and sets the money for the first attempt aside: one
