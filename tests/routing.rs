@@ -242,3 +242,21 @@ fn how_a_model_counts_is_learned_from_its_own_usage() {
     scene.ok(&args);
     assert_eq!(estimate()["input_tokens"], 2 * counted, "learned from the raw count, not from itself");
 }
+
+#[test]
+fn without_a_rung_that_has_a_key_any_priced_model_may_answer_down_to_the_cheapest() {
+    let scene = Scene::with(Script::always(Answer::text("never")), "");
+    let estimate = |args: &[&str]| {
+        let mut command = scene.command(&[&["ask", "hi", "--estimate", "--json"], args].concat());
+        command.env_remove("OPENAI_API_KEY").env("ANTHROPIC_API_KEY", KEY);
+        run(command, b"", PATIENCE).assert_code(0).json()
+    };
+    let reason = |report: &Value| report["route"]["reason"].as_str().unwrap().to_owned();
+    let said = "no rung of the ladder has a key, so any priced model";
+    let dearest = estimate(&[]);
+    assert_eq!(reason(&dearest), said);
+    let cheap = estimate(&["--max-usd", "0.002"]);
+    assert_eq!(cheap["model"], "anthropic/claude-haiku-4-5");
+    assert!(reason(&cheap).starts_with(&format!("{said}; claude-")), "{cheap}");
+    assert!(reason(&cheap).contains("could cost $"), "{cheap}");
+}

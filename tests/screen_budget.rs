@@ -108,6 +108,33 @@ fn a_pinned_model_is_left_for_one_question_only() {
 }
 
 #[test]
+fn what_is_offered_instead_costs_less_even_where_a_dearer_rung_fits() {
+    let middle = "[[models]]\nid = \"mock/middle\"\ninput = 1.0\noutput = 4.0\nper_day = 0.0001";
+    let place = Place::with(Script::each([Answer::text("a small answer")]), middle);
+    let terminal = Terminal::spawn(&place.command(&["-m", "mock/middle"]), 100, 30);
+    terminal.wait_for("could cost $0.001");
+    say(&terminal, "hello there");
+    terminal.wait_for("at the limit");
+    terminal.wait_for("1    small instead: ≈$0.0");
+    terminal.key("1");
+    terminal.wait_for("a small answer");
+    settled(&terminal);
+    assert_eq!(models(&place), ["small"]);
+}
+
+#[test]
+fn a_better_model_with_little_room_is_asked_as_the_receipt_says() {
+    // Room for a short answer of `large`, less than is usual.
+    let place = Place::with(Script::each([Answer::text("a short answer")]), "[budget]\nper_request = 0.005");
+    let terminal = place.open(&["--no-cache"], 100, 30);
+    say(&terminal, "hello there");
+    terminal.wait_for("a short answer");
+    settled(&terminal);
+    assert_eq!(models(&place), ["large"], "no lower rung is taken for money without a question");
+    place.server.assert_clean();
+}
+
+#[test]
 fn a_better_answer_at_a_limit_asks_first_and_leaves_the_chat_as_it_was() {
     let (place, terminal) = tight(&["a small answer"]);
     say(&terminal, "hello there");

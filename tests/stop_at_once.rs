@@ -9,7 +9,7 @@ mod support;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bill::{Core, ids, model};
@@ -239,6 +239,58 @@ fn queued() -> Duration {
     took
 }
 
+/// Keeps the ledger locked, as another process may, until what is returned is dropped.
+fn lock(core: &Core) -> mpsc::Sender<()> {
+    let (other, (unlock, locked), (told, hears)) = (core.ledger(), mpsc::channel(), mpsc::channel());
+    std::thread::spawn(move || {
+        other.run_blocking(move |db| {
+            db.write(|_| {
+                told.send(()).unwrap();
+                let _ = locked.recv();
+                Ok(())
+            })
+        })
+    });
+    hears.recv().unwrap();
+    unlock
+}
+
+/// The question waits for the ledger, to set its worst case aside there.
+fn locked() -> Duration {
+    let server = Server::start(Script::always(Answer::text("never")).keys([KEY]));
+    let core = Core::new(&server, TOML);
+    let took = block_on(async {
+        let gateway = gateway(&core);
+        gateway.store().await.unwrap();
+        let unlock = lock(&core);
+        let exchange = gateway.open(question());
+        // The thread of the store stands still as soon as the question waits; before that there is nothing to wait for.
+        let look = || gateway.parts().clock.now();
+        let deadline = look().plus(support::PATIENCE);
+        while answers_soon(&gateway).await && look() < deadline {}
+        let took = interrupted(stop("locked ledger", exchange).await);
+        drop(unlock);
+        // Behind whatever waited for the lock.
+        gateway.close().await;
+        took
+    });
+    assert!(server.chats().is_empty() && !booked(&core), "not sent, not held");
+    let chats = core.ledger().run_blocking(|db| db.list_sessions(9)).unwrap();
+    assert!(chats.is_empty(), "nor stored: {chats:?}");
+    took
+}
+
+/// Whether the thread of the store is free for something else.
+async fn answers_soon(gateway: &Gateway) -> bool {
+    let store = gateway.store().await.unwrap().clone();
+    tokio::time::timeout(A_USER, store.run(|_| Ok(()))).await.is_ok()
+}
+
+#[test]
+fn while_another_process_keeps_the_ledger_locked() {
+    locked();
+}
+
 /// A state by name, and leaving it.
 type State = (&'static str, fn() -> Duration);
 
@@ -246,8 +298,9 @@ type State = (&'static str, fn() -> Duration);
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are quoted in the README")]
 fn every_state_can_be_left_within_100_ms() {
-    let states: [State; 8] = [
+    let states: [State; 9] = [
         ("in the queue", queued),
+        ("waiting for the ledger", locked),
         ("connecting", connecting),
         ("in the TLS handshake", handshake),
         ("awaiting the headers", || headers().1),

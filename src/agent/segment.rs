@@ -15,9 +15,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::chat::{Failure, FailureKind, Overflow, Scope, Selection, Usd};
-use crate::config::OnLimit;
 use crate::gateway::{Ask, Exchange, Gateway, TooLong, Unplanned};
-use crate::protocol::{Considered, EVENTS, Event, Quote, Refused, Route, RouteMode};
+use crate::protocol::{AtLimit, Considered, EVENTS, Event, Quote, Refused, Route, RouteMode};
 use layout::{Job, Layout};
 use words::Task;
 
@@ -45,7 +44,7 @@ impl Turn {
         Self::Many(Requests { events, stop })
     }
 
-    /// The next event; `None` after the last, which is `Finished` or `Failed`.
+    /// The next event; `None` after the last, which is `Finished`, `Failed` or `AtLimit`.
     pub(super) async fn next(&mut self) -> Option<Event> {
         match self {
             Self::One(exchange) => exchange.next().await,
@@ -67,21 +66,53 @@ pub(super) async fn quote(gateway: &Gateway, ask: &Ask, seam: Option<usize>) -> 
     match gateway.quote(ask).await {
         // Planned once for each key, whatever comes of it.
         Err(Unplanned { too_long: Some(too_long), .. }) if ask.overflow == Overflow::Segment => {
-            let (layout, route) = lay_out(gateway, ask, seam, too_long).await?;
-            Ok(layout.quote(route))
+            let laid_out = match lay_out(gateway, ask, seam, too_long.clone()).await {
+                // Sending it asks the user, and this is what would be proposed.
+                Err(refused) if ask.proposes_at(&refused.failure) => {
+                    lay_out(gateway, &ask.unasked(), seam, too_long).await
+                }
+                laid_out => laid_out,
+            };
+            laid_out.map(|(layout, route)| layout.quote(route))
         }
         quoted => quoted.map_err(Refused::from),
     }
 }
 
+/// The limits have no room for a question that was to be split: the user says what to do, where there is a user to ask.
+/// Nothing is sent or stored yet.
+async fn at_limit(gateway: &Gateway, ask: &Ask, seam: Option<usize>, refused: Refused) -> Event {
+    let Refused { failure, route } = refused;
+    if !ask.asks_at(&failure) {
+        return Event::Failed { failure, route, answer: None };
+    }
+    let ladder = Ask { selection: Selection::Auto, ..ask.unasked() };
+    let cheaper = quote(gateway, &ladder, seam).await.ok();
+    // By how much to raise which limit would be a guess: the parts and the caps follow from what is left.
+    Event::AtLimit(Box::new(AtLimit { text: ask.question.as_str().into(), failure, route, cheaper, raise: None }))
+}
+
 /// The layout of a question that has to be split, with the reason for its model; `None`: it goes as it is, or not at
-/// all for another reason.
-async fn prepare(gateway: &Gateway, ask: &Ask, seam: Option<usize>) -> Result<Option<(Layout, Route)>, Refused> {
+/// all for another reason. Cutting takes its time; a stop is answered at once.
+async fn prepare(
+    gateway: &Gateway,
+    ask: &Ask,
+    seam: Option<usize>,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<(Layout, Route)>, Refused> {
     if ask.overflow != Overflow::Segment {
         return Ok(None);
     }
-    let Some(too_long) = gateway.too_long(ask).await else { return Ok(None) };
-    lay_out(gateway, ask, seam, too_long).await.map(Some)
+    let laid_out = async {
+        let Some(too_long) = gateway.too_long(ask).await else { return Ok(None) };
+        lay_out(gateway, ask, seam, too_long).await.map(Some)
+    };
+    tokio::select! {
+        biased;
+        // Told, or nobody is there any more to tell.
+        _ = stop.wait_for(|stopped| *stopped) => Err(Failure::new(FailureKind::Interrupted, "stopped").into()),
+        laid_out = laid_out => laid_out,
+    }
 }
 
 /// The parts of a question that is too long, for the rooms that there are.
@@ -100,7 +131,7 @@ async fn lay_out(
         default_cap: parts.config.limits.max_output,
         per_request: parts.budget.limits.per_request.map(|limit| limit + raised),
         auto: ask.selection == Selection::Auto,
-        downgrade: ask.selection == Selection::Auto && parts.config.budget.on_limit != OnLimit::Refuse,
+        downgrade: ask.selection == Selection::Auto && gateway.steps_down(ask),
     };
     let considered = too_long.considered.clone();
     let work = move || layout::plan(&too_long, &job).map(|layout| (layout, job.auto));

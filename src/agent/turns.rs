@@ -7,7 +7,7 @@ use super::session::message_id;
 use super::{Again, Agent, Flow};
 use crate::chat::{Effort, Failure, FailureKind, MessageId, ModelId, Overflow, Params, Role, Selection};
 use crate::config::LadderRung;
-use crate::gateway::{Ask, Consult};
+use crate::gateway::Ask;
 use crate::protocol::{Answer, Entry, Event, Level, Receipt};
 
 impl Agent {
@@ -25,7 +25,7 @@ impl Agent {
         self.begin(ask);
     }
 
-    /// Opens the exchange; at a limit the user is asked, if that is the rule.
+    /// Opens the exchange; at a limit the user is asked, if that is the rule by now.
     pub(super) fn begin(&mut self, ask: Ask) {
         let ask = Ask { consult: self.consult(), ..ask };
         self.open_turn(ask);
@@ -97,7 +97,7 @@ impl Agent {
             step: None,
             raise: None,
             last: self.session.last_answer(),
-            consult: Consult::Never,
+            consult: self.consult(),
             favourites: self.session.pinned_favourites(),
             cached: self.session.cached,
             refresh: self.start.refresh,
@@ -160,12 +160,18 @@ impl Agent {
             }
             _ => {}
         }
-        if over {
+        // Alerts wait for the ledger; who has pressed Esc does not.
+        let stopped = self.start.screen
+            && matches!(&event, Event::Failed { failure, answer: None, .. } if failure.kind == FailureKind::Interrupted);
+        if over && !stopped {
             self.tell_alerts().await;
         }
         self.emit(event).await;
         if over {
             self.turn = None;
+            if stopped {
+                self.tell_alerts().await;
+            }
             if self.start.screen {
                 self.show_panel().await;
                 self.quote_again();

@@ -81,6 +81,12 @@ impl Admission {
 }
 
 impl Budget {
+    /// With the days and months of UTC.
+    #[cfg(test)]
+    pub(crate) fn in_utc(limits: Limits) -> Self {
+        Self { limits, zone: TimeZone::UTC }
+    }
+
     /// Stores the prompt, the answer to come and the exchange, and sets the money for the first attempt aside: one
     /// commit, synced to disk. When it is refused nothing is stored.
     pub fn begin_exchange(&self, db: &Db, begin: &Begin, hold: &Hold) -> Result<Admission, StoreError> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Conversation, Question, Step};
 use crate::chat::request::Digest;
-use crate::chat::{Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection, SessionId, Timestamp};
+use crate::chat::{
+    Failure, FailureKind, Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection, SessionId, Timestamp,
+};
 use crate::protocol::Raise;
 use crate::store::Setting;
 
@@ -106,6 +108,22 @@ impl Ask {
             refresh: false,
             stale: Stale::default(),
         }
+    }
+
+    /// Whether it is a limit that has refused the question, and the user who says what becomes of it.
+    pub fn asks_at(&self, failure: &Failure) -> bool {
+        failure.kind == FailureKind::Budget && self.consult != Consult::Never
+    }
+
+    /// Whether a lower rung is then proposed that `auto` does not take unasked.
+    pub fn proposes_at(&self, failure: &Failure) -> bool {
+        self.asks_at(failure) && self.consult == Consult::BeforeLowerRung && self.selection == Selection::Auto
+    }
+
+    /// The same with nobody to ask, and nothing raised.
+    #[must_use]
+    pub fn unasked(&self) -> Self {
+        Self { consult: Consult::Never, raise: None, ..self.clone() }
     }
 
     /// The question as a message.

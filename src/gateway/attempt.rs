@@ -16,6 +16,7 @@ use super::mends::{Mend, Mends};
 use super::planning::Planned;
 use super::retry_budget::RetryBudget;
 use super::route::{NoKey, Route, Taken};
+use super::stopping::unless_stopped;
 use crate::catalog::Model;
 use crate::chat::{Failure, FailureKind};
 use crate::protocol::{Attempt, Event, Level, Notice};
@@ -138,9 +139,10 @@ impl Turn {
             Ok(taken) => taken,
             Err(end) => return AttemptEnd::Blocked(end),
         };
-        let endpoint = match self.enter(on, &key).await {
-            Ok(endpoint) => endpoint,
-            Err(end) => return AttemptEnd::Blocked(end),
+        let endpoint = match unless_stopped(&stop, self.enter(on, &key)).await {
+            Ok(Ok(endpoint)) => endpoint,
+            Ok(Err(end)) => return AttemptEnd::Blocked(end),
+            Err(failure) => return AttemptEnd::Blocked(RungEnd::Stop(failure)),
         };
         let call = match self.call(on) {
             Ok(call) => call,

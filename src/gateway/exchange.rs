@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::RungEnd;
 use super::planning::{Planned, Tried};
+use super::stopping::unless_stopped;
 use super::{Ask, Consult, Gateway, Stale};
 use crate::cache::LeadGuard;
 use crate::catalog::Model;
 use crate::chat::id::ExchangeId;
 use crate::chat::request::Digest;
 use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
-use crate::config::OnLimit;
 use crate::protocol::{
     Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused, Route, Started,
 };
@@ -94,11 +94,7 @@ impl Turn {
         let gateway = Arc::clone(&self.gateway);
         let nothing = Tried { sends: true, ..Tried::default() };
         gateway.reach_redis();
-        let planned = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(interrupted().into()),
-            planned = self.fit_with_the_group(&nothing) => planned,
-        };
+        let planned = unless_stopped(&stop, self.fit_with_the_group(&nothing)).await?;
         let planned = match planned.map_err(Refused::from) {
             Err(refused) if refused.failure.kind == FailureKind::Budget => return self.go_for_nothing(refused).await,
             planned => planned?,
@@ -108,14 +104,13 @@ impl Turn {
             let nothing = Failure::new(FailureKind::Unavailable, "no answer to this question is kept any more");
             return Ok(self.stale(&planned).await.unwrap_or(Err(nothing))?);
         }
-        if let Some(hit) = self.look_up(&planned.plan.first).await {
+        if let Some(hit) = unless_stopped(&stop, self.look_up(&planned.plan.first)).await? {
             return Ok(self.answer_from_cache(&planned, hit).await?);
         }
-        if let Some(hit) = self.take_lead(&planned.plan.first).await? {
+        if let Some(hit) = unless_stopped(&stop, self.take_lead(&planned.plan.first)).await?? {
             return Ok(self.answer_from_cache(&planned, hit).await?);
         }
-        let gives_way = gateway.parts.config.budget.on_limit != OnLimit::Refuse;
-        self.goes_lower = gives_way && self.ask.consult != Consult::BeforeLowerRung;
+        self.goes_lower = gateway.steps_down(&self.ask);
         // From here on the prompt may be stored: a later rung that does not fit is a failure like any other.
         self.ask.consult = Consult::Never;
         self.climb_down(planned).await
@@ -123,11 +118,11 @@ impl Turn {
 
     /// No limit has room for the question; an answer that lies in the cache needs none.
     async fn go_for_nothing(&mut self, refused: Refused) -> Result<Event, Refused> {
-        let gateway = Arc::clone(&self.gateway);
+        let (gateway, stop) = (Arc::clone(&self.gateway), self.stop.clone());
         let free = Tried { for_nothing: true, ..Tried::default() };
-        let fit = gateway.fit(&mut self.ask, &free, Vec::new()).await;
+        let fit = unless_stopped(&stop, gateway.fit(&mut self.ask, &free, Vec::new())).await?;
         let Ok(planned) = fit else { return self.at_limit(refused).await };
-        match self.look_up(&planned.plan.first).await {
+        match unless_stopped(&stop, self.look_up(&planned.plan.first)).await? {
             Some(hit) => {
                 self.say_fitted(&planned).await;
                 Ok(self.answer_from_cache(&planned, hit).await?)
@@ -163,7 +158,14 @@ impl Turn {
             tracing::info!(%model, kind = ?failure.kind, "rung failed");
             tried.models.push(model);
             // That nothing else fits is no news to somebody whose first choice has just failed.
-            let next = if goes_on { gateway.plan(&self.ask, &tried).await.ok() } else { None };
+            let (next, failure) = if goes_on {
+                match unless_stopped(&self.stop, gateway.plan(&self.ask, &tried)).await {
+                    Ok(next) => (next.ok(), failure),
+                    Err(stopped) => (None, stopped),
+                }
+            } else {
+                (None, failure)
+            };
             let Some(next) = next else {
                 let failure = self.blamed(failure);
                 if failure.kind == FailureKind::Unavailable

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::attempt::OnRung;
-use super::exchange::Turn;
+use super::exchange::{Turn, interrupted};
 use super::fitting::Unplanned;
 use super::planning::{Planned, Tried};
 use super::route::Taken;
+use super::stopping::unless_stopped;
 use crate::budget::{Admission, Grant, NoLease};
 use crate::chat::id::AttemptId;
 use crate::chat::{Cost, Failure, FailureKind, Usd};
@@ -21,7 +22,8 @@ use crate::store::{Begin, Db, Hold, Settlement};
 const LEASES: usize = 3;
 
 impl Turn {
-    /// Sets the worst case aside, on disk; the first time together with the prompt.
+    /// Sets the worst case aside, on disk; the first time together with the prompt. A stop is answered at once, and then
+    /// nothing is set aside, now or later.
     pub(super) async fn reserve(&mut self, on: &mut OnRung<'_>, key: &Taken) -> Result<Hold, Failure> {
         let price = on.model.price.as_ref();
         let hold = Hold {
@@ -68,21 +70,20 @@ impl Turn {
     /// One commit: the grant, the hold, and the first time the prompt.
     async fn admit(&self, begin: Option<Begin>, hold: &Hold, grant: Option<Grant>) -> Result<Admission, Failure> {
         let (budget, hold) = (self.gateway.budget(), hold.clone());
-        let job = move |db: &mut Db| {
-            db.write(|db| {
-                if let Some(grant) = &grant {
-                    grant.hold(db)?;
-                }
-                match &begin {
-                    Some(begin) => budget.begin_exchange(db, begin, &hold),
-                    None => budget.reserve(db, &hold),
-                }
-            })
+        let job = move |db: &Db| {
+            if let Some(grant) = &grant {
+                grant.hold(db)?;
+            }
+            match &begin {
+                Some(begin) => budget.begin_exchange(db, begin, &hold),
+                None => budget.reserve(db, &hold),
+            }
         };
-        self.gateway.store().await?.run(job).await.map_err(|error| {
+        let admitted = self.write_unless_stopped(job).await.map_err(|error| {
             let why = format!("nothing was sent, for its price could not be recorded: {}", error.cause());
             Failure::new(FailureKind::Storage, why).hint(error.mend())
-        })
+        })?;
+        admitted.ok_or_else(interrupted)
     }
 
     /// Leases what is missing of the group's budget; `None`: there is nobody to lease it from.
@@ -91,7 +92,8 @@ impl Turn {
         let Some(purse) = gateway.purse() else { return Ok(None) };
         purse.touched(hold.amount.unwrap_or_default());
         let lease = purse.lease(gateway.store().await?, short, hold.amount.unwrap_or_default(), self.now());
-        lease.await.map(Some).map_err(|none| {
+        // One that is left half-way is a lease of nothing, see there.
+        unless_stopped(&self.stop, lease).await?.map(Some).map_err(|none| {
             // A cheaper model may fit what is left of the limit, or of what is leased.
             self.goes_lower &= matches!(none, NoLease::Full { .. } | NoLease::Away(_));
             none.failure()

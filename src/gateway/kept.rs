@@ -193,21 +193,19 @@ impl Turn {
         let outcome = self.outcome(&facts, planned.input(&rung.model).tokens, None);
         let (answer, id, step) = (self.ask.answer.clone(), self.id.clone(), self.ask.step.clone());
         let (text, reasoning, answers) = (hit.entry.text.clone(), hit.entry.reasoning.clone(), self.ask.answers());
-        let record = move |db: &mut crate::store::Db| {
-            db.write(|db| {
-                if let Some(begin) = &begin {
-                    db.begin_exchange(begin)?;
-                }
-                let facts = steps::whole(step.as_ref(), db, &answer, facts)?;
-                if answers {
-                    db.append_answer(&answer, &text, &reasoning)?;
-                    db.finish_answer(&answer, Ending::Complete, Some(&facts))?;
-                }
-                db.finish_exchange(&id, &outcome)?;
-                Ok(facts)
-            })
+        let record = move |db: &crate::store::Db| {
+            if let Some(begin) = &begin {
+                db.begin_exchange(begin)?;
+            }
+            let facts = steps::whole(step.as_ref(), db, &answer, facts)?;
+            if answers {
+                db.append_answer(&answer, &text, &reasoning)?;
+                db.finish_answer(&answer, Ending::Complete, Some(&facts))?;
+            }
+            db.finish_exchange(&id, &outcome)?;
+            Ok(facts)
         };
-        let facts = self.gateway.store().await?.run(record).await.map_err(Failure::from)?;
+        let facts = self.write_unless_stopped(record).await?.ok_or_else(interrupted)?;
         if !self.stored {
             self.stored = true;
             self.prompted().await;

@@ -95,8 +95,13 @@ impl Turn {
         on.route.keep_mends(&name, on.mends.clone());
         let kept = Kept { mends: on.mends.clone(), since: self.now() };
         let Ok(store) = self.gateway.store().await else { return };
-        if let Err(error) = store.run(move |db| db.remember(&name, &kept)).await {
-            tracing::warn!(%error, "what was learned of a model cannot be kept");
+        tokio::select! {
+            biased;
+            // In the queue of the store from the start: a stop leaves it there.
+            written = store.run(move |db| db.remember(&name, &kept)) => if let Err(error) = written {
+                tracing::warn!(%error, "what was learned of a model cannot be kept");
+            },
+            () = self.stop.cancelled() => {}
         }
     }
 }

@@ -38,6 +38,7 @@ mod retry_budget;
 mod route;
 mod settle;
 mod steps;
+mod stopping;
 mod survey;
 mod ways;
 mod written;
@@ -210,7 +211,14 @@ impl Gateway {
     pub async fn quote(&self, ask: &Ask) -> Result<Quote, Unplanned> {
         let compared = self.compared(ask);
         let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
-        let planned = self.fit(&mut ask.clone(), &planning::Tried::default(), compared.clone()).await?;
+        let nothing = planning::Tried::default();
+        let planned = match self.fit(&mut ask.clone(), &nothing, compared.clone()).await {
+            // Sending it asks the user, and this is what would be proposed.
+            Err(unplanned) if ask.proposes_at(&unplanned.refused.failure) => {
+                self.fit(&mut ask.unasked(), &nothing, compared.clone()).await
+            }
+            planned => planned,
+        }?;
         let kept = self.kept(ask, &planned.plan.first, &compared).await;
         let first = planned.model(&planned.plan.first.model);
         let warm = ask.last.as_ref().and_then(|last| self.warm(last, self.parts.clock.now()));

@@ -97,7 +97,8 @@ impl Turn {
         }
     }
 
-    /// Writes down how it stands with an address, where that has changed.
+    /// Writes down how it stands with an address, where that has changed. It is in the queue of the store from the start,
+    /// so a stop leaves it there.
     pub(super) async fn hand_on(&self, route: &Route, endpoint: &Endpoint, place: usize) {
         let Some(news) = route.health.news(place).filter(|_| route.provider.name != OFFLINE) else { return };
         let (address, now) = (name(endpoint), self.now());
@@ -108,10 +109,13 @@ impl Turn {
                 db.remember(NAME, &known)
             })
         };
-        if let Ok(store) = self.gateway.store().await
-            && let Err(error) = store.run(job).await
-        {
-            tracing::debug!(%error, "an outage could not be written down");
+        let Ok(store) = self.gateway.store().await else { return };
+        tokio::select! {
+            biased;
+            written = store.run(job) => if let Err(error) = written {
+                tracing::debug!(%error, "an outage could not be written down");
+            },
+            () = self.stop.cancelled() => {}
         }
     }
 }

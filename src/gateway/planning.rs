@@ -4,7 +4,7 @@
 //! Refuses: to reserve; a plan holds no money.
 //! Invariant: planning the same question twice, with nothing changed in between, gives the same plan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::figures::{Asked, Contender, Figures};
@@ -19,9 +19,6 @@ use crate::provider::guide::{MODEL, OFFLINE};
 use crate::provider::mapping;
 use crate::router::{self, Candidate, Kind, Plan, Query};
 use crate::tokens::{Count, Encoding, Tokenizer};
-
-/// Models looked at when no rung of the ladder has a key.
-const FALLBACKS: usize = 8;
 
 /// Bytes that are counted in less time than it takes to start a thread.
 const AT_ONCE: usize = 4096;
@@ -148,7 +145,7 @@ impl Gateway {
             candidates: &candidates,
             params: &ask.params,
             default_cap: self.parts.config.limits.max_output,
-            downgrade: self.parts.config.budget.on_limit != OnLimit::Refuse && ask.consult != Consult::BeforeLowerRung,
+            downgrade: self.steps_down(ask),
             pace: Some(&pace).filter(|_| self.parts.config.router.pace && !tried.for_nothing),
             note: note.as_deref(),
         });
@@ -162,6 +159,11 @@ impl Gateway {
                 Err(fitting::unplanned(*refusal, &candidates, &ask.params, left))
             }
         }
+    }
+
+    /// Whether `auto` may take a lower rung unasked when the better one does not fit the money left.
+    pub fn steps_down(&self, ask: &Ask) -> bool {
+        self.parts.config.budget.on_limit != OnLimit::Refuse && ask.consult != Consult::BeforeLowerRung
     }
 
     /// Leaves out the models that a server did not know a moment ago, while there is another; says which was the best.
@@ -206,8 +208,8 @@ impl Gateway {
             return Ok((ladder.into_iter().filter_map(rung).collect(), None));
         }
         let dearest = self.dearest_first();
-        if let Some(first) = dearest.first() {
-            let note = format!("no rung of the ladder has a key; best priced model of {}", first.id.provider());
+        if !dearest.is_empty() {
+            let note = "no rung of the ladder has a key, so any priced model".to_owned();
             return Ok((dearest.into_iter().map(|model| (model, effort)).collect(), Some(note)));
         }
         let guide = self.model(&ModelId::new(OFFLINE, MODEL))?;
@@ -215,18 +217,20 @@ impl Gateway {
     }
 
     /// The priced models of the providers that have a key: the user's own first, then the catalogue's, dearest first.
+    /// All of them: where money is short, it is the last one that fits.
     fn dearest_first(&self) -> Vec<Model> {
-        let with_key = |model: &&Model| {
-            let route = self.routes.get(model.id.provider());
+        let with_key = |id: &&ModelId| {
+            let route = self.routes.get(id.provider());
             route.is_some_and(|r| r.provider.needs_key && r.missing_key(&self.parts.env).is_none())
         };
         let fit =
-            |model: &&Model| model.status == Status::Current && model.dialect.api == Api::Chat && model.price.is_some();
-        let catalog = &self.parts.catalog;
-        let own = || self.parts.config.models.iter().filter_map(|entry| catalog.get(&entry.id));
-        let mut rest: Vec<_> = catalog.iter().filter(|m| own().all(|o| o.id != m.id)).collect();
-        rest.sort_by_key(|m| std::cmp::Reverse(m.price.as_ref().map(|p| p.output)));
-        own().chain(rest).filter(with_key).filter(fit).take(FALLBACKS).cloned().collect()
+            |model: &Model| model.status == Status::Current && model.dialect.api == Api::Chat && model.price.is_some();
+        let as_of_now = |id: &ModelId| self.model(id).ok().filter(fit);
+        let own = || self.parts.config.models.iter().map(|entry| &entry.id);
+        let listed = self.parts.catalog.iter().map(|model| &model.id).filter(|id| own().all(|own| own != *id));
+        let mut rest: Vec<_> = listed.filter(with_key).filter_map(as_of_now).collect();
+        rest.sort_by_key(|model| std::cmp::Reverse(model.price.as_ref().map(|price| price.output)));
+        own().filter(with_key).filter_map(as_of_now).chain(rest).collect()
     }
 
     /// What is known of a model, or what may be assumed of one that the catalogue does not know.
@@ -266,7 +270,9 @@ async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Fail
     let system = ask.system.clone().map(|text| Message::new(Role::System, text));
     let (question, counts) = (ask.question.clone(), Arc::clone(&ask.counts));
     let bytes = ask.conversation.bytes() + question.len() + ask.system.as_ref().map_or(0, String::len);
-    let is_short = bytes * tokenizers.len() <= AT_ONCE;
+    // Counted once with each.
+    let different: HashSet<_> = tokenizers.iter().collect();
+    let is_short = bytes * different.len() <= AT_ONCE;
     let work = move || {
         let mut known: HashMap<Tokenizer, Count> = HashMap::new();
         let mut one = |tokenizer: Tokenizer| {
@@ -295,3 +301,6 @@ pub fn tokenizer(model: &Model) -> Tokenizer {
         Some(encoding) => Tokenizer::Known(encoding),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use super::{Ask, Consult, Gateway};
 use crate::budget::Place;
 use crate::chat::{ModelId, Params, Selection, Usd};
 use crate::protocol::{AtLimit, Event, Left, Quote, Raise, Refused};
-use crate::router::MINIMUM_OUTPUT;
+use crate::router::{MINIMUM_OUTPUT, Rung};
 use crate::store::Db;
 
 impl Turn {
@@ -26,7 +26,7 @@ impl Turn {
 impl Gateway {
     /// What can be done about a question that was refused by a limit.
     async fn ways_out(&self, ask: &Ask, refused: Refused) -> AtLimit {
-        let plain = Ask { raise: None, consult: Consult::Never, ..ask.clone() };
+        let plain = ask.unasked();
         AtLimit {
             text: plain.question.as_str().into(),
             cheaper: self.cheaper(&plain).await,
@@ -36,15 +36,24 @@ impl Gateway {
         }
     }
 
-    /// The best rung of the ladder that fits what is left.
+    /// The best rung of the ladder that fits what is left and costs less at worst than what was asked for.
     async fn cheaper(&self, plain: &Ask) -> Option<Quote> {
         let ladder = Ask { selection: Selection::Auto, ..plain.clone() };
-        let quote = self.quote(&ladder).await.ok()?;
+        let planned = self.fit(&mut ladder.clone(), &Tried::default(), Vec::new()).await.ok()?;
         let no_limit = Tried { for_nothing: true, ..Tried::default() };
         let wanted = self.plan(plain, &no_limit).await.ok().and_then(|planned| planned.plan.first.estimate.worst_usd);
+        let is_free = |rung: &Rung| planned.model(&rung.model)?.price.as_ref().map(|price| price.free);
         // Nothing is known to be cheaper than what has no price.
-        let cheaper = wanted.is_none_or(|wanted| quote.estimate.worst_usd.is_some_and(|worst| worst < wanted));
-        (quote.free || cheaper).then_some(quote)
+        let is_cheaper = |rung: &Rung| wanted.is_none_or(|wanted| rung.estimate.worst_usd.is_some_and(|w| w < wanted));
+        let first = &planned.plan.first;
+        let mut rungs = std::iter::once(first).chain(&planned.plan.fallbacks);
+        let rung = rungs.find(|rung| is_cheaper(rung) || is_free(rung) == Some(true))?;
+        if rung == first {
+            return self.quote(&ladder).await.ok();
+        }
+        let params = Params { effort: rung.effort, ..plain.params };
+        let below = Ask { selection: Selection::Pinned(rung.model.clone()), params, ..ladder };
+        self.quote(&below).await.ok()
     }
 
     /// The raise that lets the model answer which would be asked if there were no limit: enough for the worst case

@@ -137,7 +137,8 @@ pub struct Provider {
     pub name: String,
     pub endpoints: Vec<Endpoint>,
     pub key_sources: Vec<KeySource>,
-    /// Runs on this machine for nothing (only presets say so: a proxy on loopback may well lead to a paid model).
+    /// Runs on this machine for nothing (only presets say so: a proxy on loopback may well lead to a paid model, and a
+    /// preset that was pointed at another machine may well be billed there).
     pub local: bool,
     /// The address is the user's, not the preset's.
     pub own_address: bool,
@@ -168,8 +169,8 @@ impl Provider {
         let own = |endpoint: &Endpoint| known.is_none_or(|preset| preset.base_url != endpoint.base_url());
         let sources = |provider: &config::Provider| provider.keys.iter().map(|key| key.source.clone()).collect();
         let written_keys: Option<Vec<_>> = configured.map(sources).filter(|keys: &Vec<_>| !keys.is_empty());
-        let local = known.is_some_and(|preset| preset.local);
-        let needs_key = if known.is_some() { !local } else { written_keys.is_some() };
+        let local = known.is_some_and(|preset| preset.local) && endpoints.iter().all(Endpoint::is_loopback);
+        let needs_key = known.map_or(written_keys.is_some(), |preset| !preset.local);
         Ok(Self {
             name: name.to_owned(),
             own_address: endpoints.iter().any(own),
@@ -275,6 +276,22 @@ mod tests {
         let groq = named(&all, "groq");
         assert_eq!(groq.key_sources, [KeySource::Command("pass groq".into())]);
         assert!(!groq.own_address && groq.needs_key);
+    }
+
+    #[test]
+    fn what_runs_on_another_machine_is_not_local() {
+        for (urls, local) in [
+            (&["http://localhost:9000/v1"][..], true),
+            (&["http://127.0.0.1:1/v1", "http://[::1]:2/v1"], true),
+            (&["https://gpu.example.com/v1"], false),
+            (&["http://127.0.0.1:1/v1", "https://gpu.example.com/v1"], false),
+        ] {
+            let base_urls = urls.iter().map(|url| (*url).to_owned()).collect();
+            let written = config::Provider { name: "vllm".into(), base_urls, ..config::Provider::default() };
+            let all = providers(&[written], &Env::default()).unwrap();
+            let vllm = named(&all, "vllm");
+            assert_eq!((vllm.local, vllm.own_address, vllm.needs_key), (local, true, false), "{urls:?}");
+        }
     }
 
     #[tokio::test]

@@ -131,19 +131,18 @@ fn reason(query: &Query<'_>, sized: &[Sized], choice: &Choice<'_>, mode: RouteMo
         return "your choice".to_owned();
     }
     let chosen = choice.at;
-    if let (Some(note), 0) = (query.note, chosen) {
-        return note.to_owned();
-    }
     let passed = sized[..chosen].iter().zip(query.candidates).find_map(|(s, c)| match s {
         Err(skip) if skip.is_budget() => Some(format!("{} {skip}", name(c))),
         Ok(fit) => Some(choice.passed(c, fit).reason(&name(c))),
         Err(_) => None,
     });
-    match (passed, &query.candidates[chosen].left) {
-        (Some(passed), _) => passed,
-        (None, Some(left)) => format!("${} left {}", left.usd.short(), left.scope.in_words()),
-        (None, None) if chosen == 0 => "best of the ladder".to_owned(),
-        (None, None) => "best of the ladder that can be used".to_owned(),
+    match (query.note, passed, &query.candidates[chosen].left) {
+        (Some(note), Some(passed), _) => format!("{note}; {passed}"),
+        (Some(why), None, _) => why.to_owned(),
+        (None, Some(passed), _) => passed,
+        (None, None, Some(left)) => format!("${} left {}", left.usd.short(), left.scope.in_words()),
+        (None, None, None) if chosen == 0 => "best of the ladder".to_owned(),
+        (None, None, None) => "best of the ladder that can be used".to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ pub const MINIMUM_OUTPUT: u64 = 256;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fit {
     pub(super) estimate: Estimate,
-    /// There is room for an answer of usual length.
+    /// There is room for an answer of usual length, or what little there is has to do: no lower rung may be taken for it.
     pub(super) useful: bool,
 }
 
@@ -120,7 +120,7 @@ pub(super) fn size(candidate: &Candidate<'_>, query: &Query<'_>) -> Result<Fit, 
         band_permille: candidate.band_permille,
     };
     let usual = candidate.expected_output.saturating_mul(2).max(MINIMUM_OUTPUT);
-    Ok(Fit { estimate, useful: cap >= wanted.min(usual) })
+    Ok(Fit { estimate, useful: cap >= wanted.min(usual) || !query.downgrade })
 }
 
 fn usable(candidate: &Candidate<'_>) -> Result<(), Skip> {

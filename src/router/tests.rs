@@ -160,6 +160,52 @@ fn on_limit_refuse_takes_no_lower_rung_for_money() {
     assert_eq!(plan(&Query { downgrade: true, ..query }).unwrap().first.model, small.id);
 }
 
+#[test]
+fn on_limit_refuse_rather_shrinks_the_cap_than_take_a_lower_rung() {
+    let (big, small) = (model("big", 10, 100), model("small", 1, 10));
+    // What is left buys fewer tokens of the better one than an answer usually has.
+    let money = left("0.10");
+    let ladder = [candidate(&big), candidate(&small)].map(|c| limited(&c, Some(&money)));
+    let query = Query {
+        selection: &Selection::Auto,
+        candidates: &ladder,
+        params: &Params::default(),
+        default_cap: 8_192,
+        downgrade: false,
+        pace: None,
+        note: None,
+    };
+    let first = |query: &Query<'_>| {
+        let first = plan(query).unwrap().first;
+        (first.model, first.estimate.output_cap)
+    };
+    assert_eq!(first(&query), (big.id.clone(), 900));
+    assert_eq!(first(&Query { downgrade: true, ..query }), (small.id.clone(), 8_192));
+}
+
+#[test]
+fn a_note_stands_before_the_reason_whichever_rung_is_taken() {
+    let (big, small) = (model("big", 10, 100), model("small", 1, 10));
+    for (money, reason) in [
+        (None, "no rung has a key"),
+        (Some("5"), "no rung has a key"),
+        (Some("0.03"), "no rung has a key; big could cost $0.036, $0.03 left today"),
+    ] {
+        let money = money.map(left);
+        let candidates = [candidate(&big), candidate(&small)].map(|c| limited(&c, money.as_ref()));
+        let query = Query {
+            selection: &Selection::Auto,
+            candidates: &candidates,
+            params: &Params::default(),
+            default_cap: 8_192,
+            downgrade: true,
+            pace: None,
+            note: Some("no rung has a key"),
+        };
+        assert_eq!(plan(&query).unwrap().route.reason, reason, "{money:?}");
+    }
+}
+
 mod properties {
     use proptest::prelude::*;
 

@@ -45,6 +45,8 @@ pub enum StoreError {
     NotOpen(String),
     /// The row breaks a rule of the schema: an id used twice, a parent that does not exist.
     Rule(String),
+    /// Whoever wanted it written does not want it any more.
+    GivenUp,
     /// The thread that owns the connection has ended.
     Closed,
 }
@@ -71,6 +73,7 @@ impl StoreError {
             Self::NoCharge(id) => format!("the ledger has no charge {id:?}"),
             Self::NotOpen(id) => format!("charge {id:?} was settled or released before"),
             Self::Rule(what) => format!("chat.db refused a row: {what}"),
+            Self::GivenUp => "it was stopped before it could be written".to_owned(),
             Self::Closed => "the store has been closed".to_owned(),
         }
     }
@@ -97,6 +100,7 @@ impl StoreError {
             Self::NoMessage(_) => "open the chat again to see its messages",
             Self::NotStreaming(_) | Self::Rule(_) => "this is a fault of the program; please report it",
             Self::NoCharge(_) | Self::NotOpen(_) => "`chat-agent budget show` lists the open ones",
+            Self::GivenUp => "ask again",
             Self::Closed => "start the program again",
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns: which of their events a front end hears, what was spent so far, and the end of a turn that fails midway.
 //! Refuses: cutting and pricing (`layout`).
-//! Invariant: one last event, `Finished` or `Failed`, after everything paid for is settled and stored.
+//! Invariant: one last event, `Finished`, `Failed` or `AtLimit`, after everything paid for is settled and stored.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::layout::Layout;
 use super::outcome::{named, way_on, whole};
-use super::prepare;
 use super::words::label;
+use super::{at_limit, prepare};
 use crate::chat::{
     Cost, CostKind, Failure, FailureKind, Finish, Overflow, Params, Scope, Selection, Usage, UsageSource, Usd,
 };
 use crate::gateway::{Ask, Consult, Conversation, Gateway, Spent, Step};
-use crate::protocol::{Answer, AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress, Refused, Route};
+use crate::protocol::{Answer, AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress, Route};
 use crate::store::{Db, Ending, Over};
 
 /// Runs a turn that is split if it has to be.
@@ -27,10 +27,10 @@ pub(super) async fn run(
     ask: Ask,
     seam: Option<usize>,
     events: mpsc::Sender<Event>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) {
     let began = Instant::now();
-    let prepared = prepare(&gateway, &ask, seam).await;
+    let prepared = prepare(&gateway, &ask, seam, &mut stop).await;
     let mut line = Line { gateway, events, stop };
     let last = match prepared {
         Ok(None) => {
@@ -38,7 +38,7 @@ pub(super) async fn run(
             line.follow(ask, Some).await
         }
         Ok(Some((layout, route))) => Box::pin(Split::new(line.clone(), ask, layout, route, began).go()).await,
-        Err(Refused { failure, route }) => Event::Failed { failure, route, answer: None },
+        Err(refused) => at_limit(&line.gateway, &ask, seam, refused).await,
     };
     let _ = line.events.send(last).await;
 }
@@ -79,7 +79,7 @@ impl Line {
                 }
             };
             match event {
-                Some(last @ (Event::Finished(_) | Event::Failed { .. })) => return last,
+                Some(last @ (Event::Finished(_) | Event::Failed { .. } | Event::AtLimit(_))) => return last,
                 Some(event) => {
                     if let Some(event) = heard(event) {
                         self.emit(event).await;
