@@ -238,10 +238,10 @@ impl Route {
         match error.class {
             ErrorClass::InvalidKey | ErrorClass::Forbidden => found.out(key, |ring, at| ring.bar(at, why)),
             ErrorClass::QuotaExceeded if error.of_account => {
-                found.out(key, |ring, at| ring.park_account(at, month_end(now), why));
+                found.out(key, |ring, at| ring.park_account(at, now, month_end(now), why));
             }
             ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
-                found.out(key, |ring, at| ring.park(at, month_end(now), why));
+                found.out(key, |ring, at| ring.park(at, now, month_end(now), why));
             }
             _ => {}
         }
@@ -250,7 +250,7 @@ impl Route {
     /// The server knows no such model for this key: it is left alone for a while, where there is another.
     pub(super) fn miss(&self, key: &Taken, model: &ModelId, now: Timestamp) {
         if let Some(found) = self.keys.get() {
-            found.of(key, |ring, at| ring.miss(at, model.model(), now.plus(MISSED)));
+            found.of(key, |ring, at| ring.miss(at, model.model(), now, now.plus(MISSED)));
         }
     }
 
