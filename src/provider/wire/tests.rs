@@ -162,7 +162,7 @@ async fn what_is_no_complete_answer() {
         (vec![response("200 OK", EVENTS, "")], ErrorClass::Truncated),
         (vec![response("200 OK", "content-type: text/html\r\n", "<html><title>Sign in</title>")], ErrorClass::NotSse),
         (vec![response("200 OK", "content-encoding: gzip\r\n", "\u{1f}")], ErrorClass::NotSse),
-        (vec![response("200 OK", "", r#"{"error":{"code":503,"message":"busy"}}"#)], ErrorClass::Overloaded),
+        (vec![response("200 OK", "", r#"{"error":{"code":503,"message":"busy"}}"#)], ErrorClass::InStream),
         (vec![], ErrorClass::Cut),
         (vec![send("SSH-2.0-x\r\n")], ErrorClass::NotSse),
     ] {
