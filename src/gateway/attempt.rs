@@ -307,7 +307,7 @@ impl Turn {
         if let KeyFate::Cool(time) = fate {
             // The same key again: it cools for as long as was just decided to be waited.
             let until = now.plus(if let Next::Again(wait) = next { wait } else { time });
-            on.route.with_ring(|ring| ring.cool(key.place, model, now, until));
+            on.route.cool(key, &on.rung.model, now, until);
             if let Some(others) = &self.gateway.others {
                 others.tell(on.route, key, model, until, now);
             }

@@ -2,7 +2,8 @@
 //!
 //! Owns: reading the sources, once, and once more when every key is out and the user sends again; the ring beside them.
 //! Refuses: to read before a request needs a key, and to judge what became of one.
-//! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped.
+//! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped; a
+//! key that stands in two places is one key, at the first of them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,11 +52,9 @@ impl Found {
         if let (true, Some(error)) = (secrets.iter().all(Option::is_none), failed) {
             return Err(Failure::new(FailureKind::Usage, error.to_string()));
         }
-        let mut ring = KeyRing::new(secrets.len());
-        for (at, _) in secrets.iter().enumerate().filter(|(_, secret)| secret.is_none()) {
-            ring.renew(at, false);
-        }
-        Ok(Self { keys: Mutex::new(Keys { secrets, ring, out_at: None }), last_look: tokio::sync::Mutex::default() })
+        let mut keys = Keys { ring: KeyRing::new(secrets.len()), secrets, out_at: None };
+        keys.seat();
+        Ok(Self { keys: Mutex::new(keys), last_look: tokio::sync::Mutex::default() })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Keys) -> T) -> T {
@@ -128,6 +127,15 @@ impl Keys {
         let Some(old) = self.secrets.get_mut(place).filter(|old| old.as_ref() != Some(&secret)) else { return false };
         *old = Some(secret);
         self.ring.renew(place, true);
+        self.seat();
         true
+    }
+
+    /// Gives every key one seat in the ring, that of its first place: the same key twice would be asked twice, and has
+    /// only one limit.
+    fn seat(&mut self) {
+        for (at, secret) in self.secrets.iter().enumerate() {
+            self.ring.seat(at, secret.is_some() && !self.secrets[..at].contains(secret));
+        }
     }
 }

@@ -21,7 +21,7 @@ pub struct KeyRing {
 
 #[derive(Debug, Default, Clone)]
 struct Slot {
-    /// The source of this place holds no key.
+    /// The source of this place holds no key, or one that another place holds too.
     absent: bool,
     out: Option<Out>,
     /// As the server named it; `None` before the first answer, and where servers do not say.
@@ -154,7 +154,8 @@ impl KeyRing {
     }
 
     fn last_out(&self) -> Pick {
-        let last = self.slots.iter().enumerate().rev().find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
+        let seated = self.slots.iter().enumerate().filter(|(_, slot)| !slot.absent);
+        let last = seated.rev().find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
         last.map_or(Pick::Empty, |(place, out)| Pick::Out { place, why: out.why.clone(), passes: out.during.is_some() })
     }
 
@@ -212,6 +213,13 @@ impl KeyRing {
     pub fn renew(&mut self, at: usize, present: bool) {
         if let Some(slot) = self.slots.get_mut(at) {
             *slot = Slot { absent: !present, ..Slot::default() };
+        }
+    }
+
+    /// Whether the key at this place may be picked there. What is known of it stays.
+    pub fn seat(&mut self, at: usize, seated: bool) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.absent = !seated;
         }
     }
 

@@ -247,6 +247,13 @@ impl Route {
         }
     }
 
+    /// Leaves a key alone on one model until then.
+    pub(super) fn cool(&self, key: &Taken, model: &ModelId, now: Timestamp, until: Timestamp) {
+        if let Some(found) = self.keys.get() {
+            found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
+        }
+    }
+
     /// The server knows no such model for this key: it is left alone for a while, where there is another.
     pub(super) fn miss(&self, key: &Taken, model: &ModelId, now: Timestamp) {
         if let Some(found) = self.keys.get() {

@@ -96,6 +96,33 @@ async fn a_key_that_stands_in_two_places_goes_out_in_both() {
 }
 
 #[tokio::test]
+async fn a_key_that_stands_in_two_places_is_no_other_key_and_cools_in_both() {
+    let env = Env::from_pairs([("A", "sk-one-key-1111"), ("B", "sk-one-key-1111")]);
+    let route = route(["A", "B"].map(|name| KeySource::Env(name.into())).to_vec());
+    let key = route.key(&env, &model(), Instant::now(), NOW, &[]).await.ok().unwrap();
+    let other = |route: &Route| route.with_ring(|ring| ring.has_other(key.place, "m", &[], NOW)).unwrap();
+    assert!(!other(&route), "a limit that one has met has no other key to go to");
+    route.cool(&key, &model(), NOW, NOW.plus(Duration::from_secs(30)));
+    assert_eq!(taken(&route, &env).await, Err("wait".into()));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_stood_in_two_places_keeps_its_fate_when_one_of_them_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    write(&file, "sk-old-key-1111");
+    let env = Env::from_pairs([("A", "sk-old-key-1111")]);
+    let route = route(vec![KeySource::File(file.clone()), KeySource::Env("A".into())]);
+    let key = route.key(&env, &model(), Instant::now(), NOW, &[]).await.ok().unwrap();
+    route.judge(&key, &error(ErrorClass::InvalidKey, false), NOW);
+    write(&file, "sk-new-key-2222");
+    for _ in 0..2 {
+        assert_eq!(taken(&route, &env).await, Ok("…2222".into()), "the old one is not tried again from A");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_that_a_key_is_to_blame_for_names_it() {
     let env = Env::from_pairs([("A", "sk-one-key-1111")]);
     let route = route(vec![KeySource::Env("A".into())]);
