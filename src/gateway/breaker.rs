@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_secs(5);
 /// The longest of these.
 const HIGHEST: Duration = Duration::from_mins(2);
 /// A server may ask for more, but no server's word keeps a user out for longer than this.
-const ASKED: Duration = Duration::from_mins(10);
+pub(super) const ASKED: Duration = Duration::from_mins(10);
 
 /// What a request told of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The keys of one provider, as they were found in their sources.
 //!
-//! Owns: reading the sources, once, and once more when every key is out and the user sends again; the ring beside them.
+//! Owns: reading the sources, once, and once more when every key is out, or cools for long, and the user sends again; the
+//! ring beside them.
 //! Refuses: to read before a request needs a key, and to judge what became of one.
 //! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped; a
 //! key that stands in two places is one key, at the first of them.
@@ -27,7 +28,7 @@ struct Keys {
     /// By place; `None`: the source holds no key.
     secrets: Vec<Option<Secret>>,
     ring: KeyRing,
-    /// When a key was taken out of use last.
+    /// When a key was taken out of use last, or found to cool for longer than anybody waits.
     out_at: Option<Instant>,
 }
 
@@ -88,6 +89,12 @@ impl Found {
     pub(super) fn out(&self, key: &Taken, f: impl Fn(&mut KeyRing, usize)) {
         self.of(key, f);
         self.with(|keys| keys.out_at = Some(Instant::now()));
+    }
+
+    /// Every key that is left cools for longer than anybody waits: whoever hears of it and sends again may have put
+    /// another in its place.
+    pub(super) fn cools_for_long(&self) {
+        self.with(|keys| _ = keys.out_at.get_or_insert_with(Instant::now));
     }
 
     /// Reads the sources again for a question that was sent after the last key had failed: whoever sends again may have

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
+use super::backoff;
 use super::endpoints::Endpoints;
 use super::found::Found;
 use super::keys::{KeyRing, Pick};
@@ -160,7 +161,8 @@ impl Route {
     }
 
     /// The key for a request to `model`, past these places. `asked`: when the user sent the question; where every key
-    /// is out since before that, they may have mended one, and the sources are read anew.
+    /// is out since before that, or cools for longer than anybody waits, they may have mended one, and the sources are
+    /// read anew.
     pub(super) async fn key(
         &self,
         env: &Env,
@@ -175,7 +177,11 @@ impl Route {
         }
         let found = self.found(env, asked).await?;
         let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
-        if matches!(pick, Pick::Out { .. }) && found.read_anew(&self.provider, env, asked).await {
+        let stuck = |pick: &Pick| match pick {
+            Pick::Wait(time) => *time > backoff::LONGEST,
+            pick => matches!(pick, Pick::Out { .. }),
+        };
+        if stuck(&pick) && found.read_anew(&self.provider, env, asked).await {
             pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
         }
         let name = &self.provider.name;
@@ -186,7 +192,12 @@ impl Route {
                 let why = self.missing_key(env).unwrap_or_else(|| "has no key".to_owned());
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
-            Pick::Wait(time) => Err(NoKey::Wait(time)),
+            Pick::Wait(time) => {
+                if time > backoff::LONGEST {
+                    found.cools_for_long();
+                }
+                Err(NoKey::Wait(time))
+            }
             Pick::Passed => Err(NoKey::Passed),
             Pick::Out { place, why, passes } => Err(self.none_works(found, place, &why, passes).into()),
         }
@@ -249,8 +260,10 @@ impl Route {
 
     /// Leaves a key alone on one model until then.
     pub(super) fn cool(&self, key: &Taken, model: &ModelId, now: Timestamp, until: Timestamp) {
-        if let Some(found) = self.keys.get() {
-            found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
+        let Some(found) = self.keys.get() else { return };
+        found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
+        if until.since(now) > backoff::LONGEST {
+            found.cools_for_long();
         }
     }
 

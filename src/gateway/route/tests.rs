@@ -61,6 +61,31 @@ async fn a_key_that_was_edited_in_its_file_is_fresh_at_the_next_question() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_key_that_cools_for_long_may_be_replaced_and_is_not_read_again_for_a_short_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    for (seconds, expected) in [(30, Err("wait".to_owned())), (90, Ok("…2222".to_owned()))] {
+        write(&file, "sk-old-key-1111");
+        let (route, env) = (route(vec![KeySource::File(file.clone())]), Env::default());
+        let asked = Instant::now();
+        let key = route.key(&env, &model(), asked, NOW, &[]).await.ok().unwrap();
+        route.cool(&key, &model(), NOW, NOW.plus(Duration::from_secs(seconds)));
+        write(&file, "sk-new-key-2222");
+        assert!(route.key(&env, &model(), asked, NOW, &[]).await.is_err(), "not for the same question");
+        assert_eq!(taken(&route, &env).await, expected, "{seconds} s");
+    }
+    // Heard of elsewhere: whoever was told so and sends again may have put another key there.
+    write(&file, "sk-old-key-1111");
+    let (route, env) = (route(vec![KeySource::File(file.clone())]), Env::default());
+    assert_eq!(taken(&route, &env).await, Ok("…1111".into()));
+    route.with_ring(|ring| ring.cool(0, "m", NOW, NOW.plus(Duration::from_secs(90))));
+    assert_eq!(taken(&route, &env).await, Err("wait".into()));
+    write(&file, "sk-new-key-2222");
+    assert_eq!(taken(&route, &env).await, Ok("…2222".into()));
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn an_unchanged_key_stays_out_and_its_error_names_it_and_the_mend() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
