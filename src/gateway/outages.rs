@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Gateway;
 use super::exchange::Turn;
 use super::route::Route;
 use crate::chat::{Timestamp, fingerprint};
+use crate::protocol::Circuit;
 use crate::provider::Endpoint;
 use crate::provider::guide::OFFLINE;
 use crate::store::Db;
@@ -79,14 +81,21 @@ fn name(endpoint: &Endpoint) -> String {
     fingerprint(endpoint.base_url().as_bytes())
 }
 
-impl Turn {
+impl Gateway {
+    /// How it stands with a provider, as far as it is known to any process: the circuit of its best address.
+    pub async fn circuit(&self, provider: &str) -> Circuit {
+        let Some(route) = self.routes.get(provider) else { return Circuit::Closed };
+        self.recall_outages(route, &route.provider.endpoints).await;
+        route.health.circuit(self.parts.clock.now())
+    }
+
     /// Takes in what other processes found out about the addresses of a provider; once for each process.
     pub(super) async fn recall_outages(&self, route: &Route, endpoints: &[Endpoint]) {
         if route.provider.name == OFFLINE || !route.health.is_unheard() {
             return;
         }
-        let now = self.now();
-        let Ok(store) = self.gateway.store().await else { return };
+        let now = self.parts.clock.now();
+        let Ok(store) = self.store().await else { return };
         let known = store.run(move |db| Ok(Outages::read(db, now))).await;
         for (place, endpoint) in endpoints.iter().enumerate() {
             if let Ok(Outages(known)) = &known
@@ -96,7 +105,9 @@ impl Turn {
             }
         }
     }
+}
 
+impl Turn {
     /// Writes down how it stands with an address, where that has changed.
     pub(super) async fn hand_on(&self, route: &Route, endpoint: &Endpoint, place: usize) {
         let Some(news) = route.health.news(place).filter(|_| route.provider.name != OFFLINE) else { return };

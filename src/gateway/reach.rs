@@ -42,7 +42,7 @@ impl Turn {
     pub(super) async fn enter<'r>(&self, on: &mut OnRung<'r>, key: &Taken) -> Result<&'r Endpoint, RungEnd> {
         let route = on.route;
         let endpoints = route.endpoints().await.map_err(RungEnd::Next)?;
-        self.recall_outages(route, endpoints).await;
+        self.gateway.recall_outages(route, endpoints).await;
         loop {
             let now = self.now();
             let dice = [(); 2].map(|()| self.gateway.parts.random.unit());
