@@ -227,14 +227,18 @@ impl Turn {
         }
     }
 
-    /// The next key; before the first, other machines are heard.
+    /// The next key; before the first, other machines are heard. A source that holds none that can be used is told once.
     async fn key(&self, on: &mut OnRung<'_>) -> Result<Taken, NoKey> {
         let (env, model) = (&self.gateway.parts.env, &on.rung.model);
         if let Some(others) = self.gateway.others.as_ref().filter(|_| !on.heard) {
             others.hear(on.route, env, model.model(), self.began, self.now()).await;
             on.heard = true;
         }
-        on.route.key(env, model, self.began, self.now(), &on.at_limit).await
+        let taken = on.route.key(env, model, self.began, self.now(), &on.at_limit).await;
+        for text in on.route.untold_key_errors() {
+            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+        }
+        taken
     }
 
     /// The request, in the model's dialect.

@@ -6,6 +6,7 @@
 //! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped; a
 //! key that stands in two places is one key, at the first of them.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::keys::KeyRing;
 use super::route::Taken;
 use crate::chat::{Failure, FailureKind};
 use crate::config::Env;
-use crate::provider::{Provider, Secret};
+use crate::provider::{KeyError, Provider, Secret};
 
 /// Sources that held nothing new are left alone for so long: a batch sends many questions in a moment.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
@@ -27,9 +28,17 @@ pub(super) struct Found {
 struct Keys {
     /// By place; `None`: the source holds no key.
     secrets: Vec<Option<Secret>>,
+    /// The sources that could not be read when they were looked at last, by place.
+    errors: BTreeMap<usize, Trouble>,
     ring: KeyRing,
     /// When a key was taken out of use last, or found to cool for longer than anybody waits.
     out_at: Option<Instant>,
+}
+
+/// A key that is left out, while others are used.
+struct Trouble {
+    error: KeyError,
+    told: bool,
 }
 
 struct Look {
@@ -38,22 +47,22 @@ struct Look {
 }
 
 impl Found {
-    /// Reads every source. One that fails does not hide one that works.
+    /// Reads every source. One that fails does not hide one that works, and is not hidden by it.
     pub(super) async fn read(provider: &Provider, env: &Env) -> Result<Self, Failure> {
         let mut secrets = Vec::with_capacity(provider.key_sources.len());
-        let mut failed = None;
-        for source in &provider.key_sources {
+        let mut errors = BTreeMap::new();
+        for (place, source) in provider.key_sources.iter().enumerate() {
             let read = provider.key_from(source, env).await.unwrap_or_else(|error| {
                 tracing::warn!(provider = provider.name, %error, "a key cannot be had");
-                failed.get_or_insert(error);
+                errors.insert(place, Trouble { error, told: false });
                 None
             });
             secrets.push(read);
         }
-        if let (true, Some(error)) = (secrets.iter().all(Option::is_none), failed) {
-            return Err(Failure::new(FailureKind::Usage, error.to_string()));
+        if let (true, Some(first)) = (secrets.iter().all(Option::is_none), errors.values().next()) {
+            return Err(Failure::new(FailureKind::Usage, first.error.to_string()));
         }
-        let mut keys = Keys { ring: KeyRing::new(secrets.len()), secrets, out_at: None };
+        let mut keys = Keys { ring: KeyRing::new(secrets.len()), secrets, errors, out_at: None };
         keys.seat();
         Ok(Self { keys: Mutex::new(keys), last_look: tokio::sync::Mutex::default() })
     }
@@ -74,6 +83,21 @@ impl Found {
     pub(super) fn fingerprints(&self) -> Vec<(usize, String)> {
         let of = |(at, secret): (usize, &Option<Secret>)| Some((at, secret.as_ref()?.fingerprint()?));
         self.with(|keys| keys.secrets.iter().enumerate().filter_map(of).collect())
+    }
+
+    /// Why there are sources whose key is left out.
+    pub(super) fn errors(&self) -> Vec<String> {
+        self.with(|keys| keys.errors.values().map(|trouble| trouble.error.to_string()).collect())
+    }
+
+    /// Those of [`Self::errors`] that nobody was told of yet; from now on somebody was.
+    pub(super) fn untold(&self) -> Vec<String> {
+        self.with(|keys| {
+            let news = |trouble: &mut Trouble| {
+                (!std::mem::replace(&mut trouble.told, true)).then(|| trouble.error.to_string())
+            };
+            keys.errors.values_mut().filter_map(news).collect()
+        })
     }
 
     /// Tells the ring of a key at every place where it stands.
@@ -112,11 +136,18 @@ impl Found {
         let at = Instant::now();
         let mut news = false;
         for (place, source) in provider.key_sources.iter().enumerate() {
-            match provider.key_from(source, env).await {
-                Ok(Some(secret)) => news |= self.with(|keys| keys.replace(place, secret)),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(provider = provider.name, %error, "a key cannot be had"),
-            }
+            let read = provider.key_from(source, env).await;
+            self.with(|keys| match read {
+                Ok(secret) => {
+                    keys.errors.remove(&place);
+                    news |= secret.is_some_and(|secret| keys.replace(place, secret));
+                }
+                Err(error) => {
+                    tracing::warn!(provider = provider.name, %error, "a key cannot be had");
+                    let told = keys.errors.get(&place).is_some_and(|known| known.told && known.error == error);
+                    keys.errors.insert(place, Trouble { error, told });
+                }
+            });
         }
         *last = Some(Look { at, news });
         news

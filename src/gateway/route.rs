@@ -314,6 +314,17 @@ impl Route {
             .hint(format!("the first is free again in {seconds} s"))
     }
 
+    /// Why some of its keys are left out, while others are used.
+    pub(super) fn key_errors(&self) -> Vec<String> {
+        self.keys.get().map(Found::errors).unwrap_or_default()
+    }
+
+    /// As [`Self::key_errors`], what the user was not told before: in words of their own.
+    pub(super) fn untold_key_errors(&self) -> Vec<String> {
+        let untold = self.keys.get().map(Found::untold).unwrap_or_default();
+        untold.into_iter().map(|error| format!("{} goes on with its other keys: {error}", self.provider.name)).collect()
+    }
+
     /// Reads the keys, if that was not done before.
     pub(super) async fn read_keys(&self, env: &Env) -> Result<(), Failure> {
         self.keys.get_or_try_init(|| Found::read(&self.provider, env)).await.map(drop)

@@ -148,6 +148,17 @@ async fn a_key_that_stood_in_two_places_keeps_its_fate_when_one_of_them_is_mende
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_of_several_keys_is_told_once_and_stays_known() {
+    let env = Env::from_pairs([("A", "two words"), ("B", "sk-two-key-2222")]);
+    let route = route(["A", "B", "C"].map(|name| KeySource::Env(name.into())).to_vec());
+    assert_eq!((taken(&route, &env).await, taken(&route, &env).await), (Ok("…2222".into()), Ok("…2222".into())));
+    let [told] = &route.untold_key_errors()[..] else { panic!("one line for the one that is wrong") };
+    assert!(told.starts_with("mine goes on with its other keys: the key in A has white space"), "{told}");
+    assert!(route.untold_key_errors().is_empty());
+    assert_eq!(route.key_errors().len(), 1);
+}
+
+#[tokio::test]
 async fn a_failure_that_a_key_is_to_blame_for_names_it() {
     let env = Env::from_pairs([("A", "sk-one-key-1111")]);
     let route = route(vec![KeySource::Env("A".into())]);
