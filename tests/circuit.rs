@@ -211,7 +211,7 @@ fn another_address_begins_with_a_clean_sheet() {
     run(async {
         let (mut world, _server) = shut(Answer::text("never")).await;
         let mended = Server::start(Script::always(Answer::text("here")));
-        world.restart_at(&mended);
+        world.restart_at(&[&mended]);
         assert_eq!(world.ask().await.text(), "here");
     });
 }

@@ -48,6 +48,8 @@ pub(super) struct OnRung<'a> {
     /// The address of this attempt, and the right to send there.
     pub(super) endpoint: Option<&'a Endpoint>,
     pub(super) pass: Option<Pass<'a>>,
+    /// The address is tried to see whether it works again: it gets no second try.
+    pub(super) trial: bool,
     /// The address to ask again, by place, and those that were left.
     pub(super) again: Option<usize>,
     pub(super) left: Vec<usize>,
@@ -79,6 +81,7 @@ impl Turn {
             waited: Duration::ZERO,
             endpoint: None,
             pass: None,
+            trial: false,
             again: None,
             left: Vec::new(),
             here: 0,
@@ -291,7 +294,7 @@ impl Turn {
         let situation = |affordable| Situation {
             retries_left: (self.gateway.parts.config.limits.retries + 1).saturating_sub(made),
             retries: made.saturating_sub(1),
-            here: on.here,
+            here: on.here + u32::from(on.trial),
             other_rung: !on.planned.plan.fallbacks.is_empty(),
             larger_rung: on.planned.has_larger(&on.rung.model),
             other_key: on.route.with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now)).unwrap_or(false),

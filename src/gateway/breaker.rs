@@ -155,7 +155,7 @@ impl Breaker {
         };
         let in_trouble = open.is_some() || self.recent.back().is_some_and(|(_, failed)| *failed);
         let newest = self.recent.len().saturating_sub(2 * TELLING);
-        in_trouble.then(|| Outage { recent: self.recent.range(newest..).copied().collect(), open })
+        in_trouble.then(|| Outage { recent: self.recent.range(newest..).copied().collect(), open, lost: None })
     }
 
     /// Takes in what another process knew, before anything is known here.

@@ -35,6 +35,9 @@ pub(super) struct Outage {
     pub(super) recent: Vec<(Timestamp, bool)>,
     /// Nobody asks before this time; so many times in a row.
     pub(super) open: Option<(Timestamp, u32)>,
+    /// When a trial beside another address was lost on it.
+    #[serde(default)]
+    pub(super) lost: Option<Timestamp>,
 }
 
 /// What other processes do not know yet of an address.
@@ -134,7 +137,10 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     fn outage(seconds_ago: u64) -> Outage {
-        Outage { recent: vec![(Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap() * 1000), true)], open: None }
+        Outage {
+            recent: vec![(Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap() * 1000), true)],
+            ..Outage::default()
+        }
     }
 
     #[test]
