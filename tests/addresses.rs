@@ -91,6 +91,76 @@ fn the_quicker_one_gets_most_of_the_requests() {
     });
 }
 
+/// Two addresses, of which the first has failed so often that its circuit is open; then it answers as the script says.
+async fn with_one_shut(retries: u32, then: Answer) -> (World, Server, Server) {
+    let down = || Answer::error(500, "server_error", "oops").header("retry-after-ms", "1");
+    let (failed, steady) = (Server::start(Script::each((0..5).map(|_| down()).chain([then]))), good());
+    let mut world = World::of(&failed, |config| config.limits.retries = retries);
+    while failed.chats().len() < 5 {
+        assert_eq!(world.ask().await.failure().kind, FailureKind::Unavailable);
+    }
+    world.restart_at(&[&failed, &steady]);
+    let told = world.ask().await;
+    assert_eq!((told.text(), told.attempts.len(), failed.requests().len()), ("ok", 1, 5), "{told:#?}");
+    world.pass(Duration::from_secs(7));
+    (world, failed, steady)
+}
+
+fn paths(server: &Server, from: usize) -> Vec<String> {
+    server.requests()[from..].iter().map(|request| request.path.clone()).collect()
+}
+
+#[test]
+fn one_that_recovers_comes_back() {
+    run(async {
+        let (world, failed, steady) = with_one_shut(1, Answer::text("back").usage(10, 100)).await;
+        let told = world.ask().await;
+        assert_eq!((told.text(), told.attempts.len()), ("back", 1), "{told:#?}");
+        assert_eq!(paths(&failed, 5), ["/v1/models", "/v1/chat/completions"]);
+        // All is well again: nobody asks for the list any more.
+        world.ask().await;
+        assert_eq!(failed.requests().len() + steady.requests().len(), 9);
+        failed.assert_clean();
+        steady.assert_clean();
+    });
+}
+
+#[test]
+fn one_that_is_still_dead_costs_nobody_an_answer() {
+    run(async {
+        let (world, failed, steady) = with_one_shut(1, Answer::text("never")).await;
+        drop(failed);
+        let told = world.ask().await;
+        assert_eq!((told.text(), told.attempts.len(), told.pauses.len()), ("ok", 1, 0), "{told:#?}");
+        assert_eq!((steady.chats().len(), world.money()), (2, (usd("0.02"), Usd::ZERO)));
+    });
+}
+
+#[test]
+fn one_that_only_seems_to_be_back_is_spared_while_the_other_works() {
+    run(async {
+        let (mut world, failed, _steady) = with_one_shut(1, Answer::error(503, "overloaded", "full up")).await;
+        let told = world.ask().await;
+        assert_eq!((told.text(), told.attempts.len(), told.pauses.len()), ("ok", 2, 0), "{told:#?}");
+        assert_eq!(paths(&failed, 5), ["/v1/models", "/v1/chat/completions"]);
+        world.pass(Duration::from_mins(5));
+        for _ in 0..2 {
+            assert_eq!(world.ask().await.attempts.len(), 1);
+            world.restart();
+        }
+        assert_eq!(failed.requests().len(), 7, "nor does another process lose one");
+    });
+}
+
+#[test]
+fn where_a_failure_could_not_be_made_good_nothing_is_tried() {
+    run(async {
+        let (world, failed, _steady) = with_one_shut(0, Answer::text("back")).await;
+        let told = world.ask().await;
+        assert_eq!((told.text(), told.attempts.len(), failed.requests().len()), ("ok", 1, 5), "{told:#?}");
+    });
+}
+
 #[test]
 fn when_all_are_down_that_is_what_is_told() {
     run(async {

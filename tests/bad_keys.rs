@@ -108,6 +108,27 @@ fn key_files() {
 }
 
 #[test]
+fn a_bad_key_beside_a_good_one_is_told_once_with_its_mend() {
+    let (home, server) = (Home::new(), server());
+    let sources = [file(&home, "open", &canary(""), 0o644), file(&home, "good", &canary(""), 0o600)].join(", ");
+    let run_with = |args: &[&str]| {
+        let mut command = home.chat_agent();
+        command.args(args);
+        run(command, b"", PATIENCE)
+    };
+    assert_eq!(ask(&home, &server, &sources).assert_code(0).stdout, "ok\n");
+    let output = run_with(&["ask", "hi", "--no-cache"]);
+    let told = |line: &&str| line.contains("openai goes on with its other keys") && line.contains("chmod 600");
+    assert_eq!(output.stderr.lines().filter(told).count(), 1, "{output:?}");
+    let doctor = run_with(&["doctor"]);
+    doctor.assert_code(0);
+    let lines: Vec<_> = doctor.stdout.lines().filter(|line| line.contains("openai ")).collect();
+    assert!(lines[0].starts_with("ok") && lines[0].contains("key …q7q7"), "{}", doctor.stdout);
+    assert!(lines[1].starts_with("!!") && lines[1].contains("chmod 600"), "{}", doctor.stdout);
+    server.assert_clean();
+}
+
+#[test]
 fn key_commands() {
     let (home, server) = (Home::new(), server());
     let sh = |script: &str| format!("{{ command = '''sh -c \"{script}\"''' }}");

@@ -12,6 +12,7 @@ use chat_agent::protocol::Circuit;
 use gateways::{World, end, run};
 use support::scene::Scene;
 use support::server::{Answer, Gate, Request, Script, Server};
+use support::terminal::Terminal;
 
 const NOTHING: (Usd, Usd) = (Usd::ZERO, Usd::ZERO);
 
@@ -210,7 +211,7 @@ fn another_address_begins_with_a_clean_sheet() {
     run(async {
         let (mut world, _server) = shut(Answer::text("never")).await;
         let mended = Server::start(Script::always(Answer::text("here")));
-        world.restart_at(&mended);
+        world.restart_at(&[&mended]);
         assert_eq!(world.ask().await.text(), "here");
     });
 }
@@ -226,6 +227,33 @@ fn an_outage_is_known_to_the_next_ask() {
         let down = output.stderr.contains("openai is down: tried again in ");
         assert_eq!((scene.server.chats().len(), down), (n.min(5), n > 5), "{n}: {output:?}");
     }
+    scene.server.assert_clean();
+}
+
+#[test]
+fn the_picker_shows_how_it_stands_with_a_provider() {
+    let busy = Answer::error(503, "overloaded", "full up").header("retry-after", "500");
+    let scene = Scene::new(Script::always(busy));
+    let picker = |down: bool| {
+        let terminal = Terminal::spawn(&scene.command(&[]), 120, 40);
+        terminal.wait_for("→ ");
+        terminal.key("Alt-P");
+        terminal.wait_for("$ per million tokens");
+        // Of the models that can be asked.
+        terminal.wait_for("openai/gpt-5-mini");
+        let open = " open until ";
+        if down {
+            terminal.wait_for(open);
+        } else {
+            assert!(!terminal.screen().contains(open), "{}", terminal.screen());
+        }
+    };
+    picker(false);
+    for _ in 0..5 {
+        scene.run(&["ask", "hi", "-m", "gpt-5-mini"]).assert_code(1);
+    }
+    picker(true);
+    assert_eq!(scene.server.chats().len(), 5);
     scene.server.assert_clean();
 }
 

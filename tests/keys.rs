@@ -71,6 +71,19 @@ fn a_key_at_its_limit_on_one_model_still_serves_another() {
 }
 
 #[test]
+fn a_key_that_stands_in_two_sources_is_not_sent_again_at_once() {
+    let busy = Answer::error(429, "rate_limit_exceeded", "slow down").header("retry-after", "90");
+    let server = server(Script::always(busy));
+    let home = home(&server, "");
+    let mut command = home.chat_agent();
+    command.args(["ask", "hi", "--no-cache", "-m", "gpt-5-mini"]);
+    command.envs(["ONE", "TWO", "THREE"].map(|name| (name, KEYS[0])));
+    run(command, b"", PATIENCE).assert_code(1);
+    assert_eq!(seen(&server).len(), 1);
+    server.assert_clean();
+}
+
+#[test]
 fn a_quota_of_the_account_is_that_of_every_key_and_a_projects_is_not() {
     for (code, organization, asked) in [
         ("insufficient_quota", None, vec![1]),

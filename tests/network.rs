@@ -186,6 +186,21 @@ fn doctor_names_the_owner_of_the_cache_and_says_whether_redis_answers() {
 }
 
 #[test]
+fn doctor_looks_at_every_address() {
+    let scene = Scene::saying("ok");
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (alive, both) = (scene.server.base_url(), format!("{}\", \"http://{dead}/v1", scene.server.base_url()));
+    let written = std::fs::read_to_string(scene.home.config_file()).unwrap();
+    scene.home.config(&written.replace(&alive, &both));
+    let page = scene.ok(&["doctor"]).stdout;
+    let lines: Vec<_> = page.lines().filter(|line| line[4..].starts_with("openai ")).collect();
+    assert!(lines[0].starts_with("ok") && lines[0].contains(" models"), "{page}");
+    let second = lines[1].starts_with("!!") && lines[1].contains(&dead.to_string()) && lines[1].contains("refused");
+    assert!(second && lines.len() == 2, "{page}");
+    assert!(scene.server.chats().is_empty(), "no model was asked");
+}
+
+#[test]
 fn doctor_without_anything_usable_exits_with_1() {
     let home = Home::new();
     let said = home.run(&["doctor"], "");

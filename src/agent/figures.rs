@@ -142,7 +142,9 @@ impl List {
             .map_err(|_| Failure::new(FailureKind::Request, "counting the tokens failed").hint("see the log"))?;
         let mut rows: Vec<ModelRow> = Vec::with_capacity(counted.len() + 1);
         rows.push(self.auto_row());
-        rows.extend(counted.iter().zip(&learned).map(|((tokens, model), learned)| self.row(model, *tokens, learned)));
+        for ((tokens, model), learned) in counted.iter().zip(&learned) {
+            rows.push(self.row(model, *tokens, learned).await);
+        }
         rows.sort_by_key(|row| (row.id != Selection::Auto, row.unusable.is_some(), !row.favourite));
         Ok(rows)
     }
@@ -177,7 +179,7 @@ impl List {
         }
     }
 
-    fn row(&self, model: &Model, tokens: u64, learned: &Learned) -> ModelRow {
+    async fn row(&self, model: &Model, tokens: u64, learned: &Learned) -> ModelRow {
         let ladder = &self.gateway.parts().config.router.ladder;
         let per_million = |usd: Usd| price::per_million(usd);
         let model_price = model.price.as_ref();
@@ -186,6 +188,10 @@ impl List {
             Status::Retired { since, .. } => Some(format!("was retired on {since}")),
             _ if model.dialect.api == crate::catalog::Api::Responses => Some("needs the Responses API".to_owned()),
             _ => self.gateway.unusable(model.id.provider()),
+        };
+        let circuit = match unusable {
+            Some(_) => Circuit::default(),
+            None => self.gateway.circuit(model.id.provider()).await,
         };
         ModelRow {
             id: Selection::Pinned(model.id.clone()),
@@ -199,7 +205,7 @@ impl List {
             last_usd: model_price.and_then(|p| self.last.as_ref().map(|usage| p.cost(usage))),
             p50_ms: learned.ttft_p50_ms,
             tps: learned.tps_p50,
-            circuit: Circuit::default(),
+            circuit,
             unusable,
         }
     }

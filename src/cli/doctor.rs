@@ -18,7 +18,7 @@ use super::setup::{self, Core};
 use crate::cache::Cache;
 use crate::chat::Failure;
 use crate::chat::text::one_line;
-use crate::gateway::{Gateway, LocalServer, Survey};
+use crate::gateway::{Address, Gateway, LocalServer, Survey};
 use crate::provider::client;
 
 /// How long servers on this machine are waited for.
@@ -59,7 +59,7 @@ pub(super) async fn run(shared: &Shared) -> Result<u8, Failure> {
     let (surveys, near, roots, folders) = said_late(look, &names).await;
     let mut lines = folders;
     lines.extend(network_lines(&core, roots.unwrap_or_default()));
-    lines.extend(surveys.iter().map(provider_line));
+    lines.extend(surveys.iter().flat_map(provider_lines));
     lines.extend(near.iter().map(local_line));
     let remote = surveys.iter().filter(|survey| survey.is_usable()).map(|survey| survey.provider.clone());
     let mut usable: Vec<String> = remote.chain(near.iter().map(|server| server.provider.clone())).collect();
@@ -170,33 +170,46 @@ fn network_lines(core: &Core, system_roots: usize) -> Vec<Line> {
     lines
 }
 
-fn provider_line(survey: &Survey) -> Line {
-    let mut said = Vec::new();
-    said.extend(survey.keys.iter().map(|key| format!("key {} ({})", key.last4, key.source)));
-    if let Some(ms) = survey.reached_ms {
-        said.push(format!("{} in {ms} ms, HTTP/{}", survey.host, if survey.http2 { "2" } else { "1.1" }));
-    } else {
-        said.push(survey.host.clone());
+/// A line for each address, the first with what belongs to all of them, and one for each key that cannot be used.
+fn provider_lines(survey: &Survey) -> Vec<Line> {
+    let (mut keys, mut prices) = (Vec::new(), None);
+    keys.extend(survey.keys.iter().map(|key| format!("key {} ({})", key.last4, key.source)));
+    if survey.known > 0 {
+        prices = Some(format!("{} of {} prices known", survey.priced, survey.known));
     }
-    said.extend(survey.through.iter().map(|proxy| format!("through {proxy}")));
-    if survey.plain {
+    let addresses = survey.addresses.iter().map(|address| {
+        let said = address_words(address, std::mem::take(&mut keys), prices.take());
+        let right = address.clock_ms.unwrap_or_default().abs() <= CLOCK_MS;
+        Line::new(&survey.provider, Some(address.models.is_ok() && right), said.join(" · "))
+    });
+    let mut lines: Vec<Line> = addresses.collect();
+    lines.extend(survey.key_errors.iter().map(|error| Line::new(&survey.provider, Some(false), error)));
+    lines
+}
+
+fn address_words(address: &Address, mut said: Vec<String>, prices: Option<String>) -> Vec<String> {
+    if let Some(ms) = address.reached_ms {
+        said.push(format!("{} in {ms} ms, HTTP/{}", address.host, if address.http2 { "2" } else { "1.1" }));
+    } else {
+        said.push(address.host.clone());
+    }
+    said.extend(address.through.iter().map(|proxy| format!("through {proxy}")));
+    if address.plain {
         said.push("PLAIN HTTP: everybody on the way can read the key".to_owned());
     }
-    match &survey.models {
+    match &address.models {
         Ok(models) => said.push(format!("{models} models")),
         Err(cause) => said.push(cause.clone()),
     }
-    if survey.known > 0 {
-        said.push(format!("{} of {} prices known", survey.priced, survey.known));
-    }
-    let off = survey.clock_ms.unwrap_or_default();
+    said.extend(prices);
+    let off = address.clock_ms.unwrap_or_default();
     if off.abs() > CLOCK_MS {
         let side = if off > 0 { "behind" } else { "ahead" };
         said.push(format!("this machine's clock is {} s {side}: set it", off.abs() / 1000));
-    } else if survey.clock_ms.is_some() {
+    } else if address.clock_ms.is_some() {
         said.push("clocks agree".to_owned());
     }
-    Line::new(&survey.provider, Some(survey.is_usable() && off.abs() <= CLOCK_MS), said.join(" · "))
+    said
 }
 
 fn local_line(server: &LocalServer) -> Line {

@@ -49,6 +49,8 @@ pub(super) struct OnRung<'a> {
     /// The address of this attempt, and the right to send there.
     pub(super) endpoint: Option<&'a Endpoint>,
     pub(super) pass: Option<Pass<'a>>,
+    /// The address is tried to see whether it works again: it gets no second try.
+    pub(super) trial: bool,
     /// The address to ask again, by place, and those that were left.
     pub(super) again: Option<usize>,
     pub(super) left: Vec<usize>,
@@ -80,6 +82,7 @@ impl Turn {
             waited: Duration::ZERO,
             endpoint: None,
             pass: None,
+            trial: false,
             again: None,
             left: Vec::new(),
             here: 0,
@@ -229,14 +232,18 @@ impl Turn {
         }
     }
 
-    /// The next key; before the first, other machines are heard.
+    /// The next key; before the first, other machines are heard. A source that holds none that can be used is told once.
     async fn key(&self, on: &mut OnRung<'_>) -> Result<Taken, NoKey> {
         let (env, model) = (&self.gateway.parts.env, &on.rung.model);
         if let Some(others) = self.gateway.others.as_ref().filter(|_| !on.heard) {
             others.hear(on.route, env, model.model(), self.began, self.now()).await;
             on.heard = true;
         }
-        on.route.key(env, model, self.began, self.now(), &on.at_limit).await
+        let taken = on.route.key(env, model, self.began, self.now(), &on.at_limit).await;
+        for text in on.route.untold_key_errors() {
+            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+        }
+        taken
     }
 
     /// The request, in the model's dialect.
@@ -289,7 +296,7 @@ impl Turn {
         let situation = |affordable| Situation {
             retries_left: (self.gateway.parts.config.limits.retries + 1).saturating_sub(made),
             retries: made.saturating_sub(1),
-            here: on.here,
+            here: on.here + u32::from(on.trial),
             other_rung: !on.planned.plan.fallbacks.is_empty(),
             larger_rung: on.planned.has_larger(&on.rung.model),
             other_key: on.route.with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now)).unwrap_or(false),
@@ -309,7 +316,7 @@ impl Turn {
         if let KeyFate::Cool(time) = fate {
             // The same key again: it cools for as long as was just decided to be waited.
             let until = now.plus(if let Next::Again(wait) = next { wait } else { time });
-            on.route.with_ring(|ring| ring.cool(key.place, model, until));
+            on.route.cool(key, &on.rung.model, now, until);
             if let Some(others) = &self.gateway.others {
                 others.tell(on.route, key, model, until, now);
             }

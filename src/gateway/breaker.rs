@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_secs(5);
 /// The longest of these.
 const HIGHEST: Duration = Duration::from_mins(2);
 /// A server may ask for more, but no server's word keeps a user out for longer than this.
-const ASKED: Duration = Duration::from_mins(10);
+pub(super) const ASKED: Duration = Duration::from_mins(10);
 
 /// What a request told of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Breaker {
         };
         let in_trouble = open.is_some() || self.recent.back().is_some_and(|(_, failed)| *failed);
         let newest = self.recent.len().saturating_sub(2 * TELLING);
-        in_trouble.then(|| Outage { recent: self.recent.range(newest..).copied().collect(), open })
+        in_trouble.then(|| Outage { recent: self.recent.range(newest..).copied().collect(), open, lost: None })
     }
 
     /// Takes in what another process knew, before anything is known here.

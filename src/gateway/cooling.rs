@@ -50,7 +50,7 @@ impl Others {
                     let room = room.and_then(|text| Headroom::heard(&text, now, LONGEST));
                     route.with_ring(|ring| {
                         if let Some(until) = until {
-                            ring.cool(place, model, until);
+                            ring.cool(place, model, now, until);
                         }
                         if let Some(room) = room {
                             ring.hear(place, model, room, HELD, now);

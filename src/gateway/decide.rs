@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::backoff::{self, Cause};
-use super::breaker::Outcome;
+use super::breaker::{ASKED, Outcome};
 use crate::provider::{ErrorClass, Sent, WireError};
 
 /// How long a key is left alone after a rate limit that named no time.
@@ -175,7 +175,7 @@ fn key_fate(error: &WireError) -> KeyFate {
         ErrorClass::InvalidKey | ErrorClass::Forbidden | ErrorClass::NoCredit | ErrorClass::QuotaExceeded => {
             KeyFate::Bar
         }
-        ErrorClass::RateLimited => KeyFate::Cool(error.retry_after.unwrap_or(COOL)),
+        ErrorClass::RateLimited => KeyFate::Cool(error.retry_after.unwrap_or(COOL).min(ASKED)),
         _ => KeyFate::Keep,
     }
 }

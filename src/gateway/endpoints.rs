@@ -19,6 +19,8 @@ const FADES: Duration = Duration::from_mins(10);
 const NEWS: f64 = 0.3;
 /// What a failure counts as, in seconds: more than any answer that comes.
 const FAILED: f64 = 10.0;
+/// An address on which a trial was lost is not tried again for so long, while another one works.
+const SPARED: Duration = Duration::from_mins(10);
 /// What is assumed of an address that was not measured yet, in seconds: little, so that it will be.
 const UNKNOWN: f64 = 0.001;
 
@@ -59,7 +61,8 @@ pub struct Standing {
 }
 
 /// Power of two choices: of two addresses by chance among those whose circuit is closed, the one that promises to answer
-/// first. What may work again (half-open) is tried when nothing else is left. `dice` are uniform in 0..1.
+/// first. What may work again (half-open) is chosen when nothing else is left; before that it is tried, see
+/// [`Endpoints::trial`]. `dice` are uniform in 0..1.
 pub fn choose(standings: &[Standing], past: &[usize], dice: [f64; 2]) -> Option<usize> {
     let there = |circuit: fn(Circuit) -> bool| -> Vec<usize> {
         let fit = |at: &usize| !past.contains(at) && circuit(standings[*at].circuit);
@@ -99,6 +102,8 @@ struct Place {
     breaker: Breaker,
     pace: Pace,
     in_flight: u32,
+    /// When a trial failed last though the server had said that it was there.
+    lost: Option<Timestamp>,
     /// Other processes were told of trouble here, or have told of it.
     told: bool,
 }
@@ -110,6 +115,8 @@ pub(super) struct Pass<'a> {
     pub(super) place: usize,
     /// It is the one request that a half-open circuit lets through, and which in a row of those.
     pub(super) probes: Option<u32>,
+    /// It is a trial, made beside another address that works.
+    pub(super) trial: bool,
     given: Timestamp,
     /// `None`: the outcome has been told.
     ticket: Mutex<Option<Ticket>>,
@@ -148,6 +155,23 @@ impl Endpoints {
         Err(self.shut(now))
     }
 
+    /// The right to try an address that may work again, where another one works and can be asked if this one does not.
+    /// Without such trials an address that has recovered would stay out for as long as any other works.
+    pub(super) fn trial(&self, past: &[usize], now: Timestamp) -> Option<Pass<'_>> {
+        let standings = self.standings(now);
+        let are = |circuit: Circuit| {
+            let fit = |at: &usize| !past.contains(at) && standings[*at].circuit == circuit;
+            (0..standings.len()).filter(fit).collect::<Vec<_>>()
+        };
+        if are(Circuit::Closed).is_empty() {
+            return None;
+        }
+        let mut due = are(Circuit::HalfOpen).into_iter().filter(|at| !self.place(*at).is_spared(now));
+        let mut entered = due.find_map(|at| self.pass(at, now).ok())?;
+        entered.trial = true;
+        Some(entered)
+    }
+
     /// Whether nobody has asked yet what other processes know; from now on somebody has.
     pub(super) fn is_unheard(&self) -> bool {
         !self.heard.swap(true, Relaxed)
@@ -157,13 +181,14 @@ impl Endpoints {
     pub(super) fn recall(&self, place: usize, outage: &Outage, now: Timestamp) {
         let mut known = self.place(place);
         known.breaker.recall(outage, now);
+        known.lost = known.lost.or(outage.lost);
         known.told = true;
     }
 
     /// What other processes should know of an address and do not.
     pub(super) fn news(&self, place: usize) -> Option<News> {
         let mut known = self.place(place);
-        let outage = known.breaker.outage();
+        let outage = known.breaker.outage().map(|outage| Outage { lost: known.lost, ..outage });
         let before = std::mem::replace(&mut known.told, outage.is_some());
         outage.map(News::Trouble).or(before.then_some(News::Over))
     }
@@ -194,7 +219,8 @@ impl Endpoints {
         let ticket = known.breaker.admit(now)?;
         known.in_flight += 1;
         drop(known);
-        Ok(Pass { endpoints: self, place, probes: ticket.probe, given: now, ticket: Mutex::new(Some(ticket)) })
+        let (probes, ticket) = (ticket.probe, Mutex::new(Some(ticket)));
+        Ok(Pass { endpoints: self, place, probes, trial: false, given: now, ticket })
     }
 
     fn standings(&self, now: Timestamp) -> Vec<Standing> {
@@ -211,10 +237,29 @@ impl Endpoints {
     }
 }
 
+impl Place {
+    /// A request was lost on it not long ago.
+    fn is_spared(&self, now: Timestamp) -> bool {
+        self.lost.is_some_and(|lost| (lost..lost.plus(SPARED)).contains(&now))
+    }
+}
+
 impl Pass<'_> {
     /// It took so long to the headers of a response.
     pub(super) fn opened(&self, after: Duration, now: Timestamp) {
-        self.endpoints.place(self.place).pace.take(after.as_secs_f64(), now);
+        let mut known = self.endpoints.place(self.place);
+        if self.probes.is_some() {
+            // How slow it was while it failed says nothing of an address that is back.
+            known.pace = Pace::default();
+        }
+        known.pace.take(after.as_secs_f64(), now);
+    }
+
+    /// A question that costs nothing has found nobody there.
+    pub(super) fn found_nobody(&self, now: Timestamp, dice: f64) {
+        if let Some(ticket) = self.ticket().take() {
+            self.endpoints.place(self.place).breaker.on(ticket, Outcome::Fails(None), now, dice);
+        }
     }
 
     /// A part of an answer is there: a half-open circuit is closed now, not when the answer ends. `true`: it was this
@@ -224,6 +269,7 @@ impl Pass<'_> {
         let Some(ticket) = held.take_if(|ticket| ticket.probe.is_some()) else { return false };
         let mut known = self.endpoints.place(self.place);
         known.breaker.on(ticket, Outcome::Works, now, 0.0);
+        known.lost = None;
         // How it ends counts like the end of any other.
         *held = known.breaker.admit(now).ok();
         true
@@ -235,6 +281,7 @@ impl Pass<'_> {
         let mut known = self.endpoints.place(self.place);
         if let Outcome::Fails(_) = outcome {
             known.pace.take(FAILED, now);
+            known.lost = self.trial.then_some(now).or(known.lost);
         }
         known.breaker.on(ticket, outcome, now, dice);
     }

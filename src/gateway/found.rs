@@ -1,9 +1,12 @@
 //! The keys of one provider, as they were found in their sources.
 //!
-//! Owns: reading the sources, once, and once more when every key is out and the user sends again; the ring beside them.
+//! Owns: reading the sources, once, and once more when every key is out, or cools for long, and the user sends again; the
+//! ring beside them.
 //! Refuses: to read before a request needs a key, and to judge what became of one.
-//! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped.
+//! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped; a
+//! key that stands in two places is one key, at the first of them.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +14,7 @@ use super::keys::KeyRing;
 use super::route::Taken;
 use crate::chat::{Failure, FailureKind};
 use crate::config::Env;
-use crate::provider::{Provider, Secret};
+use crate::provider::{KeyError, Provider, Secret};
 
 /// Sources that held nothing new are left alone for so long: a batch sends many questions in a moment.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
@@ -25,9 +28,17 @@ pub(super) struct Found {
 struct Keys {
     /// By place; `None`: the source holds no key.
     secrets: Vec<Option<Secret>>,
+    /// The sources that could not be read when they were looked at last, by place.
+    errors: BTreeMap<usize, Trouble>,
     ring: KeyRing,
-    /// When a key was taken out of use last.
+    /// When a key was taken out of use last, or found to cool for longer than anybody waits.
     out_at: Option<Instant>,
+}
+
+/// A key that is left out, while others are used.
+struct Trouble {
+    error: KeyError,
+    told: bool,
 }
 
 struct Look {
@@ -36,26 +47,24 @@ struct Look {
 }
 
 impl Found {
-    /// Reads every source. One that fails does not hide one that works.
+    /// Reads every source. One that fails does not hide one that works, and is not hidden by it.
     pub(super) async fn read(provider: &Provider, env: &Env) -> Result<Self, Failure> {
         let mut secrets = Vec::with_capacity(provider.key_sources.len());
-        let mut failed = None;
-        for source in &provider.key_sources {
+        let mut errors = BTreeMap::new();
+        for (place, source) in provider.key_sources.iter().enumerate() {
             let read = provider.key_from(source, env).await.unwrap_or_else(|error| {
                 tracing::warn!(provider = provider.name, %error, "a key cannot be had");
-                failed.get_or_insert(error);
+                errors.insert(place, Trouble { error, told: false });
                 None
             });
             secrets.push(read);
         }
-        if let (true, Some(error)) = (secrets.iter().all(Option::is_none), failed) {
-            return Err(Failure::new(FailureKind::Usage, error.to_string()));
+        if let (true, Some(first)) = (secrets.iter().all(Option::is_none), errors.values().next()) {
+            return Err(Failure::new(FailureKind::Usage, first.error.to_string()));
         }
-        let mut ring = KeyRing::new(secrets.len());
-        for (at, _) in secrets.iter().enumerate().filter(|(_, secret)| secret.is_none()) {
-            ring.renew(at, false);
-        }
-        Ok(Self { keys: Mutex::new(Keys { secrets, ring, out_at: None }), last_look: tokio::sync::Mutex::default() })
+        let mut keys = Keys { ring: KeyRing::new(secrets.len()), secrets, errors, out_at: None };
+        keys.seat();
+        Ok(Self { keys: Mutex::new(keys), last_look: tokio::sync::Mutex::default() })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Keys) -> T) -> T {
@@ -76,6 +85,21 @@ impl Found {
         self.with(|keys| keys.secrets.iter().enumerate().filter_map(of).collect())
     }
 
+    /// Why there are sources whose key is left out.
+    pub(super) fn errors(&self) -> Vec<String> {
+        self.with(|keys| keys.errors.values().map(|trouble| trouble.error.to_string()).collect())
+    }
+
+    /// Those of [`Self::errors`] that nobody was told of yet; from now on somebody was.
+    pub(super) fn untold(&self) -> Vec<String> {
+        self.with(|keys| {
+            let news = |trouble: &mut Trouble| {
+                (!std::mem::replace(&mut trouble.told, true)).then(|| trouble.error.to_string())
+            };
+            keys.errors.values_mut().filter_map(news).collect()
+        })
+    }
+
     /// Tells the ring of a key at every place where it stands.
     pub(super) fn of(&self, key: &Taken, f: impl Fn(&mut KeyRing, usize)) {
         self.with(|keys| {
@@ -89,6 +113,12 @@ impl Found {
     pub(super) fn out(&self, key: &Taken, f: impl Fn(&mut KeyRing, usize)) {
         self.of(key, f);
         self.with(|keys| keys.out_at = Some(Instant::now()));
+    }
+
+    /// Every key that is left cools for longer than anybody waits: whoever hears of it and sends again may have put
+    /// another in its place.
+    pub(super) fn cools_for_long(&self) {
+        self.with(|keys| _ = keys.out_at.get_or_insert_with(Instant::now));
     }
 
     /// Reads the sources again for a question that was sent after the last key had failed: whoever sends again may have
@@ -106,11 +136,18 @@ impl Found {
         let at = Instant::now();
         let mut news = false;
         for (place, source) in provider.key_sources.iter().enumerate() {
-            match provider.key_from(source, env).await {
-                Ok(Some(secret)) => news |= self.with(|keys| keys.replace(place, secret)),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(provider = provider.name, %error, "a key cannot be had"),
-            }
+            let read = provider.key_from(source, env).await;
+            self.with(|keys| match read {
+                Ok(secret) => {
+                    keys.errors.remove(&place);
+                    news |= secret.is_some_and(|secret| keys.replace(place, secret));
+                }
+                Err(error) => {
+                    tracing::warn!(provider = provider.name, %error, "a key cannot be had");
+                    let told = keys.errors.get(&place).is_some_and(|known| known.told && known.error == error);
+                    keys.errors.insert(place, Trouble { error, told });
+                }
+            });
         }
         *last = Some(Look { at, news });
         news
@@ -128,6 +165,15 @@ impl Keys {
         let Some(old) = self.secrets.get_mut(place).filter(|old| old.as_ref() != Some(&secret)) else { return false };
         *old = Some(secret);
         self.ring.renew(place, true);
+        self.seat();
         true
+    }
+
+    /// Gives every key one seat in the ring, that of its first place: the same key twice would be asked twice, and has
+    /// only one limit.
+    fn seat(&mut self) {
+        for (at, secret) in self.secrets.iter().enumerate() {
+            self.ring.seat(at, secret.is_some() && !self.secrets[..at].contains(secret));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: for each key whether it may be used now, on which models it cools, and how much of its rate limits is left.
 //! Refuses: the clock and the keys; it works on places in a list and takes `now`.
 //! Invariant: a key that is out or cooling on a model is never picked for it; what is left only orders the others.
+//! A clock that was set back keeps no key out of use.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub struct KeyRing {
 
 #[derive(Debug, Default, Clone)]
 struct Slot {
-    /// The source of this place holds no key.
+    /// The source of this place holds no key, or one that another place holds too.
     absent: bool,
     out: Option<Out>,
     /// As the server named it; `None` before the first answer, and where servers do not say.
@@ -33,16 +34,34 @@ struct Slot {
 struct Out {
     why: String,
     /// `None`: until the user acts.
-    until: Option<Timestamp>,
+    during: Option<Span>,
 }
 
 /// Rate limits are those of a key and a model.
 #[derive(Debug, Default, Clone)]
 struct OnModel {
-    cool_until: Timestamp,
+    cools: Span,
     /// The server knows no such model, at least not for this key.
-    missing_until: Timestamp,
+    missing: Span,
     headroom: Headroom,
+}
+
+/// A time with a beginning, for without one a clock that was set back would make it last for ever. Empty by default.
+#[derive(Debug, Default, Clone, Copy)]
+struct Span {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Span {
+    fn holds(self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
+
+    /// From now until `until`, or for longer if that was said before.
+    fn at_least(self, now: Timestamp, until: Timestamp) -> Self {
+        if self.holds(now) && self.until >= until { self } else { Self { since: now, until } }
+    }
 }
 
 /// What the ring offers.
@@ -62,15 +81,16 @@ pub enum Pick {
 
 impl Slot {
     fn in_use(&self, now: Timestamp) -> bool {
-        !self.absent && self.out.as_ref().is_none_or(|out| out.until.is_some_and(|until| until <= now))
+        !self.absent && self.out.as_ref().is_none_or(|out| out.during.is_some_and(|during| !during.holds(now)))
     }
 
-    fn cool_until(&self, model: &str) -> Timestamp {
-        self.models.get(model).map(|on| on.cool_until).unwrap_or_default()
+    /// The end of its cooling; `None`: it does not cool.
+    fn cools_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
+        self.models.get(model).map(|on| on.cools).filter(|cools| cools.holds(now)).map(|cools| cools.until)
     }
 
     fn lacks(&self, model: &str, now: Timestamp) -> bool {
-        self.models.get(model).is_some_and(|on| on.missing_until > now)
+        self.models.get(model).is_some_and(|on| on.missing.holds(now))
     }
 
     fn share_left(&self, model: &str, now: Timestamp) -> u64 {
@@ -110,9 +130,8 @@ impl KeyRing {
             if !slot.in_use(now) || past.contains(&at) {
                 continue;
             }
-            let cool_until = slot.cool_until(model);
-            if cool_until > now {
-                soonest = Some(soonest.map_or(cool_until, |s| s.min(cool_until)));
+            if let Some(until) = slot.cools_until(model, now) {
+                soonest = Some(soonest.map_or(until, |s| s.min(until)));
                 continue;
             }
             let left = slot.share_left(model, now);
@@ -135,22 +154,23 @@ impl KeyRing {
     }
 
     fn last_out(&self) -> Pick {
-        let last = self.slots.iter().enumerate().rev().find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
-        last.map_or(Pick::Empty, |(place, out)| Pick::Out { place, why: out.why.clone(), passes: out.until.is_some() })
+        let seated = self.slots.iter().enumerate().filter(|(_, slot)| !slot.absent);
+        let last = seated.rev().find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
+        last.map_or(Pick::Empty, |(place, out)| Pick::Out { place, why: out.why.clone(), passes: out.during.is_some() })
     }
 
     /// Leaves a key alone on one model until `until`; an earlier end never shortens a later one.
-    pub fn cool(&mut self, at: usize, model: &str, until: Timestamp) {
+    pub fn cool(&mut self, at: usize, model: &str, now: Timestamp, until: Timestamp) {
         if let Some(slot) = self.slots.get_mut(at) {
             let on = slot.models.entry(model.to_owned()).or_default();
-            on.cool_until = on.cool_until.max(until);
+            on.cools = on.cools.at_least(now, until);
         }
     }
 
     /// Notes that the server knows no such model for a key.
-    pub fn miss(&mut self, at: usize, model: &str, until: Timestamp) {
+    pub fn miss(&mut self, at: usize, model: &str, now: Timestamp, until: Timestamp) {
         if let Some(slot) = self.slots.get_mut(at) {
-            slot.models.entry(model.to_owned()).or_default().missing_until = until;
+            slot.models.entry(model.to_owned()).or_default().missing = Span { since: now, until };
         }
     }
 
@@ -163,28 +183,28 @@ impl KeyRing {
     /// Drops a key until the user puts another one in its place.
     pub fn bar(&mut self, at: usize, why: &str) {
         if let Some(slot) = self.slots.get_mut(at) {
-            slot.out = Some(Out { why: why.to_owned(), until: None });
+            slot.out = Some(Out { why: why.to_owned(), during: None });
         }
     }
 
     /// Leaves a key alone until its quota starts anew. A dropped one stays dropped.
-    pub fn park(&mut self, at: usize, until: Timestamp, why: &str) {
+    pub fn park(&mut self, at: usize, now: Timestamp, until: Timestamp, why: &str) {
         if let Some(slot) = self.slots.get_mut(at) {
-            let dropped = slot.out.as_ref().is_some_and(|out| out.until.is_none());
+            let dropped = slot.out.as_ref().is_some_and(|out| out.during.is_none());
             if !dropped {
-                slot.out = Some(Out { why: why.to_owned(), until: Some(until) });
+                slot.out = Some(Out { why: why.to_owned(), during: Some(Span { since: now, until }) });
             }
         }
     }
 
     /// Parks every key of the account that this one belongs to: those that were seen with its organisation, or all of
     /// them where nobody named one.
-    pub fn park_account(&mut self, at: usize, until: Timestamp, why: &str) {
+    pub fn park_account(&mut self, at: usize, now: Timestamp, until: Timestamp, why: &str) {
         let Some(organization) = self.slots.get(at).map(|slot| slot.organization.clone()) else { return };
         for other in 0..self.slots.len() {
             let same = organization.is_none() || self.slots[other].organization == organization;
             if (same || other == at) && !self.slots[other].absent {
-                self.park(other, until, why);
+                self.park(other, now, until, why);
             }
         }
     }
@@ -196,6 +216,13 @@ impl KeyRing {
         }
     }
 
+    /// Whether the key at this place may be picked there. What is known of it stays.
+    pub fn seat(&mut self, at: usize, seated: bool) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.absent = !seated;
+        }
+    }
+
     /// Takes in what the headers of an answer, or of a refusal, say of the key.
     pub fn learn(&mut self, at: usize, model: &str, meta: &ResponseMeta, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(at) else { return };
@@ -203,8 +230,9 @@ impl KeyRing {
             slot.organization.clone_from(&meta.organization);
         }
         // What has passed is forgotten here, so that a ring holds no more than what is going on.
-        slot.models
-            .retain(|name, on| name == model || on.cool_until.max(on.missing_until) > now || !on.headroom.is_full(now));
+        slot.models.retain(|name, on| {
+            name == model || on.cools.holds(now) || on.missing.holds(now) || !on.headroom.is_full(now)
+        });
         let seen = Headroom::seen(meta, now);
         if !seen.is_full(now) {
             slot.models.entry(model.to_owned()).or_default().headroom = seen;
@@ -223,14 +251,14 @@ impl KeyRing {
         }
         slot.models.entry(model.to_owned()).or_default().headroom = heard;
         if let Some(back) = heard.back_at(now) {
-            self.cool(at, model, back.min(now.plus(most)));
+            self.cool(at, model, now, back.min(now.plus(most)));
         }
     }
 
     /// Whether a key other than `at` could be used for `model` at `now`.
     pub fn has_other(&self, at: usize, model: &str, past: &[usize], now: Timestamp) -> bool {
         let free = |(n, slot): (usize, &Slot)| {
-            n != at && !past.contains(&n) && slot.in_use(now) && slot.cool_until(model) <= now
+            n != at && !past.contains(&n) && slot.in_use(now) && slot.cools_until(model, now).is_none()
         };
         self.slots.iter().enumerate().any(free)
     }

@@ -59,7 +59,7 @@ pub use fitting::{Room, TooLong, Unplanned};
 pub use planning::{Planned, tokenizer};
 pub use question::Question;
 pub use steps::{Spent, Step};
-pub use survey::{KeyFound, LocalServer, Survey};
+pub use survey::{Address, KeyFound, LocalServer, Survey};
 
 use crate::budget::{Budget, DayMonth, GroupLimit, Purse};
 use crate::cache::Cache;

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Gateway;
 use super::exchange::Turn;
 use super::route::Route;
 use crate::chat::{Timestamp, fingerprint};
+use crate::protocol::Circuit;
 use crate::provider::Endpoint;
 use crate::provider::guide::OFFLINE;
 use crate::store::Db;
@@ -33,6 +35,9 @@ pub(super) struct Outage {
     pub(super) recent: Vec<(Timestamp, bool)>,
     /// Nobody asks before this time; so many times in a row.
     pub(super) open: Option<(Timestamp, u32)>,
+    /// When a trial beside another address was lost on it.
+    #[serde(default)]
+    pub(super) lost: Option<Timestamp>,
 }
 
 /// What other processes do not know yet of an address.
@@ -79,14 +84,21 @@ fn name(endpoint: &Endpoint) -> String {
     fingerprint(endpoint.base_url().as_bytes())
 }
 
-impl Turn {
+impl Gateway {
+    /// How it stands with a provider, as far as it is known to any process: the circuit of its best address.
+    pub async fn circuit(&self, provider: &str) -> Circuit {
+        let Some(route) = self.routes.get(provider) else { return Circuit::Closed };
+        self.recall_outages(route, &route.provider.endpoints).await;
+        route.health.circuit(self.parts.clock.now())
+    }
+
     /// Takes in what other processes found out about the addresses of a provider; once for each process.
     pub(super) async fn recall_outages(&self, route: &Route, endpoints: &[Endpoint]) {
         if route.provider.name == OFFLINE || !route.health.is_unheard() {
             return;
         }
-        let now = self.now();
-        let Ok(store) = self.gateway.store().await else { return };
+        let now = self.parts.clock.now();
+        let Ok(store) = self.store().await else { return };
         let known = store.run(move |db| Ok(Outages::read(db, now))).await;
         for (place, endpoint) in endpoints.iter().enumerate() {
             if let Ok(Outages(known)) = &known
@@ -96,7 +108,9 @@ impl Turn {
             }
         }
     }
+}
 
+impl Turn {
     /// Writes down how it stands with an address, where that has changed. It is in the queue of the store from the start,
     /// so a stop leaves it there.
     pub(super) async fn hand_on(&self, route: &Route, endpoint: &Endpoint, place: usize) {
@@ -127,7 +141,10 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     fn outage(seconds_ago: u64) -> Outage {
-        Outage { recent: vec![(Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap() * 1000), true)], open: None }
+        Outage {
+            recent: vec![(Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap() * 1000), true)],
+            ..Outage::default()
+        }
     }
 
     #[test]

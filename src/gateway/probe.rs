@@ -7,13 +7,13 @@
 //! A request to a server that does not answer is booked in full, for nobody knows what it did with it. So a server that
 //! was down a moment ago is first asked for its list of models, which is free: when that comes to nothing, no money was
 //! touched. When anything at all is answered, the server is there, and the real request shows whether it works.
-//! There are servers whose list hangs while their models answer. Therefore every second time the real request goes
-//! without asking first: a broken list keeps nobody out for longer than one opening of the circuit.
+//! A trial beside another address that works always asks first: a user is to lose two seconds by it at most, not an
+//! answer. Where nothing else works, every second time the real request goes without asking: there are servers whose list
+//! hangs while their models answer, and a broken list keeps nobody out for longer than one opening of the circuit.
 
 use std::time::Duration;
 
 use super::attempt::RungEnd;
-use super::breaker::Outcome;
 use super::endpoints::Pass;
 use super::exchange::{Turn, interrupted};
 use super::route::Taken;
@@ -26,7 +26,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 impl Turn {
     /// Whether the real request may go; `false`: nobody is there, and the circuit knows.
     pub(super) async fn is_there(&self, endpoint: &Endpoint, key: &Taken, pass: &Pass<'_>) -> Result<bool, RungEnd> {
-        if !pass.probes.is_some_and(asks_first) || endpoint.provider() == OFFLINE {
+        let asks = pass.trial || pass.probes.is_some_and(asks_first);
+        if !asks || endpoint.provider() == OFFLINE {
             return Ok(true);
         }
         let listed = tokio::select! {
@@ -40,7 +41,7 @@ impl Turn {
         };
         if nobody {
             tracing::debug!(host = endpoint.host(), "still down");
-            pass.tell(Outcome::Fails(None), self.now(), self.gateway.parts.random.unit());
+            pass.found_nobody(self.now(), self.gateway.parts.random.unit());
         }
         Ok(!nobody)
     }

@@ -42,11 +42,14 @@ impl Turn {
     pub(super) async fn enter<'r>(&self, on: &mut OnRung<'r>, key: &Taken) -> Result<&'r Endpoint, RungEnd> {
         let route = on.route;
         let endpoints = route.endpoints().await.map_err(RungEnd::Next)?;
-        self.recall_outages(route, endpoints).await;
+        self.gateway.recall_outages(route, endpoints).await;
         loop {
             let now = self.now();
             let dice = [(); 2].map(|()| self.gateway.parts.random.unit());
-            let pass = match route.health.enter(on.again.take(), &on.left, now, dice) {
+            let again = on.again.take();
+            let tries = again.is_none() && self.may_fall_through(route, now);
+            let trial = if tries { route.health.trial(&on.left, now) } else { None };
+            let pass = match trial.map_or_else(|| route.health.enter(again, &on.left, now, dice), Ok) {
                 Ok(pass) => pass,
                 Err(shut) => return Err(self.turned_away(route, shut, now)),
             };
@@ -56,6 +59,7 @@ impl Turn {
             };
             if self.is_there(endpoint, key, &pass).await? {
                 let elsewhere = on.endpoint.is_none_or(|before| before.base_url() != endpoint.base_url());
+                on.trial = pass.trial;
                 (on.endpoint, on.pass) = (Some(endpoint), Some(pass));
                 if elsewhere {
                     on.here = 0;
@@ -67,6 +71,12 @@ impl Turn {
             drop(pass);
             self.say_link(route).await;
         }
+    }
+
+    /// Whether a request that fails may be made once more, at another address.
+    fn may_fall_through(&self, route: &Route, now: Timestamp) -> bool {
+        let left = self.gateway.parts.config.limits.retries as usize > self.attempts.len();
+        left && route.with_retries(|retries| retries.allows(now))
     }
 
     /// Nobody may send to the provider now: said at once, with the time of the next try.

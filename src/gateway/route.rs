@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
+use super::backoff;
 use super::endpoints::Endpoints;
 use super::found::Found;
 use super::keys::{KeyRing, Pick};
@@ -160,7 +161,8 @@ impl Route {
     }
 
     /// The key for a request to `model`, past these places. `asked`: when the user sent the question; where every key
-    /// is out since before that, they may have mended one, and the sources are read anew.
+    /// is out since before that, or cools for longer than anybody waits, they may have mended one, and the sources are
+    /// read anew.
     pub(super) async fn key(
         &self,
         env: &Env,
@@ -175,7 +177,11 @@ impl Route {
         }
         let found = self.found(env, asked).await?;
         let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
-        if matches!(pick, Pick::Out { .. }) && found.read_anew(&self.provider, env, asked).await {
+        let stuck = |pick: &Pick| match pick {
+            Pick::Wait(time) => *time > backoff::LONGEST,
+            pick => matches!(pick, Pick::Out { .. }),
+        };
+        if stuck(&pick) && found.read_anew(&self.provider, env, asked).await {
             pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
         }
         let name = &self.provider.name;
@@ -186,7 +192,12 @@ impl Route {
                 let why = self.missing_key(env).unwrap_or_else(|| "has no key".to_owned());
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
-            Pick::Wait(time) => Err(NoKey::Wait(time)),
+            Pick::Wait(time) => {
+                if time > backoff::LONGEST {
+                    found.cools_for_long();
+                }
+                Err(NoKey::Wait(time))
+            }
             Pick::Passed => Err(NoKey::Passed),
             Pick::Out { place, why, passes } => Err(self.none_works(found, place, &why, passes).into()),
         }
@@ -238,19 +249,28 @@ impl Route {
         match error.class {
             ErrorClass::InvalidKey | ErrorClass::Forbidden => found.out(key, |ring, at| ring.bar(at, why)),
             ErrorClass::QuotaExceeded if error.of_account => {
-                found.out(key, |ring, at| ring.park_account(at, month_end(now), why));
+                found.out(key, |ring, at| ring.park_account(at, now, month_end(now), why));
             }
             ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
-                found.out(key, |ring, at| ring.park(at, month_end(now), why));
+                found.out(key, |ring, at| ring.park(at, now, month_end(now), why));
             }
             _ => {}
+        }
+    }
+
+    /// Leaves a key alone on one model until then.
+    pub(super) fn cool(&self, key: &Taken, model: &ModelId, now: Timestamp, until: Timestamp) {
+        let Some(found) = self.keys.get() else { return };
+        found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
+        if until.since(now) > backoff::LONGEST {
+            found.cools_for_long();
         }
     }
 
     /// The server knows no such model for this key: it is left alone for a while, where there is another.
     pub(super) fn miss(&self, key: &Taken, model: &ModelId, now: Timestamp) {
         if let Some(found) = self.keys.get() {
-            found.of(key, |ring, at| ring.miss(at, model.model(), now.plus(MISSED)));
+            found.of(key, |ring, at| ring.miss(at, model.model(), now, now.plus(MISSED)));
         }
     }
 
@@ -292,6 +312,17 @@ impl Route {
         let seconds = time.as_secs() + 1;
         Failure::new(FailureKind::Request, format!("every key of {} is at its rate limit", self.provider.name))
             .hint(format!("the first is free again in {seconds} s"))
+    }
+
+    /// Why some of its keys are left out, while others are used.
+    pub(super) fn key_errors(&self) -> Vec<String> {
+        self.keys.get().map(Found::errors).unwrap_or_default()
+    }
+
+    /// As [`Self::key_errors`], what the user was not told before: in words of their own.
+    pub(super) fn untold_key_errors(&self) -> Vec<String> {
+        let untold = self.keys.get().map(Found::untold).unwrap_or_default();
+        untold.into_iter().map(|error| format!("{} goes on with its other keys: {error}", self.provider.name)).collect()
     }
 
     /// Reads the keys, if that was not done before.

@@ -1,6 +1,6 @@
 //! How it stands with the providers: what can be found out without paying for anything.
 //!
-//! Owns: the look at one provider (key, way, clock, models), and at the servers that may run on this machine.
+//! Owns: the look at one provider (keys; way, clock and models of each address), and at the servers that may run on this machine.
 //! Refuses: to ask a model; a survey asks for the list of models and for nothing else.
 //! Invariant: nothing here runs unless the user asked for it, and everything ends in time.
 
@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Gateway;
+use super::route::Route;
 use crate::chat::ModelId;
 use crate::config::KeySource;
-use crate::provider::Endpoint;
+use crate::provider::{Endpoint, Secret};
 
 /// How long a provider is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,13 +23,23 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survey {
     pub provider: String,
-    /// Host and port of its first address.
+    /// In the order of the configuration, at least one.
+    pub addresses: Vec<Address>,
+    pub keys: Vec<KeyFound>,
+    /// Why a source holds no key that can be used, where others do.
+    pub key_errors: Vec<String>,
+    /// Models of it in the catalogue, and how many of them have a price.
+    pub known: usize,
+    pub priced: usize,
+}
+
+/// What was found out about one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Host and port.
     pub host: String,
     /// Plain HTTP to another machine.
     pub plain: bool,
-    pub keys: Vec<KeyFound>,
-    /// Why there is no key, or it cannot be read.
-    pub key_trouble: Option<String>,
     /// The proxy in front of it, without credentials.
     pub through: Option<String>,
     /// From nothing to the server's first word; `None` on this machine, or when it was not reached.
@@ -38,9 +49,6 @@ pub struct Survey {
     pub clock_ms: Option<i64>,
     /// How many models it lists, or why it does not.
     pub models: Result<usize, String>,
-    /// Models of it in the catalogue, and how many of them have a price.
-    pub known: usize,
-    pub priced: usize,
 }
 
 /// A key as it may be shown.
@@ -61,9 +69,9 @@ pub struct LocalServer {
 }
 
 impl Survey {
-    /// It answers, and takes our key.
+    /// One of its addresses answers, and takes our key.
     pub fn is_usable(&self) -> bool {
-        self.models.is_ok()
+        self.addresses.iter().any(|address| address.models.is_ok())
     }
 }
 
@@ -86,70 +94,85 @@ impl Gateway {
         Some(answer.map(|()| began.elapsed()).map_err(|away| away.to_string()))
     }
 
-    /// Looks at one provider, within `PATIENCE`; `None`: there is no such provider, or it has no address.
-    pub async fn survey(&self, provider: &str) -> Option<Survey> {
-        let route = self.routes.get(provider)?;
-        let endpoint = route.provider.endpoints.first()?;
+    /// Looks at one provider and all its addresses, each within `PATIENCE`; `None`: there is no such provider, or it has no
+    /// address.
+    pub async fn survey(self: &Arc<Self>, provider: &str) -> Option<Survey> {
+        let route = self.routes.get(provider).filter(|route| !route.provider.endpoints.is_empty())?;
         let read = timeout(PATIENCE, route.read_keys(&self.parts.env)).await;
         let key_trouble = match read {
             Ok(Ok(())) => route.missing_key(&self.parts.env),
             Ok(Err(failure)) => Some(failure.to_string()),
             Err(_) => Some("its key was not found within 5 s".to_owned()),
         };
+        let key = match key_trouble {
+            Some(trouble) => Err(trouble),
+            None => Ok(self.any_key(route).await),
+        };
+        let mut looks = JoinSet::new();
+        for (at, endpoint) in route.provider.endpoints.iter().cloned().enumerate() {
+            let (gateway, key) = (Arc::clone(self), key.clone());
+            looks.spawn(async move { (at, gateway.look(&endpoint, &key).await) });
+        }
+        let mut addresses = looks.join_all().await;
+        addresses.sort_by_key(|(at, _)| *at);
         let sources = route.provider.key_sources.iter();
         let keys =
             sources.filter_map(|source| Some(KeyFound { last4: route.shown(source)?, source: in_words(source) }));
         let of_it = || self.parts.catalog.iter().filter(|model| model.id.provider() == provider);
-        let mut survey = Survey {
+        Some(Survey {
             provider: provider.to_owned(),
+            addresses: addresses.into_iter().map(|(_, address)| address).collect(),
+            keys: keys.collect(),
+            key_errors: route.key_errors(),
+            known: of_it().count(),
+            priced: of_it().filter(|model| model.price.is_some()).count(),
+        })
+    }
+
+    /// A key that is not out.
+    async fn any_key(&self, route: &Route) -> Option<Secret> {
+        // No model of this name cools: any key will do for a list.
+        let any = ModelId::new(&route.provider.name, "*");
+        let taken = route.key(&self.parts.env, &any, Instant::now(), self.parts.clock.now(), &[]).await;
+        taken.ok().and_then(|taken| taken.secret)
+    }
+
+    /// Looks at one address, with the key or why there is none.
+    async fn look(&self, endpoint: &Endpoint, key: &Result<Option<Secret>, String>) -> Address {
+        let mut address = Address {
             host: endpoint.host().to_owned(),
             plain: endpoint.is_plain() && !endpoint.is_loopback(),
-            keys: keys.collect(),
-            key_trouble,
             through: self.wire.through(endpoint),
             reached_ms: None,
             http2: false,
             clock_ms: None,
             models: Err("did not answer within 5 s".to_owned()),
-            known: of_it().count(),
-            priced: of_it().filter(|model| model.price.is_some()).count(),
         };
         // What was found out before the time is up is kept.
-        let _ = timeout(PATIENCE, self.look(endpoint, &mut survey)).await;
-        Some(survey)
+        let _ = timeout(PATIENCE, self.look_closer(endpoint, key, &mut address)).await;
+        address
     }
 
-    async fn look(&self, endpoint: &Endpoint, survey: &mut Survey) {
+    async fn look_closer(&self, endpoint: &Endpoint, key: &Result<Option<Secret>, String>, address: &mut Address) {
         if !endpoint.is_loopback() {
             match self.wire.knock(endpoint).await {
                 Ok(greeting) => {
-                    survey.reached_ms = u64::try_from(greeting.took.as_millis()).ok();
-                    survey.http2 = greeting.http2;
-                    survey.clock_ms = greeting.date.map(|date| date.0 - self.parts.clock.now().0);
+                    address.reached_ms = u64::try_from(greeting.took.as_millis()).ok();
+                    address.http2 = greeting.http2;
+                    address.clock_ms = greeting.date.map(|date| date.0 - self.parts.clock.now().0);
                 }
                 Err(error) => {
-                    survey.models = Err(error.message);
+                    address.models = Err(error.message);
                     return;
                 }
             }
         }
-        if let Some(trouble) = &survey.key_trouble {
-            survey.models = Err(trouble.clone());
-            return;
-        }
-        let route = self.routes.get(&survey.provider);
-        let key = match route {
-            Some(route) => {
-                // No model of this name cools: any key that is not out will do for a list.
-                let any = ModelId::new(&survey.provider, "*");
-                route.key(&self.parts.env, &any, Instant::now(), self.parts.clock.now(), &[]).await.ok()
-            }
-            None => None,
-        };
-        let secret = key.and_then(|taken| taken.secret);
-        survey.models = match self.wire.models(endpoint, secret.as_ref()).await {
-            Ok(names) => Ok(names.len()),
-            Err(error) => Err(error.message),
+        address.models = match key {
+            Ok(key) => match self.wire.models(endpoint, key.as_ref()).await {
+                Ok(names) => Ok(names.len()),
+                Err(error) => Err(error.message),
+            },
+            Err(trouble) => Err(trouble.clone()),
         };
     }
 

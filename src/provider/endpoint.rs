@@ -175,15 +175,19 @@ impl Provider {
             name: name.to_owned(),
             own_address: endpoints.iter().any(own),
             endpoints,
-            key_sources: written_keys.unwrap_or_else(|| known.map(usual_keys).unwrap_or_default()),
+            key_sources: written_keys.or_else(|| Some(usual_key(known?, env))).unwrap_or_default(),
             local,
             needs_key,
         })
     }
 }
 
-fn usual_keys(preset: &Preset) -> Vec<KeySource> {
-    preset.key_variables.iter().map(|name| KeySource::Env((*name).to_owned())).collect()
+/// The first of the usual variables that is set, or the first of them, for it is the one to set. Never two: the other may
+/// hold a key for something else, and was not asked to pay for chats.
+fn usual_key(preset: &Preset, env: &Env) -> Vec<KeySource> {
+    let variables = preset.key_variables;
+    let set = variables.iter().find(|name| env.get(name).is_some_and(|value| !value.trim().is_empty()));
+    set.or(variables.first()).map(|name| KeySource::Env((*name).to_owned())).into_iter().collect()
 }
 
 /// Every provider: the presets in their order, changed as configured, then the user's own in file order.
@@ -239,6 +243,20 @@ mod tests {
         assert!(groq.needs_key && !groq.own_address && !groq.local);
         let ollama = named(&all, "ollama");
         assert!(ollama.local && !ollama.needs_key && !ollama.own_address);
+    }
+
+    #[test]
+    fn of_two_usual_variables_the_first_that_is_set_counts() {
+        const BOTH: [(&str, &str); 2] = [("GEMINI_API_KEY", "one"), ("GOOGLE_API_KEY", "two")];
+        for (set, expected) in [
+            (&BOTH[..], "GEMINI_API_KEY"),
+            (&BOTH[1..], "GOOGLE_API_KEY"),
+            (&[("GEMINI_API_KEY", " "), BOTH[1]], "GOOGLE_API_KEY"),
+            (&[], "GEMINI_API_KEY"),
+        ] {
+            let all = providers(&[], &Env::from_pairs(set.iter().copied())).unwrap();
+            assert_eq!(named(&all, "gemini").key_sources, [KeySource::Env(expected.into())], "{set:?}");
+        }
     }
 
     #[test]

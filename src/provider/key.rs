@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::keyring;
 use super::mask::Mask;
 use super::secret::{KEY_CAP, KeyError, Secret};
-use super::{endpoint::Provider, keyring};
 use crate::config::{Env, KeySource};
 
 /// How long a key command may take (it may have to ask another program, never the user).
@@ -34,18 +34,6 @@ pub async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyEr
         }
         KeySource::Command(command) => from_command(command, COMMAND_LIMIT).await.map(Some),
         KeySource::Keyring(name) => keyring::load(name, keyring::TOOL, None, COMMAND_LIMIT).await.map(Some),
-    }
-}
-
-impl Provider {
-    /// Reads every source: the end of the key that it holds, `None` where a variable is not set, or why there is none.
-    pub async fn check_keys(&self, env: &Env) -> Vec<(KeySource, Result<Option<String>, KeyError>)> {
-        let mut checked = Vec::with_capacity(self.key_sources.len());
-        for source in &self.key_sources {
-            let found = self.key_from(source, env).await;
-            checked.push((source.clone(), found.map(|secret| secret.map(|secret| secret.last4()))));
-        }
-        checked
     }
 }
 

@@ -39,6 +39,15 @@ pub(super) struct Waits {
 /// Shorter pauses between two looks are the reader's ordinary work.
 const ABSENT: Duration = Duration::from_secs(1);
 
+/// Somebody is looking for the next step. It ends with the step, or when they are called away.
+struct Look<'a>(&'a mut Instant);
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        *self.0 = Instant::now();
+    }
+}
+
 /// An answer that is arriving.
 pub struct ReplyStream {
     /// `None` once nothing more is wanted: the connection is closed (or goes back to the pool) at that moment.
@@ -48,7 +57,7 @@ pub struct ReplyStream {
     waits: Waits,
     /// The last event that was part of the answer; `None` before the first token.
     last_event: Option<Instant>,
-    /// When somebody last asked for the next step and got as far as it went.
+    /// When somebody last looked for the next step, until it came or they gave up.
     looked: Instant,
     failed: Option<WireError>,
 }
@@ -112,9 +121,10 @@ impl ReplyStream {
             self.forgive_absence();
             let deadline = self.deadline();
             let pieces = self.pieces.as_mut()?;
+            let look = Look(&mut self.looked);
             // A server that floods us with comments always has a next piece: look at the clock first.
             let piece = if Instant::now() >= deadline { None } else { timeout_at(deadline, pieces.next()).await.ok() };
-            self.looked = Instant::now();
+            drop(look);
             let result = match piece {
                 None => Err(self.waited_too_long()),
                 Some(None) => {
@@ -138,7 +148,8 @@ impl ReplyStream {
     /// Puts the timers off by the time in which nobody asked for the next step: a reader that was stopped (`| less`,
     /// Ctrl-Z) is no server that stood still.
     fn forgive_absence(&mut self) {
-        let away = self.looked.elapsed();
+        // Once for each absence: whoever looks again and again was there.
+        let away = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
         if away > ABSENT {
             self.waits.sent_at += away;
             self.last_event = self.last_event.map(|last| last + away);

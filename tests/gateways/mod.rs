@@ -136,11 +136,11 @@ impl World {
         self.restart_with(self.gateway.parts().providers.clone());
     }
 
-    /// As [`Self::restart`], after the user has given `mine` another address.
-    pub fn restart_at(&mut self, server: &Server) {
+    /// As [`Self::restart`], after the user has given `mine` other addresses.
+    pub fn restart_at(&mut self, servers: &[&Server]) {
         let parts = self.gateway.parts();
         let mut written = parts.config.providers.clone();
-        written[0].base_urls = vec![server.base_url()];
+        written[0].base_urls = servers.iter().map(|server| server.base_url()).collect();
         self.restart_with(providers(&written, &parts.env).unwrap());
     }
 

@@ -246,7 +246,7 @@ fn what_the_next_process_takes_over() {
     assert!(asks(&mut next, 6, FAILS));
     assert_eq!(next.state(at(6)), open(16));
     // A clock that was ahead has written a time that no circuit sets; what is known here already is not overruled.
-    let ahead = Outage { recent: Vec::new(), open: Some((at(3_600), 1)) };
+    let ahead = Outage { open: Some((at(3_600), 1)), ..Outage::default() };
     assert_eq!(later(&Some(ahead.clone()), 0).state(at(0)), Circuit::Closed);
     let mut known = Breaker::default();
     asks(&mut known, 0, Outcome::Works);

@@ -115,6 +115,15 @@ fn nobody_is_made_to_wait_longer_than_a_minute() {
 }
 
 #[test]
+fn no_servers_word_keeps_a_key_out_for_longer_than_a_circuit() {
+    for (asked, cools) in [(90, 90), (600, 600), (31_622_400, 600)] {
+        let asked = Some(Duration::from_secs(asked));
+        let limited = WireError { retry_after: asked, ..error(ErrorClass::RateLimited, Some(429)) };
+        assert_eq!(decide(&limited, ALONE).key, KeyFate::Cool(Duration::from_secs(cools)), "{asked:?}");
+    }
+}
+
+#[test]
 fn what_the_circuit_hears() {
     use ErrorClass as E;
     let fails = Some(Outcome::Fails(None));

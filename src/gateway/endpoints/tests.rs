@@ -102,6 +102,46 @@ fn the_same_one_again_unless_it_is_shut() {
 }
 
 #[test]
+fn what_may_work_again_is_tried_while_another_works() {
+    let endpoints = Endpoints::new(2);
+    let tries = |past: &[usize], second: u64| endpoints.trial(past, at(second)).map(|pass| pass.place);
+    assert_eq!(tries(&[], 0), None, "all is well");
+    break_down(&endpoints, 0, 0);
+    assert_eq!((tries(&[], 4), tries(&[], 5)), (None, Some(0)), "when its time has come");
+    assert_eq!((tries(&[0], 5), tries(&[1], 5)), (None, None), "it was left, or there is nothing to fall back on");
+    let trial = endpoints.trial(&[], at(5)).unwrap();
+    assert!(trial.trial && trial.probes == Some(1));
+    assert_eq!(tries(&[], 5), None, "one at a time");
+    assert_eq!(endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap().place, 1, "and nobody waits for it");
+    // The list of models came to nothing: tried again when the circuit allows.
+    trial.found_nobody(at(5), 0.0);
+    drop(trial);
+    assert_eq!((tries(&[], 14), tries(&[], 15)), (None, Some(0)));
+    // The request itself was lost: while another works, it is spared for a while.
+    endpoints.trial(&[], at(15)).unwrap().tell(DOWN, at(15), 0.0);
+    assert_eq!(endpoints.enter(Some(0), &[], at(60), [0.0; 2]).unwrap().probes, Some(3), "which shuts it for nobody");
+    assert_eq!((tries(&[], 614), tries(&[], 615)), (None, Some(0)));
+    break_down(&endpoints, 1, 616);
+    assert_eq!(tries(&[], 621), None, "both may work again: one of them is chosen");
+}
+
+#[test]
+fn an_address_that_is_back_is_as_quick_as_it_is_now() {
+    let endpoints = Endpoints::new(2);
+    break_down(&endpoints, 0, 0);
+    let other = endpoints.enter(Some(1), &[], at(0), [0.0; 2]).unwrap();
+    other.opened(Duration::from_millis(800), at(0));
+    other.tell(UP, at(0), 0.0);
+    let trial = endpoints.trial(&[], at(5)).unwrap();
+    trial.opened(Duration::from_millis(90), at(5));
+    assert!(trial.answers(at(5)));
+    drop((trial, other));
+    for dice in [[0.0, 0.0], [0.9, 0.0]] {
+        assert_eq!(endpoints.enter(None, &[], at(6), dice).unwrap().place, 0);
+    }
+}
+
+#[test]
 fn of_two_that_race_for_the_half_open_place_one_gets_it() {
     let endpoints = Endpoints::new(1);
     break_down(&endpoints, 0, 0);

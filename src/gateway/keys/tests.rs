@@ -28,10 +28,10 @@ fn out(place: usize, why: &str, passes: bool) -> Pick {
 fn keys_take_turns_and_cooling_ones_are_passed_over() {
     let mut ring = KeyRing::new(3);
     assert_eq!([ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])], [Pick::Key(0), Pick::Key(1)]);
-    ring.cool(2, M, later(500));
-    ring.cool(2, M, later(100));
+    ring.cool(2, M, NOW, later(500));
+    ring.cool(2, M, NOW, later(100));
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(0));
-    ring.cool(1, M, later(900));
+    ring.cool(1, M, NOW, later(900));
     ring.bar(0, "401");
     assert!(!ring.has_other(0, M, &[], NOW));
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Wait(Duration::from_millis(500)), "the longer cooling holds");
@@ -45,10 +45,10 @@ fn keys_take_turns_and_cooling_ones_are_passed_over() {
 #[test]
 fn a_limit_on_one_model_leaves_the_key_to_the_others() {
     let mut ring = KeyRing::new(1);
-    ring.cool(0, "a", later(500));
+    ring.cool(0, "a", NOW, later(500));
     assert_eq!(ring.pick("a", NOW, &[]), Pick::Wait(Duration::from_millis(500)));
     assert_eq!(ring.pick("b", NOW, &[]), Pick::Key(0));
-    ring.cool(0, "b", later(700));
+    ring.cool(0, "b", NOW, later(700));
     assert_eq!(ring.pick("a", later(500), &[]), Pick::Key(0));
     assert_eq!(ring.pick("b", later(500), &[]), Pick::Wait(Duration::from_millis(200)));
 }
@@ -80,7 +80,7 @@ fn a_key_without_money_is_passed_over_and_never_waited_for() {
     let mut ring = KeyRing::new(3);
     assert_eq!(ring.pick(M, NOW, &[0]), Pick::Key(1));
     assert_eq!(ring.pick(M, NOW, &[2, 0]), Pick::Key(1));
-    ring.cool(1, M, later(500));
+    ring.cool(1, M, NOW, later(500));
     assert_eq!(ring.pick(M, NOW, &[0, 2]), Pick::Wait(Duration::from_millis(500)), "one that cools may have room");
     ring.bar(1, "401");
     assert_eq!(ring.pick(M, NOW, &[0, 2]), Pick::Passed);
@@ -112,7 +112,7 @@ fn a_key_with_nothing_left_is_the_last_choice_and_still_one() {
     let mut ring = KeyRing::new(2);
     ring.learn(0, M, &left(0, 100, 60_000), NOW);
     assert_eq!([ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])], [Pick::Key(1), Pick::Key(1)]);
-    ring.cool(1, M, later(500));
+    ring.cool(1, M, NOW, later(500));
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(0), "figures grow old: only a refusal stops a key");
 }
 
@@ -120,15 +120,15 @@ fn a_key_with_nothing_left_is_the_last_choice_and_still_one() {
 fn a_quota_parks_a_key_until_its_end_and_an_account_with_all_its_keys() {
     let end = later(10_000);
     let mut ring = KeyRing::new(2);
-    ring.park(0, end, "quota");
+    ring.park(0, NOW, end, "quota");
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(1));
-    ring.park(1, end, "quota");
+    ring.park(1, NOW, end, "quota");
     assert_eq!(ring.pick(M, NOW, &[]), out(1, "quota", true));
     assert!(matches!(ring.pick(M, end, &[]), Pick::Key(_)), "a new month");
     // Nobody named an organisation: all keys are of one account.
     let mut ring = KeyRing::new(3);
     ring.bar(1, "401");
-    ring.park_account(0, end, "quota");
+    ring.park_account(0, NOW, end, "quota");
     assert_eq!(ring.pick(M, NOW, &[]), out(2, "quota", true));
     assert_eq!(ring.pick(M, end, &[1]), Pick::Key(0));
     assert_eq!(ring.pick(M, end, &[0, 2]), Pick::Passed, "a refused key is not mended by a new month");
@@ -137,9 +137,24 @@ fn a_quota_parks_a_key_until_its_end_and_an_account_with_all_its_keys() {
     ring.learn(0, M, &of("acme"), NOW);
     ring.learn(1, M, &of("other"), NOW);
     ring.learn(2, M, &of("acme"), NOW);
-    ring.park_account(0, end, "quota");
+    ring.park_account(0, NOW, end, "quota");
     let picked = [ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])];
     assert_eq!(picked, [Pick::Key(1), Pick::Key(3), Pick::Key(1)]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_no_key_out_of_use() {
+    let (mut ring, before) = (KeyRing::new(1), Timestamp(NOW.0 - 3_600_000));
+    ring.cool(0, M, NOW, later(500));
+    assert_eq!(ring.pick(M, before, &[]), Pick::Key(0));
+    ring.cool(0, M, before, before.plus(Duration::from_millis(300)));
+    assert_eq!(ring.pick(M, before, &[]), Pick::Wait(Duration::from_millis(300)), "what is said now holds");
+    let mut ring = KeyRing::new(1);
+    ring.miss(0, M, NOW, later(500));
+    assert!(ring.all_lack(M, NOW) && !ring.all_lack(M, before));
+    ring.park(0, NOW, later(500), "quota");
+    assert_eq!(ring.pick(M, NOW, &[]), out(0, "quota", true));
+    assert_eq!(ring.pick(M, before, &[]), Pick::Key(0), "it is refused once more, and parked anew");
 }
 
 #[test]
@@ -198,7 +213,7 @@ proptest! {
             match happening {
                 Happening::Learn(at, n) => ring.learn(at, M, &left(n, 10, 1000), now),
                 Happening::Cool(at, ms) => {
-                    ring.cool(at, M, then(ms));
+                    ring.cool(at, M, now, then(ms));
                     known[at].2 = known[at].2.max(then(ms));
                 }
                 Happening::Bar(at) => {
@@ -206,7 +221,7 @@ proptest! {
                     known[at].0 = true;
                 }
                 Happening::Park(at, ms) => {
-                    ring.park(at, then(ms), "quota");
+                    ring.park(at, now, then(ms), "quota");
                     known[at].1 = then(ms);
                 }
                 Happening::Renew(at) => {
@@ -241,12 +256,12 @@ proptest! {
 #[test]
 fn a_key_without_the_model_goes_last_and_is_known_for_it() {
     let (mut ring, later) = (KeyRing::new(3), NOW.plus(Duration::from_mins(1)));
-    ring.miss(0, "m", later);
-    ring.miss(2, "m", later);
+    ring.miss(0, "m", NOW, later);
+    ring.miss(2, "m", NOW, later);
     assert!(!ring.all_lack("m", NOW));
     assert_eq!([0, 1].map(|_| ring.pick("m", NOW, &[])), [Pick::Key(1), Pick::Key(1)]);
     assert_eq!(ring.pick("m", NOW, &[1]), Pick::Key(2), "rather than none at all");
-    ring.miss(1, "m", later);
+    ring.miss(1, "m", NOW, later);
     assert!(ring.all_lack("m", NOW) && !ring.all_lack("other", NOW) && !ring.all_lack("m", later));
     assert!(matches!(ring.pick("m", NOW, &[]), Pick::Key(_)), "who insists is let through");
     ring.bar(0, "no such key");

@@ -61,6 +61,31 @@ async fn a_key_that_was_edited_in_its_file_is_fresh_at_the_next_question() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_key_that_cools_for_long_may_be_replaced_and_is_not_read_again_for_a_short_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    for (seconds, expected) in [(30, Err("wait".to_owned())), (90, Ok("…2222".to_owned()))] {
+        write(&file, "sk-old-key-1111");
+        let (route, env) = (route(vec![KeySource::File(file.clone())]), Env::default());
+        let asked = Instant::now();
+        let key = route.key(&env, &model(), asked, NOW, &[]).await.ok().unwrap();
+        route.cool(&key, &model(), NOW, NOW.plus(Duration::from_secs(seconds)));
+        write(&file, "sk-new-key-2222");
+        assert!(route.key(&env, &model(), asked, NOW, &[]).await.is_err(), "not for the same question");
+        assert_eq!(taken(&route, &env).await, expected, "{seconds} s");
+    }
+    // Heard of elsewhere: whoever was told so and sends again may have put another key there.
+    write(&file, "sk-old-key-1111");
+    let (route, env) = (route(vec![KeySource::File(file.clone())]), Env::default());
+    assert_eq!(taken(&route, &env).await, Ok("…1111".into()));
+    route.with_ring(|ring| ring.cool(0, "m", NOW, NOW.plus(Duration::from_secs(90))));
+    assert_eq!(taken(&route, &env).await, Err("wait".into()));
+    write(&file, "sk-new-key-2222");
+    assert_eq!(taken(&route, &env).await, Ok("…2222".into()));
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn an_unchanged_key_stays_out_and_its_error_names_it_and_the_mend() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
@@ -93,6 +118,44 @@ async fn a_key_that_stands_in_two_places_goes_out_in_both() {
     }
     assert_eq!(route.shown(&KeySource::Env("D".into())), Some("…2222".into()));
     assert_eq!(route.shown(&KeySource::Env("C".into())), None);
+}
+
+#[tokio::test]
+async fn a_key_that_stands_in_two_places_is_no_other_key_and_cools_in_both() {
+    let env = Env::from_pairs([("A", "sk-one-key-1111"), ("B", "sk-one-key-1111")]);
+    let route = route(["A", "B"].map(|name| KeySource::Env(name.into())).to_vec());
+    let key = route.key(&env, &model(), Instant::now(), NOW, &[]).await.ok().unwrap();
+    let other = |route: &Route| route.with_ring(|ring| ring.has_other(key.place, "m", &[], NOW)).unwrap();
+    assert!(!other(&route), "a limit that one has met has no other key to go to");
+    route.cool(&key, &model(), NOW, NOW.plus(Duration::from_secs(30)));
+    assert_eq!(taken(&route, &env).await, Err("wait".into()));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_stood_in_two_places_keeps_its_fate_when_one_of_them_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    write(&file, "sk-old-key-1111");
+    let env = Env::from_pairs([("A", "sk-old-key-1111")]);
+    let route = route(vec![KeySource::File(file.clone()), KeySource::Env("A".into())]);
+    let key = route.key(&env, &model(), Instant::now(), NOW, &[]).await.ok().unwrap();
+    route.judge(&key, &error(ErrorClass::InvalidKey, false), NOW);
+    write(&file, "sk-new-key-2222");
+    for _ in 0..2 {
+        assert_eq!(taken(&route, &env).await, Ok("…2222".into()), "the old one is not tried again from A");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_of_several_keys_is_told_once_and_stays_known() {
+    let env = Env::from_pairs([("A", "two words"), ("B", "sk-two-key-2222")]);
+    let route = route(["A", "B", "C"].map(|name| KeySource::Env(name.into())).to_vec());
+    assert_eq!((taken(&route, &env).await, taken(&route, &env).await), (Ok("…2222".into()), Ok("…2222".into())));
+    let [told] = &route.untold_key_errors()[..] else { panic!("one line for the one that is wrong") };
+    assert!(told.starts_with("mine goes on with its other keys: the key in A has white space"), "{told}");
+    assert!(route.untold_key_errors().is_empty());
+    assert_eq!(route.key_errors().len(), 1);
 }
 
 #[tokio::test]

@@ -100,6 +100,37 @@ async fn a_broken_connection_is_a_cut_unless_the_answer_was_complete() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_who_looks_again_and_again_does_not_put_the_timers_off() {
+    for pause in [250, 1500, 7000] {
+        let mut stream = reply(script(vec![(0, Some(HEL)), (0, None)]));
+        assert_eq!(stream.next().await, Some(Ok(Delta::Text("Hel".into()))));
+        let (began, pause) = (Instant::now(), Duration::from_millis(pause));
+        let looks = 120_000 / u32::try_from(pause.as_millis()).unwrap();
+        let mut class = None;
+        for _ in 0..looks {
+            if let Ok(step) = tokio::time::timeout(pause, stream.next()).await {
+                class = step.and_then(Result::err).map(|error| error.class);
+                break;
+            }
+        }
+        assert_eq!((class, began.elapsed().as_secs()), (Some(ErrorClass::IdleTimeout), 30), "{pause:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absence_is_forgiven_once() {
+    let mut stream = reply(script(vec![(0, Some(HEL)), (0, None)]));
+    assert_eq!(stream.next().await, Some(Ok(Delta::Text("Hel".into()))));
+    let began = Instant::now();
+    tokio::time::advance(Duration::from_secs(100)).await;
+    for _ in 0..3 {
+        assert!(tokio::time::timeout(Duration::from_secs(2), stream.next()).await.is_err());
+    }
+    assert_eq!(stream.next().await.unwrap().unwrap_err().class, ErrorClass::IdleTimeout);
+    assert_eq!(began.elapsed().as_secs(), 130, "a hundred away, and thirty of silence");
+}
+
+#[tokio::test(start_paused = true)]
 async fn giving_up_waiting_loses_nothing() {
     let mut stream = reply(script(vec![(0, Some(HEL)), (10, Some(STOP))]));
     assert_eq!(stream.next().await, Some(Ok(Delta::Text("Hel".into()))));
