@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chat_agent::cache::{SharedTier, Tier};
 use chat_agent::chat::Timestamp;
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, Seal, Settings};
+use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, Seal, Settings, Waiting};
 use support::home::Home;
 use support::redis::RedisServer;
 use support::scene::KEY;
@@ -41,7 +41,7 @@ async fn put(tier: &SharedTier, digest: Digest, text: &str) {
 }
 
 async fn get(tier: &SharedTier, digest: Digest) -> Option<String> {
-    tier.get(digest).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    tier.get(digest, &Waiting::default()).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// One machine that asks through the scripted server and shares its answers.

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Away, Redis};
+use super::{Away, Redis, Waiting};
 use crate::chat::Timestamp;
 
 /// The longest cool-down that is taken from another machine.
@@ -57,6 +57,11 @@ impl Cooldowns {
     /// Where they lie.
     pub fn redis(&self) -> &Redis {
         &self.0
+    }
+
+    /// The same, for one request.
+    pub fn within(&self, waiting: &Waiting) -> Self {
+        Self(self.0.within(waiting))
     }
 
     /// What was told of each of these, in their order; one round trip.

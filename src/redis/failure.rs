@@ -18,6 +18,8 @@ const SAID: usize = 120;
 pub enum Away {
     #[error("Redis did not answer in time")]
     Late,
+    #[error("Redis is too slow for all that one request asks of it: `patience` under [redis] allows more")]
+    Slow,
     #[error("Redis failed just now and is left alone for a while")]
     LeftAlone,
     #[error("Redis cannot be reached: {0}")]
@@ -42,7 +44,7 @@ impl Away {
 
     /// Whether another command may well work: that one did is no sign that this trouble is over.
     pub(super) fn is_of_a_command(&self) -> bool {
-        matches!(self, Self::NoRights | Self::Refused(_) | Self::OtherType)
+        matches!(self, Self::Slow | Self::NoRights | Self::Refused(_) | Self::OtherType)
     }
 }
 
