@@ -113,13 +113,14 @@ impl Redis {
         Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
-    /// Several values at once. Waits at most [`Settings::patience`].
-    pub async fn get_many(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, Away> {
-        let mut command = redis::cmd("MGET");
+    /// Runs a script that gives a text for each of these keys, which are of one slot. Waits at most [`Settings::patience`].
+    pub(super) async fn read(&self, script: &str, names: &[String], args: &[&str]) -> Result<Vec<Vec<u8>>, Away> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(script).arg(names.len());
         for name in names {
             command.arg(self.key(name));
         }
-        let values: Vec<Option<Vec<u8>>> = self.ask(&command).await?;
+        let values: Vec<Vec<u8>> = self.ask(command.arg(args)).await?;
         if values.len() != names.len() {
             self.will_tell(&mut self.state(), &Away::Nonsense);
             return Err(Away::Nonsense);
