@@ -41,9 +41,14 @@
 //! side by side, and nobody leases more. Where machines come and go, Redis must keep its memory (`appendonly yes`).
 //!
 //! A Redis that comes back with an older copy of itself has forgotten in part, and would have let the sum pass the limit
-//! unseen. It counts the calls of each machine and of all: who was answered more often than it counts has found that out,
-//! and the copy becomes a new memory, to which everybody says everything again. A machine that joins a group that goes on
-//! knows no memory, says nothing again, and changes nothing for the others.
+//! unseen. Whether a copy is an older one only those can tell who called in the time that it misses. So every new run of the
+//! server (the script asks for its `run_id`, of the node that holds the key) makes the copy a new memory, to which everybody
+//! says everything again, and until every known machine has done so, or the user's word, nobody gets a new lease. And it
+//! counts the calls of each machine and of all: who was answered more often than it counts has found out that something was
+//! lost, and then it takes the user's word. A machine that joins a group that goes on knows no memory, says nothing again,
+//! and changes nothing for the others. Beyond finding out is a machine whose very first call is in what the copy misses,
+//! until it calls again. Where a server tells no `run_id` the counts are all there is; where a user may not ask for it
+//! (`+info`) nothing is leased.
 //!
 //! # Numbers
 //!
@@ -96,7 +101,7 @@ pub struct Figure {
     /// What this one has leased this month: by Redis, and by its own ledger.
     pub mine_there: Usd,
     pub mine_here: Usd,
-    /// Machines that were heard of, and have not spoken since Redis lost its memory.
+    /// Machines that were heard of, and have not spoken since Redis lost its memory or was started anew.
     pub silent: Vec<String>,
 }
 
@@ -249,6 +254,7 @@ impl Purse {
             "day" => full(Scope::GroupDay, self.group.limit.per_day, reply.day),
             "month" => full(Scope::GroupMonth, self.group.limit.per_month, reply.month),
             "forgotten" => NoLease::Forgotten(reply.members.iter().filter(|(_, said)| !said).count()),
+            "restarted" => NoLease::Restarted(reply.members.iter().filter(|(_, said)| !said).count()),
             "clock" => NoLease::Clock,
             // Given up before the answer came, or a server that is none.
             "ok" => NoLease::Away(Away::Late),

@@ -278,7 +278,8 @@ fn as_table(report: &Report) -> String {
         };
         if !group.silent.is_empty() {
             let silent = group.silent.len();
-            let _ = writeln!(out, "{silent} machines have said nothing since Redis lost its memory");
+            let _ =
+                writeln!(out, "{silent} machines have said nothing since Redis was started anew or lost its memory");
         }
     }
     if let Some(moved) = &report.clock {
