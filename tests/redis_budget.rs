@@ -6,7 +6,7 @@ mod support;
 
 use support::group::{DIME, Group};
 use support::scene::KEY;
-use support::server::{Answer, Script, Server};
+use support::server::{Answer, Gate, Script, Server};
 
 #[test]
 fn thirty_two_processes_on_two_machines_spend_one_budget_exactly() {
@@ -35,28 +35,30 @@ fn what_a_request_did_not_need_goes_back() {
 
 #[test]
 fn without_redis_only_what_is_leased_is_spent() {
-    // A 64th of the limit is leased at a time: here two requests' worth.
-    let mut group = Group::of(1, "per_day = 12.8");
-    group.dimes(0, 1);
+    // A 64th of the limit is leased at a time: here two requests' worth, one of which is under way when Redis dies.
+    let (mut group, gate) = (Group::of(1, "per_day = 12.8"), Gate::new());
+    group.holding_the_first(&gate, "per_day = 12.8");
+    let mut first = group.begin(0);
+    gate.wait_reached(1);
     group.redis.kill();
     group.dimes(0, 1);
     group.refused(0, "Redis cannot be reached");
-    assert_eq!(group.server.chats().len(), 2);
     let show = group.show(0);
     assert_eq!(show["group"]["leased_usd"], "0.2");
     assert!(show["group"]["away"].as_str().unwrap().contains("Redis"), "{show}");
+    gate.open();
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert_eq!(group.server.chats().len(), 2);
 }
 
 #[test]
-fn what_the_next_request_would_need_is_leased_behind_the_answer() {
-    // A 64th of the limit is two requests' worth. The second one takes the last of it, and more is leased behind it.
-    let mut group = Group::of(1, "per_day = 12.8");
-    group.dimes(0, 2);
-    assert_eq!(group.show(0)["group"]["leased_usd"], "0.4");
-    group.redis.kill();
-    group.dimes(0, 2);
-    group.refused(0, "Redis cannot be reached");
-    assert_eq!(group.server.chats().len(), 4);
+fn a_program_that_ends_leaves_nothing_leased_that_is_not_spent() {
+    let group = Group::of(1, "per_day = 12.8");
+    group.dimes(0, 1);
+    let show = group.show(0);
+    for figure in ["leased_usd", "leased_by_redis_usd", "group_month_usd"] {
+        assert_eq!(show["group"][figure], "0.1", "{show}");
+    }
 }
 
 #[test]

@@ -87,21 +87,22 @@ local silent = false
 for _, said in pairs(members) do silent = silent or said ~= 1 end
 if not silent then redis.call('HDEL', K, 'restarted') end
 
-if id == '' then return reply('ok', 0, epoch, false) end
+local spent_day, spent_month = number('day:' .. day), number('month')
+-- Near the end of the money nobody gets more than is needed, and nothing for later.
+local low = (day_limit and (spent_day + least) * 4 > day_limit * 3)
+  or (month_limit and (spent_month + least) * 4 > month_limit * 3)
+if id == '' then return reply('ok', 0, epoch, low) end
 local have = field('l:' .. id)
-if have then return reply('ok', tonumber(have), epoch, false) end
+if have then return reply('ok', tonumber(have), epoch, low) end
 
 -- A day that began under this memory is all in it; the month is not.
 if month_limit or (day_limit and day_start < number('opened')) then
   if number('rebuilt') == 1 then return reply('forgotten', 0, epoch, true) end
   if number('restarted') == 1 then return reply('restarted', 0, epoch, true) end
 end
-local spent_day, spent_month = number('day:' .. day), number('month')
+if low and mode == 'ahead' then return reply('low', 0, epoch, true) end
 if day_limit and spent_day + least > day_limit then return reply('day', 0, epoch, true) end
 if month_limit and spent_month + least > month_limit then return reply('month', 0, epoch, true) end
--- Near the end of the money nobody gets more than is needed.
-local low = (day_limit and (spent_day + least + slice) * 4 > day_limit * 3)
-  or (month_limit and (spent_month + least + slice) * 4 > month_limit * 3)
 local granted = low and least or math.max(least, slice)
 put(id, granted, day)
 return reply('ok', granted, epoch, low)
