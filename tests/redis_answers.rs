@@ -55,6 +55,12 @@ fn machine(server: &Server, redis: &str) -> Home {
     home
 }
 
+/// A busy machine is no slow Redis, except where that is the matter.
+fn patient(home: &Home) {
+    let config = std::fs::read_to_string(home.config_file()).unwrap();
+    home.config(&config.replace("[redis]", "[cache]\npatience = \"30s\"\n[redis]\npatience = \"30s\""));
+}
+
 #[track_caller]
 fn ask(home: &Home, secret: Option<&str>) -> (serde_json::Value, String) {
     let mut command = home.chat_agent();
@@ -83,6 +89,24 @@ fn another_machine_gets_the_answer_for_nothing() {
         let ttl: i64 = redis.tell(&["TTL", &key])[0].parse().unwrap();
         assert!((1..=7 * 86400).contains(&ttl), "{key}: {ttl}");
         assert!(!redis.tell(&["GET", &key])[0].contains("forty"), "{key}");
+    }
+}
+
+#[test]
+fn what_redis_gave_once_is_there_when_redis_and_the_network_are_gone() {
+    let (mut redis, server) =
+        (RedisServer::start(), Server::start(Script::always(Answer::text("forty two")).keys([KEY])));
+    let (one, two) = (machine(&server, &redis.url()), machine(&server, &redis.url()));
+    for home in [&one, &two] {
+        patient(home);
+    }
+    assert_eq!(ask(&one, Some(SECRET)).0["cache"]["hit"], "none");
+    assert_eq!(ask(&two, Some(SECRET)).0["cache"]["hit"], "redis");
+    redis.kill();
+    drop(server);
+    for home in [&one, &two] {
+        let (answer, said) = ask(home, Some(SECRET));
+        assert_eq!((&answer["cache"]["hit"], &answer["answer"]), (&"disk".into(), &"forty two".into()), "{said}");
     }
 }
 
@@ -259,9 +283,7 @@ fn a_trouble_behind_the_answer_is_told_when_it_is_known() {
     redis.tell(&["ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "+getrange"]);
     let url = redis.url().replace("redis://", "redis://reader:hunter2@");
     let home = machine(&server, &url);
-    home.config(
-        &std::fs::read_to_string(home.config_file()).unwrap().replace("[redis]", "[redis]\npatience = \"30s\""),
-    );
+    patient(&home);
     let (answer, said) = ask(&home, Some(SECRET));
     assert_eq!(answer["answer"], "yes");
     assert!(said.contains("no rights") && said.trim().lines().count() == 1, "{said:?}");

@@ -9,10 +9,13 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_agent::budget::{DayMonth, GroupLimit, Purse};
+use chat_agent::chat::{Clock, Random};
 use chat_agent::config;
 use chat_agent::gateway::{Gateway, Parts};
 use chat_agent::protocol::Event;
 use chat_agent::redis::{Redis, Settings};
+use chat_agent::store::Store;
 use one_gateway::{Core, ask, usd};
 use support::redis::RedisServer;
 use support::server::{Answer, Script};
@@ -67,13 +70,16 @@ impl Team {
             clock: parts.clock.clone(),
             random: parts.random.clone(),
         });
-        let settings = Settings {
+        Machine { gateway: Arc::new(gateway.sharing(&self.connection())), _data: data }
+    }
+
+    fn connection(&self) -> Redis {
+        Redis::new(Settings {
             url: self.redis.url(),
             cluster: false,
             prefix: "t:".to_owned(),
             patience: Duration::from_secs(30),
-        };
-        Machine { gateway: Arc::new(gateway.sharing(&Redis::new(settings))), _data: data }
+        })
     }
 
     /// What the group has leased, by Redis, in thousandths of a dollar.
@@ -175,4 +181,32 @@ fn what_the_next_requests_would_need_is_leased_behind_an_answer() {
         assert_eq!(machine.asks_on().await, 4, "then what is leased is spent");
     });
     assert_eq!(team.core.server.chats().len(), 8);
+}
+
+#[test]
+fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
+    let team = Team::new();
+    run(async {
+        let data = tempfile::tempdir().unwrap();
+        let (store, now) = (Store::open(data.path()).unwrap(), Clock::system().now());
+        let limit = DayMonth { per_day: Some(usd(LIMIT)), per_month: None };
+        let group = GroupLimit { name: "team".to_owned(), limit };
+        let program = || Purse::new(team.connection(), group.clone(), Random::system());
+        let thousandth = usd("0.001");
+        // Redis grants it, and the program dies before the ledger has it.
+        let grant = program().lease(&store, thousandth, thousandth, now).await.unwrap();
+        assert_eq!(team.leased(), 4);
+        // Another one finds that nobody heard the answer; Redis is told that it is a lease of nothing.
+        let later = now.plus(Duration::from_secs(20));
+        let next = program().lease(&store, thousandth, thousandth, later).await.unwrap();
+        assert_eq!(team.leased(), 4, "only its own");
+        // And were the dead one alive after all, it could not spend it.
+        let windows = chat_agent::budget::windows(later, &jiff::tz::TimeZone::UTC);
+        let both = move |db: &mut chat_agent::store::Db| {
+            grant.hold(db)?;
+            next.hold(db)?;
+            db.leased("team", &windows)
+        };
+        assert_eq!(store.run(both).await.unwrap().month, usd("0.004"));
+    });
 }
