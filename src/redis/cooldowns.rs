@@ -84,6 +84,7 @@ impl Cooldowns {
     }
 
     /// The same, for one request.
+    #[must_use]
     pub fn within(&self, waiting: &Waiting) -> Self {
         Self(self.0.within(waiting))
     }
