@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use chat_agent::cache::{SharedTier, Tier};
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{PATIENCE, Redis, Seal, Settings};
+use chat_agent::redis::{PATIENCE, Redis, Seal, Settings, Waiting};
 
 const ROUNDS: usize = 5000;
 
@@ -50,7 +50,7 @@ fn main() {
         tier.put(digest, &vec![b'x'; 2048].into());
         tier.close().await;
     });
-    let look_up = measure(|| assert!(runtime.block_on(tier.get(digest)).is_some()));
+    let look_up = measure(|| assert!(runtime.block_on(tier.get(digest, &Waiting::default())).is_some()));
     for (name, (p50, p99)) in [("bare round trip", ping), ("shared look-up", look_up)] {
         println!("{name}: p50 {p50:?}, p99 {p99:?}");
     }

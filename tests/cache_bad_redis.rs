@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chat_agent::cache::{SharedTier, Tier};
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{Redis, Seal, Settings};
+use chat_agent::redis::{Redis, Seal, Settings, Waiting};
 
 const DIGEST: Digest = Digest([1; 32]);
 
@@ -109,7 +109,7 @@ async fn what_it_says_wrong_is_a_miss_and_a_notice_that_names_it() {
     ] {
         let fake = Fake::start(does);
         let tier = tier(fake.port, Duration::from_secs(30));
-        assert_eq!(tier.get(DIGEST).await, None, "{words}");
+        assert_eq!(tier.get(DIGEST, &Waiting::default()).await, None, "{words}");
         let trouble = tier.trouble().unwrap_or_default();
         assert!(trouble.contains(words) && trouble.lines().count() == 1, "{words}: {trouble:?}");
         assert_eq!(tier.trouble(), None, "told once");
@@ -122,8 +122,8 @@ async fn whoever_makes_it_wait_is_asked_once() {
         let fake = Fake::start(does);
         let tier = tier(fake.port, Duration::from_millis(100));
         for _ in 0..20 {
-            assert_eq!(tier.get(DIGEST).await, None);
-            assert!(matches!(tier.lease(DIGEST).await, chat_agent::cache::Lease::Unknown));
+            assert_eq!(tier.get(DIGEST, &Waiting::default()).await, None);
+            assert!(matches!(tier.lease(DIGEST, &Waiting::default()).await, chat_agent::cache::Lease::Unknown));
         }
         // A machine so slow that connecting took all the patience has not come as far as asking.
         assert!(fake.asked.load(SeqCst) <= 1, "{}", fake.asked.load(SeqCst));
@@ -136,7 +136,7 @@ async fn one_that_fails_three_times_is_left_alone() {
     let fake = Fake::start(Does::Says("-LOADING Redis is loading the dataset in memory\r\n"));
     let tier = tier(fake.port, Duration::from_secs(30));
     for _ in 0..20 {
-        assert_eq!(tier.get(DIGEST).await, None);
+        assert_eq!(tier.get(DIGEST, &Waiting::default()).await, None);
     }
     assert_eq!(fake.asked.load(SeqCst), 3);
 }

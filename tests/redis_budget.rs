@@ -6,7 +6,7 @@ mod support;
 
 use support::group::{DIME, Group};
 use support::scene::KEY;
-use support::server::{Answer, Script, Server};
+use support::server::{Answer, Gate, Script, Server};
 
 #[test]
 fn thirty_two_processes_on_two_machines_spend_one_budget_exactly() {
@@ -35,28 +35,30 @@ fn what_a_request_did_not_need_goes_back() {
 
 #[test]
 fn without_redis_only_what_is_leased_is_spent() {
-    // A 64th of the limit is leased at a time: here two requests' worth.
-    let mut group = Group::of(1, "per_day = 12.8");
-    group.dimes(0, 1);
+    // A 64th of the limit is leased at a time: here two requests' worth, one of which is under way when Redis dies.
+    let (mut group, gate) = (Group::of(1, "per_day = 12.8"), Gate::new());
+    group.holding_the_first(&gate, "per_day = 12.8");
+    let mut first = group.begin(0);
+    gate.wait_reached(1);
     group.redis.kill();
     group.dimes(0, 1);
     group.refused(0, "Redis cannot be reached");
-    assert_eq!(group.server.chats().len(), 2);
     let show = group.show(0);
     assert_eq!(show["group"]["leased_usd"], "0.2");
     assert!(show["group"]["away"].as_str().unwrap().contains("Redis"), "{show}");
+    gate.open();
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert_eq!(group.server.chats().len(), 2);
 }
 
 #[test]
-fn what_the_next_request_would_need_is_leased_behind_the_answer() {
-    // A 64th of the limit is two requests' worth. The second one takes the last of it, and more is leased behind it.
-    let mut group = Group::of(1, "per_day = 12.8");
-    group.dimes(0, 2);
-    assert_eq!(group.show(0)["group"]["leased_usd"], "0.4");
-    group.redis.kill();
-    group.dimes(0, 2);
-    group.refused(0, "Redis cannot be reached");
-    assert_eq!(group.server.chats().len(), 4);
+fn a_program_that_ends_leaves_nothing_leased_that_is_not_spent() {
+    let group = Group::of(1, "per_day = 12.8");
+    group.dimes(0, 1);
+    let show = group.show(0);
+    for figure in ["leased_usd", "leased_by_redis_usd", "group_month_usd"] {
+        assert_eq!(show["group"][figure], "0.1", "{show}");
+    }
 }
 
 #[test]
@@ -101,4 +103,42 @@ fn a_redis_that_is_none_refuses_in_one_line() {
         assert!(output.stderr.contains(words), "{url}: {output:#?}");
         assert!(group.server.chats().is_empty());
     }
+}
+
+/// What was leased and spent so far was leased and spent the day before, by every ledger and by Redis.
+fn let_a_day_pass(group: &Group) {
+    const DAY: i64 = 86_400_000;
+    for machine in &group.machines {
+        let db = rusqlite::Connection::open(machine.data_dir().join("chat.db")).unwrap();
+        db.execute("UPDATE group_charges SET day_start = day_start - ?1, day_end = day_end - ?1", [DAY]).unwrap();
+        let sums = "UPDATE totals SET starts = starts - ?1, ends = ends - ?1 WHERE scope = 'group day'";
+        db.execute(sums, [DAY]).unwrap();
+        db.execute("UPDATE group_leases SET day_start = day_start - ?1", [DAY]).unwrap();
+    }
+    let key = group.redis.keys().into_iter().find(|key| key.contains("budget:")).unwrap();
+    let fields = group.redis.tell(&["HKEYS", &key]);
+    let day: i64 = fields.iter().find_map(|field| field.strip_prefix("day:")).unwrap().parse().unwrap();
+    for field in fields.iter().filter(|field| field.ends_with(&format!(":{day}"))) {
+        let value = group.redis.tell(&["HGET", &key, field]).concat();
+        group.redis.tell(&["HDEL", &key, field]);
+        group.redis.tell(&["HSET", &key, &field.replace(&day.to_string(), &(day - DAY).to_string()), &value]);
+    }
+}
+
+#[test]
+fn a_new_day_has_a_limit_of_its_own_and_the_month_goes_on() {
+    let group = Group::of(2, "per_day = 0.3\nper_month = 0.5");
+    group.dimes(0, 2);
+    group.dimes(1, 1);
+    let full = group.run(1, &DIME);
+    assert!(full.assert_code(3).stderr.contains("today for the group"), "{full:#?}");
+    let_a_day_pass(&group);
+    assert_eq!(group.storm(4), (2, 6), "of the day's three dimes the month has two");
+    let full = group.run(0, &DIME);
+    assert!(full.assert_code(3).stderr.contains("month"), "{full:#?}");
+    for machine in 0..2 {
+        let show = group.show(machine);
+        assert_eq!((&show["group"]["group_month_usd"], &show["group"]["difference_usd"]), (&"0.5".into(), &"0".into()));
+    }
+    assert_eq!(group.server.chats().len(), 5);
 }

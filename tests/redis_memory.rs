@@ -106,3 +106,53 @@ fn an_older_copy_of_redis_is_found_out_and_told_what_it_misses() {
     assert_eq!(group.storm(8).0, 5);
     assert_eq!(group.server.chats().len(), 10);
 }
+
+#[test]
+fn an_older_copy_lends_nothing_to_a_machine_that_was_idle_meanwhile() {
+    let mut group = Group::of(2, "per_day = 1.0");
+    group.dimes(0, 1);
+    group.dimes(1, 1);
+    assert_eq!(group.redis.tell(&["SAVE"]), ["OK"]);
+    group.dimes(0, 3);
+    group.redis.kill();
+    group.redis.again();
+    // All that this one was ever told is in the copy; three dimes of the other one's are not.
+    group.refused(1, "started anew");
+    group.refused(1, "1 known machines");
+    assert_eq!(group.show(1)["group"]["silent"].as_array().unwrap().len(), 1);
+    // The other one says what it has, and that something was lost.
+    group.refused(0, "forgotten what the group spent");
+    assert_eq!(group.show(1)["group"]["group_month_usd"], "0.5");
+    group.run(1, &["budget", "settle", "group"]).assert_code(0);
+    assert_eq!(group.storm(8).0, 5);
+    assert_eq!(group.server.chats().len(), 10);
+}
+
+#[test]
+fn a_redis_that_lost_nothing_lends_again_when_all_have_spoken() {
+    let mut group = Group::of(2, "per_day = 1.0");
+    group.dimes(0, 1);
+    group.dimes(1, 1);
+    for _ in 0..2 {
+        assert_eq!(group.redis.tell(&["SAVE"]), ["OK"]);
+        group.redis.kill();
+        group.redis.again();
+    }
+    group.refused(0, "started anew");
+    group.dimes(1, 1);
+    group.dimes(0, 1);
+    assert_eq!(group.storm(8).0, 6);
+    assert_eq!(group.server.chats().len(), 10);
+}
+
+#[test]
+fn a_machine_that_is_alone_goes_on_when_redis_was_started_anew() {
+    let mut group = Group::of(1, "per_day = 0.3");
+    for _ in 0..3 {
+        group.dimes(0, 1);
+        assert_eq!(group.redis.tell(&["SAVE"]), ["OK"]);
+        group.redis.kill();
+        group.redis.again();
+    }
+    group.refused(0, "for the group");
+}

@@ -16,7 +16,7 @@ use support::server::{Answer, Script, Server};
 
 /// What the guide says a user of Redis needs.
 const RIGHTS: [&str; 11] =
-    ["+getrange", "+mget", "+set", "+del", "+eval", "+time", "+hget", "+hset", "+hdel", "+hincrby", "+pexpireat"];
+    ["+getrange", "+set", "+del", "+eval", "+time", "+hget", "+hset", "+hdel", "+hincrby", "+pexpireat", "+info"];
 
 /// Machines with the answers and the budget of a group on this Redis; a request costs exactly $0.10.
 struct Team {
@@ -119,6 +119,12 @@ fn a_user_with_few_rights_and_a_prefix_suffices() {
     cluster.tell(&[&["ACL", "SETUSER", "chat", "on", ">hunter2", "~ours:*"][..], &RIGHTS, &more].concat());
     let at = cluster.url().replace("redis://", "redis://chat:hunter2@");
     Team::at(&at, &format!("cluster = true\nprefix = \"ours:\"\n{QUARTER}")).shares();
+    // Without knowing whether it is the same run of the server nobody lends anything.
+    redis.tell(&["ACL", "SETUSER", "chat", "-info"]);
+    let blind = Team::at(&url, &format!("prefix = \"ours:\"\n{QUARTER}").replace("0.25", "9.25"));
+    let refused = Team::ask(&blind.one, "d");
+    refused.assert_code(3);
+    assert!(refused.stderr.contains("rights") && refused.stderr.trim().lines().count() == 1, "{refused:#?}");
     // The same user elsewhere, and a password that is none.
     Team::at(&url, "prefix = \"theirs:\"").says("rights");
     Team::at(&url.replace("hunter2", "hunter22"), "prefix = \"ours:\"").says("password");

@@ -22,6 +22,8 @@ pub enum NoLease {
     Away(Away),
     /// Redis has lost its memory; this many machines are known and have not said again what they have.
     Forgotten(usize),
+    /// Redis was started anew, and may have come back with an older copy; this many known machines have not spoken since.
+    Restarted(usize),
     /// The clock of this machine is not Redis's.
     Clock,
     Ledger(String),
@@ -42,6 +44,10 @@ impl NoLease {
             Self::Forgotten(silent) => (
                 format!("Redis has forgotten what the group spent, and {silent} known machines have not said it again"),
                 "look at `chat-agent budget show` on each machine, then go on with `chat-agent budget settle group`",
+            ),
+            Self::Restarted(silent) => (
+                format!("Redis was started anew, and {silent} known machines have not said yet what they have leased"),
+                "ask something on each of them, or go on with `chat-agent budget settle group`",
             ),
             Self::Clock => (
                 "the clock of this machine and that of Redis show different days".to_owned(),

@@ -14,7 +14,13 @@ const MOST: i64 = 1 << 50;
 
 /// What is asked of the script.
 pub(super) enum Wish<'a> {
-    Lease { id: &'a str, least: i64 },
+    /// `share`: what is granted while there is plenty. `ahead`: for later; nothing, when there is not.
+    Lease {
+        id: &'a str,
+        least: i64,
+        share: i64,
+        ahead: bool,
+    },
     Tell,
     Look,
     Accept,
@@ -24,6 +30,7 @@ impl Wish<'_> {
     /// Its name in the script.
     pub(super) fn mode(&self) -> &'static str {
         match self {
+            Self::Lease { ahead: true, .. } => "ahead",
             Self::Lease { .. } => "lease",
             Self::Tell => "tell",
             Self::Look => "look",
@@ -86,14 +93,15 @@ pub(super) struct Asked {
     /// The name of Redis's memory, should a new one begin with this call.
     pub(super) fresh: String,
     pub(super) mode: &'static str,
-    /// What is leased at a time, in nano-dollars.
-    pub(super) slice: i64,
 }
 
 impl Asked {
     /// The arguments, in the order of the script.
     pub(super) fn args(&self, brief: &Brief, wish: &Wish<'_>, limit: DayMonth) -> Vec<String> {
-        let (id, least) = if let Wish::Lease { id, least } = wish { (*id, *least) } else { ("", 0) };
+        let (id, least, share) = match wish {
+            Wish::Lease { id, least, share, .. } => (*id, *least, *share),
+            _ => ("", 0, 0),
+        };
         let limit_of = |limit: Option<Usd>| limit.map_or(String::new(), |limit| cut(limit).to_string());
         let w = &brief.windows;
         let mut args = vec![
@@ -107,7 +115,7 @@ impl Asked {
             w.month_end.0.to_string(),
             id.to_owned(),
             least.to_string(),
-            self.slice.to_string(),
+            share.to_string(),
             limit_of(limit.per_day),
             limit_of(limit.per_month),
             brief.shares.len().to_string(),

@@ -1,6 +1,10 @@
 -- What a group has leased in one month: one hash, so that Redis forgets all of it or nothing.
 --   epoch, opened     the name of this memory, and when it began (ms)
---   rebuilt           a machine came that knew an earlier memory: this one began empty in the middle of things,
+--   life              the run of the server in which that was (its `run_id`), where it says one
+--   was:<epoch>       a memory that this one carries on, and how many calls that one had counted
+--   restarted         it was carried on by another run of the server, whose copy may be an older one: until all members
+--                     have said again what they have, or the user's word
+--   rebuilt           a machine came that knew an earlier memory, or more of this one: it began in the middle of things,
 --                     and nobody can know whether all that was leased has been said again; until the user's word
 --   members           machine -> 1, or 0 for one that was only heard of
 --   l:<lease>         nano-dollars; never rises
@@ -32,20 +36,29 @@ local epoch = field('epoch')
 if mode == 'look' then return reply('ok', 0, epoch or '', false) end
 -- Ten minutes are the work of time servers.
 if now < day_start - 600000 or now >= day_end + 600000 then return reply('clock', 0, '', false) end
+-- Asked here, it is said by the very node that holds this key, whatever became of the connection.
+local life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+local lived, mine = field('life') or '', number('c:' .. machine)
+local older = known == epoch and (mine < answered or number('calls') < answered_all)
 if not epoch then
   epoch = fresh
-  redis.call('HSET', K, 'epoch', fresh, 'opened', text(now))
+  redis.call('HSET', K, 'epoch', fresh, 'opened', text(now), 'life', life)
   redis.call('PEXPIREAT', K, text(month_end + 3456000000))
-elseif known == epoch and (number('c:' .. machine) < answered or number('calls') < answered_all) then
-  -- An older copy: it is another memory from now on, so that every machine says again what it has.
-  epoch = fresh
+elseif older or (life ~= '' and lived ~= '' and life ~= lived) then
+  -- An older copy, or what may be one: it is another memory from now on, so that every machine says again what it has.
   for name in pairs(members) do members[name] = 0 end
-  redis.call('HSET', K, 'epoch', fresh, 'opened', text(now), 'members', cjson.encode(members))
+  redis.call('HSET', K, 'epoch', fresh, 'opened', text(now), 'members', cjson.encode(members), 'life', life,
+    'was:' .. epoch, text(number('calls')), older and 'rebuilt' or 'restarted', '1')
+  epoch = fresh
+end
+local moved = known ~= '' and known ~= epoch
+local counted = moved and field('was:' .. known)
+if moved and (not counted or tonumber(counted) < answered_all or mine < answered) then
+  redis.call('HSET', K, 'rebuilt', '1')
 end
 redis.call('HINCRBY', K, 'c:' .. machine, 1)
 redis.call('HINCRBY', K, 'calls', 1)
-if known ~= '' and known ~= epoch then
-  redis.call('HSET', K, 'rebuilt', '1')
+if moved then
   if mode ~= 'again' then return reply('emptied', 0, epoch, false) end
   for i = 1, others do
     local name = A[17 + 3 * shares + i]
@@ -53,7 +66,7 @@ if known ~= '' and known ~= epoch then
   end
 end
 if mode == 'accept' then
-  redis.call('HDEL', K, 'rebuilt')
+  redis.call('HDEL', K, 'rebuilt', 'restarted')
 end
 members[machine] = 1
 redis.call('HSET', K, 'members', cjson.encode(members))
@@ -70,20 +83,26 @@ local function put(lease, amount, of_day)
 end
 for i = 0, shares - 1 do put(A[18 + 3 * i], tonumber(A[19 + 3 * i]), A[20 + 3 * i]) end
 
-if id == '' then return reply('ok', 0, epoch, false) end
+local silent = false
+for _, said in pairs(members) do silent = silent or said ~= 1 end
+if not silent then redis.call('HDEL', K, 'restarted') end
+
+local spent_day, spent_month = number('day:' .. day), number('month')
+-- Near the end of the money nobody gets more than is needed, and nothing for later.
+local low = (day_limit and (spent_day + least) * 4 > day_limit * 3)
+  or (month_limit and (spent_month + least) * 4 > month_limit * 3)
+if id == '' then return reply('ok', 0, epoch, low) end
 local have = field('l:' .. id)
-if have then return reply('ok', tonumber(have), epoch, false) end
+if have then return reply('ok', tonumber(have), epoch, low) end
 
 -- A day that began under this memory is all in it; the month is not.
-if number('rebuilt') == 1 and (month_limit or (day_limit and day_start < number('opened'))) then
-  return reply('forgotten', 0, epoch, true)
+if month_limit or (day_limit and day_start < number('opened')) then
+  if number('rebuilt') == 1 then return reply('forgotten', 0, epoch, true) end
+  if number('restarted') == 1 then return reply('restarted', 0, epoch, true) end
 end
-local spent_day, spent_month = number('day:' .. day), number('month')
+if low and mode == 'ahead' then return reply('low', 0, epoch, true) end
 if day_limit and spent_day + least > day_limit then return reply('day', 0, epoch, true) end
 if month_limit and spent_month + least > month_limit then return reply('month', 0, epoch, true) end
--- Near the end of the money nobody gets more than is needed.
-local low = (day_limit and (spent_day + least + slice) * 4 > day_limit * 3)
-  or (month_limit and (spent_month + least + slice) * 4 > month_limit * 3)
 local granted = low and least or math.max(least, slice)
 put(id, granted, day)
 return reply('ok', granted, epoch, low)

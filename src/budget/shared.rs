@@ -9,10 +9,11 @@
 //!
 //! A machine (a data folder) spends from leases, which lie in its ledger. Letting a request through looks at them in the
 //! same commit as at all other limits, so any number of processes share them, and Redis is asked only when they do not
-//! suffice: one script, one atomic step, looks at the sums and grants what is missing (a 64th of the limit while more than
-//! a quarter is left, so that a machine can go on for a while without Redis). What an attempt did not need goes back; and
-//! where a 64th is enough for another request like the last, the next one is leased behind its answer, so that a request
-//! waits for Redis only when money is short. It waits as long as for everything else there, `patience`; the first one of a
+//! suffice: one script, one atomic step, looks at the sums and grants what is missing (four requests like this one while
+//! more than a quarter of the limit is left, but no more than a 64th of it, so that a machine can go on for a while without
+//! Redis). What an attempt did not need goes back; and while there is plenty the next such share is leased behind an
+//! answer, so that the next request need not wait for Redis. When a program ends, all that is not spent goes back: nobody
+//! knows when this machine asks again, and money that lies idle is refused to somebody else. A request waits as long as for everything else there, `patience`; the first one of a
 //! process up to a second for the connection, which is made while the request is planned. Then it is refused.
 //!
 //! # Why the limit holds, whatever dies in between
@@ -41,9 +42,14 @@
 //! side by side, and nobody leases more. Where machines come and go, Redis must keep its memory (`appendonly yes`).
 //!
 //! A Redis that comes back with an older copy of itself has forgotten in part, and would have let the sum pass the limit
-//! unseen. It counts the calls of each machine and of all: who was answered more often than it counts has found that out,
-//! and the copy becomes a new memory, to which everybody says everything again. A machine that joins a group that goes on
-//! knows no memory, says nothing again, and changes nothing for the others.
+//! unseen. Whether a copy is an older one only those can tell who called in the time that it misses. So every new run of the
+//! server (the script asks for its `run_id`, of the node that holds the key) makes the copy a new memory, to which everybody
+//! says everything again, and until every known machine has done so, or the user's word, nobody gets a new lease. And it
+//! counts the calls of each machine and of all: who was answered more often than it counts has found out that something was
+//! lost, and then it takes the user's word. A machine that joins a group that goes on knows no memory, says nothing again,
+//! and changes nothing for the others. Beyond finding out is a machine whose very first call is in what the copy misses,
+//! until it calls again. Where a server tells no `run_id` the counts are all there is; where a user may not ask for it
+//! (`+info`) nothing is leased.
 //!
 //! # Numbers
 //!
@@ -62,8 +68,10 @@ use crate::chat::{Random, Timestamp, Usd};
 use crate::redis::{Away, Redis};
 use crate::store::{Allowance, Db, Store, StoreError, Windows, nano_up};
 
-/// The part of a limit that is leased at a time while there is plenty.
+/// No more than such a part of a limit is leased at a time, also while there is plenty.
 const SLICES: i64 = 64;
+/// So many requests like the last one are enough for a while without Redis.
+const REQUESTS: i64 = 4;
 
 /// The day and the month of a group, the same on every machine.
 pub(super) fn windows(at: Timestamp) -> Windows {
@@ -96,7 +104,7 @@ pub struct Figure {
     /// What this one has leased this month: by Redis, and by its own ledger.
     pub mine_there: Usd,
     pub mine_here: Usd,
-    /// Machines that were heard of, and have not spoken since Redis lost its memory.
+    /// Machines that were heard of, and have not spoken since Redis lost its memory or was started anew.
     pub silent: Vec<String>,
 }
 
@@ -110,6 +118,8 @@ pub struct Purse {
     low: AtomicBool,
     /// Something was settled, and may have cost less than was leased.
     touched: AtomicBool,
+    /// Something may be leased that is not given back yet.
+    used: AtomicBool,
     /// What the last request needed, in nano-dollars.
     needed: AtomicI64,
     /// Redis did not answer when it was last asked.
@@ -125,6 +135,7 @@ impl Purse {
             random,
             low: AtomicBool::default(),
             touched: AtomicBool::default(),
+            used: AtomicBool::default(),
             needed: AtomicI64::default(),
             away: AtomicBool::default(),
             turn: Mutex::default(),
@@ -144,8 +155,22 @@ impl Purse {
 
     /// Leases at least `short` more for a hold of `needed`. Waits for Redis as [`Redis::run`] does.
     pub async fn lease(&self, store: &Store, short: Usd, needed: Usd, now: Timestamp) -> Result<Grant, NoLease> {
-        let (id, least) = (self.number(), nano_up(short));
-        let reply = match self.tell(store, Wish::Lease { id: &id, least }, now).await {
+        let (least, share) = (nano_up(short), self.share(nano_up(needed)));
+        let granted = self.ask(store, least, share, false, now).await?;
+        granted.map_err(|reply| self.refused(&reply, short, needed))
+    }
+
+    /// The reply is that of a Redis that grants nothing.
+    async fn ask(
+        &self,
+        store: &Store,
+        least: i64,
+        share: i64,
+        ahead: bool,
+        now: Timestamp,
+    ) -> Result<Result<Grant, Reply>, NoLease> {
+        let id = self.number();
+        let reply = match self.tell(store, Wish::Lease { id: &id, least, share, ahead }, now).await {
             Ok(reply) => reply,
             Err(none) => {
                 store.run(move |db| db.give_up_lease(&id)).await?;
@@ -153,15 +178,16 @@ impl Purse {
             }
         };
         if reply.status == "ok" && reply.granted >= least {
-            return Ok(Grant { id, nano: reply.granted, epoch: reply.epoch });
+            return Ok(Ok(Grant { id, nano: reply.granted, epoch: reply.epoch }));
         }
         store.run(move |db| db.drop_lease(&id)).await?;
-        Err(self.refused(&reply, short, needed))
+        Ok(Err(reply))
     }
 
     /// Something of the group's money was set aside, this much.
     pub fn touched(&self, needed: Usd) {
         self.touched.store(true, Relaxed);
+        self.used.store(true, Relaxed);
         self.needed.store(nano_up(needed), Relaxed);
     }
 
@@ -172,9 +198,50 @@ impl Purse {
         if !self.touched.swap(false, Relaxed) {
             return;
         }
-        let (slice, needed) = (self.slice(), self.needed.load(Relaxed));
-        let plenty = !self.low.load(Relaxed);
-        let keep = if plenty { usd(slice) } else { Usd::ZERO };
+        let needed = self.needed.load(Relaxed);
+        let share = if self.low.load(Relaxed) { 0 } else { self.share(needed) };
+        let keep = usd(share);
+        match self.trim(store, keep, now).await {
+            Ok((told, unspent)) => {
+                let ahead = !self.is_away() && (1..=share).contains(&needed) && unspent < usd(needed);
+                let work = async {
+                    if ahead {
+                        self.lease_ahead(store, needed, share, now).await
+                    } else {
+                        self.say(store, told, now).await
+                    }
+                };
+                self.within_patience(work).await;
+            }
+            Err(error) => tracing::warn!(%error, "what was leased and not spent stays leased"),
+        }
+    }
+
+    /// Gives back all that is leased and not spent, at the end of the program. Waits for Redis as [`Self::give_back`] does.
+    pub async fn give_all_back(&self, store: &Store, now: Timestamp) {
+        let _turn = self.turn.lock().await;
+        self.touched.store(false, Relaxed);
+        if !self.used.swap(false, Relaxed) {
+            return;
+        }
+        match self.trim(store, Usd::ZERO, now).await {
+            Ok((told, _)) => self.within_patience(self.say(store, told, now)).await,
+            Err(error) => tracing::warn!(%error, "what was leased and not spent stays leased"),
+        }
+    }
+
+    /// What Redis is not told now it is told the next time.
+    async fn within_patience(&self, work: impl Future<Output = Result<(), NoLease>>) {
+        let told = tokio::time::timeout(self.redis.patience(), work).await;
+        tracing::debug!(told = matches!(told, Ok(Ok(()))), "what is leased and not spent");
+    }
+
+    async fn say(&self, store: &Store, told: bool, now: Timestamp) -> Result<(), NoLease> {
+        if told { Ok(()) } else { self.tell(store, Wish::Tell, now).await.map(drop) }
+    }
+
+    /// Lowers what is leased to what is spent and this; whether Redis knows all of it, and what is not spent.
+    async fn trim(&self, store: &Store, keep: Usd, now: Timestamp) -> Result<(bool, Usd), StoreError> {
         let (name, id) = (self.group.name.clone(), self.number());
         let trim = move |db: &mut Db| {
             let at = db.ledger_time(now)?;
@@ -184,30 +251,15 @@ impl Purse {
             let unspent = db.unspent(&name, at, &windows)?;
             Ok((db.untold(&name, &windows, &epoch)?.is_empty(), unspent.day.min(unspent.month)))
         };
-        match store.run(trim).await {
-            Ok((told, unspent)) => {
-                let ahead = plenty && !self.is_away() && (1..=slice).contains(&needed) && unspent < usd(needed);
-                let work = async {
-                    if ahead {
-                        self.lease_ahead(store, usd(slice), now).await
-                    } else if told {
-                        Ok(())
-                    } else {
-                        self.tell(store, Wish::Tell, now).await.map(drop)
-                    }
-                };
-                // What Redis is not told now it is told the next time.
-                let told = tokio::time::timeout(self.redis.patience(), work).await;
-                tracing::debug!(told = matches!(told, Ok(Ok(()))), ahead, "what is leased and not spent");
-            }
-            Err(error) => tracing::warn!(%error, "what was leased and not spent stays leased"),
-        }
+        store.run(trim).await
     }
 
-    /// Leases what nobody waits for.
-    async fn lease_ahead(&self, store: &Store, slice: Usd, now: Timestamp) -> Result<(), NoLease> {
-        let grant = self.lease(store, slice, slice, now).await?;
-        Ok(store.run(move |db| grant.hold(db)).await?)
+    /// Leases what nobody waits for, while there is plenty.
+    async fn lease_ahead(&self, store: &Store, needed: i64, share: i64, now: Timestamp) -> Result<(), NoLease> {
+        match self.ask(store, needed, share, true, now).await? {
+            Ok(grant) => Ok(store.run(move |db| grant.hold(db)).await?),
+            Err(_) => Ok(()),
+        }
     }
 
     /// How the group stands; nothing is changed.
@@ -249,6 +301,7 @@ impl Purse {
             "day" => full(Scope::GroupDay, self.group.limit.per_day, reply.day),
             "month" => full(Scope::GroupMonth, self.group.limit.per_month, reply.month),
             "forgotten" => NoLease::Forgotten(reply.members.iter().filter(|(_, said)| !said).count()),
+            "restarted" => NoLease::Restarted(reply.members.iter().filter(|(_, said)| !said).count()),
             "clock" => NoLease::Clock,
             // Given up before the answer came, or a server that is none.
             "ok" => NoLease::Away(Away::Late),
@@ -280,12 +333,10 @@ impl Purse {
             brief.shares = store.run(move |db| db.untold(&name, &windows, &epoch)).await?;
             reply = self.heard_of(self.call(&brief, &wish, true).await)?;
         }
-        if matches!(wish, Wish::Lease { .. }) {
-            self.low.store(reply.low, Relaxed);
-        }
         if look || matches!(reply.status.as_str(), "clock" | "emptied") {
             return Ok(reply);
         }
+        self.low.store(reply.low, Relaxed);
         let heard = reply.heard(&brief.windows);
         let (name, Brief { shares, heard: before, windows, .. }) = (self.group.name.clone(), brief);
         let learn = move |db: &mut Db| {
@@ -315,12 +366,8 @@ impl Purse {
 
     /// One round trip; two where the user's word follows what was said again.
     async fn call(&self, brief: &Brief, wish: &Wish<'_>, again: bool) -> Result<Reply, Away> {
-        let mut asked = Asked {
-            nonce: self.number(),
-            fresh: self.number(),
-            mode: if again { "again" } else { wish.mode() },
-            slice: self.slice(),
-        };
+        let mut asked =
+            Asked { nonce: self.number(), fresh: self.number(), mode: if again { "again" } else { wish.mode() } };
         let name = format!("budget:{{{}}}:{}", self.group.name, brief.windows.month_start.0);
         let mut args = asked.args(brief, wish, self.group.limit);
         let reply = script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce).ok_or(Away::Nonsense)?;
@@ -332,10 +379,11 @@ impl Purse {
         Ok(reply)
     }
 
-    /// What is leased at a time while there is plenty, in nano-dollars.
-    fn slice(&self) -> i64 {
+    /// What is leased at a time while there is plenty by whoever needs so much for a request, in nano-dollars.
+    fn share(&self, needed: i64) -> i64 {
         let limits = [self.group.limit.per_day, self.group.limit.per_month];
-        limits.into_iter().flatten().map(|limit| cut(limit) / SLICES).min().unwrap_or(0)
+        let slice = limits.into_iter().flatten().map(|limit| cut(limit) / SLICES).min().unwrap_or(0);
+        slice.min(needed.saturating_mul(REQUESTS))
     }
 
     fn number(&self) -> String {

@@ -99,12 +99,14 @@ impl Cache {
             Err(told) => return Flight::Follow(Follower(Behind::Here { told, ttl: self.ttl })),
         };
         let mut leases = Vec::new();
+        let waiting = self.waiting.clone().unwrap_or_default();
         for tier in self.tiers.iter() {
-            match tier.lease(digest).await {
+            match tier.lease(digest, &waiting).await {
                 Lease::Unknown => {}
                 Lease::Lead(lease) => leases.push(lease),
                 Lease::Follow(over) => {
-                    let cache = self.clone();
+                    // Whoever has waited for an answer has not waited for Redis: they look for it with patience of its own.
+                    let cache = Self { waiting: None, ..self.clone() };
                     return Flight::Follow(Follower(Behind::Elsewhere { seat, over, cache, leases }));
                 }
             }

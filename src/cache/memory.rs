@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::tier::{Bytes, Freed, Later, Tier, TierFigures};
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
+use crate::redis::Waiting;
 
 /// What an entry takes up beside its bytes: its key and moka's own records, as measured.
 const OVERHEAD: usize = 200;
@@ -30,7 +31,7 @@ impl Tier for Memory {
         CacheHit::Memory
     }
 
-    fn get(&self, digest: Digest) -> Later<'_, Option<Bytes>> {
+    fn get<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Option<Bytes>> {
         Box::pin(std::future::ready(self.entries.get(&digest.0)))
     }
 

@@ -29,6 +29,7 @@ pub use tier::{Bytes, Freed, Later, Lease, Owner, Tier, TierFigures, Verified};
 use crate::chat::Timestamp;
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
+use crate::redis::Waiting;
 use disk::Disk;
 use flight::Flights;
 use memory::Memory;
@@ -59,6 +60,8 @@ pub struct Cache {
     flights: Arc<Flights>,
     ttl: Duration,
     patience: Duration,
+    /// Of the request that its looks are for; `None`: each look is waited for by itself.
+    waiting: Option<Waiting>,
 }
 
 /// Starts the owner of a disk tier in whose folder answers lie, when there is none: for a program that will look for one
@@ -96,7 +99,7 @@ impl Cache {
 
     /// Any tiers, nearest first.
     pub fn of(tiers: Vec<Box<dyn Tier>>, ttl: Duration) -> Self {
-        Self { tiers: tiers.into(), flights: Arc::default(), ttl, patience: PATIENCE }
+        Self { tiers: tiers.into(), flights: Arc::default(), ttl, patience: PATIENCE, waiting: None }
     }
 
     /// With another longest wait for an answer that somebody else fetches; it is two minutes by itself.
@@ -111,6 +114,12 @@ impl Cache {
         self.patience
     }
 
+    /// The same cache, for one request: what other machines share is waited for only once, in all its looks together.
+    #[must_use]
+    pub fn within(&self, waiting: &Waiting) -> Self {
+        Self { waiting: Some(waiting.clone()), ..self.clone() }
+    }
+
     /// Looks in every tier; a hit in a lower tier is copied upwards. Never finds an expired answer.
     pub async fn get(&self, digest: Digest, now: Timestamp) -> Option<Hit> {
         self.look(digest, now, |_| true).await
@@ -122,8 +131,9 @@ impl Cache {
     }
 
     async fn look(&self, digest: Digest, now: Timestamp, into: fn(CacheHit) -> bool) -> Option<Hit> {
+        let waiting = self.waiting.clone().unwrap_or_default();
         for (depth, tier) in self.tiers.iter().enumerate().filter(|(_, tier)| into(tier.name())) {
-            let Some(bytes) = tier.get(digest).await else { continue };
+            let Some(bytes) = tier.get(digest, &waiting).await else { continue };
             if let Some(hit) = self.read(tier.as_ref(), digest, &bytes, now).filter(|hit| !hit.expired) {
                 self.tiers[..depth].iter().for_each(|above| above.put(digest, &bytes));
                 return Some(hit);
@@ -135,8 +145,9 @@ impl Cache {
     /// The newest answer that any tier still has, however old. For when nothing better can be had.
     pub async fn get_stale(&self, digest: Digest, now: Timestamp) -> Option<Hit> {
         let mut newest: Option<Hit> = None;
+        let waiting = self.waiting.clone().unwrap_or_default();
         for tier in self.tiers.iter() {
-            let bytes = tier.get(digest).await;
+            let bytes = tier.get(digest, &waiting).await;
             let found = bytes.and_then(|bytes| self.read(tier.as_ref(), digest, &bytes, now));
             newest = found.into_iter().chain(newest).max_by_key(|hit| hit.entry.at);
         }

@@ -1,14 +1,14 @@
 //! The tier that several machines share: answers in Redis, sealed.
 //!
 //! Owns: the names, the lifetime and the seal of shared answers, and who of all machines fetches which.
-//! Refuses: to be waited for longer than [`PATIENCE`]; to share without a secret; to clear what others may still want,
+//! Refuses: to be waited for longer than patience, by one request and in all its calls; to share without a secret; to clear what others may still want,
 //! unless that is said.
 //! Invariant: nothing that was not sealed with the user's secret, under this very digest, is ever given as an answer. A
 //! machine that dies while it fetches an answer keeps the others from it for no longer than [`LEASE`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -17,7 +17,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::tier::{Bytes, Freed, Later, Lease, Tier, TierFigures};
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
-use crate::redis::{Claim, Claimed, Foreign, PATIENCE, Redis, Seal};
+use crate::redis::{Claim, Claimed, Foreign, PATIENCE, Redis, Seal, Waiting};
 
 /// Largest sealed answer that is read: what is kept is no larger, and the rest is somebody else's.
 const LARGEST: usize = super::LARGEST + 1024;
@@ -98,9 +98,9 @@ impl Inner {
         self.seal.get_or_init(find).await.as_ref()
     }
 
-    async fn get(&self, digest: Digest) -> Option<Bytes> {
+    async fn get(&self, digest: Digest, waiting: &Waiting) -> Option<Bytes> {
         let seal = self.seal().await?;
-        let sealed = self.redis.get(&name(seal, digest), LARGEST).await.ok()??;
+        let sealed = self.redis.within(waiting).get(&name(seal, digest), LARGEST).await.ok()??;
         seal.open(&digest.0, &sealed).map(Bytes::from)
     }
 }
@@ -165,15 +165,18 @@ impl Tier for SharedTier {
         CacheHit::Redis
     }
 
-    fn get(&self, digest: Digest) -> Later<'_, Option<Bytes>> {
+    fn get<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Option<Bytes>> {
         Box::pin(async move {
             if !self.0.seal.initialized() {
                 // The first time the secret has to be found; that goes on when nobody waits for it any longer.
                 let inner = Arc::clone(&self.0);
                 let found = tokio::spawn(async move { inner.seal().await.is_some() });
-                tokio::time::timeout(PATIENCE, found).await.ok()?.ok()?.then_some(())?;
+                let (left, began) = (waiting.left(self.0.redis.patience())?, Instant::now());
+                let found = tokio::time::timeout(left, found).await;
+                waiting.spent(began.elapsed(), found.is_err());
+                found.ok()?.ok()?.then_some(())?;
             }
-            self.0.get(digest).await
+            self.0.get(digest, waiting).await
         })
     }
 
@@ -217,11 +220,12 @@ impl Tier for SharedTier {
         })
     }
 
-    fn lease(&self, digest: Digest) -> Later<'_, Lease> {
+    fn lease<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Lease> {
         Box::pin(async move {
             // Found by the look-up before; whoever has no secret shares nothing.
             let Some(seal) = self.0.seal.get().and_then(Option::as_ref) else { return Lease::Unknown };
-            match self.0.redis.claim(&format!("flight:{}", seal.name(&digest.0)), LEASE).await {
+            let name = format!("flight:{}", seal.name(&digest.0));
+            match self.0.redis.within(waiting).claim(&name, LEASE).await {
                 Ok(Claimed::Ours(claim)) => Lease::Lead(Box::new(Held::new(&self.0, digest, claim))),
                 Ok(Claimed::Theirs(theirs)) => Lease::Follow(Box::pin(over(theirs))),
                 Err(_) => Lease::Unknown,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
+use crate::redis::Waiting;
 
 /// An entry as it is carried and kept. See [`super::Entry::encode`].
 pub type Bytes = Arc<[u8]>;
@@ -23,8 +24,9 @@ pub trait Tier: Send + Sync {
     /// What a hit here is called.
     fn name(&self) -> CacheHit;
 
-    /// The newest bytes kept under this digest. Waits as long as the tier thinks right, which must be short.
-    fn get(&self, digest: Digest) -> Later<'_, Option<Bytes>>;
+    /// The newest bytes kept under this digest. Waits as long as the tier thinks right, which must be short; for a tier of
+    /// several machines all calls with one `waiting` count together.
+    fn get<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Option<Bytes>>;
 
     /// Adds a version; it is the newest from now on. Returns at once, the work goes on behind.
     fn put(&self, digest: Digest, bytes: &Bytes);
@@ -43,8 +45,8 @@ pub trait Tier: Send + Sync {
     }
 
     /// Asks whether someone else is fetching this answer right now, in another process or on another machine.
-    fn lease(&self, digest: Digest) -> Later<'_, Lease> {
-        let _ = digest;
+    fn lease<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Lease> {
+        let _ = (digest, waiting);
         Box::pin(async { Lease::Unknown })
     }
 

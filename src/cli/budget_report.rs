@@ -253,6 +253,6 @@ fn group(out: &mut String, group: &GroupRow) {
     };
     if !group.silent.is_empty() {
         let silent = group.silent.len();
-        let _ = writeln!(out, "{silent} machines have said nothing since Redis lost its memory");
+        let _ = writeln!(out, "{silent} machines have said nothing since Redis was started anew or lost its memory");
     }
 }

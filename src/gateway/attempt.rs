@@ -236,7 +236,7 @@ impl Turn {
     async fn key(&self, on: &mut OnRung<'_>) -> Result<Taken, NoKey> {
         let (env, model) = (&self.gateway.parts.env, &on.rung.model);
         if let Some(others) = self.gateway.others.as_ref().filter(|_| !on.heard) {
-            others.hear(on.route, env, model.model(), self.began, self.now()).await;
+            others.hear(on.route, env, model.model(), &self.waiting, self.began, self.now()).await;
             on.heard = true;
         }
         let taken = on.route.key(env, model, self.began, self.now(), &on.at_limit).await;

@@ -18,7 +18,7 @@ use super::route::{Route, Taken};
 use crate::chat::Timestamp;
 use crate::config::Env;
 use crate::provider::{ResponseMeta, Secret};
-use crate::redis::{Away, Cooldowns, Cooling, LONGEST, Redis, Told};
+use crate::redis::{Away, Cooldowns, Cooling, LONGEST, Redis, Told, Waiting};
 
 /// What may be being told at a time; one thing more is not told.
 const TELLING: usize = 64;
@@ -39,12 +39,20 @@ impl Others {
     }
 
     /// Leaves alone the keys of a provider that others were told to leave alone on this model, and learns what is left of
-    /// the others. One round trip; waits no longer than anybody does for Redis.
-    pub(super) async fn hear(&self, route: &Route, env: &Env, model: &str, asked: Instant, now: Timestamp) {
+    /// the others. One round trip.
+    pub(super) async fn hear(
+        &self,
+        route: &Route,
+        env: &Env,
+        model: &str,
+        waiting: &Waiting,
+        asked: Instant,
+        now: Timestamp,
+    ) {
         let keys = route.fingerprints(env, asked).await;
         let (places, of): (Vec<_>, Vec<_>) =
             keys.into_iter().map(|(place, fingerprint)| (place, cooling(route, fingerprint, model))).unzip();
-        match self.cooldowns.read(&of, now).await {
+        match self.cooldowns.within(waiting).read(&of, now).await {
             Ok(found) => {
                 for (place, Told { until, room }) in places.into_iter().zip(found) {
                     let room = room.and_then(|text| Headroom::heard(&text, now, LONGEST));

@@ -22,6 +22,7 @@ use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
 use crate::protocol::{
     Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused, Route, Started,
 };
+use crate::redis::Waiting;
 use crate::router::Rung;
 use crate::store::{Begin, Ending, Foreseen, Outcome, Prompt};
 
@@ -51,6 +52,8 @@ pub(super) struct Turn {
     pub(super) only_servers: bool,
     /// What the front end was told of the provider in use.
     pub(super) link: Mutex<Option<Link>>,
+    /// How long it has waited for Redis, where it could go on without.
+    pub(super) waiting: Waiting,
 }
 
 /// Runs an exchange to its end.
@@ -78,6 +81,7 @@ pub(super) async fn run(
         last_failure: None,
         only_servers: true,
         link: Mutex::default(),
+        waiting: Waiting::default(),
     };
     let last = turn.go().await.unwrap_or_else(|refused| Event::Failed {
         failure: refused.failure,

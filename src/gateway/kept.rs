@@ -16,6 +16,7 @@ use crate::chat::request::Digest;
 use crate::chat::{Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Usd, span};
 use crate::protocol::{AnswerFacts, Circuit, Event, Kept, Latency, Level, Notice, Offer};
 use crate::provider::guide::OFFLINE;
+use crate::redis::Waiting;
 use crate::router::Rung;
 use crate::store::Ending;
 
@@ -71,7 +72,7 @@ impl Gateway {
     /// The newest answer that any model of the plan, or any that it is compared with, has ever given and that is still
     /// there.
     async fn however_old(&self, ask: &Ask, said: impl FnOnce() -> Digest, planned: &Planned) -> Option<Hit> {
-        let cache = self.parts.cache.as_ref().filter(|_| ask.cached)?;
+        let cache = self.parts.cache.as_ref().filter(|_| ask.cached)?.within(&Waiting::default());
         let (said, now) = (said(), self.parts.clock.now());
         let compared = self.compared(ask).into_iter().map(|(model, effort)| (model.id, effort));
         let mut newest: Option<Hit> = None;
@@ -103,8 +104,9 @@ impl Turn {
     }
 
     /// The cache, where this question may use it. The guide's answers cost nothing and change with the program.
-    fn cache(&self, model: &ModelId) -> Option<&Cache> {
-        self.gateway.parts.cache.as_ref().filter(|_| self.ask.cached && model.provider() != OFFLINE)
+    fn cache(&self, model: &ModelId) -> Option<Cache> {
+        let cache = self.gateway.parts.cache.as_ref();
+        Some(cache.filter(|_| self.ask.cached && model.provider() != OFFLINE)?.within(&self.waiting))
     }
 
     /// What is asked, as a digest. The question may be a long one, and it is the same for as long as it is under way:
@@ -132,7 +134,7 @@ impl Turn {
     pub(super) async fn take_lead(&mut self, rung: &Rung) -> Result<Option<Hit>, Failure> {
         let gateway = Arc::clone(&self.gateway);
         let keeps = repeatable(&self.ask.params, gateway.parts.config.cache.sampled);
-        let Some(cache) = self.cache(&rung.model).filter(|_| keeps && !self.ask.refresh).cloned() else {
+        let Some(cache) = self.cache(&rung.model).filter(|_| keeps && !self.ask.refresh) else {
             return Ok(None);
         };
         let (digest, stop) = (self.digest(rung), self.stop.clone());
@@ -222,7 +224,7 @@ impl Turn {
 
     /// Keeps a whole answer for the next time, under the model that gave it.
     pub(super) fn keep(&mut self, on: &OnRung<'_>, reply: &Reply, facts: &AnswerFacts) {
-        let Some(cache) = self.cache(&on.rung.model).cloned() else { return };
+        let Some(cache) = self.cache(&on.rung.model) else { return };
         if worth_keeping(reply, &self.ask.params, self.gateway.parts.config.cache.sampled) {
             let entry = Entry {
                 model: on.rung.model.clone(),

@@ -329,7 +329,9 @@ impl Gateway {
 
     /// Writes out what is still in the air.
     pub async fn close(&self) {
-        self.give_back().await;
+        if let (Some(purse), Some(store)) = (&self.purse, self.store.get()) {
+            purse.give_all_back(store, self.parts.clock.now()).await;
+        }
         if let Some(others) = &self.others {
             others.close().await;
         }

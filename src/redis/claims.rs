@@ -48,14 +48,25 @@ impl Redis {
     /// Claims a name for a time, unless somebody has it. Waits at most twice [`super::Settings::patience`].
     pub async fn claim(&self, name: &str, time: Duration) -> Result<Claimed, Away> {
         let Some(token) = token() else { return Err(Away::Refused("this system has no randomness".to_owned())) };
-        let (redis, name) = (self.clone(), name.to_owned());
-        if self.set_new(&name, token.as_bytes(), time).await? {
-            return Ok(Claimed::Ours(Claim { redis, name, token }));
+        let (redis, name) = (self.behind(), name.to_owned());
+        let claim = Claim { redis: redis.clone(), name: name.clone(), token };
+        match self.set_new(&name, claim.token.as_bytes(), time).await {
+            Ok(true) => return Ok(Claimed::Ours(claim)),
+            Ok(false) => {}
+            Err(away) => {
+                // It may be ours all the same, and nobody shall wait for somebody who does not know of it.
+                if away != Away::LeftAlone {
+                    tokio::spawn(async move { drop(claim.give_back().await) });
+                }
+                return Err(away);
+            }
         }
         // Sent twice, over a connection that broke, the second finds what the first has written.
         match self.get(&name, TOKEN).await? {
-            Some(theirs) if theirs != token.as_bytes() => Ok(Claimed::Theirs(Foreign { redis, name, token: theirs })),
-            Some(_) => Ok(Claimed::Ours(Claim { redis, name, token })),
+            Some(theirs) if theirs != claim.token.as_bytes() => {
+                Ok(Claimed::Theirs(Foreign { redis, name, token: theirs }))
+            }
+            Some(_) => Ok(Claimed::Ours(claim)),
             // It has just ended; whoever asks again gets it.
             None => Ok(Claimed::Theirs(Foreign { redis, name, token: Vec::new() })),
         }

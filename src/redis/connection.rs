@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::Notify;
 
-use super::Away;
 use super::gate::Gate;
 use super::open::{self, Connection, Roots};
+use super::{Away, Waiting};
 
 /// The longest that a request waits for something that it can do without.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -38,7 +38,11 @@ pub struct Settings {
 
 /// A Redis. Clones share one connection. Making one opens nothing.
 #[derive(Clone)]
-pub struct Redis(Arc<Inner>);
+pub struct Redis {
+    inner: Arc<Inner>,
+    /// Of the request that its calls are for; `None`: each is waited for by itself.
+    waiting: Option<Waiting>,
+}
 
 struct Inner {
     settings: Settings,
@@ -76,7 +80,20 @@ impl Redis {
 
     fn with(settings: Settings, roots: Option<Roots>) -> Self {
         let (ended, troubled) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { settings, roots, state: Mutex::default(), ended, troubled }))
+        let inner = Arc::new(Inner { settings, roots, state: Mutex::default(), ended, troubled });
+        Self { inner, waiting: None }
+    }
+
+    /// The same, for one request: all its calls together are waited for no longer than [`Settings::patience`], but for
+    /// those that it cannot go on without.
+    #[must_use]
+    pub fn within(&self, waiting: &Waiting) -> Self {
+        Self { inner: Arc::clone(&self.inner), waiting: Some(waiting.clone()) }
+    }
+
+    /// The same, for calls that no request waits for.
+    pub(super) fn behind(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), waiting: None }
     }
 
     /// Connects in the background, unless it is connected or was just found to be away.
@@ -92,17 +109,18 @@ impl Redis {
         // GET would send all of it, whoever wrote it and however long it is.
         let mut command = redis::cmd("GETRANGE");
         command.arg(self.key(name)).arg(0).arg(most);
-        let value: Vec<u8> = self.ask(&command, self.0.settings.patience).await?;
+        let value: Vec<u8> = self.ask(&command).await?;
         Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
-    /// Several values at once. Waits at most [`Settings::patience`].
-    pub async fn get_many(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, Away> {
-        let mut command = redis::cmd("MGET");
+    /// Runs a script that gives a text for each of these keys, which are of one slot. Waits at most [`Settings::patience`].
+    pub(super) async fn read(&self, script: &str, names: &[String], args: &[&str]) -> Result<Vec<Vec<u8>>, Away> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(script).arg(names.len());
         for name in names {
             command.arg(self.key(name));
         }
-        let values: Vec<Option<Vec<u8>>> = self.ask(&command, self.0.settings.patience).await?;
+        let values: Vec<Vec<u8>> = self.ask(command.arg(args)).await?;
         if values.len() != names.len() {
             self.will_tell(&mut self.state(), &Away::Nonsense);
             return Err(Away::Nonsense);
@@ -114,28 +132,28 @@ impl Redis {
     pub async fn set(&self, name: &str, value: &[u8], ttl: Duration) -> Result<(), Away> {
         let mut command = redis::cmd("SET");
         command.arg(self.key(name)).arg(value).arg("PX").arg(milliseconds(ttl));
-        self.ask(&command, self.0.settings.patience).await
+        self.ask(&command).await
     }
 
     /// Keeps a value for a time, where there is none; whether it did. Waits at most [`Settings::patience`].
     pub(super) async fn set_new(&self, name: &str, value: &[u8], ttl: Duration) -> Result<bool, Away> {
         let mut command = redis::cmd("SET");
         command.arg(self.key(name)).arg(value).arg("NX").arg("PX").arg(milliseconds(ttl));
-        Ok(self.ask::<Option<String>>(&command, self.0.settings.patience).await?.is_some())
+        Ok(self.ask::<Option<String>>(&command).await?.is_some())
     }
 
     /// Runs a script over one key that gives a number. Waits at most [`Settings::patience`].
     pub(super) async fn step(&self, script: &str, name: &str, args: &[&str]) -> Result<i64, Away> {
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(1).arg(self.key(name)).arg(args);
-        self.ask(&command, self.0.settings.patience).await
+        self.ask(&command).await
     }
 
     /// Removes a value. Waits at most [`Settings::patience`].
     pub async fn remove(&self, name: &str) -> Result<(), Away> {
         let mut command = redis::cmd("DEL");
         command.arg(self.key(name));
-        self.ask(&command, self.0.settings.patience).await
+        self.ask(&command).await
     }
 
     /// Runs a script over one key, as one step that nothing comes between. The caller cannot go on without it, so it is
@@ -149,7 +167,7 @@ impl Redis {
             self.connected(&AtomicU64::new(0)).await?;
         }
         // Whoever cannot go on without it says so themselves.
-        self.ask_within(&command, self.0.settings.patience, false).await
+        self.ask_within(&command, self.inner.settings.patience, false).await
     }
 
     /// Whether it can be reached and read from, for whoever asks just that: waited for up to one second, also while it
@@ -170,7 +188,7 @@ impl Redis {
 
     /// Comes back when something has gone wrong that nobody was told of.
     pub async fn troubled(&self) {
-        let mut troubled = std::pin::pin!(self.0.troubled.notified());
+        let mut troubled = std::pin::pin!(self.inner.troubled.notified());
         troubled.as_mut().enable();
         if self.state().trouble.is_none() {
             troubled.await;
@@ -179,11 +197,11 @@ impl Redis {
 
     /// The longest that a request waits for what it can do without.
     pub fn patience(&self) -> Duration {
-        self.0.settings.patience
+        self.inner.settings.patience
     }
 
     fn limit(&self) -> Duration {
-        LIMIT.max(self.0.settings.patience)
+        LIMIT.max(self.inner.settings.patience)
     }
 
     /// As long as a user who asks for it waits: up to one second, also while the server is left alone.
@@ -192,22 +210,31 @@ impl Redis {
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        self.0.settings.cluster
+        self.inner.settings.cluster
     }
 
     pub(super) fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.0.settings.prefix)
+        format!("{}{name}", self.inner.settings.prefix)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd, limit: Duration) -> Result<T, Away> {
-        if !self.state().gate.lets_through(Instant::now()) {
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Away> {
+        let patience = self.inner.settings.patience;
+        let left = self.waiting.as_ref().map_or(Some(patience), |waiting| waiting.left(patience));
+        let limit = left.ok_or(Away::LeftAlone)?;
+        let began = Instant::now();
+        if !self.state().gate.lets_through(began) {
             return Err(Away::LeftAlone);
         }
-        self.ask_within(command, limit, true).await
+        let outcome = self.ask_within(command, limit, true).await;
+        if let Some(waiting) = &self.waiting {
+            // Also while it connects: the request goes on without it, the connection is there for the next.
+            waiting.spent(began.elapsed(), matches!(outcome, Err(Away::Late | Away::Slow)));
+        }
+        outcome
     }
 
     /// `tells`: a trouble is for the user to hear of.
@@ -215,7 +242,9 @@ impl Redis {
         // Which connection it was on, also when nobody waited for its end.
         let on = AtomicU64::new(self.state().number);
         let talk = tokio::time::timeout(limit, self.talk(command, &on)).await;
-        let (outcome, number) = (talk.unwrap_or(Err(Away::Late)), on.into_inner());
+        // Whoever had waited for other answers before was only here for a moment: that is no sign of a server that hangs.
+        let late = if limit * 2 > self.inner.settings.patience { Away::Late } else { Away::Slow };
+        let (outcome, number) = (talk.unwrap_or(Err(late)), on.into_inner());
         let outcome = outcome.and_then(|value| T::from_redis_value(value).map_err(|_| Away::Nonsense));
         if outcome.as_ref().is_err_and(Away::ends_connection) {
             // Half an answer of any length may still be on its way: it ends with the connection.
@@ -232,6 +261,7 @@ impl Redis {
         match &outcome {
             // Something else under a name is the fault of whoever put it there.
             Ok(_) | Err(Away::OtherType) => state.gate.worked(),
+            Err(Away::Slow) => {}
             Err(away) => state.gate.failed(*away == Away::Late, Instant::now()),
         }
         match &outcome {
@@ -259,7 +289,7 @@ impl Redis {
     fn will_tell(&self, state: &mut State, away: &Away) {
         if state.told.as_ref() != Some(away) {
             state.trouble = Some(away.clone());
-            self.0.troubled.notify_waiters();
+            self.inner.troubled.notify_waiters();
         }
     }
 
@@ -273,7 +303,7 @@ impl Redis {
 
     /// The connection, after an attempt to connect if there is none.
     async fn connected(&self, on: &AtomicU64) -> Result<Connection, Away> {
-        let mut ended = std::pin::pin!(self.0.ended.notified());
+        let mut ended = std::pin::pin!(self.inner.ended.notified());
         ended.as_mut().enable();
         {
             let mut state = self.state();
@@ -299,7 +329,7 @@ impl Redis {
         }
         let redis = self.clone();
         tokio::spawn(async move {
-            let Inner { settings, roots, .. } = &*redis.0;
+            let Inner { settings, roots, .. } = &*redis.inner;
             let open = tokio::time::timeout(redis.limit(), open::open(settings, roots.clone(), redis.limit())).await;
             let opened = open.unwrap_or(Err(Away::Late));
             let mut state = redis.state();
@@ -317,7 +347,7 @@ impl Redis {
                 }
             }
             drop(state);
-            redis.0.ended.notify_waiters();
+            redis.inner.ended.notify_waiters();
         });
     }
 }

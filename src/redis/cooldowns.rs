@@ -3,11 +3,12 @@
 //!
 //! Owns: the names and values of cool-downs in Redis, and the names of what is left.
 //! Refuses: keys of providers; a key is named by a fingerprint that its owner made. What is left is the gateway's to read.
-//! Invariant: either ends by itself, at the latest after [`LONGEST`]; one that cannot be read does not hold.
+//! Invariant: either ends by itself, at the latest after [`LONGEST`]; one that cannot be read does not hold. The end of a
+//! cool-down is a time of Redis's own clock, and machines hear how long that is from now: their clocks need not agree.
 
 use std::time::Duration;
 
-use super::{Away, Redis};
+use super::{Away, Redis, Waiting};
 use crate::chat::Timestamp;
 
 /// The longest cool-down that is taken from another machine.
@@ -15,6 +16,29 @@ pub const LONGEST: Duration = Duration::from_hours(1);
 
 /// The longest note of what is left that is read, in bytes.
 const ROOM: usize = 512;
+
+/// Of each pair of keys: the milliseconds for which the first still cools, and what lies under the second, as far as it is
+/// read; nothing, where something of another type lies.
+const READ: &str = "local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local function text(key, last)
+  local found = redis.pcall('GETRANGE', key, 0, last)
+  return type(found) == 'string' and found or ''
+end
+local told = {}
+for i = 1, #KEYS, 2 do
+  local till = tonumber(text(KEYS[i], 31))
+  told[i] = till and string.format('%.0f', till - now) or ''
+  told[i + 1] = text(KEYS[i + 1], ARGV[1])
+end
+return told";
+/// An end that somebody else told stays when it is later, and no later than one may be.
+const COOL: &str = "local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local till, theirs = now + tonumber(ARGV[1]), tonumber(redis.call('GETRANGE', KEYS[1], 0, 31))
+if theirs and theirs >= till and theirs <= now + tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], string.format('%.0f', till), 'PX', ARGV[1])
+return 1";
 
 /// What cools: a key, for one model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,16 +83,22 @@ impl Cooldowns {
         &self.0
     }
 
+    /// The same, for one request.
+    #[must_use]
+    pub fn within(&self, waiting: &Waiting) -> Self {
+        Self(self.0.within(waiting))
+    }
+
     /// What was told of each of these, in their order; one round trip.
     pub async fn read(&self, of: &[Cooling], now: Timestamp) -> Result<Vec<Told>, Away> {
         if of.is_empty() {
             return Ok(Vec::new());
         }
         let names: Vec<String> = of.iter().flat_map(|what| [what.name(), what.name_of_room()]).collect();
-        let found = self.0.get_many(&names).await?;
-        let told = |pair: &[Option<Vec<u8>>]| Told {
-            until: pair[0].as_deref().and_then(|value| until(value, now)),
-            room: pair[1].clone().filter(|value| value.len() <= ROOM),
+        let found = self.0.read(READ, &names, &[&ROOM.to_string()]).await?;
+        let told = |pair: &[Vec<u8>]| Told {
+            until: until(&pair[0], now),
+            room: Some(pair[1].clone()).filter(|room| (1..=ROOM).contains(&room.len())),
         };
         Ok(found.chunks_exact(2).map(told).collect())
     }
@@ -84,20 +114,16 @@ impl Cooldowns {
         if time.is_zero() {
             return Ok(());
         }
-        if let [Told { until: Some(theirs), .. }] = self.read(std::slice::from_ref(what), now).await?[..]
-            && theirs >= until
-        {
-            return Ok(());
-        }
-        self.0.set(&what.name(), until.0.to_string().as_bytes(), time).await
+        let (time, longest) = (time.as_millis().to_string(), LONGEST.as_millis().to_string());
+        self.0.step(COOL, &what.name(), &[&time, &longest]).await.map(drop)
     }
 }
 
-/// A time that another machine wrote, as far as it makes sense here.
-fn until(value: &[u8], now: Timestamp) -> Option<Timestamp> {
-    let said = Timestamp(std::str::from_utf8(value).ok()?.parse().ok()?);
-    let longest = now.plus(LONGEST);
-    (said > now).then(|| said.min(longest))
+/// The end of so many milliseconds, as far as they make sense.
+fn until(left: &[u8], now: Timestamp) -> Option<Timestamp> {
+    let left: i64 = std::str::from_utf8(left).ok()?.parse().ok()?;
+    let left = Duration::from_millis(u64::try_from(left).ok().filter(|left| *left > 0)?);
+    Some(now.plus(left.min(LONGEST)))
 }
 
 #[cfg(test)]
@@ -108,10 +134,12 @@ mod tests {
     fn what_others_say_is_taken_with_care() {
         let now = Timestamp(1_000_000);
         for (said, taken) in [
-            ("1060000", Some(1_060_000)),
-            ("999999", None),
+            ("60000", Some(1_060_000)),
+            ("0", None),
             ("9999999999999", Some(1_000_000 + 3_600_000)),
-            ("soon", None),
+            ("inf", None),
+            ("-inf", None),
+            ("nan", None),
             ("", None),
             ("-5", None),
         ] {

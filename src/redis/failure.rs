@@ -13,11 +13,16 @@ use crate::chat::text::one_line;
 /// The longest part of a server's own words that is shown, in characters.
 const SAID: usize = 120;
 
+/// How servers of various ages say that their user has no right to what a script does.
+const IN_A_SCRIPT: [&str; 2] = ["can't run this command", "ACL failure in script"];
+
 /// Why nothing came.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Away {
     #[error("Redis did not answer in time")]
     Late,
+    #[error("Redis is too slow for all that one request asks of it: `patience` under [redis] allows more")]
+    Slow,
     #[error("Redis failed just now and is left alone for a while")]
     LeftAlone,
     #[error("Redis cannot be reached: {0}")]
@@ -42,7 +47,7 @@ impl Away {
 
     /// Whether another command may well work: that one did is no sign that this trouble is over.
     pub(super) fn is_of_a_command(&self) -> bool {
-        matches!(self, Self::NoRights | Self::Refused(_) | Self::OtherType)
+        matches!(self, Self::Slow | Self::NoRights | Self::Refused(_) | Self::OtherType)
     }
 }
 
@@ -61,6 +66,12 @@ impl From<RedisError> for Away {
             (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => Self::Nonsense,
             (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => {
                 Self::Refused("it is part of a cluster; set `cluster = true` under [redis]".to_owned())
+            }
+            // So it is said of what a script may not do.
+            (ErrorKind::Server(_) | ErrorKind::Extension, _)
+                if error.detail().is_some_and(|said| IN_A_SCRIPT.iter().any(|words| said.contains(words))) =>
+            {
+                Self::NoRights
             }
             (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
                 Self::Refused(said(&format!("{} {}", code.unwrap_or_default(), error.detail().unwrap_or_default())))

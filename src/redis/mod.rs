@@ -14,6 +14,7 @@ mod gate;
 mod open;
 mod seal;
 mod sweep;
+mod waiting;
 
 pub use claims::{Claim, Claimed, Foreign};
 pub use connection::{PATIENCE, Redis, Settings};
@@ -22,3 +23,4 @@ pub use failure::Away;
 pub use open::Roots;
 pub use seal::Seal;
 pub use sweep::Swept;
+pub use waiting::Waiting;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::home::{Home, Output, run};
 use super::redis::RedisServer;
 use super::scene::KEY;
-use super::server::{Answer, Script, Server};
+use super::server::{Answer, Gate, Script, Server};
 
 pub const DIME: [&str; 6] = ["ask", "-m", "mine/m", "--max-output", "1000", "hi"];
 
@@ -44,6 +44,15 @@ impl Group {
             self.server.base_url(),
             self.redis.url(),
         ));
+    }
+
+    /// From now on the first request waits at this gate for the end of its answer.
+    pub fn holding_the_first(&mut self, gate: &Gate, limits: &str) {
+        let answer = || Answer::text("abcd").usage(10, 1000);
+        self.server = Server::start(Script::each([answer().gate_after(0, gate), answer()]).keys([KEY]));
+        for machine in &self.machines {
+            self.configure(machine, limits);
+        }
     }
 
     pub fn command(&self, machine: usize, args: &[&str]) -> std::process::Command {

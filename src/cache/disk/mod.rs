@@ -21,6 +21,7 @@ use super::place::Place;
 use super::tier::{Bytes, Freed, Later, Lease, Tier, TierFigures, Verified};
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
+use crate::redis::Waiting;
 use connection::Connection;
 
 /// Longest wait of a process, once and in all, for an owner that is just coming up where answers lie. What it finds saves
@@ -234,7 +235,7 @@ impl Tier for Disk {
         CacheHit::Disk
     }
 
-    fn get(&self, digest: Digest) -> Later<'_, Option<Bytes>> {
+    fn get<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Option<Bytes>> {
         Box::pin(async move {
             let begun = Instant::now();
             // Where nothing lies, nothing is waited for; the owner comes up while the answer is fetched.
@@ -276,7 +277,7 @@ impl Tier for Disk {
         })
     }
 
-    fn lease(&self, digest: Digest) -> Later<'_, Lease> {
+    fn lease<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Lease> {
         Box::pin(async move {
             // Also where nothing lies yet: of several who ask the same at once, one is enough.
             let Some(connection) = self.connection(self.rest()).await else { return Lease::Unknown };

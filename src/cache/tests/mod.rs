@@ -34,10 +34,10 @@ async fn a_hit_in_a_lower_tier_fills_the_upper_ones() {
     assert!(upper.get(digest(1), NOW).await.is_some());
     let bytes = entry("yes").encode(digest(1));
     lower.tiers()[1].put(digest(1), &bytes);
-    assert!(lower.tiers()[0].get(digest(1)).await.is_none());
+    assert!(lower.tiers()[0].get(digest(1), &Waiting::default()).await.is_none());
     let hit = lower.get(digest(1), NOW.plus(DAY / 2)).await.unwrap();
     assert_eq!((hit.entry.text.as_str(), hit.age), ("yes", DAY / 2));
-    assert_eq!(lower.tiers()[0].get(digest(1)).await, Some(bytes));
+    assert_eq!(lower.tiers()[0].get(digest(1), &Waiting::default()).await, Some(bytes));
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn what_is_damaged_is_a_miss_and_removed() {
     cache.tiers()[1].put(digest(1), &entry("fake").encode(digest(2)));
     assert_eq!(cache.get(digest(1), NOW).await, None);
     for tier in cache.tiers() {
-        assert_eq!(tier.get(digest(1)).await, None);
+        assert_eq!(tier.get(digest(1), &Waiting::default()).await, None);
     }
 }
 
