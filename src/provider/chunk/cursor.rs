@@ -6,6 +6,7 @@
 //! Invariant: what is walked over to its end is JSON that serde_json reads, and what is taken from it is what it would give.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Values that are passed over in one text; far below the cap of the tree reader.
 const MOST: u32 = 4096;
@@ -33,7 +34,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.json.as_bytes().get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
             }
             self.at += 1;
@@ -69,7 +70,8 @@ impl<'a> Cursor<'a> {
             return Some(());
         }
         loop {
-            let Cow::Borrowed(key) = self.string()? else { return None };
+            let key = self.raw().filter(|key| !key.escaped)?;
+            let key = self.json.get(key.inside)?;
             self.expect(b':')?;
             member(self, key)?;
             if !self.eat(b',') {
@@ -80,6 +82,20 @@ impl<'a> Cursor<'a> {
 
     /// A string; borrowed where it has no escapes.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
+        let raw = self.raw()?;
+        if raw.escaped {
+            return self.unescaped(&raw).map(Cow::Owned);
+        }
+        self.json.get(raw.inside).map(Cow::Borrowed)
+    }
+
+    /// What a string with escapes stands for; what an escape means, and which are none, is left to the one who knows.
+    fn unescaped(&self, raw: &Raw) -> Option<String> {
+        serde_json::from_str(self.json.get(raw.inside.start - 1..=raw.inside.end)?).ok()
+    }
+
+    /// A string as it is written.
+    fn raw(&mut self) -> Option<Raw> {
         self.expect(b'"')?;
         let (start, mut escaped) = (self.at, false);
         let bytes = self.json.as_bytes();
@@ -97,11 +113,7 @@ impl<'a> Cursor<'a> {
             }
         }
         self.at += 1;
-        if escaped {
-            // What an escape means, and which are none, is left to the one who knows.
-            return serde_json::from_str(&self.json[start - 1..self.at]).ok().map(Cow::Owned);
-        }
-        Some(Cow::Borrowed(&self.json[start..self.at - 1]))
+        Some(Raw { inside: start..self.at - 1, escaped })
     }
 
     /// A string, and what follows it from its closing quote on.
@@ -122,7 +134,10 @@ impl<'a> Cursor<'a> {
         self.left = self.left.checked_sub(1)?;
         let deeper = depth.checked_sub(1)?;
         match self.peek()? {
-            b'"' => self.string().map(|_| ()),
+            b'"' => {
+                let raw = self.raw()?;
+                (!raw.escaped || self.unescaped(&raw).is_some()).then_some(())
+            }
             b'{' => self.object(|cursor, _| cursor.pass_over(deeper)),
             b'[' => {
                 self.at += 1;
@@ -152,6 +167,12 @@ impl<'a> Cursor<'a> {
         let plain = number.len() < 19 && number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
         (number == "0" || (plain && !number.is_empty()) || serde_json::from_str::<f64>(number).is_ok()).then_some(())
     }
+}
+
+/// Where a string lies, between its quotes.
+struct Raw {
+    inside: Range<usize>,
+    escaped: bool,
 }
 
 /// Where a run of plain characters inside a string ends: at a quote, a backslash or a control character.
