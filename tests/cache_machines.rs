@@ -25,7 +25,7 @@ const SECRET: &str = "a-secret-of-the-whole-team";
 /// The shared tier of one machine. It may wait longer than a user would: these tests are not about speed.
 fn tier(redis: &RedisServer) -> Box<dyn Tier> {
     let settings =
-        Settings { url: redis.url(), cluster: false, prefix: "t:".to_owned(), patience: Duration::from_secs(5) };
+        Settings { url: redis.url(), cluster: false, prefix: "t:".to_owned(), patience: Duration::from_secs(30) };
     let seal = async { Seal::new(SECRET.as_bytes()).ok_or_else(|| "too short".to_owned()) };
     Box::new(SharedTier::new(Redis::new(settings), DAY, Box::pin(seal)))
 }
@@ -136,7 +136,7 @@ fn home(server: &Server, redis: &RedisServer) -> Home {
     home.config(&format!(
         "[budget]\nper_day = 5\n[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"KEY\" }}]\n\
          [[models]]\nid = \"mine/m\"\ninput = 1\noutput = 100\ncontext = 100000\n\
-         [redis]\nurl = \"{}\"\nsecret = {{ env = \"SECRET\" }}\n",
+         [cache]\npatience = \"10s\"\n[redis]\nurl = \"{}\"\nsecret = {{ env = \"SECRET\" }}\npatience = \"30s\"\n",
         server.base_url(),
         redis.url(),
     ));

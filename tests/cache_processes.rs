@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the small functions of tests are tests")]
 
+mod answers;
 mod support;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,8 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use answers::lives;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use support::PATIENCE;
 use support::scene::Scene;
@@ -33,7 +35,7 @@ fn end_owner(scene: &Scene) {
     let pid = owner(scene);
     kill_process(pid, Signal::TERM).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    while test_kill_process(pid).is_ok() {
+    while lives(pid) {
         assert!(Instant::now() < deadline, "the owner does not end");
         std::thread::sleep(Duration::from_millis(5));
     }

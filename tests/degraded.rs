@@ -5,23 +5,25 @@
 mod support;
 
 use serde_json::json;
+use support::closed::Closed;
 use support::scene::Scene;
 use support::server::{Answer, Script, Server};
 
 const MINI: [&str; 5] = ["ask", "hi", "-m", "gpt-5-mini", "--json"];
 
 /// A place where one answer was kept, and whose server has gone since.
-fn abandoned() -> Scene {
+fn abandoned() -> (Scene, Closed) {
     let mut scene = Scene::new(Script::always(Answer::text("Hello").usage(100, 50)));
     assert_eq!(scene.json(&MINI)["answer"], "Hello");
     // Another one, elsewhere: nobody listens at the address of the first any more.
+    let address = scene.server.address();
     scene.server = Server::start(Script::always(Answer::text("never asked")));
-    scene
+    (scene, Closed::at(address))
 }
 
 #[test]
 fn a_kept_answer_needs_no_network() {
-    let scene = abandoned();
+    let (scene, _gone) = abandoned();
     let report = scene.json(&MINI);
     assert_eq!((&report["answer"], &report["cache"]["hit"]), (&json!("Hello"), &json!("disk")));
     assert_eq!((&report["attempts"], &report["cost"]["usd"]), (&json!([]), &json!("0")));
@@ -29,7 +31,7 @@ fn a_kept_answer_needs_no_network() {
 
 #[test]
 fn an_old_answer_is_taken_only_by_the_users_word_and_never_in_silence() {
-    let scene = abandoned();
+    let (scene, _gone) = abandoned();
     let asked = [&MINI[..], &["--refresh"]].concat();
     let run = scene.run(&asked);
     let report = run.json();
@@ -48,14 +50,14 @@ fn an_old_answer_is_taken_only_by_the_users_word_and_never_in_silence() {
 
 #[test]
 fn nothing_kept_is_a_failure_with_the_flag_too() {
-    let scene = abandoned();
+    let (scene, _gone) = abandoned();
     let run = scene.run(&["ask", "another", "-m", "gpt-5-mini", "--json", "--stale"]);
     assert_eq!((run.status.code(), &run.json()["error"]["kind"]), (Some(1), &json!("unavailable")));
 }
 
 #[test]
 fn the_estimate_says_that_it_would_cost_nothing() {
-    let scene = abandoned();
+    let (scene, _gone) = abandoned();
     let line = scene.ok(&["ask", "hi", "-m", "gpt-5-mini", "--estimate"]).stdout;
     assert!(line.contains("cached") && line.trim_end().ends_with("ago: $0"), "{line}");
     let report = scene.json(&[&MINI[..], &["--estimate"]].concat());

@@ -30,9 +30,8 @@ fn a_draft_survives_kill() {
     let terminal = place.open(&[], 100, 30);
     terminal.send("a thought that took an hour");
     terminal.wait_for("› a thought that took an hour");
-    let typed = Instant::now();
+    // That it takes no more than a second is proved where the clock is the test's: src/tui/tests/flows.rs.
     wait_stored(&place, "a thought that took an hour");
-    assert!(typed.elapsed().as_millis() < 1500, "all but the last second of a draft is kept: {:?}", typed.elapsed());
     terminal.end();
     let terminal = place.open(&[], 100, 30);
     terminal.wait_for("› a thought that took an hour");

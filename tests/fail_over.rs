@@ -42,7 +42,7 @@ fn a_pinned_model_is_asked_until_the_retries_are_spent_and_never_changed() {
 #[test]
 fn what_the_first_rung_may_have_cost_is_not_there_for_the_next() {
     // gpt-5 says nothing, so its whole reservation is booked; the next rung gets a cap that fits the rest.
-    let toml = "[budget]\nper_request = 0.09\n[limits]\nfirst_token_timeout = \"300ms\"\n";
+    let toml = "[budget]\nper_request = 0.09\n[limits]\nfirst_token_timeout = \"3s\"\n";
     let scene = Scene::with(only_small(Answer::text("late").delay_headers(60_000)), toml);
     let report = scene.json(&["ask", "hi", "-m", "auto", "--json"]);
     assert_eq!(models(&scene), ["gpt-5", "gpt-5-mini"]);
@@ -56,7 +56,7 @@ fn what_the_first_rung_may_have_cost_is_not_there_for_the_next() {
 
 #[test]
 fn that_nothing_else_fits_does_not_hide_why_the_first_one_failed() {
-    let toml = "[budget]\nper_request = 0.05\n[limits]\nfirst_token_timeout = \"300ms\"\n";
+    let toml = "[budget]\nper_request = 0.05\n[limits]\nfirst_token_timeout = \"3s\"\n";
     let scene = Scene::with(only_small(Answer::text("late").delay_headers(60_000)), toml);
     let error = scene.refused(1, &["ask", "hi", "-m", "auto"]);
     assert!(error.contains("openai/gpt-5") && !error.contains("could cost"), "{error}");

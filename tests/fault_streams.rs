@@ -124,9 +124,10 @@ fn scripted(seed: u64, attempt: u64) -> Scripted {
             steps.push(Step::send(&stream.bytes));
         }
     }
-    steps.push(match dice.below(12) {
-        0..=2 => Step::Reset,
-        3 => Step::Hang,
+    // Few hang: each of those takes as long as a busy machine needs for a good one.
+    steps.push(match dice.below(48) {
+        0..=11 => Step::Reset,
+        12 => Step::Hang,
         _ => Step::Close,
     });
     Scripted::raw(steps)
@@ -160,7 +161,7 @@ fn three_hundred_of_them_through_the_gateway() {
     });
     let server = Server::start(script.keys([KEY]));
     let toml = format!(
-        "[limits]\nretries = {RETRIES}\nfirst_token_timeout = \"400ms\"\nidle_timeout = \"200ms\"\nmax_output = 256\n"
+        "[limits]\nretries = {RETRIES}\nfirst_token_timeout = \"5s\"\nidle_timeout = \"3s\"\nmax_output = 256\n"
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let all: Vec<u64> = seeds(300).collect();

@@ -34,23 +34,21 @@ fn threads(pid: u32) -> Threads {
     all
 }
 
-/// Waits until a second has passed without a change, then looks on for three more.
+/// Waits until three seconds have passed without a change; whatever wakes up on its own does so in every one of them.
 #[track_caller]
 fn assert_idle(terminal: &Terminal) {
     let pid = terminal.pid();
     let deadline = Instant::now() + PATIENCE;
     let mut before = (threads(pid), terminal.mark());
     loop {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(3));
         let now = (threads(pid), terminal.mark());
         if now == before {
-            break;
+            return;
         }
         assert!(Instant::now() < deadline, "it never comes to rest: {before:#?} {now:#?}");
         before = now;
     }
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!((threads(pid), terminal.mark()), before, "it woke up with nothing to do");
 }
 
 #[test]

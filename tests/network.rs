@@ -12,6 +12,7 @@ use chat_agent::chat::Clock;
 use chat_agent::config::Env;
 use chat_agent::provider::{Endpoint, ErrorClass, Network, Proxies, Secret, Sent, Wire, WireError};
 use servers::{data, proxy, tls_server};
+use support::closed::Closed;
 use support::home::Home;
 use support::redis::RedisServer;
 use support::scene::{KEY, Scene};
@@ -112,8 +113,8 @@ async fn a_connection_made_ahead_is_the_one_that_is_used_and_knows_no_key() {
 #[tokio::test]
 async fn a_proxy_that_fails_is_named_without_its_password() {
     let (refusing, heard) = proxy(None).await;
-    let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    for (at, words) in [(refusing, "authorization required"), (dead, "refused")] {
+    let dead = Closed::new();
+    for (at, words) in [(refusing, "authorization required"), (dead.address(), "refused")] {
         let written = format!("http://me:hush-hush@{at}");
         let error = list(&wire(true, &[("https_proxy", &written)]), PROXIED).await.unwrap_err();
         assert_eq!((&error.class, error.sent), (&ErrorClass::Connect, Sent::Nothing), "{error}");
@@ -169,7 +170,7 @@ fn doctor_names_the_owner_of_the_cache_and_says_whether_redis_answers() {
     redis.tell(&["ACL", "SETUSER", "chat", "on", ">hunter2", "~*", "+@all"]);
     let url = redis.url().replace("redis://", "redis://chat:hunter2@");
     let scene = Scene::saying("ok");
-    scene.config(&format!("[redis]\nurl = \"{url}\"\nbudget_group = \"team\"\nper_day = 5\n"));
+    scene.config(&format!("[redis]\nurl = \"{url}\"\npatience = \"30s\"\nbudget_group = \"team\"\nper_day = 5\n"));
     scene.ok(&["ask", "hi", "-m", "gpt-5-mini"]);
     let page = scene.ok(&["doctor"]).stdout;
     let line = |page: &str, name: &str| page.lines().find(|line| line[4..].starts_with(name)).unwrap().to_owned();
@@ -207,9 +208,9 @@ fn doctor_without_anything_usable_exits_with_1() {
     said.assert_code(1);
     assert!(said.stdout.contains("nothing but the built-in guide: set OPENAI_API_KEY"), "{}", said.stdout);
     // A key for a server that is not there.
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = Closed::new();
     let mut command = home.chat_agent();
-    command.env("OPENAI_API_KEY", KEY).env("OPENAI_BASE_URL", format!("http://{dead}/v1")).arg("doctor");
+    command.env("OPENAI_API_KEY", KEY).env("OPENAI_BASE_URL", dead.base_url()).arg("doctor");
     let said = support::home::run(command, b"", support::PATIENCE);
     said.assert_code(1);
     assert!(said.stdout.contains("!!  openai") && said.stdout.contains("refused"), "{}", said.stdout);

@@ -17,13 +17,15 @@ use support::server::{Answer, Script, Server};
 
 const SECRET: &str = "a-secret-of-the-whole-team";
 const HOUR: Duration = Duration::from_hours(1);
+/// A busy machine is no slow Redis.
+const LONG: Duration = Duration::from_secs(30);
 
 fn redis(server: &RedisServer) -> Redis {
     at(server.url())
 }
 
 fn at(url: String) -> Redis {
-    waiting(url, Duration::from_secs(5))
+    waiting(url, LONG)
 }
 
 fn waiting(url: String, patience: Duration) -> Redis {
@@ -44,21 +46,21 @@ async fn get(tier: &SharedTier, digest: Digest) -> Option<String> {
     tier.get(digest, &Waiting::default()).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// One machine that asks through the scripted server and shares its answers.
+/// One machine that asks through the scripted server and shares its answers. It may wait longer than a user would.
 fn machine(server: &Server, redis: &str) -> Home {
+    machine_with(server, redis, "patience = \"30s\"\n")
+}
+
+/// `more` stands under `[redis]`.
+fn machine_with(server: &Server, redis: &str, more: &str) -> Home {
     let home = Home::new();
     home.config(&format!(
         "[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"KEY\" }}]\n[[models]]\nid = \"mine/m\"\n\
-         input = 1\noutput = 100\ncontext = 100000\n[redis]\nurl = \"{redis}\"\nsecret = {{ env = \"SECRET\" }}\n",
+         input = 1\noutput = 100\ncontext = 100000\n[cache]\npatience = \"10s\"\n[redis]\nurl = \"{redis}\"\n\
+         secret = {{ env = \"SECRET\" }}\n{more}",
         server.base_url(),
     ));
     home
-}
-
-/// A busy machine is no slow Redis, except where that is the matter.
-fn patient(home: &Home) {
-    let config = std::fs::read_to_string(home.config_file()).unwrap();
-    home.config(&config.replace("[redis]", "[cache]\npatience = \"30s\"\n[redis]\npatience = \"30s\""));
 }
 
 #[track_caller]
@@ -97,9 +99,6 @@ fn what_redis_gave_once_is_there_when_redis_and_the_network_are_gone() {
     let (mut redis, server) =
         (RedisServer::start(), Server::start(Script::always(Answer::text("forty two")).keys([KEY])));
     let (one, two) = (machine(&server, &redis.url()), machine(&server, &redis.url()));
-    for home in [&one, &two] {
-        patient(home);
-    }
     assert_eq!(ask(&one, Some(SECRET)).0["cache"]["hit"], "none");
     assert_eq!(ask(&two, Some(SECRET)).0["cache"]["hit"], "redis");
     redis.kill();
@@ -120,7 +119,9 @@ fn without_a_secret_or_without_redis_answers_go_on_with_one_notice() {
         ("redis://u:hunter2pass@127.0.0.1:PORT".replace("PORT", &redis.port().to_string()), Some(SECRET), "password"),
         (format!("redis://{}", server.address()), Some(SECRET), "Redis"),
     ] {
-        let home = machine(&server, &url);
+        // That one says nothing for ever: it is waited for as by any user.
+        let is_silent = url.contains(&server.address().to_string());
+        let home = if is_silent { machine_with(&server, &url, "") } else { machine(&server, &url) };
         let (answer, said) = ask(&home, secret);
         assert_eq!(answer["answer"], "yes");
         assert!(said.contains(words) && said.trim().lines().count() == 1, "{url}: {said:?}");
@@ -176,21 +177,28 @@ async fn a_cancelled_call_never_gives_its_reply_to_another_key() {
 async fn a_server_that_stands_still_costs_a_tenth_of_a_second_once() {
     let server = RedisServer::start();
     redis(&server).set("a", b"1", HOUR).await.unwrap();
-    let redis = waiting(server.url(), PATIENCE);
-    while redis.get("a", 9).await.is_err() {}
-    server.pause();
-    let began = Instant::now();
-    assert_eq!(redis.get("a", 9).await, Err(Away::Late));
-    let first = began.elapsed();
-    assert!((Duration::from_millis(100)..Duration::from_secs(1)).contains(&first), "{first:?}");
-    let began = Instant::now();
-    for _ in 0..100 {
-        assert_eq!(redis.get("a", 9).await, Err(Away::LeftAlone));
+    // The quickest of ten: a busy machine may keep some of them waiting for itself.
+    let (mut first, mut rest) = (Duration::MAX, Duration::MAX);
+    for _ in 0..10 {
+        let redis = waiting(server.url(), PATIENCE);
+        // Asked also where it was late before, so that it is connected and in good standing.
+        while redis.answers().await.is_err() {}
+        let _ = redis.trouble();
+        server.pause();
+        let began = Instant::now();
+        assert_eq!(redis.get("a", 9).await, Err(Away::Late));
+        first = first.min(began.elapsed());
+        let began = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(redis.get("a", 9).await, Err(Away::LeftAlone));
+        }
+        rest = rest.min(began.elapsed());
+        server.go_on();
+        assert_eq!(redis.trouble().as_deref(), Some("Redis did not answer in time"));
+        assert_eq!(redis.trouble(), None, "told once");
     }
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert_eq!(redis.trouble().as_deref(), Some("Redis did not answer in time"));
-    assert_eq!(redis.trouble(), None, "told once");
-    server.go_on();
+    assert!((PATIENCE..Duration::from_secs(1)).contains(&first), "{first:?}");
+    assert!(rest < Duration::from_secs(1), "{rest:?}");
 }
 
 #[tokio::test]
@@ -225,9 +233,25 @@ async fn a_user_with_a_password_and_few_rights_suffices() {
         url: server.url().replace("redis://", "redis://chat:hunter2@"),
         cluster: false,
         prefix: "u:".into(),
-        patience: PATIENCE,
+        patience: LONG,
     });
     assert_eq!(elsewhere.get("a", 9).await, Err(Away::NoRights));
+}
+
+#[tokio::test]
+async fn a_patient_machine_waits_for_a_slow_secret_and_for_what_is_on_its_way() {
+    let server = RedisServer::start();
+    let slow = || {
+        let seal = async {
+            // Longer than those who are not patient wait for anything.
+            tokio::time::sleep(3 * PATIENCE).await;
+            Seal::new(SECRET.as_bytes()).ok_or_else(|| "too short".to_owned())
+        };
+        SharedTier::new(redis(&server), HOUR, Box::pin(seal))
+    };
+    put(&slow(), Digest([1; 32]), "ours").await;
+    assert_eq!(server.keys().len(), 1, "it was waited for in the end");
+    assert_eq!(get(&slow(), Digest([1; 32])).await.as_deref(), Some("ours"));
 }
 
 #[tokio::test]
@@ -283,7 +307,6 @@ fn a_trouble_behind_the_answer_is_told_when_it_is_known() {
     redis.tell(&["ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "+getrange"]);
     let url = redis.url().replace("redis://", "redis://reader:hunter2@");
     let home = machine(&server, &url);
-    patient(&home);
     let (answer, said) = ask(&home, Some(SECRET));
     assert_eq!(answer["answer"], "yes");
     assert!(said.contains("no rights") && said.trim().lines().count() == 1, "{said:?}");

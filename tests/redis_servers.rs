@@ -34,7 +34,7 @@ impl Team {
         let patience = if more.contains("patience") { "" } else { "patience = \"30s\"\n" };
         for home in [&team.one, &team.two] {
             home.config(&format!(
-                "[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"KEY\" }}]\n[[models]]\n\
+                "[cache]\npatience = \"10s\"\n[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"KEY\" }}]\n[[models]]\n\
                  id = \"mine/m\"\ninput = 0\noutput = 100\ncontext = 100000\nmax_output = 1000\n[redis]\n\
                  url = \"{url}\"\nsecret = {{ env = \"SECRET\" }}\n{patience}{more}\n",
                 team.server.base_url(),
@@ -200,7 +200,7 @@ fn an_address_that_is_none_is_refused_with_its_place() {
         let team = Team::at(url, "");
         let refused = Team::ask(&team.one, "a");
         assert!(refused.code() == Some(2), "{url}: {refused:#?}");
-        assert!(refused.stderr.contains("config.toml:12:7") && refused.stderr.contains(words), "{url}: {refused:#?}");
+        assert!(refused.stderr.contains("config.toml:14:7") && refused.stderr.contains(words), "{url}: {refused:#?}");
     }
     let unreachable = Team::at("redis://127.0.0.1:1", "");
     let began = std::time::Instant::now();

@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use support::PATIENCE;
 use support::home::run;
 use support::screen::{Place, say, settled};
 use support::server::{Answer, Gate, Script};
@@ -94,15 +95,20 @@ fn a_storm_of_sizes_while_an_answer_streams() {
     terminal.wait_for("fn main()");
     terminal.wait_for("THIS REPLY");
     // What is on the screen is what a fresh screen would show.
-    terminal.wait_quiet(Duration::from_millis(200));
-    let after = terminal.screen();
-    let mark = terminal.mark();
-    terminal.key("Ctrl-L");
-    terminal.wait_for_bytes(mark, b"\x1b[2J");
-    terminal.wait_until("the same screen", |screen| {
-        let rows: Vec<_> = screen.rows(0, 110).map(|row| row.trim_end().to_owned()).collect();
-        rows.join("\n") == after
-    });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        terminal.wait_quiet(Duration::from_millis(200));
+        let (after, mark) = (terminal.screen(), terminal.mark());
+        terminal.key("Ctrl-L");
+        terminal.wait_for_bytes(mark, b"\x1b[2J");
+        terminal.wait_quiet(Duration::from_millis(200));
+        let fresh = terminal.screen();
+        if fresh == after {
+            break;
+        }
+        // A figure that a busy machine brought between the two is no stain: taken again, they are the same.
+        assert!(Instant::now() < deadline, "after the storm:\n{after}\nand fresh:\n{fresh}");
+    }
     terminal.key("Ctrl-D");
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
     assert_only_known_sequences(&terminal.raw_output());

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::time::Instant;
+
 use support::screen::{Place, say, settled};
 use support::server::{Answer, Gate, Script};
 
@@ -69,6 +71,12 @@ fn ticks(pid: u32) -> u64 {
     fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
+/// The highest number of a word `w123` on the screen.
+fn last_word(shown: &str) -> Option<usize> {
+    let number = |word: &str| word.strip_prefix('w')?.trim_end_matches('.').parse().ok();
+    shown.split_whitespace().filter_map(number).max()
+}
+
 /// 2,000 tokens at 200 a second are 200 KB to the terminal at most.
 #[test]
 #[expect(clippy::print_stdout, reason = "the figure is quoted in the README")]
@@ -77,14 +85,17 @@ fn a_long_stream_is_little_to_write() {
     let answer = Answer::of_pieces(words).delay_between(5);
     let place = Place::new(Script::always(answer));
     let terminal = place.open(&["--no-cache", "--max-output", "16000"], 120, 40);
-    let before = terminal.mark();
+    let (before, began) = (terminal.mark(), Instant::now());
     say(&terminal, "go on");
     // Each within its own time: a busy machine takes longer than ten seconds for all of them.
     for n in (199..2_000).step_by(200) {
-        terminal.wait_for(&format!("w{n}"));
+        // Or what came after it: it may have been on the screen for a moment only.
+        terminal.wait_until(&format!("w{n} or a later one"), |screen| last_word(&screen.contents()) >= Some(n));
     }
     settled(&terminal);
-    let written = terminal.bytes_since(before).len();
+    let (written, seconds) = (terminal.bytes_since(before).len(), began.elapsed().as_secs_f64().max(10.0));
     println!("{written} bytes for 2,000 tokens at 200 a second; {} ticks of processor time", ticks(terminal.pid()));
-    assert!(written <= 200_000, "{written} bytes");
+    // Where a busy machine sends them more slowly, they are more frames.
+    let most = 20_000.0 * seconds;
+    assert!(f64::from(u32::try_from(written).unwrap()) <= most, "{written} bytes in {seconds:.1} seconds");
 }

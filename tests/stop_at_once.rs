@@ -23,7 +23,7 @@ use support::scene::KEY;
 use support::server::{Answer, Script, Server, Step};
 
 /// A busy machine gets more time than a user, but less than any timer of the program: it was the stop that ended it.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(10);
 /// What a user waits for, and how often a busy machine may try: what waits for anything on purpose never makes it.
 const A_USER: Duration = Duration::from_millis(100);
 const TRIES: usize = 50;

@@ -83,6 +83,11 @@ impl Inner {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long anybody waits for the secret, or in the end for what is still on its way.
+    fn patience(&self) -> Duration {
+        self.redis.patience().max(PATIENCE)
+    }
+
     async fn seal(&self) -> Option<&Seal> {
         let find = async || {
             let find = self.find.lock().unwrap_or_else(PoisonError::into_inner).take()?;
@@ -171,7 +176,7 @@ impl Tier for SharedTier {
                 // The first time the secret has to be found; that goes on when nobody waits for it any longer.
                 let inner = Arc::clone(&self.0);
                 let found = tokio::spawn(async move { inner.seal().await.is_some() });
-                let (left, began) = (waiting.left(self.0.redis.patience())?, Instant::now());
+                let (left, began) = (waiting.left(self.0.patience())?, Instant::now());
                 let found = tokio::time::timeout(left, found).await;
                 waiting.spent(began.elapsed(), found.is_err());
                 found.ok()?.ok()?.then_some(())?;
@@ -216,7 +221,7 @@ impl Tier for SharedTier {
         let mut writing = std::mem::take(&mut *self.0.writing.lock().unwrap_or_else(PoisonError::into_inner));
         Box::pin(async move {
             let all = async { while writing.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout(PATIENCE, all).await;
+            let _ = tokio::time::timeout(self.0.patience(), all).await;
         })
     }
 

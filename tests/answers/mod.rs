@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub const DAY: Duration = Duration::from_hours(24);
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
 /// Only ever used up by a failure.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-agent");
 
 pub struct Folder {
@@ -36,7 +36,7 @@ impl Folder {
     }
 
     pub fn settings() -> Settings {
-        Settings { ttl: 7 * DAY, memory: 0, disk: 64 << 20, patience: PATIENCE }
+        Settings { ttl: 7 * DAY, memory: 0, disk: 64 << 20, patience: Duration::from_secs(20) }
     }
 
     /// One process's view, without a memory of its own: what it finds, it finds on disk.

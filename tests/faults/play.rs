@@ -14,12 +14,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
 use crate::row::{Books, Row};
+use crate::support::closed::Closed;
 use crate::support::home::{Home, Output, run};
 use crate::support::scene::{self, KEY};
 use crate::support::server::{Prices, Request, Server};
 
 pub const OTHER_KEY: &str = "sk-other-51c7e0d9f2b84a36-qk8x";
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 /// As much as a page holds.
 const PAGE: [u8; 4096] = [b'.'; 4096];
 
@@ -74,7 +75,7 @@ pub fn prices() -> Prices {
 pub fn play(row: &mut Row) -> Seen {
     let home = Home::new();
     let began = Instant::now();
-    let servers = start(row, &home);
+    let (servers, _nobody) = start(row, &home);
     let hold = hold(row, &home);
     let mut last = None;
     for n in 0..row.times {
@@ -108,20 +109,22 @@ fn hold(row: &Row, home: &Home) -> Value {
     serde_json::from_str(&estimate.stdout).map_or(Value::Null, |quote: Value| quote["estimate"]["worst_usd"].clone())
 }
 
-/// Starts the servers of a row and writes the configuration that names them.
-fn start(row: &mut Row, home: &Home) -> Vec<Server> {
+/// Starts the servers of a row, takes the addresses where nobody listens, and writes the configuration that names them.
+fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
     let mut toml = String::new();
-    let mut servers = Vec::new();
+    let (mut servers, mut nobody) = (Vec::new(), Vec::new());
     for (name, script) in row.servers.drain(..) {
         let (variable, key) = if name == "openai" { ("OPENAI_API_KEY", KEY) } else { ("OTHER_API_KEY", OTHER_KEY) };
-        let url = match script {
-            Some(script) => {
-                let server = Server::start(script.owned_by(key));
-                let url = server.base_url();
-                servers.push(server);
-                url
-            }
-            None => nobody(),
+        let url = if let Some(script) = script {
+            let server = Server::start(script.owned_by(key));
+            let url = server.base_url();
+            servers.push(server);
+            url
+        } else {
+            let closed = Closed::new();
+            let url = closed.base_url();
+            nobody.push(closed);
+            url
         };
         writeln!(toml, "[[providers]]\nname = {name:?}\nbase_urls = [{url:?}]\nkeys = [{{ env = {variable:?} }}]")
             .unwrap();
@@ -137,13 +140,7 @@ fn start(row: &mut Row, home: &Home) -> Vec<Server> {
         toml.replace("[[models]]\nid = \"other/backup\"\ninput = 1.0\noutput = 4.0\n", "")
     };
     home.config(&(toml + &row.toml));
-    servers
-}
-
-/// An address where nobody listens.
-fn nobody() -> String {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
-    format!("http://{closed}/v1")
+    (servers, nobody)
 }
 
 /// Runs it, and reads its greatest memory while it waits to say what went wrong: its standard error is full until then.

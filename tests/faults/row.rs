@@ -175,7 +175,7 @@ impl Row {
     /// Time limits short enough to be seen, long enough for a busy machine.
     #[must_use]
     pub fn impatient(self) -> Self {
-        self.config("[limits]\nfirst_token_timeout = \"1s\"\nidle_timeout = \"1s\"\n")
+        self.config("[limits]\nfirst_token_timeout = \"4s\"\nidle_timeout = \"4s\"\n")
     }
 
     /// `auto` over these models.

@@ -350,25 +350,25 @@ fn dropping_the_server_lets_go_of_whoever_waits() {
     let before = Instant::now();
     drop(server);
     let _ = line.read_to_end(&mut Vec::new());
-    assert!(before.elapsed() < Duration::from_secs(5));
+    assert!(before.elapsed() < PATIENCE);
 }
 
 #[test]
 fn many_clients_at_once_are_all_logged_and_billed() {
     let gate = Gate::new();
     let server = Server::start(Script::always(Answer::text("ab").pieces(2).usage(5, 2).gate_after(1, &gate)));
-    let mut lines: Vec<_> = (0..200).map(|_| send(&server, &ask(true, 9))).collect();
-    gate.wait_reached(200);
-    assert_eq!(server.bill(&prices()).total().to_string(), "0.0014", "200 x (5 + 1 x 2) millionths: half is written");
-    drop(lines.split_off(150));
+    let mut lines: Vec<_> = (0..100).map(|_| send(&server, &ask(true, 9))).collect();
+    gate.wait_reached(100);
+    assert_eq!(server.bill(&prices()).total().to_string(), "0.0007", "100 x (5 + 1 x 2) millionths: half is written");
+    drop(lines.split_off(50));
     server.wait_until("50 gone", |all| all.iter().filter(|r| r.outcome == Some(Outcome::ClientGone)).count() == 50);
     gate.open();
     for line in &mut lines {
         read_to(line, END);
     }
-    server.wait_for_outcomes(200);
-    assert_eq!(server.bill(&prices()).total().to_string(), "0.0017", "the 150 that stayed pay for the other half");
-    assert_eq!(server.connections(), 200);
+    server.wait_for_outcomes(100);
+    assert_eq!(server.bill(&prices()).total().to_string(), "0.0008", "the 50 that stayed pay for the other half");
+    assert_eq!(server.connections(), 100);
     server.assert_clean();
 }
 

@@ -24,6 +24,7 @@ fn what_is_typed_is_on_the_screen() {
     let mark = terminal.mark();
     terminal.key("Enter");
     terminal.wait_until("the echo of cat", |screen| screen.contents().matches("hello").count() == 2);
+    terminal.wait_for_bytes(mark, b"hello\r\n");
     assert_eq!(terminal.bytes_since(mark), b"\r\nhello\r\n");
     terminal.paste("a\nb");
     terminal.key("Enter");

@@ -75,14 +75,27 @@ impl Group {
 
     pub fn begin(&self, machine: usize) -> Child {
         let mut command = self.command(machine, &DIME);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The exit status of one that was begun. Many at one ledger wait long on a busy machine: whoever waited in vain for its
+    /// lock has sent nothing and tries again, as a user would.
+    pub fn end(&self, machine: usize, mut child: Child) -> Option<i32> {
+        loop {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            if output.status.code() != Some(1) || !said.contains("chat.db locked") {
+                return output.status.code();
+            }
+            child = self.begin(machine);
+        }
     }
 
     /// So many processes on each machine at once; how many were answered, and how many refused by a budget.
     pub fn storm(&self, each: usize) -> (usize, usize) {
         let count = self.machines.len();
         let all: Vec<Child> = (0..each * count).map(|n| self.begin(n % count)).collect();
-        let codes: Vec<_> = all.into_iter().map(|mut child| child.wait().unwrap().code()).collect();
+        let codes: Vec<_> = all.into_iter().enumerate().map(|(n, child)| self.end(n % count, child)).collect();
         let of = |code| codes.iter().filter(|found| **found == Some(code)).count();
         assert_eq!(of(0) + of(3), codes.len(), "{codes:?}");
         (of(0), of(3))

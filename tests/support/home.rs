@@ -5,11 +5,11 @@
 //! Invariant: nothing outside the folder is named by the environment, except PATH.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -136,12 +136,8 @@ impl Home {
 /// Runs a command to its end, or to its death at the deadline, which fails the test.
 #[track_caller]
 pub fn run(mut command: Command, stdin: &[u8], deadline: Duration) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(&mut command);
     let mut input = child.stdin.take().unwrap();
     let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
     let status = std::thread::scope(|scope| {
@@ -149,15 +145,29 @@ pub fn run(mut command: Command, stdin: &[u8], deadline: Duration) -> Output {
         scope.spawn(move || drop(input.write_all(stdin)));
         wait_at_most(&mut child, deadline)
     });
-    // A child of its own may still hold the pipes; it has as long.
+    // A child of its own may still hold the pipes; it has as long, and who reads them may be slow.
+    let longest = deadline.max(DEADLINE);
     let text = |bytes: mpsc::Receiver<Vec<u8>>| {
-        String::from_utf8_lossy(&bytes.recv_timeout(deadline).expect("the output ends with the program")).into_owned()
+        String::from_utf8_lossy(&bytes.recv_timeout(longest).expect("the output ends with the program")).into_owned()
     };
     let (stdout, stderr) = (text(stdout), text(stderr));
     let Some(status) = status else {
         panic!("{command:?} did not end within {deadline:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
     };
     Output { status, stdout, stderr }
+}
+
+/// Starts it. A program that was just written may still be open for writing in a child that another test has started.
+fn spawn(command: &mut Command) -> Child {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < end => {
+                std::thread::yield_now();
+            }
+            child => return child.expect("the program starts"),
+        }
+    }
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
@@ -184,7 +194,7 @@ fn wait_at_most(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
             late
         });
         let mut seen = child.wait();
-        if seen.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted) {
+        if seen.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
             seen = child.wait();
         }
         drop(over);

@@ -1,13 +1,15 @@
 //! What the tests stand on: a scripted server, a terminal, and a home without a past.
 //!
 //! Owns: [`server`] (an OpenAI-compatible server, byte-exact, that also keeps the true bill), [`terminal`] (a pseudo-terminal
-//! with a screen), [`home`] (a sealed environment for the program under test), [`scene`] (a home whose provider is the server).
+//! with a screen), [`home`] (a sealed environment for the program under test), [`scene`] (a home whose provider is the server),
+//! [`closed`] (an address where nobody listens).
 //! Refuses: anything from the crate under test: the kit judges it, so it must not share its code.
 //! Invariant: nothing here sleeps and hopes; every wait is for a condition and has a deadline.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part of the kit")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a kit that cannot go on fails the test")]
 
+pub mod closed;
 pub mod group;
 pub mod home;
 pub mod redis;

@@ -121,7 +121,7 @@ impl RedisServer {
             if child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if self.is_at_its_port(child.id()) {
                 self.child = Some(child);
                 return true;
             }
@@ -130,6 +130,17 @@ impl RedisServer {
         let _ = child.kill();
         let _ = child.wait();
         false
+    }
+
+    /// Whether this very process answers there: somebody else may have taken the port, and then it is about to end.
+    fn is_at_its_port(&self, pid: u32) -> bool {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let said = (&stream).write_all(b"INFO server\r\nQUIT\r\n").and_then(|()| {
+            let mut said = String::new();
+            (&stream).read_to_string(&mut said).map(|_| said)
+        });
+        said.is_ok_and(|said| said.lines().any(|line| line == format!("process_id:{pid}")))
     }
 
     /// Dead at once, with all it held.

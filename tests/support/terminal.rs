@@ -121,6 +121,18 @@ impl Terminal {
         );
     }
 
+    /// Whether the screen shows this text within `time`: for what has to be tried again on a busy machine.
+    pub fn shows_within(&self, time: Duration, text: &str) -> bool {
+        let (end, mut state) = (Instant::now() + time, self.state());
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.lines().iter().any(|line| line.contains(text)) {
+                return !left.is_zero();
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     /// Blocks until the screen no longer shows this text.
     #[track_caller]
     pub fn wait_gone(&self, text: &str) {

@@ -132,7 +132,7 @@ impl Disk {
     }
 
     async fn report<T: serde::de::DeserializeOwned>(&self, ask: Ask, patience: Duration) -> Option<T> {
-        let connection = self.connection(REPORT).await?;
+        let connection = self.connection(REPORT.max(self.0.patience)).await?;
         match self.ask(&connection, &ask, patience).await? {
             Answer::Report(json) => serde_json::from_slice(&json).ok(),
             _ => None,
@@ -188,7 +188,7 @@ impl Shared {
         };
         let shared = Arc::clone(self);
         runtime.spawn(async move {
-            let outcome = reach::reach(&shared.place, shared.limit, shared.program.as_deref()).await;
+            let outcome = reach::reach(&shared.place, shared.limit, shared.patience, shared.program.as_deref()).await;
             let mut state = shared.lock();
             let waiting = std::mem::take(&mut state.waiting);
             state.link = match outcome {
@@ -298,7 +298,7 @@ impl Tier for Disk {
                 let of = TierFigures::of(CacheHit::Disk);
                 return TierFigures { entries: none, live_bytes: none, kept_bytes: none, limit_bytes, ..of };
             }
-            let figures = self.report(Ask::Figures, REPORT).await;
+            let figures = self.report(Ask::Figures, REPORT.max(self.0.patience)).await;
             figures.unwrap_or_else(|| TierFigures {
                 limit_bytes: Some(self.0.limit),
                 note: Some("its owner cannot be reached".to_owned()),

@@ -3,6 +3,7 @@
 //! Owns: finding the socket, starting the program as the owner, and ending one that no longer answers.
 //! Refuses: to be waited for; all of it goes on in the background.
 //! Invariant: an owner is killed only when it has accepted no greeting for [`GREETING`] and its card proves that it is ours.
+//! Whoever is configured to be more patient gives it that time.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -29,11 +30,17 @@ const LOOK: Duration = Duration::from_millis(1);
 /// The hidden command under which the program is the owner.
 pub(in crate::cache) const COMMAND: &str = "cache-owner";
 
-/// A connection, or why there is none in words for the user.
-pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> Result<Arc<Connection>, String> {
+/// A connection, or why there is none in words for the user. `patience` lengthens every limit that is shorter.
+pub(super) async fn reach(
+    place: &Place,
+    limit: u64,
+    patience: Duration,
+    program: Option<&Path>,
+) -> Result<Arc<Connection>, String> {
+    let [greeting, busy, rise] = [GREETING, BUSY, RISE].map(|limit| limit.max(patience));
     if let Some(card) = place.card() {
-        match timeout(GREETING, Connection::open(&card.socket)).await {
-            Ok(Ok(connection)) => return works(connection).await,
+        match timeout(greeting, Connection::open(&card.socket)).await {
+            Ok(Ok(connection)) => return works(connection, busy).await,
             Ok(Err(Refused::Newer)) => return Err("a newer chat-agent has them; restart this one".to_owned()),
             Ok(Err(Refused::Io(error))) => return Err(error.to_string()),
             Ok(Err(Refused::Nobody | Refused::Older)) => {}
@@ -47,10 +54,10 @@ pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> 
     if !place.is_owned() {
         start(place, limit, program)?;
     }
-    let deadline = Instant::now() + RISE;
+    let deadline = Instant::now() + rise;
     while Instant::now() < deadline {
         if let Some(Card { socket, .. }) = place.card()
-            && let Ok(Ok(connection)) = timeout(GREETING, Connection::open(&socket)).await
+            && let Ok(Ok(connection)) = timeout(greeting, Connection::open(&socket)).await
         {
             return Ok(connection);
         }
@@ -60,8 +67,8 @@ pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> 
 }
 
 /// Whether the shelf behind it answers too; sled may be busy with a folder that it has to copy.
-async fn works(connection: Arc<Connection>) -> Result<Arc<Connection>, String> {
-    match timeout(BUSY, connection.ask(&Ask::Settle)).await {
+async fn works(connection: Arc<Connection>, busy: Duration) -> Result<Arc<Connection>, String> {
+    match timeout(busy, connection.ask(&Ask::Settle)).await {
         Ok(_) => Ok(connection),
         Err(_) => Err("the disk is slow".to_owned()),
     }

@@ -7,7 +7,7 @@ use crate::support::server::{Answer, Request, Script, Step};
 const MODELS: [&str; 2] = ["openai/gpt-5", "openai/gpt-5-mini"];
 const PROVIDERS: [&str; 2] = ["openai/gpt-5", "other/backup"];
 /// Short enough to be seen, long enough for the second answer on a busy machine.
-const PATIENCE: &str = "[limits]\nfirst_token_timeout = \"1500ms\"\nidle_timeout = \"1500ms\"\n";
+const PATIENCE: &str = "[limits]\nfirst_token_timeout = \"6s\"\nidle_timeout = \"6s\"\n";
 
 /// Trouble for the better model, an answer from any other.
 fn ill(trouble: Answer) -> Script {

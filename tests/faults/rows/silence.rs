@@ -62,7 +62,7 @@ pub fn rows() -> Vec<Row> {
         ),
         Row::new(
             "slow but steady, longer than either limit",
-            [Answer::text(WHOLE).usage(20, 4).pieces(8).delay_between(300)],
+            [Answer::text(WHOLE).usage(20, 4).pieces(8).delay_between(700)],
         )
         .impatient(),
         Row::new(

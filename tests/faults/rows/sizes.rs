@@ -36,9 +36,9 @@ pub fn rows() -> Vec<Row> {
         cut_off("a line of 1 GB", half_then(vec![frame("data: "), flood(1024, Step::Frame)]), "event too large"),
         cut_off("an event without an end", half_then(vec![endless_event]), "event too large"),
         cut_off("comments for ever, as fast as it can", half_then(vec![frame(": keep-alive\n\n").forever()]), "")
-            .config("[limits]\nidle_timeout = \"1s\"\n"),
+            .config("[limits]\nidle_timeout = \"4s\"\n"),
         heavy("empty pieces for ever, as fast as it can", Answer::events([piece("").forever()]).usage(20, 0))
-            .config("[limits]\nfirst_token_timeout = \"1s\"\n")
+            .config("[limits]\nfirst_token_timeout = \"4s\"\n")
             .gets(unavailable("first_token_timeout"))
             .books_all(),
         heavy("text for ever, as fast as it can: past its cap of 200", Answer::events([piece(" one").forever()]))
