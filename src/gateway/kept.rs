@@ -13,7 +13,7 @@ use super::planning::{Planned, Tried};
 use super::{Ask, Gateway, Stale, steps};
 use crate::cache::{Cache, Entry, Flight, Hit, repeatable, worth_keeping};
 use crate::chat::request::Digest;
-use crate::chat::{Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Usd, span};
+use crate::chat::{Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Selection, Usd, span};
 use crate::protocol::{AnswerFacts, Circuit, Event, Kept, Latency, Level, Notice, Offer};
 use crate::provider::guide::OFFLINE;
 use crate::router::Rung;
@@ -54,11 +54,11 @@ impl Gateway {
         newest.map(kept)
     }
 
-    /// What can be had for a question that no provider could be reached for.
-    pub async fn offer(&self, ask: &Ask) -> Offer {
+    /// What can be had for a question that no provider could be reached for, by a user who would take it in this `way`.
+    pub async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
         let plan = self.plan(ask, &Tried { for_nothing: true, ..Tried::default() }).await;
         let Ok(planned) = plan else { return Offer { kept: None, until: None } };
-        let kept = self.however_old(ask, || ask.said(), &planned).await.map(kept);
+        let kept = self.however_old(ask, || ask.said(), way).await.map(kept);
         let mut providers = planned.rungs().map(|(model, _)| model.provider().to_owned()).collect::<Vec<_>>();
         providers.dedup();
         let now = self.parts.clock.now();
@@ -68,15 +68,18 @@ impl Gateway {
         Offer { kept, until: until.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min()) }
     }
 
-    /// The newest answer that any model of the plan, or any that it is compared with, has ever given and that is still
-    /// there.
-    async fn however_old(&self, ask: &Ask, said: impl FnOnce() -> Digest, planned: &Planned) -> Option<Hit> {
+    /// The newest answer that is still there, however old: of those that may answer this question, and where the user
+    /// chooses it by its name, of those that it is compared with as well.
+    async fn however_old(&self, ask: &Ask, said: impl FnOnce() -> Digest, way: Stale) -> Option<Hit> {
         let cache = self.parts.cache.as_ref().filter(|_| ask.cached)?;
+        let (mut models, _) = self.candidates(ask).ok()?;
+        if way == Stale::Only {
+            models.extend(self.compared(ask));
+        }
         let (said, now) = (said(), self.parts.clock.now());
-        let compared = self.compared(ask).into_iter().map(|(model, effort)| (model.id, effort));
         let mut newest: Option<Hit> = None;
-        for (model, effort) in planned.rungs().chain(compared) {
-            let hit = cache.get_stale(self.key(ask, said, &model, effort), now).await;
+        for (model, effort) in models.iter().filter(|(model, _)| self.unusable(model.id.provider()).is_none()) {
+            let hit = cache.get_stale(self.key(ask, said, &model.id, *effort), now).await;
             newest = newest.into_iter().chain(hit).min_by_key(|hit| hit.age);
         }
         newest
@@ -95,9 +98,13 @@ impl Turn {
             return None;
         }
         let gateway = Arc::clone(&self.gateway);
-        let hit = gateway.however_old(&self.ask, || self.said(), planned).await?;
-        let age = span(hit.age.as_secs());
-        let text = format!("{} cannot be reached: this is what it answered {age} ago", hit.entry.model);
+        let hit = gateway.however_old(&self.ask, || self.said(), self.ask.stale).await?;
+        let (model, age) = (&hit.entry.model, span(hit.age.as_secs()));
+        let text = match (self.ask.stale, &self.ask.selection) {
+            (Stale::Only, _) => format!("this is what {model} answered {age} ago"),
+            (_, Selection::Pinned(_)) => format!("{model} cannot be reached: this is what it answered {age} ago"),
+            (_, Selection::Auto) => format!("no model can be reached: this is what {model} answered {age} ago"),
+        };
         self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
         Some(self.answer_from_cache(planned, hit).await)
     }
