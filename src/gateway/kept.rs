@@ -33,7 +33,8 @@ impl Gateway {
         said.asked(model, &params, endpoint.map_or("", |endpoint| endpoint.base_url()))
     }
 
-    /// Whether whole answers to questions with these settings are kept.
+    /// Whether whole answers to questions with these settings are kept, and given: somebody else, or an earlier
+    /// configuration, may have kept what is not wanted now.
     pub fn keeps(&self, params: &Params) -> bool {
         self.parts.cache.is_some() && repeatable(params, self.parts.config.cache.sampled)
     }
@@ -41,7 +42,8 @@ impl Gateway {
     /// The answer that the chosen model would give from the cache, else the newest that one of the others has given.
     pub(super) async fn kept(&self, ask: &Ask, chosen: &Rung, others: &[Asked]) -> Option<Kept> {
         let short = ask.conversation.messages().iter().map(|m| m.text.len()).sum::<usize>() + ask.question.len();
-        let cache = self.parts.cache.as_ref().filter(|_| ask.cached && !ask.refresh && short <= LOOKED_UP)?;
+        let looks = ask.cached && !ask.refresh && self.keeps(&ask.params) && short <= LOOKED_UP;
+        let cache = self.parts.cache.as_ref().filter(|_| looks)?;
         let (said, now) = (ask.said(), self.parts.clock.now());
         if let Some(hit) = cache.get_here(self.key(ask, said, &chosen.model, chosen.effort), now).await {
             return Some(kept(hit));
@@ -71,7 +73,7 @@ impl Gateway {
     /// The newest answer that is still there, however old: of those that may answer this question, and where the user
     /// chooses it by its name, of those that it is compared with as well.
     async fn however_old(&self, ask: &Ask, said: impl FnOnce() -> Digest, way: Stale) -> Option<Hit> {
-        let cache = self.parts.cache.as_ref().filter(|_| ask.cached)?;
+        let cache = self.parts.cache.as_ref().filter(|_| ask.cached && self.keeps(&ask.params))?;
         let (mut models, _) = self.candidates(ask).ok()?;
         if way == Stale::Only {
             models.extend(self.compared(ask));
@@ -126,7 +128,8 @@ impl Turn {
     }
 
     pub(super) async fn look_up(&self, rung: &Rung) -> Option<Hit> {
-        let cache = self.cache(&rung.model).filter(|_| !self.ask.refresh)?;
+        let gives = !self.ask.refresh && self.gateway.keeps(&self.ask.params);
+        let cache = self.cache(&rung.model).filter(|_| gives)?;
         let hit = cache.get(self.digest(rung), self.now()).await;
         if let Some(text) = cache.trouble() {
             self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
