@@ -13,12 +13,10 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use super::connection::{Connection, Refused};
+use super::connection::{Connection, GREETING, Refused};
 use crate::cache::frame::Ask;
 use crate::cache::place::{Card, Place};
 
-/// How long an owner may take to greet before it counts as dead.
-const GREETING: Duration = Duration::from_secs(1);
 /// How long one whose shelf is busy counts as only slow.
 const BUSY: Duration = Duration::from_secs(3);
 /// How long one may take to come up.
