@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, GREETING, Refused};
@@ -21,6 +22,8 @@ use crate::cache::place::{Card, Place};
 const BUSY: Duration = Duration::from_secs(3);
 /// How long one may take to come up.
 const RISE: Duration = Duration::from_secs(3);
+/// Between two starts; one that ends at once would end at once again.
+const AGAIN: Duration = Duration::from_millis(250);
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -41,12 +44,15 @@ pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> 
     }
     let program = program.ok_or("nobody serves them")?;
     place.prepare()?;
-    // One that is just coming up has the folder already.
-    if !place.is_owned() {
-        start(place, limit, program)?;
-    }
     let deadline = Instant::now() + RISE;
+    let mut started: Option<(Instant, JoinHandle<()>)> = None;
     while Instant::now() < deadline {
+        // One that is just coming up has the folder already; one that is ending, or was just ended, has it for another
+        // moment, and whoever was started meanwhile may have given way to it.
+        let waits = started.as_ref().is_some_and(|(at, owner)| !owner.is_finished() || at.elapsed() < AGAIN);
+        if !waits && !place.is_owned() {
+            started = Some((Instant::now(), start(place, limit, program)?));
+        }
         if let Some(Card { socket, .. }) = place.card()
             && let Ok(Ok(connection)) = timeout(GREETING, Connection::open(&socket)).await
         {
@@ -83,12 +89,12 @@ pub(in crate::cache) fn begin(place: Place, limit: u64, program: PathBuf) {
     let _ = std::thread::Builder::new().name("cache-start".into()).spawn(start);
 }
 
-fn start(place: &Place, limit: u64, program: &Path) -> Result<(), String> {
+/// The task ends with the process.
+fn start(place: &Place, limit: u64, program: &Path) -> Result<JoinHandle<()>, String> {
     let child = Command::from(command(place, limit, program)).kill_on_drop(false).spawn();
     // Waited for, so that no dead process stays on the list for as long as this one lives.
     let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
-    tokio::spawn(async move { child.wait().await });
-    Ok(())
+    Ok(tokio::spawn(async move { drop(child.wait().await) }))
 }
 
 fn command(place: &Place, limit: u64, program: &Path) -> std::process::Command {
