@@ -30,16 +30,36 @@ const LOOK: Duration = Duration::from_millis(1);
 /// The hidden command under which the program is the owner.
 pub(in crate::cache) const COMMAND: &str = "cache-owner";
 
-/// A connection, or why there is none in words for the user.
-pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> Result<Arc<Connection>, String> {
+/// An owner that greets.
+pub(super) enum Reached {
+    Up(Arc<Connection>),
+    /// Its shelf is busy: what it is told it does, and nobody waits for what it is asked.
+    Slow(Arc<Connection>),
+}
+
+/// A connection, or why there is none in words for the user. `known`: the one there is, which was too slow; it is kept as
+/// long as its owner greets, for leases hang on it, and what was told through it is on its way.
+pub(super) async fn reach(
+    place: &Place,
+    limit: u64,
+    program: Option<&Path>,
+    known: Option<&Arc<Connection>>,
+) -> Result<Reached, String> {
     if let Some(card) = place.card() {
-        match timeout(GREETING, Connection::open(&card.socket)).await {
-            Ok(Ok(connection)) => return works(connection).await,
+        let greeted = timeout(GREETING, Connection::open(&card.socket)).await;
+        if let (Ok(_), Some(known)) = (&greeted, known.filter(|known| known.is_open())) {
+            return Ok(works(Arc::clone(known)).await);
+        }
+        match greeted {
+            Ok(Ok(connection)) => return Ok(works(connection).await),
             Ok(Err(Refused::Newer)) => return Err("a newer chat-agent has them; restart this one".to_owned()),
             Ok(Err(Refused::Io(error))) => return Err(error.to_string()),
             Ok(Err(Refused::Nobody | Refused::Older)) => {}
             // Stopped, or out of its mind: it would hold the folder for ever.
-            Err(_) => card.kill(),
+            Err(_) => {
+                card.kill();
+                known.inspect(|known| known.close());
+            }
         }
     }
     let program = program.ok_or("nobody serves them")?;
@@ -56,7 +76,7 @@ pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> 
         if let Some(Card { socket, .. }) = place.card()
             && let Ok(Ok(connection)) = timeout(GREETING, Connection::open(&socket)).await
         {
-            return Ok(connection);
+            return Ok(Reached::Up(connection));
         }
         sleep(LOOK).await;
     }
@@ -64,10 +84,10 @@ pub(super) async fn reach(place: &Place, limit: u64, program: Option<&Path>) -> 
 }
 
 /// Whether the shelf behind it answers too; sled may be busy with a folder that it has to copy.
-async fn works(connection: Arc<Connection>) -> Result<Arc<Connection>, String> {
+async fn works(connection: Arc<Connection>) -> Reached {
     match timeout(BUSY, connection.ask(&Ask::Settle)).await {
-        Ok(_) => Ok(connection),
-        Err(_) => Err("the disk is slow".to_owned()),
+        Ok(_) => Reached::Up(connection),
+        Err(_) => Reached::Slow(connection),
     }
 }
 
