@@ -146,35 +146,29 @@ impl Turn {
             return Ok(None);
         };
         let (digest, stop) = (self.digest(rung), self.stop.clone());
-        let mut patience = std::pin::pin!(tokio::time::sleep(cache.patience()));
-        loop {
-            let follower = match cache.join(digest).await {
-                Flight::Lead(guard) => {
-                    // Somebody may have put it between our look and our lead.
-                    let hit = cache.get(digest, self.now()).await;
-                    if hit.is_some() {
-                        return Ok(hit);
-                    }
+        let follower = match cache.join(digest).await {
+            Flight::Lead(guard) => {
+                // Somebody may have put it between our look and our lead.
+                let hit = cache.get(digest, self.now()).await;
+                if hit.is_none() {
                     self.lead = Some((digest, guard));
-                    return Ok(None);
                 }
-                Flight::Follow(follower) => follower,
-            };
-            self.emit(Event::Pausing { why: "the same question is being answered already".to_owned(), ms: 0 }).await;
-            let hit = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Err(interrupted()),
-                () = &mut patience => return Ok(None),
-                hit = follower.wait(self.now()) => hit,
-            };
-            // Whoever fetched it failed, or may not keep it: the next one tries.
-            let hit = match hit {
-                Some(hit) => Some(hit),
-                None => cache.get(digest, self.now()).await,
-            };
-            if hit.is_some() {
                 return Ok(hit);
             }
+            Flight::Follow(follower) => follower,
+        };
+        self.emit(Event::Pausing { why: "the same question is being answered already".to_owned(), ms: 0 }).await;
+        let hit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(interrupted()),
+            () = tokio::time::sleep(cache.patience()) => return Ok(None),
+            hit = follower.wait(self.now()) => hit,
+        };
+        match hit {
+            Some(hit) => Ok(Some(hit)),
+            // Whoever fetched it failed, or may not keep it. It may be so for everybody, and then one would wait behind
+            // the other: so all go ahead.
+            None => Ok(cache.get(digest, self.now()).await),
         }
     }
 
