@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use answers::{Folder, NOW, PATIENCE, digest, entry, follower, kept, leader};
 use chat_agent::cache::{Cache, Flight};
+use rustix::process::{Signal, kill_process};
 use tokio::time::timeout;
 
 /// Two caches with connections of their own are to the owner what two processes are.
@@ -67,6 +68,20 @@ async fn a_join_that_is_cancelled_leaves_no_lease_behind() {
         assert!(std::time::Instant::now() < deadline);
         let _ = timeout(PATIENCE, follower.wait(NOW)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn nobody_stays_in_the_queue_behind_an_owner_that_hangs() {
+    let (folder, one, other) = two().await;
+    let guard = leader(&one).await;
+    let waiter = tokio::spawn(follower(&other).await.wait(NOW));
+    let hung = folder.owner().unwrap();
+    kill_process(hung, Signal::STOP).unwrap();
+    // Nobody hears of it: the leader may be done, and its process gone.
+    drop(guard);
+    assert_eq!(timeout(PATIENCE, waiter).await.unwrap().unwrap(), None);
+    kept(&other, 2, "again").await;
+    assert_ne!(folder.owner(), Some(hung));
 }
 
 #[tokio::test]

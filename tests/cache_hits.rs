@@ -111,6 +111,23 @@ fn what_is_not_whole_or_not_repeatable_is_not_kept() {
 }
 
 #[test]
+fn a_sampled_answer_that_was_kept_is_given_only_where_it_would_be_kept() {
+    let sampled = "[cache]\nsampled = true\n";
+    let scene = Scene::with(Script::always(Answer::text("one throw of many")), sampled);
+    let args = ["ask", "hi", "-m", "gpt-4o-mini", "--temperature", "0.7", "--json"];
+    let estimate = || scene.ok(&[&args[..6], &["--estimate"]].concat()).stdout;
+    assert_eq!(hit(&scene.json(&args)), "none");
+    assert_eq!(hit(&scene.json(&args)), "disk");
+    assert!(estimate().contains("cached"));
+    scene.config("");
+    assert_eq!(hit(&scene.json(&args)), "none", "another throw");
+    assert!(!estimate().contains("cached"));
+    assert_eq!(scene.server.chats().len(), 2);
+    scene.config(sampled);
+    assert_eq!(hit(&scene.json(&args)), "disk", "it lies there all the same");
+}
+
+#[test]
 fn switched_off_or_damaged_it_is_only_dearer() {
     let scene = Scene::with(Script::always(Answer::text("ok")), "[cache]\nenabled = false\n");
     ask(&scene, &[]);

@@ -117,6 +117,24 @@ async fn an_owner_that_is_only_slow_is_left_alone_by_who_is_patient() {
 }
 
 #[tokio::test]
+async fn an_owner_that_takes_its_time_to_end_is_replaced_at_once() {
+    let folder = Folder::new();
+    let cache = folder.cache();
+    std::fs::create_dir(folder.path()).unwrap();
+    // As one that was killed and has not yet let go of the folder.
+    let ending = std::fs::File::create(folder.path().with_extension("owner")).unwrap();
+    ending.lock().unwrap();
+    cache.put(digest(1), &entry("yes"));
+    // The search for an owner finds the folder taken before it waits for the first time.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    drop(ending);
+    kept(&cache, 1, "yes").await;
+    assert_eq!(cache.trouble(), None);
+}
+
+#[tokio::test]
 async fn a_process_that_meets_a_hanging_owner_first_waits_no_longer() {
     let folder = Folder::new();
     kept(&folder.cache(), 1, "yes").await;

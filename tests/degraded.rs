@@ -7,7 +7,7 @@ mod support;
 use serde_json::json;
 use support::closed::Closed;
 use support::scene::Scene;
-use support::server::{Answer, Script, Server};
+use support::server::{Answer, Request, Script, Server};
 
 const MINI: [&str; 5] = ["ask", "hi", "-m", "gpt-5-mini", "--json"];
 
@@ -39,13 +39,38 @@ fn an_old_answer_is_taken_only_by_the_users_word_and_never_in_silence() {
         (run.status.code(), &report["error"]["kind"], &report["answer"]),
         (Some(1), &json!("unavailable"), &json!(""))
     );
-    assert!(run.stderr.contains("is kept: --stale takes it"), "{}", run.stderr);
+    assert!(run.stderr.contains("an answer of openai/gpt-5-mini, "), "{}", run.stderr);
+    assert!(run.stderr.contains(" old, is kept: --stale takes it"), "{}", run.stderr);
     let run = scene.run(&[&asked[..], &["--stale"]].concat());
     let report = run.json();
     assert_eq!((run.status.code(), &report["answer"]), (Some(0), &json!("Hello")));
     assert!(run.stderr.contains("this is what it answered"), "{}", run.stderr);
     assert!(!report["attempts"].as_array().unwrap().is_empty());
     assert_eq!(report["cost"], json!({"usd": "0", "kind": "exact", "saved_usd": "0.000125"}));
+}
+
+#[test]
+fn another_models_answer_never_stands_for_the_pinned_ones() {
+    let named = |request: &Request| Some(Answer::text(request.model()).usage(100, 50));
+    let mut scene = Scene::new(Script::always(Answer::text("nobody")).choose(named));
+    for model in ["gpt-5", "gpt-5-nano"] {
+        assert_eq!(scene.json(&["ask", "hi", "-m", model, "--json"])["answer"], model);
+    }
+    scene.server = Server::start(Script::always(Answer::text("never asked")));
+    // The newer one is of a model that nobody asked for.
+    let run = scene.run(&["ask", "hi", "-m", "gpt-5", "--json", "--refresh", "--stale"]);
+    let report = run.json();
+    assert_eq!((&report["answer"], &report["model"]), (&json!("gpt-5"), &json!("openai/gpt-5")));
+    assert!(run.stderr.contains("openai/gpt-5 cannot be reached: this is what it answered"), "{}", run.stderr);
+    for more in [&[][..], &["--stale"]] {
+        let run = scene.run(&[&MINI[..], more].concat());
+        assert_eq!((run.status.code(), &run.json()["answer"]), (Some(1), &json!("")));
+        assert!(!run.stderr.contains("kept"), "{}", run.stderr);
+    }
+    // Whoever leaves the choice to the ladder takes the newest of its rungs.
+    let run = scene.run(&["ask", "hi", "-m", "auto", "--json", "--refresh", "--stale"]);
+    assert_eq!((run.status.code(), &run.json()["answer"]), (Some(0), &json!("gpt-5-nano")));
+    assert!(run.stderr.contains("no model can be reached: this is what openai/gpt-5-nano answered"), "{}", run.stderr);
 }
 
 #[test]

@@ -8,10 +8,11 @@ mod support;
 use std::time::Duration;
 
 use chat_agent::agent::{Start, spawn};
-use chat_agent::chat::{ModelId, Role, Selection};
+use chat_agent::chat::{ModelId, Random, Role, Selection, SessionId};
+use chat_agent::gateway::Ask;
 use chat_agent::protocol::{Answer as Given, CacheHit, Command, Degraded, Event, Handle, Offer};
 use chat_agent::store::Db;
-use gateways::{World, run};
+use gateways::{World, end, run, usd};
 use support::PATIENCE;
 use support::server::{Answer, Script, Server};
 use tokio::time::timeout;
@@ -54,7 +55,11 @@ async fn shut(then: Option<Answer>) -> (World, Server) {
     let down = || Answer::error(500, "server_error", "oops");
     let answers = [Answer::text("Hello").usage(100, 50)].into_iter().chain((0..5).map(|_| down())).chain(then);
     let server = Server::start(Script::each(answers));
-    let world = World::of(&server, |config| config.limits.retries = 0);
+    let world = World::of(&server, |config| {
+        config.limits.retries = 0;
+        // What is kept for one answer of a thousand tokens is more than half of what the day allows.
+        config.models.iter_mut().for_each(|model| model.output = Some(usd("600000")));
+    });
     let mut first = chat(&world);
     send(&first, "hi").await;
     assert_eq!(answered(&mut first).await.text, "Hello");
@@ -84,6 +89,25 @@ fn a_kept_answer_is_offered_and_taken_for_a_question_that_was_never_stored() {
         let rows = Db::open(world.data.path()).unwrap().chat(&answer.session).unwrap().messages;
         let said: Vec<_> = rows.iter().map(|row| (row.entry.role, row.entry.text.as_str())).collect();
         assert_eq!(said, [(Role::User, "hi"), (Role::Assistant, "Hello")]);
+    });
+}
+
+#[test]
+fn a_kept_answer_is_given_when_nothing_is_left_to_spend() {
+    run(async {
+        let (world, server) = shut(Some(Answer::text("dear").usage(100, 900))).await;
+        let mut chat = chat(&world);
+        send(&chat, "hi").await;
+        offered(&mut chat).await.kept.unwrap();
+        // Meanwhile the day's money goes elsewhere.
+        world.pass(Duration::from_secs(30));
+        let (random, large) = (Random::system(), Selection::Pinned(ModelId::new("other", "large")));
+        let ask = Ask::new(SessionId::from_bits(random.bits()), large, "spend", &random);
+        assert_eq!(end(world.gateway.open(ask)).await.text(), "dear");
+        chat.commands.send(Command::TakeOffer(Degraded::Kept)).await.unwrap();
+        let answer = answered(&mut chat).await;
+        assert_eq!((answer.text.as_str(), answer.facts.stale), ("Hello", true));
+        assert_eq!((answer.facts.cost.usd, server.chats().len()), (Some(chat_agent::chat::Usd::ZERO), 7));
     });
 }
 

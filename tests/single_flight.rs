@@ -97,6 +97,33 @@ fn when_the_one_who_fetches_is_stopped_the_next_one_fetches() {
     assert_eq!(core.server.chats().len(), 2);
 }
 
+#[test]
+fn behind_an_answer_that_may_not_be_kept_all_ask_at_once() {
+    let (first_gate, gate) = (Gate::new(), Gate::new());
+    let capped = |gate: &Gate| Answer::text("as far as it").usage(100, 50).finish("length").gate_after(1, gate);
+    let core = Core::new(Script::each([capped(&first_gate), capped(&gate), capped(&gate), capped(&gate)]));
+    core.run(|gateway| async move {
+        let first = gateway.open(ask("hi"));
+        let reached = first_gate.clone();
+        tokio::task::spawn_blocking(move || reached.wait_reached(1)).await.unwrap();
+        let mut waiting = many(&gateway, 3);
+        for exchange in &mut waiting {
+            until_it_waits(exchange).await;
+        }
+        first_gate.open();
+        let _capped = end(first).await;
+        let answers: Vec<_> = waiting.into_iter().map(|exchange| tokio::spawn(end(exchange))).collect();
+        // None of them has its answer before all have asked.
+        let reached = gate.clone();
+        tokio::task::spawn_blocking(move || reached.wait_reached(3)).await.unwrap();
+        gate.open();
+        for answer in answers {
+            let _capped = answer.await.unwrap();
+        }
+    });
+    assert_eq!(core.server.chats().len(), 4);
+}
+
 /// Who fetches may be stopped with Ctrl-Z, or slow beyond all measure: nobody waits for it for ever.
 #[test]
 fn who_has_waited_long_enough_asks_for_themselves() {

@@ -20,7 +20,7 @@ impl Agent {
         self.down = Some(ask.clone());
         let (gateway, events) = (Arc::clone(&self.gateway), self.events.clone());
         tokio::spawn(async move {
-            let offer = gateway.offer(&ask).await;
+            let offer = gateway.offer(&ask, Stale::Only).await;
             let _ = events.send(Event::Offer(offer)).await;
         });
     }
@@ -33,9 +33,10 @@ impl Agent {
         if failure.kind != FailureKind::Unavailable {
             return failure;
         }
-        match self.gateway.offer(ask).await.kept {
+        match self.gateway.offer(ask, Stale::WhenDown).await.kept {
             Some(kept) => {
-                let way = format!("an answer of {} ago is kept: --stale takes it", span(kept.age_s));
+                let (model, age) = (&kept.model, span(kept.age_s));
+                let way = format!("an answer of {model}, {age} old, is kept: --stale takes it");
                 let hint = failure.hint.as_ref().map_or_else(|| way.clone(), |hint| format!("{hint}; {way}"));
                 failure.hint(hint)
             }

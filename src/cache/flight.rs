@@ -71,7 +71,7 @@ enum Behind {
 }
 
 impl Follower {
-    /// The answer, when the leader has it; `None`: it failed, so look in the cache and join again. `now`: the age of
+    /// The answer, when the leader has it; `None`: it failed, or may not keep it, so look in the cache. `now`: the age of
     /// the answer is reckoned from it.
     pub async fn wait(self, now: Timestamp) -> Option<Hit> {
         match self.0 {

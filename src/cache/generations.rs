@@ -10,9 +10,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::place::private_folder;
 use super::shelf::CURRENT;
+
+/// How long a damaged generation is kept for whoever wants to look at it.
+const ASIDE: Duration = Duration::from_hours(7 * 24);
 
 /// A generation that opened.
 pub(super) struct Opened {
@@ -25,6 +29,8 @@ pub(super) struct Opened {
 /// Opens the generation in use, or the first one.
 pub(super) fn open(folder: &Path) -> Result<Opened, String> {
     private_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let now = SystemTime::now();
+    remove_set_aside(folder, |since| now.duration_since(since).is_ok_and(|age| age > ASIDE));
     let Some(generation) = current(folder) else {
         remove_leftovers(folder, None);
         let db = create(folder, 1)?;
@@ -54,15 +60,25 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
 
 /// Moves a damaged generation out of the way and begins the next.
 pub(super) fn set_aside(folder: &Path, generation: u64) -> Result<Opened, String> {
-    for old in names(folder).filter(|name| name.starts_with("damaged-")) {
-        let _ = fs::remove_dir_all(folder.join(old));
-    }
+    remove_set_aside(folder, |_| true);
     let aside = folder.join(format!("damaged-{generation}"));
     fs::rename(path(folder, generation), &aside).map_err(|error| format!("{}: {error}", folder.display()))?;
+    // It is kept from now on, not from when it was last written to.
+    let _ = fs::File::open(&aside).and_then(|folder| folder.set_modified(SystemTime::now()));
     let db = create(folder, generation + 1)?;
     choose(folder, generation + 1)?;
     let notice = format!("the answers on disk were damaged and start anew; the old ones are in {}", aside.display());
     Ok(Opened { db, generation: generation + 1, notice: Some(notice) })
+}
+
+/// Removes damaged generations that are due, by the time since which they lie there.
+pub(super) fn remove_set_aside(folder: &Path, is_due: impl Fn(SystemTime) -> bool) {
+    for name in names(folder).filter(|name| name.starts_with("damaged-")) {
+        let path = folder.join(name);
+        if fs::symlink_metadata(&path).and_then(|aside| aside.modified()).is_ok_and(&is_due) {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
 }
 
 /// An empty generation, not yet in use.

@@ -5,6 +5,7 @@
 //! Refuses: anything that must not be lost; every tier may be deleted at any time.
 //! Invariant: fails open. No trouble in a tier fails a request; it becomes a miss and, once, a notice.
 
+mod compaction;
 mod disk;
 mod entry;
 mod flight;

@@ -3,7 +3,8 @@
 //! Owns: entries in pieces, their versions, the order of their last use, the budget of bytes, and giving space back.
 //! Refuses: concurrency and deadlines; one thread of the owner has it, see [`super::owner`].
 //! Invariant: an entry, its pieces and the sums change in one batch. On disk there is never more than three times what is
-//! live, beyond [`FLOOR`]; live is what the entries take up with their keys.
+//! live, nor more than the user allows, beyond [`compaction::FLOOR`] for each generation that lies there; while the live ones are copied
+//! those are two. Live is what the entries take up with their keys.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::compaction;
 use super::entry::Entry;
 use super::generations::{self, Opened};
 use super::tier::{Bytes, Freed, Verified};
@@ -22,10 +24,6 @@ pub(super) const CURRENT: &str = "CURRENT";
 const PIECE: usize = 60 << 10;
 /// Versions of an answer that are kept, the newest included.
 const VERSIONS: usize = 4;
-/// Bytes on disk for each live one at which the live ones are copied out.
-const GROWTH: f64 = 2.5;
-/// Bytes on disk that are never worth it: sled itself begins with about as many.
-const FLOOR: u64 = 8 << 20;
 /// What a version takes up beside its bytes: its keys, its part of the record, and sled's own, as measured.
 const OVERHEAD: u64 = 256;
 /// Bytes written after which the size on disk is looked at.
@@ -82,10 +80,13 @@ pub(super) struct Shelf {
     db: sled::Db,
     sums: Sums,
     touched: HashMap<Digest, u64>,
-    /// Bytes that may be live: half of what the user allows, the other half is for what is dead.
+    /// Bytes that may be live: a third of what the user allows. The rest is for what is dead, and for a copy.
     most: u64,
     limit: u64,
     written: u64,
+    /// The bytes that lay there while the live ones were copied, and how many were live, each time.
+    #[cfg(test)]
+    pub(super) copies: Vec<(u64, u64)>,
 }
 
 impl Shelf {
@@ -107,9 +108,11 @@ impl Shelf {
             db: opened.db,
             sums: sums.unwrap_or_default(),
             touched: HashMap::new(),
-            most: limit / 2,
+            most: limit / 3,
             limit,
             written: LOOK,
+            #[cfg(test)]
+            copies: Vec::new(),
         };
         (shelf, opened.notice)
     }
@@ -122,8 +125,13 @@ impl Shelf {
         self.generation
     }
 
-    /// Bytes that the folder takes up.
-    pub(super) fn size(&self) -> u64 {
+    /// Bytes that everything takes up, with what was set aside.
+    pub(super) fn kept(&self) -> u64 {
+        generations::size(&self.folder)
+    }
+
+    /// Bytes that the generation in use takes up.
+    fn size(&self) -> u64 {
         generations::size(&generations::path(&self.folder, self.generation))
     }
 
@@ -189,9 +197,10 @@ impl Shelf {
 
     /// Starts anew.
     pub(super) fn clear(&mut self) -> Result<Freed, String> {
-        let freed = Freed { entries: self.sums.entries, bytes: Some(self.size()) };
+        let freed = Freed { entries: self.sums.entries, bytes: Some(self.kept()) };
         let next = generations::create(&self.folder, self.generation + 1)?;
         self.turn_to(next, Sums::default())?;
+        generations::remove_set_aside(&self.folder, |_| true);
         Ok(freed)
     }
 
@@ -282,7 +291,11 @@ impl Shelf {
             return Ok(());
         }
         self.written = 0;
-        if is_overgrown(self.size(), self.sums.live(), self.limit) {
+        if self.kept() + self.sums.live() > self.limit {
+            // The room is needed.
+            generations::remove_set_aside(&self.folder, |_| true);
+        }
+        if compaction::is_overgrown(self.size(), self.sums.live()) {
             self.write_uses()?;
             self.compact()?;
         }
@@ -321,20 +334,13 @@ impl Shelf {
     fn compact(&mut self) -> sled::Result<()> {
         let copy = || -> Result<sled::Db, String> {
             let next = generations::create(&self.folder, self.generation + 1)?;
-            let told = |error: sled::Error| error.to_string();
-            let mut batch = sled::Batch::default();
-            for (n, item) in self.db.iter().enumerate() {
-                let (key, value) = item.map_err(told)?;
-                batch.insert(key, value);
-                if n % 100 == 99 {
-                    next.apply_batch(std::mem::take(&mut batch)).map_err(told)?;
-                }
-            }
-            next.apply_batch(batch).map_err(told)?;
-            next.flush().map_err(told)?;
+            compaction::copy(&self.db, &next).map_err(|error| error.to_string())?;
             Ok(next)
         };
-        let (next, sums) = match copy() {
+        let copied = copy();
+        #[cfg(test)]
+        self.copies.push((self.kept(), self.sums.live()));
+        let (next, sums) = match copied {
             Ok(next) => (next, self.sums),
             Err(cause) => {
                 tracing::warn!(%cause, "the answers cannot be copied; starting anew");
@@ -357,14 +363,6 @@ impl Shelf {
         let _ = fs::remove_dir_all(last);
         Ok(())
     }
-}
-
-/// Whether what lies on disk is too much for what is live.
-fn is_overgrown(disk: u64, live: u64, limit: u64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]
-    let grown = disk as f64 > live as f64 * GROWTH;
-    // At its limit with nothing to give back, it can only be copied to the same size again.
-    disk > FLOOR && (grown || (disk > limit && disk > live / 2 * 3))
 }
 
 fn forget(batch: &mut sled::Batch, sums: &mut Sums, digest: Digest, record: &Record) {

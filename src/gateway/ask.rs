@@ -66,9 +66,9 @@ pub struct Ask {
 pub enum Stale {
     #[default]
     Never,
-    /// When no provider can be reached.
+    /// When no provider can be reached: one of a model that may answer the question.
     WhenDown,
-    /// Instead of asking: the user has chosen it.
+    /// Instead of asking: the user has chosen it, whichever of the models compared gave it.
     Only,
 }
 

@@ -105,8 +105,7 @@ impl Turn {
         };
         self.say_fitted(&planned).await;
         if self.ask.stale == Stale::Only {
-            let nothing = Failure::new(FailureKind::Unavailable, "no answer to this question is kept any more");
-            return Ok(self.stale(&planned).await.unwrap_or(Err(nothing))?);
+            return Ok(self.only_stale(&planned).await?);
         }
         if let Some(hit) = unless_stopped(&stop, self.look_up(&planned.plan.first)).await? {
             return Ok(self.answer_from_cache(&planned, hit).await?);
@@ -126,6 +125,10 @@ impl Turn {
         let free = Tried { for_nothing: true, ..Tried::default() };
         let fit = unless_stopped(&stop, gateway.fit(&mut self.ask, &free, Vec::new())).await?;
         let Ok(planned) = fit else { return self.at_limit(refused).await };
+        if self.ask.stale == Stale::Only {
+            self.say_fitted(&planned).await;
+            return Ok(self.only_stale(&planned).await?);
+        }
         match unless_stopped(&stop, self.look_up(&planned.plan.first)).await? {
             Some(hit) => {
                 self.say_fitted(&planned).await;
@@ -133,6 +136,12 @@ impl Turn {
             }
             None => self.at_limit(refused).await,
         }
+    }
+
+    /// The old answer that the user has chosen instead of asking.
+    async fn only_stale(&mut self, planned: &Planned) -> Result<Event, Failure> {
+        let nothing = Failure::new(FailureKind::Unavailable, "no answer to this question is kept any more");
+        self.stale(planned).await.unwrap_or(Err(nothing))
     }
 
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each

@@ -13,7 +13,7 @@ use super::planning::{Planned, Tried};
 use super::{Ask, Gateway, Stale, steps};
 use crate::cache::{Cache, Entry, Flight, Hit, repeatable, worth_keeping};
 use crate::chat::request::Digest;
-use crate::chat::{Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Usd, span};
+use crate::chat::{Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Selection, Usd, span};
 use crate::protocol::{AnswerFacts, Circuit, Event, Kept, Latency, Level, Notice, Offer};
 use crate::provider::guide::OFFLINE;
 use crate::redis::Waiting;
@@ -34,7 +34,8 @@ impl Gateway {
         said.asked(model, &params, endpoint.map_or("", |endpoint| endpoint.base_url()))
     }
 
-    /// Whether whole answers to questions with these settings are kept.
+    /// Whether whole answers to questions with these settings are kept, and given: somebody else, or an earlier
+    /// configuration, may have kept what is not wanted now.
     pub fn keeps(&self, params: &Params) -> bool {
         self.parts.cache.is_some() && repeatable(params, self.parts.config.cache.sampled)
     }
@@ -42,7 +43,8 @@ impl Gateway {
     /// The answer that the chosen model would give from the cache, else the newest that one of the others has given.
     pub(super) async fn kept(&self, ask: &Ask, chosen: &Rung, others: &[Asked]) -> Option<Kept> {
         let short = ask.conversation.messages().iter().map(|m| m.text.len()).sum::<usize>() + ask.question.len();
-        let cache = self.parts.cache.as_ref().filter(|_| ask.cached && !ask.refresh && short <= LOOKED_UP)?;
+        let looks = ask.cached && !ask.refresh && self.keeps(&ask.params) && short <= LOOKED_UP;
+        let cache = self.parts.cache.as_ref().filter(|_| looks)?;
         let (said, now) = (ask.said(), self.parts.clock.now());
         if let Some(hit) = cache.get_here(self.key(ask, said, &chosen.model, chosen.effort), now).await {
             return Some(kept(hit));
@@ -55,11 +57,11 @@ impl Gateway {
         newest.map(kept)
     }
 
-    /// What can be had for a question that no provider could be reached for.
-    pub async fn offer(&self, ask: &Ask) -> Offer {
+    /// What can be had for a question that no provider could be reached for, by a user who would take it in this `way`.
+    pub async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
         let plan = self.plan(ask, &Tried { for_nothing: true, ..Tried::default() }).await;
         let Ok(planned) = plan else { return Offer { kept: None, until: None } };
-        let kept = self.however_old(ask, || ask.said(), &planned).await.map(kept);
+        let kept = self.however_old(ask, || ask.said(), way).await.map(kept);
         let mut providers = planned.rungs().map(|(model, _)| model.provider().to_owned()).collect::<Vec<_>>();
         providers.dedup();
         let now = self.parts.clock.now();
@@ -69,15 +71,19 @@ impl Gateway {
         Offer { kept, until: until.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min()) }
     }
 
-    /// The newest answer that any model of the plan, or any that it is compared with, has ever given and that is still
-    /// there.
-    async fn however_old(&self, ask: &Ask, said: impl FnOnce() -> Digest, planned: &Planned) -> Option<Hit> {
-        let cache = self.parts.cache.as_ref().filter(|_| ask.cached)?.within(&Waiting::default());
+    /// The newest answer that is still there, however old: of those that may answer this question, and where the user
+    /// chooses it by its name, of those that it is compared with as well.
+    async fn however_old(&self, ask: &Ask, said: impl FnOnce() -> Digest, way: Stale) -> Option<Hit> {
+        let cache = self.parts.cache.as_ref().filter(|_| ask.cached && self.keeps(&ask.params))?;
+        let cache = cache.within(&Waiting::default());
+        let (mut models, _) = self.candidates(ask).ok()?;
+        if way == Stale::Only {
+            models.extend(self.compared(ask));
+        }
         let (said, now) = (said(), self.parts.clock.now());
-        let compared = self.compared(ask).into_iter().map(|(model, effort)| (model.id, effort));
         let mut newest: Option<Hit> = None;
-        for (model, effort) in planned.rungs().chain(compared) {
-            let hit = cache.get_stale(self.key(ask, said, &model, effort), now).await;
+        for (model, effort) in models.iter().filter(|(model, _)| self.unusable(model.id.provider()).is_none()) {
+            let hit = cache.get_stale(self.key(ask, said, &model.id, *effort), now).await;
             newest = newest.into_iter().chain(hit).min_by_key(|hit| hit.age);
         }
         newest
@@ -96,9 +102,13 @@ impl Turn {
             return None;
         }
         let gateway = Arc::clone(&self.gateway);
-        let hit = gateway.however_old(&self.ask, || self.said(), planned).await?;
-        let age = span(hit.age.as_secs());
-        let text = format!("{} cannot be reached: this is what it answered {age} ago", hit.entry.model);
+        let hit = gateway.however_old(&self.ask, || self.said(), self.ask.stale).await?;
+        let (model, age) = (&hit.entry.model, span(hit.age.as_secs()));
+        let text = match (self.ask.stale, &self.ask.selection) {
+            (Stale::Only, _) => format!("this is what {model} answered {age} ago"),
+            (_, Selection::Pinned(_)) => format!("{model} cannot be reached: this is what it answered {age} ago"),
+            (_, Selection::Auto) => format!("no model can be reached: this is what {model} answered {age} ago"),
+        };
         self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
         Some(self.answer_from_cache(planned, hit).await)
     }
@@ -121,7 +131,8 @@ impl Turn {
     }
 
     pub(super) async fn look_up(&self, rung: &Rung) -> Option<Hit> {
-        let cache = self.cache(&rung.model).filter(|_| !self.ask.refresh)?;
+        let gives = !self.ask.refresh && self.gateway.keeps(&self.ask.params);
+        let cache = self.cache(&rung.model).filter(|_| gives)?;
         let hit = cache.get(self.digest(rung), self.now()).await;
         if let Some(text) = cache.trouble() {
             self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
@@ -138,35 +149,29 @@ impl Turn {
             return Ok(None);
         };
         let (digest, stop) = (self.digest(rung), self.stop.clone());
-        let mut patience = std::pin::pin!(tokio::time::sleep(cache.patience()));
-        loop {
-            let follower = match cache.join(digest).await {
-                Flight::Lead(guard) => {
-                    // Somebody may have put it between our look and our lead.
-                    let hit = cache.get(digest, self.now()).await;
-                    if hit.is_some() {
-                        return Ok(hit);
-                    }
+        let follower = match cache.join(digest).await {
+            Flight::Lead(guard) => {
+                // Somebody may have put it between our look and our lead.
+                let hit = cache.get(digest, self.now()).await;
+                if hit.is_none() {
                     self.lead = Some((digest, guard));
-                    return Ok(None);
                 }
-                Flight::Follow(follower) => follower,
-            };
-            self.emit(Event::Pausing { why: "the same question is being answered already".to_owned(), ms: 0 }).await;
-            let hit = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Err(interrupted()),
-                () = &mut patience => return Ok(None),
-                hit = follower.wait(self.now()) => hit,
-            };
-            // Whoever fetched it failed, or may not keep it: the next one tries.
-            let hit = match hit {
-                Some(hit) => Some(hit),
-                None => cache.get(digest, self.now()).await,
-            };
-            if hit.is_some() {
                 return Ok(hit);
             }
+            Flight::Follow(follower) => follower,
+        };
+        self.emit(Event::Pausing { why: "the same question is being answered already".to_owned(), ms: 0 }).await;
+        let hit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(interrupted()),
+            () = tokio::time::sleep(cache.patience()) => return Ok(None),
+            hit = follower.wait(self.now()) => hit,
+        };
+        match hit {
+            Some(hit) => Ok(Some(hit)),
+            // Whoever fetched it failed, or may not keep it. It may be so for everybody, and then one would wait behind
+            // the other: so all go ahead.
+            None => Ok(cache.get(digest, self.now()).await),
         }
     }
 

@@ -197,7 +197,7 @@ impl Gateway {
     }
 
     /// The rungs the router may choose from, best first, and a word on why it is these.
-    fn candidates(&self, ask: &Ask) -> Result<(Vec<Asked>, Option<String>), Failure> {
+    pub(super) fn candidates(&self, ask: &Ask) -> Result<(Vec<Asked>, Option<String>), Failure> {
         let effort = ask.params.effort;
         if let Selection::Pinned(id) = &ask.selection {
             return Ok((vec![(self.model(id)?, effort)], None));

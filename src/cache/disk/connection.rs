@@ -1,14 +1,17 @@
 //! One connection to the owner, shared by everything in this process.
 //!
-//! Owns: the ids of questions, who waits for which answer, and the two tasks that write and read.
-//! Refuses: deadlines; whoever waits has one.
-//! Invariant: an answer reaches the question it belongs to or nobody. The end of the connection ends every wait.
+//! Owns: the ids of questions, who waits for which answer, the two tasks that write and read, and the greeting, which
+//! proves that the owner still runs.
+//! Refuses: deadlines for answers; whoever waits has one.
+//! Invariant: an answer reaches the question it belongs to or nobody. The end of the connection ends every wait, and nobody
+//! waits in the queue behind an owner that does not greet.
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::process::geteuid;
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -16,6 +19,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 
 use crate::cache::frame::{Answer, Ask, PROTOCOL, read_frame};
 use crate::cache::tier::Lease;
@@ -25,8 +29,15 @@ use crate::chat::request::Digest;
 pub(super) const UNHEARD: u64 = u64::MAX;
 /// Frames that may wait to be written.
 const FRAMES: usize = 64;
+/// How long an owner may take to greet before it counts as dead.
+pub(super) const GREETING: Duration = Duration::from_secs(1);
+/// How often whoever waits in the queue makes sure that somebody is there.
+const ROUND: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {
+    socket: PathBuf,
+    /// How long a greeting is waited for.
+    greeting: Duration,
     frames: mpsc::Sender<Vec<u8>>,
     board: Arc<Board>,
     next: AtomicU64,
@@ -69,22 +80,12 @@ impl From<io::Error> for Refused {
 }
 
 impl Connection {
-    /// Connects and greets.
-    pub(super) async fn open(socket: &Path) -> Result<Arc<Self>, Refused> {
-        let mut stream = UnixStream::connect(socket).await?;
-        if stream.peer_cred()?.uid() != geteuid().as_raw() {
-            return Err(Refused::Io(io::Error::other("the socket belongs to another user")));
-        }
-        stream.write_all(&Ask::Hello { protocol: PROTOCOL }.frame(0)).await?;
-        let body = read_frame(&mut stream).await.map_err(|_| Refused::Nobody)?;
-        match Answer::read(&body) {
-            Some((_, Answer::Welcome { protocol: PROTOCOL })) => Ok(Self::over(stream)),
-            Some((_, Answer::Welcome { protocol })) if protocol > PROTOCOL => Err(Refused::Newer),
-            _ => Err(Refused::Older),
-        }
+    /// Connects and greets. An owner that does not greet for so long later on hangs.
+    pub(super) async fn open(socket: &Path, greeting: Duration) -> Result<Arc<Self>, Refused> {
+        Ok(Self::over(socket, greeted(socket).await?, greeting))
     }
 
-    fn over(stream: UnixStream) -> Arc<Self> {
+    fn over(socket: &Path, stream: UnixStream, greeting: Duration) -> Arc<Self> {
         let (from, to) = stream.into_split();
         let (frames, outgoing) = mpsc::channel(FRAMES);
         let board = Arc::<Board>::default();
@@ -92,7 +93,7 @@ impl Connection {
         // The reader must not keep the connection alive, so it has no more than a weak way to write.
         let reader = tokio::spawn(read(from, Arc::clone(&board), frames.downgrade()));
         let tasks = [writer.abort_handle(), reader.abort_handle()];
-        Arc::new(Self { frames, board, next: AtomicU64::new(1), tasks })
+        Arc::new(Self { socket: socket.to_path_buf(), greeting, frames, board, next: AtomicU64::new(1), tasks })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -136,10 +137,24 @@ impl Connection {
                 let connection = Arc::clone(self);
                 Lease::Follow(Box::pin(async move {
                     let _forget = Forget { board: &connection.board, id };
-                    answer.recv().await;
+                    tokio::select! {
+                        _ = answer.recv() => {}
+                        () = connection.falls_silent() => connection.close(),
+                    }
                 }))
             }
             _ => Lease::Unknown,
+        }
+    }
+
+    /// Ends when the owner does not greet any more: it is stopped, and would never say that a lease is over. One that is
+    /// only slow greets all the same, for its shelf has a thread of its own.
+    async fn falls_silent(&self) {
+        loop {
+            sleep(ROUND).await;
+            if timeout(self.greeting, greeted(&self.socket)).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -199,6 +214,21 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.connection.tell(&Ask::Leave(self.digest));
+    }
+}
+
+/// A stream to an owner that has greeted.
+async fn greeted(socket: &Path) -> Result<UnixStream, Refused> {
+    let mut stream = UnixStream::connect(socket).await?;
+    if stream.peer_cred()?.uid() != geteuid().as_raw() {
+        return Err(Refused::Io(io::Error::other("the socket belongs to another user")));
+    }
+    stream.write_all(&Ask::Hello { protocol: PROTOCOL }.frame(0)).await?;
+    let body = read_frame(&mut stream).await.map_err(|_| Refused::Nobody)?;
+    match Answer::read(&body) {
+        Some((_, Answer::Welcome { protocol: PROTOCOL })) => Ok(stream),
+        Some((_, Answer::Welcome { protocol })) if protocol > PROTOCOL => Err(Refused::Newer),
+        _ => Err(Refused::Older),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns: how long a look-up may take, when the tier is left alone for a while, and what waits to be put meanwhile.
 //! Refuses: sled; that is the owner's, see [`super::owner`].
-//! Invariant: after one look-up that took too long, none waits again until the owner has answered in the background.
+//! Invariant: after one look-up that took too long, none waits again until the owner has answered in the background; what
+//! was told to it, and the leases that it holds, last as long as it greets.
 
 mod connection;
 mod reach;
@@ -23,6 +24,7 @@ use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
 use crate::redis::Waiting;
 use connection::Connection;
+use reach::Reached;
 
 /// Longest wait of a process, once and in all, for an owner that is just coming up where answers lie. What it finds saves
 /// seconds and money, and most of the time has passed already, see [`begin`].
@@ -71,10 +73,26 @@ enum Link {
     /// Not tried yet.
     Cold,
     Up(Arc<Connection>),
+    /// Alive as far as is known, and too slow to be waited for; from this time on it is looked at in the background.
+    Slow {
+        connection: Arc<Connection>,
+        from: Instant,
+    },
     /// Away. Nobody waits for it; from this time on it is tried again in the background.
     Off {
         from: Instant,
     },
+}
+
+impl State {
+    /// A connection that ended, or was ended, is none: another one is made, and nobody waits for it.
+    fn forget_ended(&mut self) {
+        if let Link::Up(connection) | Link::Slow { connection, .. } = &self.link
+            && !connection.is_open()
+        {
+            self.link = Link::Off { from: Instant::now() };
+        }
+    }
 }
 
 impl Disk {
@@ -146,6 +164,10 @@ impl Disk {
             return;
         }
         self.0.reach();
+        if let Some(slow) = self.0.line() {
+            slow.tell(ask);
+        }
+        // Should a slow one prove to be dead, the next one hears it.
         let mut state = self.0.lock();
         if *self.0.reaching.borrow() && state.waiting.len() < WAITING {
             // The first frame of a connection is the greeting, so any other id will do.
@@ -159,25 +181,30 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The connection, where it may be waited for.
     fn up(&self) -> Option<Arc<Connection>> {
         let mut state = self.lock();
+        state.forget_ended();
+        if let Link::Up(connection) = &state.link { Some(Arc::clone(connection)) } else { None }
+    }
+
+    /// The connection, slow or not.
+    fn line(&self) -> Option<Arc<Connection>> {
+        let mut state = self.lock();
+        state.forget_ended();
         match &state.link {
-            Link::Up(connection) if connection.is_open() => Some(Arc::clone(connection)),
-            Link::Up(_) => {
-                // It ended, or was ended. Another one is started, and nobody waits for it.
-                state.link = Link::Off { from: Instant::now() };
-                None
-            }
+            Link::Up(connection) | Link::Slow { connection, .. } => Some(Arc::clone(connection)),
             Link::Cold | Link::Off { .. } => None,
         }
     }
 
     /// Starts an attempt in the background, unless one is under way or it is too early.
     fn reach(self: &Arc<Self>) {
-        let early = match self.lock().link {
-            Link::Cold => false,
-            Link::Up(_) => true,
-            Link::Off { from } => Instant::now() < from,
+        let (early, known) = match &self.lock().link {
+            Link::Cold => (false, None),
+            Link::Up(_) => (true, None),
+            Link::Slow { connection, from } => (Instant::now() < *from, Some(Arc::clone(connection))),
+            Link::Off { from } => (Instant::now() < *from, None),
         };
         if early || self.reaching.send_replace(true) {
             return;
@@ -188,39 +215,53 @@ impl Shared {
         };
         let shared = Arc::clone(self);
         runtime.spawn(async move {
-            let outcome = reach::reach(&shared.place, shared.limit, shared.patience, shared.program.as_deref()).await;
-            let mut state = shared.lock();
-            let waiting = std::mem::take(&mut state.waiting);
-            state.link = match outcome {
-                Ok(connection) => {
-                    for frame in waiting {
-                        connection.push(frame);
-                    }
-                    Link::Up(connection)
-                }
-                Err(cause) => {
-                    drop(state);
-                    shared.away(&cause);
-                    shared.reaching.send_replace(false);
-                    return;
-                }
-            };
-            drop(state);
+            let program = shared.program.as_deref();
+            let outcome = reach::reach(&shared.place, shared.limit, shared.patience, program, known.as_ref()).await;
+            shared.reached(outcome, known.as_ref());
             shared.reaching.send_replace(false);
         });
     }
 
-    /// An owner that does not answer: it is looked at in the background, at once and then not for a while.
+    fn reached(&self, outcome: Result<Reached, String>, known: Option<&Arc<Connection>>) {
+        let from = Instant::now() + OFF;
+        let (link, cause) = match outcome {
+            Ok(Reached::Up(connection)) => (Link::Up(connection), None),
+            Ok(Reached::Slow(connection)) => (Link::Slow { connection, from }, Some("the disk is slow".to_owned())),
+            Err(cause) => (Link::Off { from }, Some(cause)),
+        };
+        let mut state = self.lock();
+        let waiting = std::mem::take(&mut state.waiting);
+        if let Link::Up(connection) | Link::Slow { connection, .. } = &link
+            && known.is_none_or(|known| !Arc::ptr_eq(known, connection))
+        {
+            waiting.into_iter().for_each(|frame| connection.push(frame));
+        }
+        state.link = link;
+        drop(state);
+        if let Some(cause) = cause {
+            self.tell(&cause);
+        }
+    }
+
+    /// An owner that does not answer in time: it is looked at in the background, at once and then not for a while.
     fn gave_up(self: &Arc<Self>, connection: &Arc<Connection>) {
-        connection.close();
-        self.lock().link = Link::Off { from: Instant::now() };
+        let mut state = self.lock();
+        if matches!(&state.link, Link::Up(up) if Arc::ptr_eq(up, connection)) {
+            state.link = Link::Slow { connection: Arc::clone(connection), from: Instant::now() };
+        }
+        drop(state);
         self.reach();
     }
 
-    /// Leaves the tier alone for a while, and tells why; the same cause is told once.
+    /// Leaves the tier alone for a while, and tells why.
     fn away(&self, cause: &str) {
-        tracing::warn!(%cause, "the disk tier is away");
         self.lock().link = Link::Off { from: Instant::now() + OFF };
+        self.tell(cause);
+    }
+
+    /// The same cause is told once.
+    fn tell(&self, cause: &str) {
+        tracing::warn!(%cause, "the disk tier is away");
         if let Ok(mut trouble) = self.trouble.lock()
             && trouble.last != cause
         {
@@ -261,18 +302,25 @@ impl Tier for Disk {
     }
 
     fn trouble(&self) -> Option<String> {
-        let heard = self.0.up().and_then(|connection| connection.trouble());
+        let heard = self.0.line().and_then(|connection| connection.trouble());
         heard.or_else(|| self.0.trouble.lock().ok()?.untold.take())
     }
 
     fn close(&self) -> Later<'_, ()> {
         Box::pin(async move {
             let (mut reaching, patience) = (self.0.reaching.subscribe(), CLOSING.max(self.0.patience));
-            if !self.0.lock().waiting.is_empty() {
-                let _ = timeout(patience, reaching.wait_for(|reaching| !reaching)).await;
-            }
-            if let Some(connection) = self.0.up() {
-                self.ask(&connection, &Ask::Settle, patience).await;
+            let settled = async {
+                if !self.0.lock().waiting.is_empty() {
+                    let _ = reaching.wait_for(|reaching| !reaching).await;
+                }
+                if let Some(connection) = self.0.line() {
+                    connection.ask(&Ask::Settle).await;
+                }
+            };
+            if timeout(patience, settled).await.is_err()
+                && let Some(connection) = self.0.up()
+            {
+                self.0.gave_up(&connection);
             }
         })
     }
@@ -315,3 +363,6 @@ impl Tier for Disk {
         Box::pin(self.report(Ask::Verify, WALK))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,7 @@ fn report(value: &impl serde::Serialize) -> Answer {
 }
 
 async fn figures(house: &House) -> TierFigures {
-    let known = house.worker.with(|shelf| Ok((shelf.sums(), shelf.size()))).await;
+    let known = house.worker.with(|shelf| Ok((shelf.sums(), shelf.kept()))).await;
     let owner = Owner {
         pid: std::process::id(),
         uptime_s: house.since.elapsed().as_secs(),

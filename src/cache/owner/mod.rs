@@ -29,8 +29,8 @@ use worker::Worker;
 const CLIENTS: u64 = 128;
 /// How often it looks whether it is still needed, and how long a predecessor may take to go.
 const ROUND: Duration = Duration::from_millis(500);
-/// How long it waits for the lock of an owner that is just ending.
-const TAKE_OVER: Duration = Duration::from_secs(1);
+/// How long it waits for the lock of an owner that is just ending, and may have much to write out.
+const TAKE_OVER: Duration = Duration::from_secs(3);
 
 /// How an owner is started.
 #[derive(Debug, Clone)]
@@ -80,7 +80,12 @@ pub fn serve(service: &Service) -> io::Result<()> {
             since: Instant::now(),
             outdated: tokio::sync::Notify::new(),
         };
-        live(&listener, &place, service.linger, &Arc::new(house)).await;
+        let house = Arc::new(house);
+        live(&listener, &place, service.linger, &house).await;
+        // Nobody comes in any more, so that nobody takes the silence of one that is writing out for that of a dead one.
+        drop(listener);
+        let _ = fs::remove_file(&socket);
+        house.worker.close().await;
         io::Result::Ok(())
     });
     let _ = fs::remove_file(&socket);
@@ -130,7 +135,6 @@ async fn live(listener: &UnixListener, place: &Place, linger: Duration, house: &
             Some(()) = asked(&mut term) => break,
         }
     }
-    house.worker.close().await;
 }
 
 async fn asked(term: &mut Option<Signals>) -> Option<()> {
