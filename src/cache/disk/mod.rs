@@ -234,7 +234,9 @@ impl Shared {
         if let Link::Up(connection) | Link::Slow { connection, .. } = &link
             && known.is_none_or(|known| !Arc::ptr_eq(known, connection))
         {
-            waiting.into_iter().for_each(|frame| connection.push(frame));
+            for frame in waiting {
+                connection.push(frame);
+            }
         }
         state.link = link;
         drop(state);
