@@ -124,8 +124,9 @@ fn what_is_offered_instead_costs_less_even_where_a_dearer_rung_fits() {
 
 #[test]
 fn a_better_model_with_little_room_is_asked_as_the_receipt_says() {
-    // Room for a short answer of `large`, less than is usual.
-    let place = Place::with(Script::each([Answer::text("a short answer")]), "[budget]\nper_request = 0.005");
+    // Room for a short answer of `large`, less than is usual, and no other is wanted.
+    let toml = "[budget]\nper_request = 0.005\non_limit = \"refuse\"";
+    let place = Place::with(Script::each([Answer::text("a short answer")]), toml);
     let terminal = place.open(&["--no-cache"], 100, 30);
     say(&terminal, "hello there");
     terminal.wait_for("a short answer");

@@ -22,10 +22,14 @@ fn scene() -> Scene {
 /// Waits until the only answer of the chat is there to its end, and gives it.
 fn stored(scene: &Scene) -> String {
     let deadline = Instant::now() + PATIENCE;
-    while scene.json(&["budget", "show", "--json"])["scopes"][0]["reserved_usd"] != "0"
-        || scene.json(&["sessions", "--json"]).as_array().unwrap().is_empty()
-        || scene.server.wait_for_outcomes(1).is_empty()
-    {
+    scene.server.wait_for_outcomes(1);
+    // It is settled in the same commit as the answer's last words.
+    let settled = || {
+        let budget = scene.json(&["budget", "show", "--json"]);
+        let day = &budget["scopes"].as_array().unwrap()[0];
+        day["reserved_usd"] == "0" && day["settled_usd"] != "0"
+    };
+    while !settled() {
         assert!(Instant::now() < deadline, "the answer never ended");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -17,7 +17,7 @@ use crate::config::{LadderRung, OnLimit};
 use crate::protocol::{Fitted, Left, Spread};
 use crate::provider::guide::{MODEL, OFFLINE};
 use crate::provider::mapping;
-use crate::router::{self, Candidate, Kind, Plan, Query};
+use crate::router::{self, Candidate, Downgrade, Kind, Plan, Query};
 use crate::tokens::{Count, Encoding, Tokenizer};
 
 /// Bytes that are counted in less time than it takes to start a thread.
@@ -145,7 +145,7 @@ impl Gateway {
             candidates: &candidates,
             params: &ask.params,
             default_cap: self.parts.config.limits.max_output,
-            downgrade: self.steps_down(ask),
+            downgrade: self.downgrade(ask),
             pace: Some(&pace).filter(|_| self.parts.config.router.pace && !tried.for_nothing),
             note: note.as_deref(),
         });
@@ -161,9 +161,18 @@ impl Gateway {
         }
     }
 
+    /// When `auto` takes a lower rung unasked for the sake of money.
+    fn downgrade(&self, ask: &Ask) -> Downgrade {
+        match (self.parts.config.budget.on_limit, ask.consult) {
+            (OnLimit::Refuse, _) => Downgrade::Never,
+            (_, Consult::BeforeLowerRung) => Downgrade::ForRoom,
+            (_, Consult::Never | Consult::WhenRefused) => Downgrade::Freely,
+        }
+    }
+
     /// Whether `auto` may take a lower rung unasked when the better one does not fit the money left.
     pub fn steps_down(&self, ask: &Ask) -> bool {
-        self.parts.config.budget.on_limit != OnLimit::Refuse && ask.consult != Consult::BeforeLowerRung
+        self.downgrade(ask) == Downgrade::Freely
     }
 
     /// Leaves out the models that a server did not know a moment ago, while there is another; says which was the best.

@@ -6,7 +6,7 @@
 
 use super::pace::Verdict;
 use super::sizing::{Fit, Skip};
-use super::{Candidate, Query};
+use super::{Candidate, Downgrade, Query};
 use crate::chat::Selection;
 use crate::store::Health;
 
@@ -37,7 +37,7 @@ fn illness(health: Health) -> String {
 /// the same order. From there down by the pace.
 pub(super) fn choose<'a>(sized: &[Sized], query: &Query<'a>) -> Option<Choice<'a>> {
     let auto = *query.selection == Selection::Auto;
-    let stops = |s: &Sized| auto && !query.downgrade && s.as_ref().is_err_and(Skip::is_budget);
+    let stops = |s: &Sized| auto && query.downgrade != Downgrade::Freely && s.as_ref().is_err_and(Skip::is_budget);
     let reach = sized.iter().position(stops).unwrap_or(sized.len());
     let pace = query.pace.filter(|_| auto).map(super::Pace::verdict);
     let well = |at: usize| !auto || !is_ill(query.candidates[at].health);

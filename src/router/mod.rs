@@ -54,12 +54,23 @@ pub struct Query<'a> {
     pub params: &'a Params,
     /// The largest output cap when the user asked for none.
     pub default_cap: u64,
-    /// Whether `auto` may take a lower rung when the best one does not fit the money left.
-    pub downgrade: bool,
+    /// When `auto` takes a lower rung for the sake of money.
+    pub downgrade: Downgrade,
     /// What was spent of the limits of day and month; `None`: whatever it was, it changes nothing.
     pub pace: Option<&'a Pace>,
     /// Why these candidates, when the ladder could not be used.
     pub note: Option<&'a str>,
+}
+
+/// When `auto` takes a lower rung for the sake of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downgrade {
+    /// Whenever the better one does not fit what is left.
+    Freely,
+    /// When the better one has too little room to answer; not when it does not fit at all, for then the user is asked.
+    ForRoom,
+    /// Never: the better one answers as shortly as it must, or nobody does.
+    Never,
 }
 
 /// A model to try, with the cap to send.
@@ -170,7 +181,9 @@ fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
     let skips = || sized.iter().zip(query.candidates).filter_map(|(s, c)| s.as_ref().err().map(|skip| (skip, c)));
     // Money is named before anything else: it is the one thing that the user can change at once.
     let over = || skips().filter(|(skip, _)| skip.is_budget());
-    let cheapest = over().min_by_key(|(skip, _)| skip.worst()).filter(|_| query.downgrade && over().count() > 1);
+    let cheapest = over()
+        .min_by_key(|(skip, _)| skip.worst())
+        .filter(|_| query.downgrade == Downgrade::Freely && over().count() > 1);
     let named = cheapest.or_else(|| over().next()).or_else(|| skips().next());
     let failure = match named {
         Some((skip, candidate)) => {

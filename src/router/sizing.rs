@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Candidate, Query};
+use super::{Candidate, Downgrade, Query};
 use crate::catalog::{Api, Model, Status};
 use crate::chat::{Scope, Usd};
 use crate::protocol::{Estimate, Left};
@@ -120,7 +120,7 @@ pub(super) fn size(candidate: &Candidate<'_>, query: &Query<'_>) -> Result<Fit, 
         band_permille: candidate.band_permille,
     };
     let usual = candidate.expected_output.saturating_mul(2).max(MINIMUM_OUTPUT);
-    Ok(Fit { estimate, useful: cap >= wanted.min(usual) || !query.downgrade })
+    Ok(Fit { estimate, useful: cap >= wanted.min(usual) || query.downgrade == Downgrade::Never })
 }
 
 fn usable(candidate: &Candidate<'_>) -> Result<(), Skip> {

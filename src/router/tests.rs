@@ -52,7 +52,7 @@ fn run(
         candidates: &candidates,
         params: &params,
         default_cap: 8_192,
-        downgrade: true,
+        downgrade: Downgrade::Freely,
         pace: None,
         note: None,
     };
@@ -115,7 +115,7 @@ fn a_pin_is_never_changed_and_shrinks_only_a_cap_that_we_chose() {
         candidates: &[candidate(&big), candidate(&small)],
         params: &Params::default(),
         default_cap: 8_192,
-        downgrade: true,
+        downgrade: Downgrade::Freely,
         pace: None,
         note: None,
     });
@@ -152,12 +152,12 @@ fn on_limit_refuse_takes_no_lower_rung_for_money() {
         candidates: &ladder,
         params: &Params::default(),
         default_cap: 8_192,
-        downgrade: false,
+        downgrade: Downgrade::Never,
         pace: None,
         note: None,
     };
     assert_eq!(plan(&query).unwrap_err().failure.kind, FailureKind::Budget);
-    assert_eq!(plan(&Query { downgrade: true, ..query }).unwrap().first.model, small.id);
+    assert_eq!(plan(&Query { downgrade: Downgrade::Freely, ..query }).unwrap().first.model, small.id);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn on_limit_refuse_rather_shrinks_the_cap_than_take_a_lower_rung() {
         candidates: &ladder,
         params: &Params::default(),
         default_cap: 8_192,
-        downgrade: false,
+        downgrade: Downgrade::Never,
         pace: None,
         note: None,
     };
@@ -180,7 +180,9 @@ fn on_limit_refuse_rather_shrinks_the_cap_than_take_a_lower_rung() {
         (first.model, first.estimate.output_cap)
     };
     assert_eq!(first(&query), (big.id.clone(), 900));
-    assert_eq!(first(&Query { downgrade: true, ..query }), (small.id.clone(), 8_192));
+    for downgrade in [Downgrade::Freely, Downgrade::ForRoom] {
+        assert_eq!(first(&Query { downgrade, ..query.clone() }), (small.id.clone(), 8_192));
+    }
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn a_note_stands_before_the_reason_whichever_rung_is_taken() {
             candidates: &candidates,
             params: &Params::default(),
             default_cap: 8_192,
-            downgrade: true,
+            downgrade: Downgrade::Freely,
             pace: None,
             note: Some("no rung has a key"),
         };
@@ -231,7 +233,7 @@ mod properties {
                 candidates: &ladder,
                 params: &params,
                 default_cap: 8_192,
-                downgrade: true,
+                downgrade: Downgrade::Freely,
                 pace: None,
         note: None,
             };

@@ -24,7 +24,7 @@ fn health(failed: u64, requests: u64) -> Health {
 
 fn plan_of(candidates: &[Candidate<'_>], pace: Option<&Pace>) -> Plan {
     let params = Params::default();
-    let (selection, downgrade) = (&Selection::Auto, true);
+    let (selection, downgrade) = (&Selection::Auto, Downgrade::Freely);
     plan(&Query { selection, candidates, params: &params, default_cap: 8_192, downgrade, pace, note: None }).unwrap()
 }
 
@@ -118,13 +118,16 @@ fn a_refusal_names_the_cheapest_rung_that_did_not_fit() {
         candidates: &ladder,
         params: &Params::default(),
         default_cap: 8_192,
-        downgrade: true,
+        downgrade: Downgrade::Freely,
         pace: None,
         note: None,
     };
     let message = |query: &Query<'_>| plan(query).unwrap_err().failure.message;
     assert_eq!(message(&query), "even p/small could cost $0.0036, $0.001 left today");
-    assert_eq!(message(&Query { downgrade: false, ..query.clone() }), "p/big could cost $0.036, $0.001 left today");
+    assert_eq!(
+        message(&Query { downgrade: Downgrade::Never, ..query.clone() }),
+        "p/big could cost $0.036, $0.001 left today"
+    );
     assert_eq!(message(&Query { candidates: &ladder[..1], ..query }), "p/big could cost $0.036, $0.001 left today");
 }
 
@@ -181,7 +184,7 @@ mod properties {
                 candidates: &ladder[..1],
                 params: &Params::default(),
                 default_cap: 8_192,
-                downgrade: true,
+                downgrade: Downgrade::Freely,
                 pace: Some(&pace(&spent, held)),
                 note: None,
             };
