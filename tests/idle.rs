@@ -65,6 +65,7 @@ fn with_a_draft_that_is_saved() {
     terminal.send("half a thought");
     terminal.wait_for("› half a thought");
     assert_idle(&terminal);
+    assert!(!place.home.data_dir().join("cache").exists(), "nothing is kept yet, so nobody is started to hold it");
 }
 
 #[test]

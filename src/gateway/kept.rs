@@ -44,6 +44,8 @@ impl Gateway {
     pub(super) async fn kept(&self, ask: &Ask, chosen: &Rung, others: &[Asked]) -> Option<Kept> {
         let short = ask.conversation.messages().iter().map(|m| m.text.len()).sum::<usize>() + ask.question.len();
         let looks = ask.cached && !ask.refresh && self.keeps(&ask.params) && short <= LOOKED_UP;
+        // Nothing is asked yet, or the guide is, whose answers are not kept.
+        let looks = looks && !ask.question.trim().is_empty() && chosen.model.provider() != OFFLINE;
         let cache = self.parts.cache.as_ref().filter(|_| looks)?;
         let (said, now) = (ask.said(), self.parts.clock.now());
         if let Some(hit) = cache.get_here(self.key(ask, said, &chosen.model, chosen.effort), now).await {

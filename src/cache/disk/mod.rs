@@ -6,10 +6,11 @@
 //! was told to it, and the leases that it holds, last as long as it greets.
 
 mod connection;
+mod idle;
 mod reach;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -54,8 +55,9 @@ struct Shared {
     trouble: Mutex<Trouble>,
     /// Whether an attempt to reach the owner is under way.
     reaching: watch::Sender<bool>,
-    /// The end of the time in which this process waits for an owner to come up; it begins with the first who waits.
-    rising: OnceLock<Instant>,
+    /// The end of the time in which this process waits for an owner to come up; it begins with the first who waits, and
+    /// anew when a connection that nobody used was given up.
+    rising: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -67,10 +69,12 @@ struct Trouble {
 struct State {
     link: Link,
     waiting: Vec<Vec<u8>>,
+    /// When somebody last wanted the connection.
+    used: Instant,
 }
 
 enum Link {
-    /// Not tried yet.
+    /// Not tried yet, or given up because nobody used it.
     Cold,
     Up(Arc<Connection>),
     /// Alive as far as is known, and too slow to be waited for; from this time on it is looked at in the background.
@@ -102,10 +106,10 @@ impl Disk {
             limit,
             patience,
             program,
-            state: Mutex::new(State { link: Link::Cold, waiting: Vec::new() }),
+            state: Mutex::new(State { link: Link::Cold, waiting: Vec::new(), used: Instant::now() }),
             trouble: Mutex::default(),
             reaching: watch::Sender::new(false),
-            rising: OnceLock::new(),
+            rising: Mutex::default(),
         }))
     }
 
@@ -136,7 +140,8 @@ impl Disk {
     fn rest(&self) -> Duration {
         let patience = self.0.patience;
         let whole = || if self.0.place.is_rising() { RISING.max(patience) } else { patience };
-        self.0.rising.get_or_init(|| Instant::now() + whole()).saturating_duration_since(Instant::now())
+        let mut rising = self.0.rising.lock().unwrap_or_else(PoisonError::into_inner);
+        rising.get_or_insert_with(|| Instant::now() + whole()).saturating_duration_since(Instant::now())
     }
 
     /// Asks, and leaves the owner alone for a while when it does not answer.
@@ -185,6 +190,7 @@ impl Shared {
     fn up(&self) -> Option<Arc<Connection>> {
         let mut state = self.lock();
         state.forget_ended();
+        state.used = Instant::now();
         if let Link::Up(connection) = &state.link { Some(Arc::clone(connection)) } else { None }
     }
 
@@ -192,6 +198,7 @@ impl Shared {
     fn line(&self) -> Option<Arc<Connection>> {
         let mut state = self.lock();
         state.forget_ended();
+        state.used = Instant::now();
         match &state.link {
             Link::Up(connection) | Link::Slow { connection, .. } => Some(Arc::clone(connection)),
             Link::Cold | Link::Off { .. } => None,
@@ -219,6 +226,7 @@ impl Shared {
             let outcome = reach::reach(&shared.place, shared.limit, shared.patience, program, known.as_ref()).await;
             shared.reached(outcome, known.as_ref());
             shared.reaching.send_replace(false);
+            idle::watch(&shared);
         });
     }
 
@@ -281,9 +289,9 @@ impl Tier for Disk {
     fn get<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Option<Bytes>> {
         Box::pin(async move {
             let begun = Instant::now();
-            // Where nothing lies, nothing is waited for; the owner comes up while the answer is fetched.
-            let patience = if self.0.place.has_answers() { self.rest() } else { Duration::ZERO };
-            let connection = self.connection(patience).await?;
+            // Where nothing lies, nobody is started to look for it.
+            let connection =
+                if self.0.place.has_answers() { self.connection(self.rest()).await? } else { self.0.up()? };
             // Connected to, it may still be opening what lies there.
             let rest = self.0.patience.saturating_sub(begun.elapsed()).max(self.rest());
             match self.ask(&connection, &Ask::Get(digest), rest).await? {

@@ -104,3 +104,29 @@ async fn a_look_that_takes_too_long_ends_no_lease_and_loses_nothing_that_was_put
     timeout(LONG, found).await.unwrap();
     assert_eq!(disk.trouble(), None);
 }
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_given_up_unless_a_lease_hangs_on_it() {
+    let home = tempfile::tempdir().unwrap();
+    let disk = Disk::new(&home.path().join("cache"), 1 << 26, LONG, None);
+    let (owner, mut hears) = Sleepy::start(&disk.0.place);
+    owner.awake.store(true, SeqCst);
+    let Lease::Follow(over) = disk.lease(digest(1), &Waiting::default()).await else {
+        panic!("it lets everybody follow")
+    };
+    let later = |shared: &Shared| shared.lock().used + idle::IDLE;
+    let now = Instant::now();
+    assert_eq!(disk.0.let_go(now), Some(later(&disk.0)), "it was used a moment ago");
+    let late = later(&disk.0);
+    assert_eq!(disk.0.let_go(late), Some(late + idle::IDLE), "somebody follows another's request");
+    owner.end_the_flight().await;
+    timeout(LONG, over).await.unwrap();
+    assert_eq!(disk.0.let_go(late), None);
+    assert!(matches!(disk.0.lock().link, Link::Cold));
+    // The next one who wants it has it again, and waits for it.
+    disk.put(digest(3), &b"put"[..].into());
+    let put = async { while !matches!(hears.recv().await.unwrap(), Ask::Put(..)) {} };
+    timeout(LONG, put).await.unwrap();
+    assert!(matches!(disk.lease(digest(2), &Waiting::default()).await, Lease::Follow(_)));
+    assert_eq!(disk.trouble(), None);
+}
