@@ -153,12 +153,23 @@ fn no_stream() -> Vec<Row> {
             "overheated",
         ),
         failed(
+            "200 with an error as JSON, code 503",
+            Answer::status(200).body(&json!({"error": {"message": "overheated", "code": 503}})),
+            "overheated",
+        ),
+        failed(
             "200 with JSON of 10^6 open brackets",
             Answer::status(200).bytes("application/json", "[".repeat(1_000_000)),
             "not an answer",
         ),
         failed("204", Answer::status(204), "before any answer"),
         failed("a stream of nothing but [DONE]", body("data: [DONE]\n\n").usage(20, 0), "before any answer"),
+        failed(
+            "an error as the first event, code 502 (OpenRouter)",
+            body("data: {\"error\":{\"code\":502,\"message\":\"overheated\"},\"choices\":[{\"finish_reason\":\"error\"}]}\n\n")
+                .usage(20, 0),
+            "overheated",
+        ),
         failed(
             "an error as the first event",
             body("data: {\"error\":{\"message\":\"overheated\"}}\n\n").usage(20, 0),
