@@ -17,11 +17,14 @@ fn digest(n: u8) -> Digest {
     Digest([n; 32])
 }
 
+/// Whoever follows, by the way to them and the id of what they asked.
+type Followers = Vec<(mpsc::Sender<Vec<u8>>, u64)>;
+
 /// Greets, lets everybody follow, and answers look-ups only when it is awake.
 #[derive(Clone)]
 struct Sleepy {
     awake: Arc<AtomicBool>,
-    followers: Arc<Mutex<Vec<(mpsc::Sender<Vec<u8>>, u64)>>>,
+    followers: Arc<Mutex<Followers>>,
     heard: mpsc::UnboundedSender<Ask>,
     _owned: Arc<Owned>,
 }
@@ -33,7 +36,7 @@ impl Sleepy {
         let socket = place.folder.with_extension("sock");
         let listener = UnixListener::bind(&socket).unwrap();
         owned.sign(&socket).unwrap();
-        let (heard, hears) = mpsc::unbounded_channel();
+        let (heard, asks) = mpsc::unbounded_channel();
         let sleepy = Self { awake: Arc::default(), followers: Arc::default(), heard, _owned: Arc::new(owned) };
         let host = sleepy.clone();
         tokio::spawn(async move {
@@ -41,7 +44,7 @@ impl Sleepy {
                 tokio::spawn(host.clone().attend(stream));
             }
         });
-        (sleepy, hears)
+        (sleepy, asks)
     }
 
     async fn attend(self, stream: UnixStream) {
