@@ -14,6 +14,7 @@ use support::home::Home;
 use support::redis::RedisServer;
 use support::scene::KEY;
 use support::server::{Answer, Script, Server};
+use support::slow::SlowWay;
 
 const SECRET: &str = "a-secret-of-the-whole-team";
 const HOUR: Duration = Duration::from_hours(1);
@@ -310,4 +311,39 @@ fn a_trouble_behind_the_answer_is_told_when_it_is_known() {
     let (answer, said) = ask(&home, Some(SECRET));
     assert_eq!(answer["answer"], "yes");
     assert!(said.contains("no rights") && said.trim().lines().count() == 1, "{said:?}");
+}
+
+#[tokio::test]
+async fn a_real_one_that_is_slowed_in_mid_run_is_a_miss_until_it_is_quick_again() {
+    let server = RedisServer::start();
+    let way = SlowWay::to(server.port());
+    let digest = Digest([7; 32]);
+    put(&tier(&redis(&server), SECRET), digest, "kept").await;
+    let url = format!("redis://127.0.0.1:{}", way.port());
+    let one = tier(&waiting(url.clone(), Duration::from_secs(2)), SECRET);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while get(&one, digest).await.as_deref() != Some("kept") {
+        assert!(Instant::now() < deadline, "it is not found while it is quick");
+    }
+    // Longer than anybody waits.
+    way.takes(Duration::from_mins(10));
+    assert_eq!(get(&one, digest).await, None);
+    assert!(one.trouble().is_some(), "and it is said");
+    way.takes(Duration::ZERO);
+    let next = tier(&waiting(url, LONG), SECRET);
+    assert_eq!(get(&next, digest).await.as_deref(), Some("kept"));
+}
+
+#[test]
+fn a_slow_one_holds_no_question_back() {
+    let (redis, server) = (RedisServer::start(), Server::start(Script::always(Answer::text("forty two")).keys([KEY])));
+    let way = SlowWay::to(redis.port());
+    let url = format!("redis://127.0.0.1:{}", way.port());
+    let (one, two) = (machine(&server, &redis.url()), machine_with(&server, &url, ""));
+    assert_eq!(ask(&one, Some(SECRET)).0["cache"]["hit"], "none");
+    // It would take longer than the whole test may.
+    way.takes(Duration::from_mins(10));
+    let (answer, _) = ask(&two, Some(SECRET));
+    assert_eq!((&answer["answer"], &answer["cache"]["hit"]), (&"forty two".into(), &"none".into()));
+    assert_eq!(server.chats().len(), 2);
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`server`] (an OpenAI-compatible server, byte-exact, that also keeps the true bill), [`terminal`] (a pseudo-terminal
 //! with a screen), [`home`] (a sealed environment for the program under test), [`scene`] (a home whose provider is the server),
-//! [`closed`] (an address where nobody listens).
+//! [`closed`] (an address where nobody listens), [`slow`] (a way that takes its time).
 //! Refuses: anything from the crate under test: the kit judges it, so it must not share its code.
 //! Invariant: nothing here sleeps and hopes; every wait is for a condition and has a deadline.
 
@@ -16,6 +16,7 @@ pub mod redis;
 pub mod scene;
 pub mod screen;
 pub mod server;
+pub mod slow;
 pub mod terminal;
 
 use std::time::Duration;
