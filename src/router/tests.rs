@@ -142,20 +142,18 @@ fn an_unpriced_model_is_for_those_who_name_it_and_set_no_limit() {
     assert!(run(&Selection::Auto, &[candidate(&unpriced)], Params::default(), None).is_err());
 }
 
+fn never_lower<'a>(candidates: &'a [Candidate<'a>], params: &'a Params) -> Query<'a> {
+    let (selection, downgrade) = (&Selection::Auto, Downgrade::Never);
+    Query { selection, candidates, params, default_cap: 8_192, downgrade, pace: None, note: None }
+}
+
 #[test]
 fn on_limit_refuse_takes_no_lower_rung_for_money() {
     let (big, small) = (model("big", 10, 100), model("small", 1, 10));
     let money = left("0.03");
     let ladder = [candidate(&big), candidate(&small)].map(|c| limited(&c, Some(&money)));
-    let query = Query {
-        selection: &Selection::Auto,
-        candidates: &ladder,
-        params: &Params::default(),
-        default_cap: 8_192,
-        downgrade: Downgrade::Never,
-        pace: None,
-        note: None,
-    };
+    let params = Params::default();
+    let query = never_lower(&ladder, &params);
     assert_eq!(plan(&query).unwrap_err().failure.kind, FailureKind::Budget);
     assert_eq!(plan(&Query { downgrade: Downgrade::Freely, ..query }).unwrap().first.model, small.id);
 }
@@ -166,15 +164,8 @@ fn on_limit_refuse_rather_shrinks_the_cap_than_take_a_lower_rung() {
     // What is left buys fewer tokens of the better one than an answer usually has.
     let money = left("0.10");
     let ladder = [candidate(&big), candidate(&small)].map(|c| limited(&c, Some(&money)));
-    let query = Query {
-        selection: &Selection::Auto,
-        candidates: &ladder,
-        params: &Params::default(),
-        default_cap: 8_192,
-        downgrade: Downgrade::Never,
-        pace: None,
-        note: None,
-    };
+    let params = Params::default();
+    let query = never_lower(&ladder, &params);
     let first = |query: &Query<'_>| {
         let first = plan(query).unwrap().first;
         (first.model, first.estimate.output_cap)

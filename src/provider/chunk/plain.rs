@@ -51,7 +51,7 @@ fn counted(cursor: &mut Cursor<'_>) -> Option<OrNull<Box<RawUsage>>> {
     if cursor.peek() != Some(b'{') {
         return cursor.value().map(|_| None);
     }
-    let (mut figures, mut seen) = (Figures::default(), [None; 5]);
+    let (mut figures, mut seen) = (Figures::default(), [None; Place::DETAILS]);
     cursor.object(|cursor, key| match (Place::of("", key), Place::details(key)) {
         (Some(place), _) => figures.put(place, figure(cursor)?),
         (None, Some(which)) if cursor.peek() == Some(b'{') => {

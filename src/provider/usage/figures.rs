@@ -41,6 +41,8 @@ const DETAILS: [&str; 5] = [
 
 impl Place {
     const COUNT: usize = Self::OwnKey as usize + 1;
+    /// How many objects with figures there are.
+    pub(in crate::provider) const DETAILS: usize = DETAILS.len();
 
     /// The place of a name; `inside` which object, empty for the usage itself.
     pub(in crate::provider) fn of(inside: &str, name: &str) -> Option<Self> {
