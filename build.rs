@@ -52,7 +52,9 @@ fn main() -> Result<(), Failure> {
     write_classes(&folder)?;
     write_catalogue(&folder)?;
     for writer in writers {
-        writer.join().map_err(|_| "a rank table could not be laid out")??;
+        writer
+            .join()
+            .map_err(|_| "a rank table could not be laid out")??;
     }
     Ok(())
 }
@@ -68,13 +70,20 @@ fn write_catalogue(folder: &Path) -> Result<(), Failure> {
 /// The ordinary tokens by rank; a rank may be unused.
 fn vocabulary(bpe: &CoreBPE) -> Vec<Option<Vec<u8>>> {
     let special = bpe.special_tokens();
-    let is_special = |token: &Vec<u8>| str::from_utf8(token).is_ok_and(|text| special.contains(text));
+    let is_special =
+        |token: &Vec<u8>| str::from_utf8(token).is_ok_and(|text| special.contains(text));
     let all = 0..1 << layout::RANK_BITS;
-    all.map(|rank| bpe.decode_bytes(&[rank]).ok().filter(|token| !is_special(token))).collect()
+    all.map(|rank| {
+        bpe.decode_bytes(&[rank])
+            .ok()
+            .filter(|token| !is_special(token))
+    })
+    .collect()
 }
 
 fn write_ranks(folder: &Path, name: &str, tokens: &[Option<Vec<u8>>]) -> Result<(), Failure> {
-    let mut ranks: Ranks = HashMap::with_capacity_and_hasher(tokens.len(), BuildHasherDefault::default());
+    let mut ranks: Ranks =
+        HashMap::with_capacity_and_hasher(tokens.len(), BuildHasherDefault::default());
     for (rank, token) in tokens.iter().enumerate() {
         if let Some(token) = token {
             ranks.insert(token, u32::try_from(rank)?);
@@ -90,15 +99,21 @@ fn write_ranks(folder: &Path, name: &str, tokens: &[Option<Vec<u8>>]) -> Result<
         if let Some((left, right)) = last_merge(token, &ranks) {
             let merged = ranks[token];
             if merged <= left.max(right) {
-                return Err(format!("in {name}, {merged} ranks before what it is merged from").into());
+                return Err(
+                    format!("in {name}, {merged} ranks before what it is merged from").into(),
+                );
             }
             let key = layout::pair_key(left, right);
             pairs.push((key, key << layout::RANK_BITS | u64::from(merged)));
         }
     }
     let all = tokens.iter().flatten().map(Vec::as_slice);
-    let (short, long): (Vec<&[u8]>, Vec<&[u8]>) = all.partition(|token| token.len() <= layout::SHORT);
-    let short = short.iter().map(|token| (layout::short_key(token), layout::short_key(token))).collect();
+    let (short, long): (Vec<&[u8]>, Vec<&[u8]>) =
+        all.partition(|token| token.len() <= layout::SHORT);
+    let short = short
+        .iter()
+        .map(|token| (layout::short_key(token), layout::short_key(token)))
+        .collect();
     // Place 0 would look like an empty slot.
     let mut text = vec![0];
     let mut places = Vec::new();
@@ -108,7 +123,10 @@ fn write_ranks(folder: &Path, name: &str, tokens: &[Option<Vec<u8>>]) -> Result<
         if place >> (32 - layout::MARK_BITS) != 0 {
             return Err("the long tokens of a vocabulary outgrow their slots".into());
         }
-        places.push((key, u64::from(place << layout::MARK_BITS | layout::mark(key))));
+        places.push((
+            key,
+            u64::from(place << layout::MARK_BITS | layout::mark(key)),
+        ));
         text.push(u8::try_from(token.len())?);
         text.extend(token);
     }
@@ -133,9 +151,14 @@ fn last_merge(token: &[u8], ranks: &Ranks) -> Option<(u32, u32)> {
     // Part n lies between border n and the next.
     let mut borders: Vec<usize> = (0..=token.len()).collect();
     let rank = |borders: &[usize], part: usize| {
-        ranks.get(&token[borders[part]..borders[part + 2]]).copied().unwrap_or(u32::MAX)
+        ranks
+            .get(&token[borders[part]..borders[part + 2]])
+            .copied()
+            .unwrap_or(u32::MAX)
     };
-    let mut merges: Vec<u32> = (0..token.len() - 1).map(|part| rank(&borders, part)).collect();
+    let mut merges: Vec<u32> = (0..token.len() - 1)
+        .map(|part| rank(&borders, part))
+        .collect();
     while merges.len() > 1 {
         let mut first = 0;
         for part in 1..merges.len() {
@@ -159,14 +182,21 @@ fn last_merge(token: &[u8], ranks: &Ranks) -> Option<(u32, u32)> {
 }
 
 /// Entries in slots of `WIDTH` bytes, `slots` slots for every `entries` entries.
-fn laid_out<const WIDTH: usize>(mut keyed: Vec<(u64, u64)>, slots: usize, entries: usize) -> Result<Vec<u8>, Failure> {
+fn laid_out<const WIDTH: usize>(
+    mut keyed: Vec<(u64, u64)>,
+    slots: usize,
+    entries: usize,
+) -> Result<Vec<u8>, Failure> {
     let slots = keyed.len() * slots / entries;
     let mut table = vec![0; slots + layout::TAIL];
     // The same table in every build, whatever the order of a map.
     keyed.sort_unstable();
     for (key, entry) in keyed {
         let home = layout::home(key, slots);
-        let free = table[home..].iter().position(|slot| *slot == 0).ok_or("a table overflows its tail")?;
+        let free = table[home..]
+            .iter()
+            .position(|slot| *slot == 0)
+            .ok_or("a table overflows its tail")?;
         table[home + free] = entry;
     }
     if table.last() != Some(&0) {
@@ -205,9 +235,11 @@ fn write_classes(folder: &Path) -> Result<(), Failure> {
 /// The characters of a class, as ranges of their first and last.
 fn characters(class: &str) -> Result<Vec<(u32, u32)>, Failure> {
     match regex_syntax::parse(class)?.into_kind() {
-        HirKind::Class(Class::Unicode(class)) => {
-            Ok(class.ranges().iter().map(|range| (range.start().into(), range.end().into())).collect())
-        }
+        HirKind::Class(Class::Unicode(class)) => Ok(class
+            .ranges()
+            .iter()
+            .map(|range| (range.start().into(), range.end().into()))
+            .collect()),
         other => Err(format!("{class} is no class of characters: {other:?}").into()),
     }
 }

@@ -28,18 +28,40 @@ fn model() -> ModelId {
 /// A conversation of a few kilobytes, as it is hashed for each look-up.
 fn request(n: usize) -> Request {
     let text = format!("question {n}: ") + &"why does this string move, and where to? ".repeat(100);
-    Request { model: model(), messages: vec![Message::new(Role::User, text)], params: Params::default() }
+    Request {
+        model: model(),
+        messages: vec![Message::new(Role::User, text)],
+        params: Params::default(),
+    }
 }
 
 fn entry(n: usize) -> Entry {
-    let text = format!("answer {n}: ") + &"it is taken by value, so the vector owns it now. ".repeat(40);
+    let text =
+        format!("answer {n}: ") + &"it is taken by value, so the vector owns it now. ".repeat(40);
     let (usage, at) = (Usage::counted(900, 420), Clock::system().now());
-    Entry { model: model(), text, reasoning: String::new(), usage, cost: None, at }
+    Entry {
+        model: model(),
+        text,
+        reasoning: String::new(),
+        usage,
+        cost: None,
+        at,
+    }
 }
 
 fn cache(folder: &Path, memory: u64) -> Cache {
-    let settings = Settings { ttl: Duration::from_hours(24), memory, disk: DISK, patience: PATIENCE };
-    Cache::new(folder, settings, Some(env!("CARGO_BIN_EXE_chat-agent").into()), None)
+    let settings = Settings {
+        ttl: Duration::from_hours(24),
+        memory,
+        disk: DISK,
+        patience: PATIENCE,
+    };
+    Cache::new(
+        folder,
+        settings,
+        Some(env!("CARGO_BIN_EXE_chat-agent").into()),
+        None,
+    )
 }
 
 /// A folder on the disk that the program was built on; the system's own may lie in memory.
@@ -62,27 +84,40 @@ fn tail(name: &str, mut look_up: impl FnMut(usize)) {
 fn told(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |share: usize| times[times.len() * share / 1000];
-    println!("{name}: p50 {:?}, p99 {:?}, p99.9 {:?}", at(500), at(990), at(999));
+    println!(
+        "{name}: p50 {:?}, p99 {:?}, p99.9 {:?}",
+        at(500),
+        at(990),
+        at(999)
+    );
 }
 
 fn looking_up(c: &mut Criterion) {
     if let Ok(entries) = std::env::var("ENTRIES") {
         return among(entries.parse().unwrap());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (_home, path) = folder();
     let digests: Vec<Digest> = (0..ENTRIES).map(|n| request(n).digest("")).collect();
     let now = Clock::system().now();
     let get = |cache: &Cache, digest| runtime.block_on(cache.get(digest, now));
     let mut group = c.benchmark_group("cache");
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
 
     let question = request(0);
     group.bench_function("digest of 4 kB", |b| b.iter(|| question.digest("")));
     let mut long = request(0);
     long.messages[0].text = long.messages[0].text.repeat(256);
     group.bench_function("digest of 1 MB", |b| b.iter(|| long.digest("")));
-    group.bench_function("copy and digest of 1 MB", |b| b.iter(|| long.clone().digest("")));
+    group.bench_function("copy and digest of 1 MB", |b| {
+        b.iter(|| long.clone().digest(""))
+    });
 
     let both = cache(&path, MEMORY);
     runtime.block_on(async {
@@ -120,7 +155,9 @@ fn looking_up(c: &mut Criterion) {
     tail("hit on disk", on_disk);
     println!("hit on disk: {} were not had in time", late.get());
     let missing = request(ENTRIES).digest("");
-    group.bench_function("miss", |b| b.iter(|| assert!(get(&disk, missing).is_none())));
+    group.bench_function("miss", |b| {
+        b.iter(|| assert!(get(&disk, missing).is_none()))
+    });
     group.finish();
     runtime.block_on(async {
         // Alone in its queue, until the owner has it; and as the caller sees it, who does not wait.
@@ -148,7 +185,9 @@ fn cold(runtime: &tokio::runtime::Runtime, path: &Path, known: Digest) {
     for _ in 0..20 {
         let card: serde_json::Value =
             serde_json::from_slice(&std::fs::read(path.with_extension("owner")).unwrap()).unwrap();
-        let pid = rustix::process::Pid::from_raw(i32::try_from(card["pid"].as_i64().unwrap()).unwrap()).unwrap();
+        let pid =
+            rustix::process::Pid::from_raw(i32::try_from(card["pid"].as_i64().unwrap()).unwrap())
+                .unwrap();
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         while rustix::process::test_kill_process(pid).is_ok() {
             // Its starter is this process, which has to be given the time to notice.
@@ -162,18 +201,37 @@ fn cold(runtime: &tokio::runtime::Runtime, path: &Path, known: Digest) {
     }
     times.sort();
     let hits = times.iter().filter(|(_, hit)| *hit).count();
-    println!("first look-up without an owner: median {:?}, slowest {:?}, {hits} of 20 found", times[10].0, times[19].0);
+    println!(
+        "first look-up without an owner: median {:?}, slowest {:?}, {hits} of 20 found",
+        times[10].0, times[19].0
+    );
 }
 
 /// Look-ups among very many small answers.
 fn among(entries: usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (_home, path) = folder();
-    let settings = Settings { ttl: Duration::from_hours(24), memory: 0, disk: 4 << 30, patience: PATIENCE };
-    let cache = Cache::new(&path, settings, Some(env!("CARGO_BIN_EXE_chat-agent").into()), None);
+    let settings = Settings {
+        ttl: Duration::from_hours(24),
+        memory: 0,
+        disk: 4 << 30,
+        patience: PATIENCE,
+    };
+    let cache = Cache::new(
+        &path,
+        settings,
+        Some(env!("CARGO_BIN_EXE_chat-agent").into()),
+        None,
+    );
     let digest = |n: usize| request(n % entries).digest("");
     let (now, begin) = (Clock::system().now(), Instant::now());
-    let short = |n: usize| Entry { text: format!("answer {n}"), ..entry(n) };
+    let short = |n: usize| Entry {
+        text: format!("answer {n}"),
+        ..entry(n)
+    };
     runtime.block_on(async {
         cache.get(digest(0), now).await;
         for n in 0..entries {
@@ -186,15 +244,26 @@ fn among(entries: usize) {
     });
     println!("{entries} entries put in {:?}", begin.elapsed());
     let figures = runtime.block_on(cache.figures()).pop().unwrap();
-    println!("{:?} entries, {:?} bytes, kept in {:?}", figures.entries, figures.live_bytes, figures.kept_bytes);
+    println!(
+        "{:?} entries, {:?} bytes, kept in {:?}",
+        figures.entries, figures.live_bytes, figures.kept_bytes
+    );
     let mut hits = 0;
     // All over, in an order that no cache of pages foresees.
     tail("hit among many", |n| {
-        hits += usize::from(runtime.block_on(cache.get(digest(n * 7_919), now)).is_some());
+        hits += usize::from(
+            runtime
+                .block_on(cache.get(digest(n * 7_919), now))
+                .is_some(),
+        );
     });
     println!("{hits} of 20000 found");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", figures.owner.unwrap().pid)).unwrap();
-    status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")).for_each(|l| println!("{l}"));
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", figures.owner.unwrap().pid)).unwrap();
+    status
+        .lines()
+        .filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS"))
+        .for_each(|l| println!("{l}"));
 }
 
 criterion_group!(benches, looking_up);

@@ -1,7 +1,11 @@
 //! Counting tokens: prose, code, Chinese, and the texts that are worst for pattern engines and for merging; beside
 //! tiktoken-rs and bpe-openai. Before that, the first count of a process; after it, a key pressed in a draft.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench that cannot go on stops, and says what it saw")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on stops, and says what it saw"
+)]
 
 use std::hint::black_box;
 use std::process::Command;
@@ -10,9 +14,14 @@ use std::time::{Duration, Instant};
 use chat_agent::tokens::{Draft, Encoding, count};
 use criterion::{Criterion, Throughput, criterion_group};
 
-const PROSE: &str =
-    concat!(include_str!("../assets/guide/budgets.md"), include_str!("../assets/guide/troubleshooting.md"));
-const CODE: &str = concat!(include_str!("../src/gateway/live.rs"), include_str!("../src/provider/endpoint.rs"));
+const PROSE: &str = concat!(
+    include_str!("../assets/guide/budgets.md"),
+    include_str!("../assets/guide/troubleshooting.md")
+);
+const CODE: &str = concat!(
+    include_str!("../src/gateway/live.rs"),
+    include_str!("../src/provider/endpoint.rs")
+);
 const CHINESE: &str = "清晨的市场已经热闹起来。卖菜的老人把白菜一棵一棵摆好，又洒上一点水；旁边的女孩在数昨天的零钱，\
     数到一半被一只猫打断了。她抬起头，看见雨云正从山那边过来，于是把雨棚放低了一些。“今天要早点收摊，”她说。\n";
 /// A long prompt with a file in it.
@@ -31,15 +40,23 @@ fn base64(length: usize) -> String {
     let mut state = 1_u32;
     let letters = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(state >> 16) as usize % 52])
+        char::from(
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(state >> 16) as usize % 52],
+        )
     });
     letters.take(length).collect()
 }
 
 fn counting(c: &mut Criterion) {
     let mut group = c.benchmark_group("count");
-    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
-    let (tiktoken, bpe) = (tiktoken_rs::o200k_base_singleton(), bpe_openai::o200k_base());
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2));
+    let (tiktoken, bpe) = (
+        tiktoken_rs::o200k_base_singleton(),
+        bpe_openai::o200k_base(),
+    );
     for (name, text) in [
         ("prose", filled(PROSE, LENGTH)),
         ("code", filled(CODE, LENGTH)),
@@ -49,11 +66,18 @@ fn counting(c: &mut Criterion) {
         ("a megabyte of tabs", "\t".repeat(MEGABYTE)),
         ("a megabyte of one letter", "a".repeat(MEGABYTE)),
         ("a megabyte of letters of base64", base64(MEGABYTE)),
-        ("a short question", "Why does `push` move my string?".to_owned()),
+        (
+            "a short question",
+            "Why does `push` move my string?".to_owned(),
+        ),
     ] {
         group.throughput(Throughput::Bytes(text.len() as u64));
-        group.bench_function(name, |b| b.iter(|| count(Encoding::O200kBase, black_box(&text))));
-        group.bench_function(format!("{name}, bpe-openai"), |b| b.iter(|| bpe.count(black_box(text.as_str()))));
+        group.bench_function(name, |b| {
+            b.iter(|| count(Encoding::O200kBase, black_box(&text)))
+        });
+        group.bench_function(format!("{name}, bpe-openai"), |b| {
+            b.iter(|| bpe.count(black_box(text.as_str())))
+        });
         let spaces = text.bytes().all(|byte| byte.is_ascii_whitespace());
         if !spaces || text.len() <= SPACES_OF_TIKTOKEN {
             group.bench_function(format!("{name}, tiktoken-rs"), |b| {
@@ -67,7 +91,11 @@ fn counting(c: &mut Criterion) {
 /// A letter typed in the middle of a text and taken back: two changes.
 fn typing(c: &mut Criterion) {
     let mut group = c.benchmark_group("draft");
-    for (name, length) in [("a key in 1 kB", 1000), ("a key in 1 MB", MEGABYTE), ("a key in 10 MB", 10 * MEGABYTE)] {
+    for (name, length) in [
+        ("a key in 1 kB", 1000),
+        ("a key in 1 MB", MEGABYTE),
+        ("a key in 10 MB", 10 * MEGABYTE),
+    ] {
         let mut draft = Draft::new(Encoding::O200kBase);
         let text = filled(PROSE, length);
         let at = text.floor_char_boundary(length / 2);
@@ -103,7 +131,8 @@ fn first_count(text: &str, engine: &str) {
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 /// The medians of 21 processes.
@@ -115,14 +144,23 @@ fn report_first_counts() {
             values.sort_unstable();
             values[values.len() / 2]
         };
-        println!("first count, {engine}: {} µs, {} kB more ({} tokens)", median(0), median(1), median(2));
+        println!(
+            "first count, {engine}: {} µs, {} kB more ({} tokens)",
+            median(0),
+            median(1),
+            median(2)
+        );
     }
 }
 
 fn one_first_count(engine: &str) -> Vec<u64> {
     let program = std::env::current_exe().unwrap();
     let output = Command::new(program).env(FIRST, engine).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split_whitespace().map(|number| number.parse().unwrap()).collect()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .split_whitespace()
+        .map(|number| number.parse().unwrap())
+        .collect()
 }
 
 criterion_group!(benches, counting, typing);

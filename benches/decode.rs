@@ -6,17 +6,29 @@ use std::time::Duration;
 use chat_agent::chat::Delta;
 use chat_agent::provider::decode::Decoder;
 use chat_agent::provider::mask::Mask;
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 
 const LENGTH: usize = 4 * 1024 * 1024;
 /// What a socket gives at once, under load.
 const READ: usize = 16 * 1024;
 /// What models write, as JSON has it.
-const ENGLISH: [&str; 8] = [" the", " string", " moves", ",", " and", " \\\"own", "er\\\"", "\\n"];
+const ENGLISH: [&str; 8] = [
+    " the", " string", " moves", ",", " and", " \\\"own", "er\\\"", "\\n",
+];
 const CHINESE: [&str; 8] = ["所有", "权", "转移", "到", "向量", "，", "因此", "\\n"];
 /// As servers in Python write it, unless they are told otherwise.
-const ESCAPED: [&str; 8] =
-    ["\\u6240\\u6709", "\\u6743", " \\ud83e\\udd80", "\\u5230", "\\u5411", "\\uff0c", "Gr\\u00fc\\u00dfe", "\\n"];
+const ESCAPED: [&str; 8] = [
+    "\\u6240\\u6709",
+    "\\u6743",
+    " \\ud83e\\udd80",
+    "\\u5230",
+    "\\u5411",
+    "\\uff0c",
+    "Gr\\u00fc\\u00dfe",
+    "\\n",
+];
 
 /// How a server writes its stream.
 #[derive(Clone, Copy)]
@@ -73,32 +85,64 @@ const MANNERS: [Manner; 12] = [
         piece: r#"{"id":"9f0c","object":"chat.completion.chunk","created":1760000000,"model":"grok-4","choices":[{"index":0,"delta":{"content":"@","role":"assistant"}}],"usage":{"prompt_tokens":9,"completion_tokens":#,"total_tokens":1#,"prompt_tokens_details":{"text_tokens":9,"audio_tokens":0,"image_tokens":0,"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0},"num_sources_used":0},"system_fingerprint":"fp_1"}"#,
         ..OPENAI
     },
-    Manner { name: "Chinese", words: CHINESE, ..OPENAI },
-    Manner { name: "all of it escaped", words: ESCAPED, ..OPENAI },
-    Manner { name: "CRLF", line_end: "\r\n", ..OPENAI },
-    Manner { name: "a comment before each piece", comment: 1, ..OPENAI },
-    Manner { name: "a thousand words a piece", many: 1000, ..OPENAI },
+    Manner {
+        name: "Chinese",
+        words: CHINESE,
+        ..OPENAI
+    },
+    Manner {
+        name: "all of it escaped",
+        words: ESCAPED,
+        ..OPENAI
+    },
+    Manner {
+        name: "CRLF",
+        line_end: "\r\n",
+        ..OPENAI
+    },
+    Manner {
+        name: "a comment before each piece",
+        comment: 1,
+        ..OPENAI
+    },
+    Manner {
+        name: "a thousand words a piece",
+        many: 1000,
+        ..OPENAI
+    },
 ];
 
 impl Manner {
     /// A stream with its usage and its end. Also the number of pieces with text.
     fn stream(&self) -> (Vec<u8>, usize) {
-        let Self { piece, words, line_end, .. } = *self;
+        let Self {
+            piece,
+            words,
+            line_end,
+            ..
+        } = *self;
         let mut text = String::with_capacity(LENGTH + 64 * 1024);
         let mut pieces = 0;
         while text.len() < LENGTH {
             if self.comment != usize::MAX && pieces % self.comment == 0 {
                 let _ = write!(text, ": OPENROUTER PROCESSING{line_end}{line_end}");
             }
-            let content: String = (0..self.many).map(|n| words[(pieces + n) % words.len()]).collect();
+            let content: String = (0..self.many)
+                .map(|n| words[(pieces + n) % words.len()])
+                .collect();
             let piece = piece.replace('#', &(pieces + 100).to_string());
-            let piece = piece.replace('~', &"q7Zk1"[..pieces % 5]).replace('@', &content);
+            let piece = piece
+                .replace('~', &"q7Zk1"[..pieces % 5])
+                .replace('@', &content);
             // Writing to a `String` cannot fail.
             let _ = write!(text, "data: {piece}{line_end}{line_end}");
             pieces += 1;
         }
         let end = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}"#;
-        let usage = format!(r#"{{"prompt_tokens":9,"completion_tokens":{pieces},"total_tokens":{}}}"#, pieces + 9);
+        let usage = format!(
+            r#"{{"prompt_tokens":9,"completion_tokens":{pieces},"total_tokens":{}}}"#,
+            pieces + 9
+        );
         let usage = format!(r#"{{"choices":[],"usage":{usage}}}"#);
         for last in [end, &usage, "[DONE]"] {
             let _ = write!(text, "data: {last}{line_end}{line_end}");
@@ -123,10 +167,17 @@ fn decode(stream: &[u8], read: usize) -> usize {
 
 fn decoding(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
     group.sampling_mode(SamplingMode::Flat);
     let reads = [64 * 1024, 1400, 16].map(|read| (OPENAI, read));
-    for (manner, read) in MANNERS.map(|manner| (manner, READ)).into_iter().chain(reads) {
+    for (manner, read) in MANNERS
+        .map(|manner| (manner, READ))
+        .into_iter()
+        .chain(reads)
+    {
         let (stream, pieces) = manner.stream();
         assert_eq!(decode(&stream, read), pieces);
         group.throughput(Throughput::BytesDecimal(stream.len() as u64));

@@ -6,7 +6,12 @@
 //! written to its event, and the commit that lies in the first of the two. Once with the data on the disk, and once in
 //! memory, where the commit costs next to nothing and what is left is our own.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench that cannot go on stops")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on stops"
+)]
 
 mod support;
 
@@ -45,13 +50,22 @@ const ESTIMATE: Estimate = Estimate {
 };
 
 fn budget() -> Budget {
-    let limits = Limits { per_day: Some(Usd::from_pico(i64::MAX.into())), ..Limits::default() };
-    Budget { limits, zone: jiff::tz::TimeZone::UTC }
+    let limits = Limits {
+        per_day: Some(Usd::from_pico(i64::MAX.into())),
+        ..Limits::default()
+    };
+    Budget {
+        limits,
+        zone: jiff::tz::TimeZone::UTC,
+    }
 }
 
 fn gateway(server: SocketAddr, folder: &Path) -> Arc<Gateway> {
     let url = format!("http://{server}/v1");
-    let env = Env::from_pairs([("OPENAI_BASE_URL", url.as_str()), ("OPENAI_API_KEY", "sk-bench-0000")]);
+    let env = Env::from_pairs([
+        ("OPENAI_BASE_URL", url.as_str()),
+        ("OPENAI_API_KEY", "sk-bench-0000"),
+    ]);
     let config = Config::default();
     let clock = Clock::system();
     Arc::new(Gateway::new(Parts {
@@ -71,7 +85,15 @@ fn gateway(server: SocketAddr, folder: &Path) -> Arc<Gateway> {
 /// A question of a chat of its own.
 fn ask(random: &Random) -> Ask {
     let session = SessionId::from_bits(random.bits());
-    Ask { cached: false, ..Ask::new(session, Selection::Pinned(model()), "Why does `push` move my string?", random) }
+    Ask {
+        cached: false,
+        ..Ask::new(
+            session,
+            Selection::Pinned(model()),
+            "Why does `push` move my string?",
+            random,
+        )
+    }
 }
 
 /// The times from `open` to the first text and to the last event.
@@ -98,12 +120,19 @@ fn rows(random: &Random, clock: &Clock) -> (Begin, Hold) {
     let (exchange, at) = (ExchangeId::from_bits(random.bits()), clock.now());
     let begin = Begin {
         session: ask.session.clone(),
-        setting: Setting { selection: ask.selection, effort: None, system: None },
+        setting: Setting {
+            selection: ask.selection,
+            effort: None,
+            system: None,
+        },
         exchange: exchange.clone(),
         model: model(),
         mode: RouteMode::Pinned,
         parent: None,
-        prompt: Some(Prompt { id: ask.prompt, text: ask.question }),
+        prompt: Some(Prompt {
+            id: ask.prompt,
+            text: ask.question,
+        }),
         answer: ask.answer,
         messages: true,
         counted_input: 14,
@@ -134,7 +163,10 @@ async fn commit(store: &Store, random: &Random, clock: &Clock) -> Duration {
     let (begin, hold) = rows(random, clock);
     let budget = budget();
     let start = Instant::now();
-    let admission = store.run(move |db| budget.begin_exchange(db, &begin, &hold)).await.unwrap();
+    let admission = store
+        .run(move |db| budget.begin_exchange(db, &begin, &hold))
+        .await
+        .unwrap();
     assert!(admission.failure().is_none());
     start.elapsed()
 }
@@ -142,11 +174,16 @@ async fn commit(store: &Store, random: &Random, clock: &Clock) -> Duration {
 /// Sends a request of about the usual size and reads the whole answer, whose length the first one showed.
 async fn bare(stream: &mut TcpStream, length: &mut Option<usize>) -> Duration {
     let body = format!("{{\"x\":\"{}\"}}", "y".repeat(200));
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let began = Instant::now();
     stream.write_all((head + &body).as_bytes()).await.unwrap();
     let mut answer = Vec::with_capacity(16 * 1024);
-    while length.map_or(!answer.ends_with(b"data: [DONE]\n\n"), |length| answer.len() < length) {
+    while length.map_or(!answer.ends_with(b"data: [DONE]\n\n"), |length| {
+        answer.len() < length
+    }) {
         assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
     }
     *length = Some(answer.len());
@@ -180,17 +217,28 @@ async fn parts(
         shown.push((began + first).saturating_duration_since(request));
         committed.push(commit(store, random, clock).await);
     }
-    let parts =
-        [("open to request at the server", sent), ("token written to its event", shown), ("one commit", committed)];
+    let parts = [
+        ("open to request at the server", sent),
+        ("token written to its event", shown),
+        ("one commit", committed),
+    ];
     for (name, mut times) in parts {
         times.sort_unstable();
         let at = |share: usize| times[times.len() * share / 100].as_secs_f64() * 1000.0;
-        println!("{place:9} {name:32} p50 {:7.3} ms   p99 {:7.3} ms", at(50), at(99));
+        println!(
+            "{place:9} {name:32} p50 {:7.3} ms   p99 {:7.3} ms",
+            at(50),
+            at(99)
+        );
     }
 }
 
 /// Runs `once` as often as criterion wants and adds up what it measured.
-fn measured<F: Future<Output = Duration>>(runtime: &Runtime, times: u64, mut once: impl FnMut() -> F) -> Duration {
+fn measured<F: Future<Output = Duration>>(
+    runtime: &Runtime,
+    times: u64,
+    mut once: impl FnMut() -> F,
+) -> Duration {
     runtime.block_on(async {
         let mut total = Duration::ZERO;
         for _ in 0..times {
@@ -203,8 +251,16 @@ fn measured<F: Future<Output = Duration>>(runtime: &Runtime, times: u64, mut onc
 fn exchanging(c: &mut Criterion) {
     count(Encoding::O200kBase, "warm");
     // The server has a thread of its own, as it would be a machine of its own.
-    let theirs = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let ours = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let theirs = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let ours = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let seen = support::Seen::default();
     let server = theirs.block_on(support::serve(Arc::clone(&seen))).unwrap();
     let (random, clock) = (Random::system(), Clock::system());
@@ -221,12 +277,23 @@ fn exchanging(c: &mut Criterion) {
     let store = Store::open(&home.path().join("commit")).unwrap();
     ours.block_on(parts("on disk", &gateway, &store, &seen, &random, &clock));
     let mut group = c.benchmark_group("exchange");
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
     group.bench_function("first text", |b| {
-        b.iter_custom(|n| measured(&ours, n, || async { exchange(&gateway, ask(&random)).await.0 }));
+        b.iter_custom(|n| {
+            measured(&ours, n, || async {
+                exchange(&gateway, ask(&random)).await.0
+            })
+        });
     });
     group.bench_function(format!("{} tokens", support::TOKENS), |b| {
-        b.iter_custom(|n| measured(&ours, n, || async { exchange(&gateway, ask(&random)).await.1 }));
+        b.iter_custom(|n| {
+            measured(&ours, n, || async {
+                exchange(&gateway, ask(&random)).await.1
+            })
+        });
     });
     group.bench_function("commit", |b| {
         b.iter_custom(|n| measured(&ours, n, || commit(&store, &random, &clock)));

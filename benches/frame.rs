@@ -18,10 +18,22 @@ const PIECE: usize = 36;
 const LONGEST: usize = 64 * 1024;
 
 const TEXTS: [(&str, &str); 4] = [
-    ("prose", "`Vec::push` takes its argument **by value**, so the string now\nbelongs to the vector. Clone it.\n\n"),
-    ("one paragraph", "the string moves into a vector, so clone it, or push a reference to it and keep it\n"),
-    ("code", "    let s = String::from(\"a\");\n    v.push(s.clone());\n"),
-    ("list", "- a clone costs an allocation, a reference a lifetime\n"),
+    (
+        "prose",
+        "`Vec::push` takes its argument **by value**, so the string now\nbelongs to the vector. Clone it.\n\n",
+    ),
+    (
+        "one paragraph",
+        "the string moves into a vector, so clone it, or push a reference to it and keep it\n",
+    ),
+    (
+        "code",
+        "    let s = String::from(\"a\");\n    v.push(s.clone());\n",
+    ),
+    (
+        "list",
+        "- a clone costs an allocation, a reference a lifetime\n",
+    ),
 ];
 
 struct Play {
@@ -37,7 +49,13 @@ impl Play {
         let lead = if fence { "```rust\n" } else { "" };
         let text = format!("{lead}{}", unit.repeat(LONGEST / unit.len()));
         let chat = Transcript::new(usize::from(WIDTH), Palette::dark());
-        Self { at: text.len(), chat, canvas: Canvas::default(), text, answers: 0 }
+        Self {
+            at: text.len(),
+            chat,
+            canvas: Canvas::default(),
+            text,
+            answers: 0,
+        }
     }
 
     fn frame(&mut self) -> usize {
@@ -45,11 +63,13 @@ impl Play {
             self.at = 0;
             self.answers += 1;
             let started = started(MessageId::from_bits(self.answers));
-            self.chat.start_answer(started.id.clone(), Head::started(&started));
+            self.chat
+                .start_answer(started.id.clone(), Head::started(&started));
         }
         let piece = &self.text[self.at..self.at + PIECE];
         self.at += PIECE;
-        self.chat.push_text(&MessageId::from_bits(self.answers), piece);
+        self.chat
+            .push_text(&MessageId::from_bits(self.answers), piece);
         self.draw()
     }
 
@@ -70,7 +90,11 @@ fn started(id: MessageId) -> Started {
         id,
         at: Timestamp(0),
         model: ModelId::new("openai", "gpt-5-mini"),
-        route: Route { mode: RouteMode::Pinned, reason: "you chose it".to_owned(), considered: Vec::new() },
+        route: Route {
+            mode: RouteMode::Pinned,
+            reason: "you chose it".to_owned(),
+            considered: Vec::new(),
+        },
         estimate: Estimate {
             input_tokens: 2_310,
             output_tokens: 600,
@@ -90,7 +114,9 @@ fn started(id: MessageId) -> Started {
 
 fn frames(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame");
-    group.measurement_time(Duration::from_secs(3)).throughput(Throughput::Elements(1));
+    group
+        .measurement_time(Duration::from_secs(3))
+        .throughput(Throughput::Elements(1));
     for (name, unit) in TEXTS {
         let mut play = Play::new(unit, name == "code");
         group.bench_function(name, |bencher| bencher.iter(|| play.frame()));

@@ -4,7 +4,11 @@
 //! Refuses: a network; what lies between two machines comes on top of both alike.
 //! Invariant: every look-up finds a sealed answer of 2 KiB and opens it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench reports on standard output")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench reports on standard output"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,9 +22,20 @@ use chat_agent::redis::{PATIENCE, Redis, Seal, Settings, Waiting};
 const ROUNDS: usize = 5000;
 
 fn main() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut server = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -36,7 +51,11 @@ fn main() {
         socket.read_exact(&mut [0; 7]).unwrap();
     });
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let redis = Redis::new(Settings {
         url: format!("redis://127.0.0.1:{port}"),
         cluster: false,
@@ -50,7 +69,13 @@ fn main() {
         tier.put(digest, &vec![b'x'; 2048].into());
         tier.close().await;
     });
-    let look_up = measure(|| assert!(runtime.block_on(tier.get(digest, &Waiting::default())).is_some()));
+    let look_up = measure(|| {
+        assert!(
+            runtime
+                .block_on(tier.get(digest, &Waiting::default()))
+                .is_some()
+        )
+    });
     for (name, (p50, p99)) in [("bare round trip", ping), ("shared look-up", look_up)] {
         println!("{name}: p50 {p50:?}, p99 {p99:?}");
     }

@@ -24,14 +24,26 @@ fn a_broken_configuration_is_named_by_file_line_and_column() {
         ("[budget]\nper_day = -1\n", "2:11", "0 or more"),
         ("[cahce]\nenabled = true\n", "1:2", "cache"),
         ("[limits]\nretries = \n", "2:11", ""),
-        ("[[providers]]\nname = \"p\"\nkeys = [{ envv = \"X\" }]\n", "3:11", "env"),
+        (
+            "[[providers]]\nname = \"p\"\nkeys = [{ envv = \"X\" }]\n",
+            "3:11",
+            "env",
+        ),
         ("[ui]\ntheme = \"drak\"\n", "2:9", "dark"),
     ] {
         scene.home.config(toml);
-        for args in [vec!["ask", "hi"], vec!["config", "check"], vec!["config", "show"], vec!["sessions"]] {
+        for args in [
+            vec!["ask", "hi"],
+            vec!["config", "check"],
+            vec!["config", "show"],
+            vec!["sessions"],
+        ] {
             let error = scene.refused(2, &args);
             let expected = format!("{}:{place}:", file.display());
-            assert!(error.contains(&expected) && error.contains(words), "{toml}{args:?}: {error}");
+            assert!(
+                error.contains(&expected) && error.contains(words),
+                "{toml}{args:?}: {error}"
+            );
         }
     }
     scene.home.config("\u{feff}model = \"gpt-5-mini\"\r\n");
@@ -45,36 +57,69 @@ fn a_broken_configuration_is_named_by_file_line_and_column() {
 fn config_path_init_check_and_show() {
     let home = support::home::Home::new();
     let file = home.config_file();
-    assert_eq!(home.run(&["config", "path"], "").stdout, format!("{}\n", file.display()));
-    assert!(home.run(&["config", "check"], "").assert_code(0).stdout.contains("built-in"));
+    assert_eq!(
+        home.run(&["config", "path"], "").stdout,
+        format!("{}\n", file.display())
+    );
+    assert!(
+        home.run(&["config", "check"], "")
+            .assert_code(0)
+            .stdout
+            .contains("built-in")
+    );
     home.run(&["config", "init"], "").assert_code(0);
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let written = fs::read_to_string(&file).unwrap();
     assert_eq!(written, include_str!("../config.example.toml"));
     home.run(&["config", "check"], "").assert_code(0);
     fs::write(&file, "model = \"gpt-5-nano\"\n").unwrap();
     one_error(&home.run(&["config", "init"], ""), 2);
-    assert_eq!(fs::read_to_string(&file).unwrap(), "model = \"gpt-5-nano\"\n", "never overwritten");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        "model = \"gpt-5-nano\"\n",
+        "never overwritten"
+    );
     let mut show = home.chat_agent();
-    show.env("OPENAI_API_KEY", KEY).args(["config", "show", "--json"]);
+    show.env("OPENAI_API_KEY", KEY)
+        .args(["config", "show", "--json"]);
     let shown = run(show, b"", PATIENCE);
     shown.assert_code(0);
     let rows = shown.json();
-    let model = rows.as_array().unwrap().iter().find(|r| r["key"] == "model").unwrap();
-    assert_eq!((model["value"].as_str(), model["origin"].as_str()), (Some("\"gpt-5-nano\""), Some("file")));
+    let model = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["key"] == "model")
+        .unwrap();
+    assert_eq!(
+        (model["value"].as_str(), model["origin"].as_str()),
+        (Some("\"gpt-5-nano\""), Some("file"))
+    );
     assert!(!shown.stdout.contains(KEY));
     let elsewhere = home.file("other.toml", "model = \"o3\"\n");
     let path = elsewhere.to_str().unwrap();
-    assert_eq!(home.run(&["config", "path", "--config", path], "").stdout, format!("{path}\n"));
+    assert_eq!(
+        home.run(&["config", "path", "--config", path], "").stdout,
+        format!("{path}\n")
+    );
 }
 
 #[test]
 fn a_name_that_no_model_has_brings_the_nearest() {
     let scene = Scene::saying("never");
     let home = support::home::Home::new();
-    for (name, nearest) in [("gpt-5-mni", "gpt-5-mini"), ("openai/gpt5-nano", "gpt-5-nano"), ("o3mini", "o3-mini")] {
+    for (name, nearest) in [
+        ("gpt-5-mni", "gpt-5-mini"),
+        ("openai/gpt5-nano", "gpt-5-nano"),
+        ("o3mini", "o3-mini"),
+    ] {
         let mut command = home.chat_agent();
-        command.env("OPENAI_API_KEY", KEY).args(["ask", "hi", "-m", name]);
+        command
+            .env("OPENAI_API_KEY", KEY)
+            .args(["ask", "hi", "-m", name]);
         let error = one_error(&run(command, b"", PATIENCE), 2);
         assert!(error.contains(name) && error.contains(nearest), "{error}");
     }
@@ -101,8 +146,14 @@ fn a_missing_or_malformed_key_is_named_by_its_source_and_never_shown() {
         command.env("OPENAI_API_KEY", &key);
         let output = run(command, b"", PATIENCE);
         let error = one_error(&output, 2);
-        assert!(error.contains("OPENAI_API_KEY") && error.contains(words), "{error}");
-        assert!(!error.contains("canary") && !output.stdout.contains("canary"), "{output:?}");
+        assert!(
+            error.contains("OPENAI_API_KEY") && error.contains(words),
+            "{error}"
+        );
+        assert!(
+            !error.contains("canary") && !output.stdout.contains("canary"),
+            "{output:?}"
+        );
     }
     assert_eq!(scene.server.connections(), 0);
 }
@@ -113,15 +164,25 @@ fn files_and_pipes_that_cannot_be_read_as_text() {
     scene.home.file("bad.txt", b"a\xffb\xfe");
     let output = scene.ok(&["ask", "see", "-f", "bad.txt"]);
     assert_eq!(output.stdout, "ok\n");
-    assert!(output.stderr.contains("bad.txt") && output.stderr.contains("2 places"), "{output:?}");
+    assert!(
+        output.stderr.contains("bad.txt") && output.stderr.contains("2 places"),
+        "{output:?}"
+    );
     let output = scene.piped(&["ask"], b"\x80hi");
     assert!(output.stderr.contains("standard input"), "{output:?}");
     let sent = &scene.server.bodies()[1]["messages"][0]["content"];
     assert_eq!(sent, "\u{fffd}hi");
     fs::create_dir(scene.home.work_dir().join("folder")).unwrap();
-    for (file, words) in [("folder", "is a folder"), ("missing.txt", "missing.txt"), ("bad\u{1b}[2J", "No such file")] {
+    for (file, words) in [
+        ("folder", "is a folder"),
+        ("missing.txt", "missing.txt"),
+        ("bad\u{1b}[2J", "No such file"),
+    ] {
         let error = scene.refused(2, &["ask", "see", "-f", file]);
-        assert!(error.contains(words) && !error.contains('\u{1b}'), "{error:?}");
+        assert!(
+            error.contains(words) && !error.contains('\u{1b}'),
+            "{error:?}"
+        );
     }
     assert_eq!(scene.server.chats().len(), 2);
 }
@@ -136,32 +197,64 @@ fn a_data_folder_that_cannot_be_used_stops_it_before_anything_is_sent() {
     }
     let other = scene.home.path().join("other");
     fs::create_dir(&other).unwrap();
-    fs::write(other.join("chat.db"), "this is no database, whatever its name says").unwrap();
+    fs::write(
+        other.join("chat.db"),
+        "this is no database, whatever its name says",
+    )
+    .unwrap();
     let error = scene.refused(1, &["ask", "hi", "--data-dir", other.to_str().unwrap()]);
     assert!(error.contains("chat.db"), "{error}");
-    assert!(fs::read_to_string(other.join("chat.db")).unwrap().starts_with("this is"), "left as it was");
+    assert!(
+        fs::read_to_string(other.join("chat.db"))
+            .unwrap()
+            .starts_with("this is"),
+        "left as it was"
+    );
     assert_eq!(scene.server.connections(), 0);
 }
 
 #[test]
 fn a_full_disk_behind_standard_output_is_told_and_settled() {
     let scene = Scene::saying("ok");
-    for args in [vec!["ask", "hi"], vec!["ask", "hi", "--json"], vec!["models"], vec!["--help"], vec!["sessions"]] {
+    for args in [
+        vec!["ask", "hi"],
+        vec!["ask", "hi", "--json"],
+        vec!["models"],
+        vec!["--help"],
+        vec!["sessions"],
+    ] {
         let mut command = scene.command(&args);
-        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let child = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{args:?}: {stderr}");
+        assert_eq!(
+            (output.status.code(), stderr.lines().count()),
+            (Some(1), 1),
+            "{args:?}: {stderr}"
+        );
         assert!(stderr.contains("standard output"), "{stderr}");
     }
-    assert_eq!(scene.json(&["budget", "show", "--json"])["open"], serde_json::json!([]));
+    assert_eq!(
+        scene.json(&["budget", "show", "--json"])["open"],
+        serde_json::json!([])
+    );
 }
 
 #[test]
 fn a_reader_that_goes_away_stops_the_answer_quietly() {
     let gate = Gate::new();
-    let scene = Scene::new(Script::always(Answer::text("abcdefgh").gate_after(2, &gate)));
+    let scene = Scene::new(Script::always(
+        Answer::text("abcdefgh").gate_after(2, &gate),
+    ));
     let mut running = scene.start(&["ask", "hi", "-m", "gpt-5-mini"]);
     running.wait_for("abcd");
     running.close_stdout();
@@ -169,13 +262,22 @@ fn a_reader_that_goes_away_stops_the_answer_quietly() {
     let output = running.end();
     assert_eq!((output.code(), output.stderr.as_str()), (Some(1), ""));
     let budget = scene.json(&["budget", "show", "--json"]);
-    assert!(budget["open"].as_array().unwrap().iter().all(|row| row["state"] == "uncertain"), "{budget}");
+    assert!(
+        budget["open"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["state"] == "uncertain"),
+        "{budget}"
+    );
 }
 
 #[test]
 fn hostile_bytes_are_made_visible_wherever_they_come_from() {
     let hostile = "a\u{1b}[31mred\u{9b}2J\u{1b}]52;c;aGk=\u{7}b\u{202e}c\u{200b}d\u{0}e\r\u{8}";
-    let raw = ['\u{1b}', '\u{9b}', '\u{7}', '\u{202e}', '\u{200b}', '\u{0}', '\u{8}', '\r'];
+    let raw = [
+        '\u{1b}', '\u{9b}', '\u{7}', '\u{202e}', '\u{200b}', '\u{0}', '\u{8}', '\r',
+    ];
     let scene = Scene::new(Script::always(Answer::text(hostile).pieces(30)));
     for args in [
         vec!["ask", hostile.split('\u{0}').next().unwrap()],
@@ -185,13 +287,22 @@ fn hostile_bytes_are_made_visible_wherever_they_come_from() {
         vec!["sessions", "search", "red"],
     ] {
         let output = scene.ok(&args);
-        assert!(!output.stdout.contains(raw) && !output.stderr.contains(raw), "{args:?}: {output:?}");
-        assert!(args[0] == "sessions" || output.stdout.contains("red"), "{output:?}");
+        assert!(
+            !output.stdout.contains(raw) && !output.stderr.contains(raw),
+            "{args:?}: {output:?}"
+        );
+        assert!(
+            args[0] == "sessions" || output.stdout.contains("red"),
+            "{output:?}"
+        );
     }
     let ids = scene.json(&["sessions", "--json"]);
     for row in ids.as_array().unwrap() {
         let shown = scene.ok(&["sessions", "show", row["session"].as_str().unwrap()]);
-        assert!(shown.stdout.contains("red") && !shown.stdout.contains(raw), "{shown:?}");
+        assert!(
+            shown.stdout.contains("red") && !shown.stdout.contains(raw),
+            "{shown:?}"
+        );
     }
     for answer in [
         Answer::error(400, "invalid_value", hostile),
@@ -199,6 +310,9 @@ fn hostile_bytes_are_made_visible_wherever_they_come_from() {
     ] {
         let failing = Scene::new(Script::always(answer));
         let output = failing.run(&["ask", "hi", "-v"]);
-        assert!(output.stderr.contains("red") && !output.stderr.contains(raw), "{output:?}");
+        assert!(
+            output.stderr.contains("red") && !output.stderr.contains(raw),
+            "{output:?}"
+        );
     }
 }

@@ -60,12 +60,15 @@ impl Case {
         let pace = Pace::default();
         let theirs = pace.clone();
         let script = Script::always(support::server::Answer::status(418)).choose(move |request| {
-            let mut dice = Dice::new(seed ^ (request.index as u64 + 1).wrapping_mul(0x1000_0000_01b3));
-            request.is_chat().then(|| match (dishonest, dice.one_in(2)) {
-                (true, true) => provider::beyond_the_cap(request, &mut dice),
-                (true, false) => provider::whole(request, &theirs, &mut dice),
-                (false, _) => provider::answer(request, &theirs, &mut dice),
-            })
+            let mut dice =
+                Dice::new(seed ^ (request.index as u64 + 1).wrapping_mul(0x1000_0000_01b3));
+            request
+                .is_chat()
+                .then(|| match (dishonest, dice.one_in(2)) {
+                    (true, true) => provider::beyond_the_cap(request, &mut dice),
+                    (true, false) => provider::whole(request, &theirs, &mut dice),
+                    (false, _) => provider::answer(request, &theirs, &mut dice),
+                })
         });
         let server = Server::start(script.keys([support::scene::KEY]));
         // Whoever is to be cut by the count must not be cut by the clock.
@@ -83,7 +86,10 @@ impl Case {
             let usd = Usd::from_pico(i128::from(dice.from(100_000_000, most)));
             set.then_some(usd)
         };
-        #[allow(clippy::needless_update, reason = "scopes to come stay without a limit")]
+        #[allow(
+            clippy::needless_update,
+            reason = "scopes to come stay without a limit"
+        )]
         let limits = Limits {
             per_request: limit(3, 10_000_000_000),
             per_run: limit(3, 30_000_000_000),
@@ -93,12 +99,22 @@ impl Case {
             ..Limits::default()
         };
         let ledger = core.ledger();
-        Self { seed, server, core, limits, ledger, pace, dishonest }
+        Self {
+            seed,
+            server,
+            core,
+            limits,
+            ledger,
+            pace,
+            dishonest,
+        }
     }
 
     fn lives(&self) -> Vec<Life> {
         let mut dice = Dice::new(self.seed.wrapping_add(1) << 20);
-        (0..dice.from(1, 3)).map(|n| self.life(n, &mut dice)).collect()
+        (0..dice.from(1, 3))
+            .map(|n| self.life(n, &mut dice))
+            .collect()
     }
 
     fn life(&self, process: u64, dice: &mut Dice) -> Life {
@@ -123,21 +139,33 @@ impl Case {
         // The lines first: whoever has one is in the log.
         let lines = self.server.bill(&prices()).lines;
         let requests = self.server.requests();
-        let mine = |index: usize| part.is_none_or(|part| tag(&requests[index]).split('.').any(|word| word == part));
-        Pico(lines.iter().filter(|line| mine(line.request)).map(|line| line.cost.0).sum())
+        let mine = |index: usize| {
+            part.is_none_or(|part| tag(&requests[index]).split('.').any(|word| word == part))
+        };
+        Pico(
+            lines
+                .iter()
+                .filter(|line| mine(line.request))
+                .map(|line| line.cost.0)
+                .sum(),
+        )
     }
 
     fn booked(&self, of: &str) -> (Pico, Pico) {
         if of == "day" {
             // Of all chats, so that nothing is missing when midnight comes in between.
             let all = (0..SESSIONS).map(|n| self.booked(&format!("s{n}")));
-            return all.fold((Pico(0), Pico(0)), |sum, one| (Pico(sum.0.0 + one.0.0), Pico(sum.1.0 + one.1.0)));
+            return all.fold((Pico(0), Pico(0)), |sum, one| {
+                (Pico(sum.0.0 + one.0.0), Pico(sum.1.0 + one.1.0))
+            });
         }
         let of = of.to_owned();
-        let sum = self.ledger.run_blocking(move |db| match of.as_bytes().first() {
-            Some(b's') => db.sum(Over::Session(&SessionId::from_text(of))),
-            _ => db.sum(Over::Run(&of)),
-        });
+        let sum = self
+            .ledger
+            .run_blocking(move |db| match of.as_bytes().first() {
+                Some(b's') => db.sum(Over::Session(&SessionId::from_text(of))),
+                _ => db.sum(Over::Run(&of)),
+            });
         let sum = sum.unwrap();
         (Pico(sum.total().pico()), Pico(sum.reserved.pico()))
     }
@@ -152,12 +180,16 @@ impl Case {
     /// refused until the user clears it. (The reservation has room for more input than there was, so it may not.)
     fn all_named(&self) {
         let db = rusqlite::Connection::open(self.core.data_dir().join("chat.db")).unwrap();
-        let named =
-            "SELECT count(*) FROM charges WHERE model = ?1 AND settled <= reserved AND outcome LIKE '%past the cap%'";
+        let named = "SELECT count(*) FROM charges WHERE model = ?1 AND settled <= reserved AND outcome LIKE '%past the cap%'";
         for request in self.server.chats() {
-            if request.charged.is_some_and(|tokens| tokens.completion > request.cap().unwrap()) {
+            if request
+                .charged
+                .is_some_and(|tokens| tokens.completion > request.cap().unwrap())
+            {
                 let id = model(request.model());
-                let within: i64 = db.query_row(named, [id.to_string()], |row| row.get(0)).unwrap();
+                let within: i64 = db
+                    .query_row(named, [id.to_string()], |row| row.get(0))
+                    .unwrap();
                 let breach = self.ledger.run_blocking(move |db| db.breach(&id)).unwrap();
                 assert!(
                     breach.is_some() || within > 0,
@@ -173,15 +205,34 @@ impl Case {
     fn judge(&self, of: &str, limit: Option<Usd>) {
         let bill = self.bill((of != "day").then_some(of));
         let (booked, _) = self.booked(of);
-        assert!(bill <= booked, "seed {}: {of} is billed {bill}, and only {booked} is booked", self.seed);
+        assert!(
+            bill <= booked,
+            "seed {}: {of} is billed {bill}, and only {booked} is booked",
+            self.seed
+        );
         let Some(limit) = limit else { return };
         let most = Pico(limit.pico() + self.breaches());
-        assert!(bill <= most, "seed {}: {of} is billed {bill} of {most}", self.seed);
-        assert!(booked <= most, "seed {}: {of} has {booked} booked of {most}", self.seed);
+        assert!(
+            bill <= most,
+            "seed {}: {of} is billed {bill} of {most}",
+            self.seed
+        );
+        assert!(
+            booked <= most,
+            "seed {}: {of} has {booked} booked of {most}",
+            self.seed
+        );
     }
 
     fn judge_all(&self, lives: &[String]) {
-        self.judge("day", self.limits.per_day.into_iter().chain(self.limits.per_month).min());
+        self.judge(
+            "day",
+            self.limits
+                .per_day
+                .into_iter()
+                .chain(self.limits.per_month)
+                .min(),
+        );
         (0..SESSIONS).for_each(|n| self.judge(&format!("s{n}"), self.limits.per_session));
         for run in lives {
             self.judge(run, self.limits.per_run);
@@ -197,20 +248,42 @@ fn tag_of(question: &str) -> &str {
 fn question(process: u64, n: u64, manner: Manner, dice: &mut Dice) -> Ask {
     let session = dice.below(SESSIONS);
     let pinned = MODELS[usize::try_from(dice.below(MODELS.len() as u64)).unwrap()];
-    let selection = if dice.one_in(3) { Selection::Auto } else { Selection::Pinned(model(pinned)) };
-    let patient = if matches!(manner, Manner::Waits) { provider::PATIENT } else { "" };
-    let text = format!("r{process}.q{process}x{n}.s{session}{patient}{}", bill::words(dice.below(200)));
+    let selection = if dice.one_in(3) {
+        Selection::Auto
+    } else {
+        Selection::Pinned(model(pinned))
+    };
+    let patient = if matches!(manner, Manner::Waits) {
+        provider::PATIENT
+    } else {
+        ""
+    };
+    let text = format!(
+        "r{process}.q{process}x{n}.s{session}{patient}{}",
+        bill::words(dice.below(200))
+    );
     Ask {
-        params: Params { max_output: dice.one_in(4).then(|| dice.from(1, 900)), ..Params::default() },
+        params: Params {
+            max_output: dice.one_in(4).then(|| dice.from(1, 900)),
+            ..Params::default()
+        },
         system: dice.one_in(3).then(|| bill::words(20)),
         cached: false,
-        ..Ask::new(SessionId::from_text(format!("s{session}")), selection, text, &bill::ids())
+        ..Ask::new(
+            SessionId::from_text(format!("s{session}")),
+            selection,
+            text,
+            &bill::ids(),
+        )
     }
 }
 
 /// One process, on a thread of its own.
 fn live(case: &Case, life: Life) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let gateway = case.core.prompt_gateway(case.limits.clone(), &life.run);
     let seen = Arc::new(AtomicU64::new(0));
     let dies_after = life.dies_after.unwrap_or(u64::MAX);
@@ -218,7 +291,14 @@ fn live(case: &Case, life: Life) {
         let mut all = tokio::task::JoinSet::new();
         for (ask, manner) in life.questions {
             let exchange = gateway.open(ask.clone());
-            all.spawn(follow(exchange, ask, manner, case.pace.clone(), Arc::clone(&seen), dies_after));
+            all.spawn(follow(
+                exchange,
+                ask,
+                manner,
+                case.pace.clone(),
+                Arc::clone(&seen),
+                dies_after,
+            ));
         }
         while let Some(end) = all.join_next().await {
             match end.unwrap() {
@@ -260,7 +340,11 @@ async fn follow(
             _ => {}
         }
         match event {
-            Event::Finished(answer) | Event::Failed { answer: Some(answer), .. } => {
+            Event::Finished(answer)
+            | Event::Failed {
+                answer: Some(answer),
+                ..
+            } => {
                 return Some((ask.question, *answer));
             }
             Event::Failed { .. } => return None,
@@ -280,16 +364,34 @@ fn as_billed(case: &Case, question: &str, answer: &Answer) {
         return;
     }
     let requests = case.server.requests();
-    let last = requests.iter().rposition(|request| request.is_chat() && tag(request) == tag_of(question)).unwrap();
-    let line = case.server.bill(&prices()).lines.into_iter().find(|line| line.request == last).unwrap();
-    assert_eq!(Pico(answer.facts.cost.usd.unwrap().pico()), line.cost, "seed {}: {question}", case.seed);
+    let last = requests
+        .iter()
+        .rposition(|request| request.is_chat() && tag(request) == tag_of(question))
+        .unwrap();
+    let line = case
+        .server
+        .bill(&prices())
+        .lines
+        .into_iter()
+        .find(|line| line.request == last)
+        .unwrap();
+    assert_eq!(
+        Pico(answer.facts.cost.usd.unwrap().pico()),
+        line.cost,
+        "seed {}: {question}",
+        case.seed
+    );
 }
 
 /// A process that does not die settles everything, also what the user walked away from.
 async fn settled(case: &Case, run: &str, gateway: &Arc<Gateway>) {
     let began = Instant::now();
     while case.booked(run).1 > Pico::default() {
-        assert!(began.elapsed() < PATIENCE, "seed {}: {run} leaves something open", case.seed);
+        assert!(
+            began.elapsed() < PATIENCE,
+            "seed {}: {run} leaves something open",
+            case.seed
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     gateway.close().await;
@@ -299,22 +401,35 @@ fn try_case(seed: u64, dishonest: bool) -> usize {
     let case = Case::new(seed, dishonest);
     let lives = case.lives();
     let runs: Vec<String> = lives.iter().map(|life| life.run.clone()).collect();
-    let questions: Vec<String> =
-        lives.iter().flat_map(|life| &life.questions).map(|(ask, _)| ask.question.clone()).collect();
+    let questions: Vec<String> = lives
+        .iter()
+        .flat_map(|life| &life.questions)
+        .map(|(ask, _)| ask.question.clone())
+        .collect();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = lives.into_iter().map(|life| scope.spawn(|| live(&case, life))).collect();
+        let threads: Vec<_> = lives
+            .into_iter()
+            .map(|life| scope.spawn(|| live(&case, life)))
+            .collect();
         for thread in threads {
-            thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            thread
+                .join()
+                .unwrap_or_else(|cause| std::panic::resume_unwind(cause));
         }
     });
-    case.server.wait_until("nothing is under way", |all| all.iter().all(|request| request.outcome.is_some()));
+    case.server.wait_until("nothing is under way", |all| {
+        all.iter().all(|request| request.outcome.is_some())
+    });
     case.judge_all(&runs);
     case.all_named();
     for question in questions {
         let tag = tag_of(&question).split('.').nth(1).unwrap().to_owned();
         let (bill, limit) = (case.bill(Some(&tag)), case.limits.per_request);
         let most = limit.map(|limit| Pico(limit.pico() + case.breaches()));
-        assert!(most.is_none_or(|most| bill <= most), "seed {seed}: one request is billed {bill} of {most:?}");
+        assert!(
+            most.is_none_or(|most| bill <= most),
+            "seed {seed}: one request is billed {bill} of {most:?}"
+        );
     }
     case.ledger.run_blocking(|db| db.check()).unwrap();
     case.server.assert_clean();
@@ -323,7 +438,11 @@ fn try_case(seed: u64, dishonest: bool) -> usize {
 
 /// Tries the cases on as many threads as there are processors.
 fn try_all(cases: u64, dishonest: bool) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().unwrap())
+    };
     if let Some(seed) = number("BILL_SEED") {
         try_case(seed, dishonest);
         return;
@@ -334,17 +453,24 @@ fn try_all(cases: u64, dishonest: bool) {
         let workers: Vec<_> = (0..3)
             .map(|_| {
                 scope.spawn(|| {
-                    while let Some(seed) = Some(next.fetch_add(1, SeqCst)).filter(|seed| *seed < cases) {
+                    while let Some(seed) =
+                        Some(next.fetch_add(1, SeqCst)).filter(|seed| *seed < cases)
+                    {
                         sent.fetch_add(try_case(seed, dishonest) as u64, SeqCst);
                     }
                 })
             })
             .collect();
         for worker in workers {
-            worker.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            worker
+                .join()
+                .unwrap_or_else(|cause| std::panic::resume_unwind(cause));
         }
     });
-    assert!(sent.load(SeqCst) > cases, "a proof over requests that were never made proves nothing");
+    assert!(
+        sent.load(SeqCst) > cases,
+        "a proof over requests that were never made proves nothing"
+    );
 }
 
 #[test]

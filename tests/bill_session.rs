@@ -3,7 +3,11 @@
 //! Wherever the server returned its usage the charge is its bill; elsewhere it is an upper bound and marked as an
 //! estimate. The panel shows what the ledger holds.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod bill;
 #[path = "bill/provider.rs"]
@@ -52,15 +56,31 @@ impl Chat {
         let pace = Pace::default();
         let theirs = pace.clone();
         let script = Script::always(Scripted::status(418)).choose(move |request| {
-            let mut dice = Dice::new(seed ^ (request.index as u64 + 1).wrapping_mul(0x1000_0000_01b3));
-            request.is_chat().then(|| answers(request, &theirs, &mut dice))
+            let mut dice =
+                Dice::new(seed ^ (request.index as u64 + 1).wrapping_mul(0x1000_0000_01b3));
+            request
+                .is_chat()
+                .then(|| answers(request, &theirs, &mut dice))
         });
         let server = Server::start(script.keys([KEY]));
         let core = Core::new(&server, &CONFIG.replacen('\n', &format!("\n{limits}"), 1));
-        let limits = Limits { per_day: Some(Usd::from_pico(10_000_000_000_000)), ..Limits::default() };
-        let start = Start { default_selection: Selection::Auto, screen: true, ..Start::default() };
+        let limits = Limits {
+            per_day: Some(Usd::from_pico(10_000_000_000_000)),
+            ..Limits::default()
+        };
+        let start = Start {
+            default_selection: Selection::Auto,
+            screen: true,
+            ..Start::default()
+        };
         let handle = spawn(core.prompt_gateway(limits, "run"), start);
-        Self { server, core, handle, pace, session: None }
+        Self {
+            server,
+            core,
+            handle,
+            pace,
+            session: None,
+        }
     }
 
     async fn say(&self, command: Command) {
@@ -69,7 +89,10 @@ impl Chat {
 
     /// One turn, stopped after so many pieces if the user loses patience.
     async fn turn(&mut self, tag: &str, text: &str, stop_after: Option<usize>) -> Turn {
-        self.say(Command::Send { text: Arc::from(format!("{tag}{text}")) }).await;
+        self.say(Command::Send {
+            text: Arc::from(format!("{tag}{text}")),
+        })
+        .await;
         let (mut pieces, mut over) = (0, None);
         loop {
             let event = self.handle.events.recv().await.unwrap();
@@ -83,10 +106,15 @@ impl Chat {
                     }
                 }
                 Event::Finished(answer) => over = Some(Some(self.answered(&answer))),
-                Event::Failed { answer, .. } => over = Some(answer.map(|answer| self.answered(&answer))),
+                Event::Failed { answer, .. } => {
+                    over = Some(answer.map(|answer| self.answered(&answer)))
+                }
                 Event::Panel(panel) => {
                     if let Some(cost) = over {
-                        return Turn { cost, session: panel.session };
+                        return Turn {
+                            cost,
+                            session: panel.session,
+                        };
                     }
                 }
                 _ => {}
@@ -104,15 +132,26 @@ impl Chat {
         let over = |all: &[Request]| all.iter().all(|request| request.outcome.is_some());
         // A stream that was left is billed until its server notices.
         let requests = self.server.wait_until("nothing is under way", over);
-        let lines: HashMap<usize, Pico> =
-            self.server.bill(&prices()).lines.into_iter().map(|line| (line.request, line.cost)).collect();
+        let lines: HashMap<usize, Pico> = self
+            .server
+            .bill(&prices())
+            .lines
+            .into_iter()
+            .map(|line| (line.request, line.cost))
+            .collect();
         let cost = |request: &Request| lines.get(&request.index).copied().unwrap_or_default();
-        requests.iter().map(|request| (tag(request), cost(request))).collect()
+        requests
+            .iter()
+            .map(|request| (tag(request), cost(request)))
+            .collect()
     }
 
     fn ledger(&self) -> Sum {
         let session = self.session.clone().unwrap();
-        self.core.ledger().run_blocking(move |db| db.sum(Over::Session(&session))).unwrap()
+        self.core
+            .ledger()
+            .run_blocking(move |db| db.sum(Over::Session(&session)))
+            .unwrap()
     }
 
     async fn end(mut self) -> (Server, Core) {
@@ -132,7 +171,11 @@ fn seed() -> u64 {
 
 /// Good as a rule: a server of which half the answers fail is left alone after a while.
 fn mostly_good(request: &Request, pace: &Pace, dice: &mut Dice) -> Scripted {
-    if dice.one_in(3) { provider::answer(request, pace, dice) } else { provider::whole(request, pace, dice) }
+    if dice.one_in(3) {
+        provider::answer(request, pace, dice)
+    } else {
+        provider::whole(request, pace, dice)
+    }
 }
 
 #[tokio::test]
@@ -144,14 +187,26 @@ async fn two_hundred_turns_are_billed_as_the_server_bills_them() {
         if dice.one_in(4) {
             let pinned = MODELS.map(|name| Selection::Pinned(model(name)));
             let all: Vec<Selection> = pinned.into_iter().chain([Selection::Auto]).collect();
-            chat.say(Command::Select(all[usize::try_from(dice.below(6)).unwrap()].clone())).await;
+            chat.say(Command::Select(
+                all[usize::try_from(dice.below(6)).unwrap()].clone(),
+            ))
+            .await;
         }
-        let stop_after = dice.one_in(6).then(|| usize::try_from(dice.below(6)).unwrap());
-        turns.push(chat.turn(&format!("t{n}"), &bill::words(dice.below(40)), stop_after).await);
+        let stop_after = dice
+            .one_in(6)
+            .then(|| usize::try_from(dice.below(6)).unwrap());
+        turns.push(
+            chat.turn(&format!("t{n}"), &bill::words(dice.below(40)), stop_after)
+                .await,
+        );
     }
     let (billed, last) = (chat.billed(), turns[199].session);
     let (mut exact, mut estimated, mut answers) = (0, 0, 0);
-    for (n, cost) in turns.iter().enumerate().filter_map(|(n, turn)| Some((n, turn.cost?))) {
+    for (n, cost) in turns
+        .iter()
+        .enumerate()
+        .filter_map(|(n, turn)| Some((n, turn.cost?)))
+    {
         let (usd, billed) = (pico(cost.usd.unwrap()), billed[&format!("t{n}")]);
         answers += usd.0;
         if cost.kind == CostKind::Exact {
@@ -159,17 +214,30 @@ async fn two_hundred_turns_are_billed_as_the_server_bills_them() {
             exact += 1;
         } else {
             assert_eq!(cost.kind, CostKind::Estimated, "seed {seed}, turn {n}");
-            assert!(usd >= billed, "seed {seed}, turn {n}: {usd} is booked, {billed} is billed");
+            assert!(
+                usd >= billed,
+                "seed {seed}, turn {n}: {usd} is booked, {billed} is billed"
+            );
             estimated += 1;
         }
     }
-    assert!(exact >= 50 && estimated >= 5, "{exact} exact, {estimated} estimated");
+    assert!(
+        exact >= 50 && estimated >= 5,
+        "{exact} exact, {estimated} estimated"
+    );
     let ledger = chat.ledger();
     // The panel, the ledger and the answers agree; a request that brought no answer is in the ledger only.
-    assert_eq!((last.settled, last.reserved, last.estimated), (ledger.settled, Usd::ZERO, true));
+    assert_eq!(
+        (last.settled, last.reserved, last.estimated),
+        (ledger.settled, Usd::ZERO, true)
+    );
     assert!(pico(ledger.settled).0 >= answers);
     let bill = chat.server.bill(&prices()).total();
-    assert!(pico(ledger.settled) >= bill, "seed {seed}: billed {bill}, booked {}", ledger.settled);
+    assert!(
+        pico(ledger.settled) >= bill,
+        "seed {seed}: billed {bill}, booked {}",
+        ledger.settled
+    );
     let (server, _core) = chat.end().await;
     server.assert_clean();
 }
@@ -181,12 +249,23 @@ async fn where_all_usage_was_told_the_whole_chat_is_the_bill_to_the_last_digit()
     let mut last = Meter::default();
     for n in 0..60 {
         let name = MODELS[usize::try_from(dice.below(5)).unwrap()];
-        chat.say(Command::Select(Selection::Pinned(model(name)))).await;
-        last = chat.turn(&format!("t{n}"), &bill::words(dice.below(40)), None).await.session;
+        chat.say(Command::Select(Selection::Pinned(model(name))))
+            .await;
+        last = chat
+            .turn(&format!("t{n}"), &bill::words(dice.below(40)), None)
+            .await
+            .session;
     }
     let (bill, ledger) = (chat.server.bill(&prices()).total(), chat.ledger());
-    assert_eq!((pico(last.settled), pico(ledger.settled)), (bill, bill), "seed {seed}");
-    assert_eq!((last.reserved, last.estimated, ledger.estimated), (Usd::ZERO, false, false));
+    assert_eq!(
+        (pico(last.settled), pico(ledger.settled)),
+        (bill, bill),
+        "seed {seed}"
+    );
+    assert_eq!(
+        (last.reserved, last.estimated, ledger.estimated),
+        (Usd::ZERO, false, false)
+    );
     // Four tries of a turn may all be refused; most are not.
     assert!(chat.server.bill(&prices()).lines.len() >= 50 && chat.server.chats().len() > 60);
     chat.end().await;

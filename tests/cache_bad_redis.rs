@@ -33,7 +33,10 @@ struct Fake {
 impl Fake {
     fn start(does: Does) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let fake = Self { port: listener.local_addr().unwrap().port(), asked: Arc::default() };
+        let fake = Self {
+            port: listener.local_addr().unwrap().port(),
+            asked: Arc::default(),
+        };
         let asked = Arc::clone(&fake.asked);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -91,18 +94,36 @@ fn serve(mut to: &TcpStream, does: Does, asked: &AtomicUsize) {
 
 fn tier(port: u16, patience: Duration) -> SharedTier {
     let url = format!("redis://127.0.0.1:{port}");
-    let redis = Redis::new(Settings { url, cluster: false, prefix: "t:".to_owned(), patience });
-    let seal = async { Seal::new(b"a-secret-of-the-whole-team").ok_or_else(|| "too short".to_owned()) };
+    let redis = Redis::new(Settings {
+        url,
+        cluster: false,
+        prefix: "t:".to_owned(),
+        patience,
+    });
+    let seal =
+        async { Seal::new(b"a-secret-of-the-whole-team").ok_or_else(|| "too short".to_owned()) };
     SharedTier::new(redis, Duration::from_hours(1), Box::pin(seal))
 }
 
 #[tokio::test]
 async fn what_it_says_wrong_is_a_miss_and_a_notice_that_names_it() {
     for (does, words) in [
-        (Does::Says("-LOADING Redis is loading the dataset in memory\r\n"), "LOADING"),
-        (Does::Says("-MOVED 3999 127.0.0.1:6381\r\n"), "cluster = true"),
-        (Does::Says("-WRONGTYPE Operation against a key\r\n"), "something else"),
-        (Does::Says("-NOAUTH Authentication required.\r\n"), "password"),
+        (
+            Does::Says("-LOADING Redis is loading the dataset in memory\r\n"),
+            "LOADING",
+        ),
+        (
+            Does::Says("-MOVED 3999 127.0.0.1:6381\r\n"),
+            "cluster = true",
+        ),
+        (
+            Does::Says("-WRONGTYPE Operation against a key\r\n"),
+            "something else",
+        ),
+        (
+            Does::Says("-NOAUTH Authentication required.\r\n"),
+            "password",
+        ),
         (Does::Says("HTTP/1.1 400 Bad Request\r\n\r\n"), "Redis"),
         (Does::Breaks("$900\r\nabc"), "Redis"),
         (Does::Breaks(""), "Redis"),
@@ -111,7 +132,10 @@ async fn what_it_says_wrong_is_a_miss_and_a_notice_that_names_it() {
         let tier = tier(fake.port, Duration::from_secs(30));
         assert_eq!(tier.get(DIGEST, &Waiting::default()).await, None, "{words}");
         let trouble = tier.trouble().unwrap_or_default();
-        assert!(trouble.contains(words) && trouble.lines().count() == 1, "{words}: {trouble:?}");
+        assert!(
+            trouble.contains(words) && trouble.lines().count() == 1,
+            "{words}: {trouble:?}"
+        );
         assert_eq!(tier.trouble(), None, "told once");
     }
 }
@@ -125,7 +149,10 @@ async fn whoever_makes_it_wait_is_asked_once() {
             let tier = tier(fake.port, Duration::from_millis(100));
             for _ in 0..20 {
                 assert_eq!(tier.get(DIGEST, &Waiting::default()).await, None);
-                assert!(matches!(tier.lease(DIGEST, &Waiting::default()).await, chat_agent::cache::Lease::Unknown));
+                assert!(matches!(
+                    tier.lease(DIGEST, &Waiting::default()).await,
+                    chat_agent::cache::Lease::Unknown
+                ));
             }
             let asked = fake.asked.load(SeqCst);
             assert!(asked <= 1, "{asked}");
@@ -141,7 +168,9 @@ async fn whoever_makes_it_wait_is_asked_once() {
 
 #[tokio::test]
 async fn one_that_fails_three_times_is_left_alone() {
-    let fake = Fake::start(Does::Says("-LOADING Redis is loading the dataset in memory\r\n"));
+    let fake = Fake::start(Does::Says(
+        "-LOADING Redis is loading the dataset in memory\r\n",
+    ));
     let tier = tier(fake.port, Duration::from_secs(30));
     for _ in 0..20 {
         assert_eq!(tier.get(DIGEST, &Waiting::default()).await, None);

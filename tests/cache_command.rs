@@ -18,7 +18,12 @@ fn ask(scene: &Scene, question: &str) -> Value {
 }
 
 fn disk(report: &Value) -> &Value {
-    report["tiers"].as_array().unwrap().iter().find(|tier| tier["tier"] == "disk").unwrap()
+    report["tiers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|tier| tier["tier"] == "disk")
+        .unwrap()
 }
 
 #[test]
@@ -26,36 +31,72 @@ fn stats_count_what_is_kept_and_what_it_saved() {
     let scene = Scene::new(Script::always(Answer::text("Hello").usage(100, 50)));
     let empty = scene.json(&["cache", "stats", "--json"]);
     assert_eq!(
-        (&empty["requests"], &empty["hit_rate"], &disk(&empty)["entries"]),
+        (
+            &empty["requests"],
+            &empty["hit_rate"],
+            &disk(&empty)["entries"]
+        ),
         (&json!(0), &Value::Null, &json!(0))
     );
-    assert!(!scene.home.data_dir().join("cache").exists(), "asking makes nothing");
-    assert_eq!([ask(&scene, "one"), ask(&scene, "two"), ask(&scene, "one")], ["none", "none", "disk"]);
+    assert!(
+        !scene.home.data_dir().join("cache").exists(),
+        "asking makes nothing"
+    );
+    assert_eq!(
+        [ask(&scene, "one"), ask(&scene, "two"), ask(&scene, "one")],
+        ["none", "none", "disk"]
+    );
     let report = scene.json(&["cache", "stats", "--json"]);
-    assert_eq!((&report["requests"], &report["cache_hits"]), (&json!(3), &json!(1)));
+    assert_eq!(
+        (&report["requests"], &report["cache_hits"]),
+        (&json!(3), &json!(1))
+    );
     assert!((report["hit_rate"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
     assert_eq!(report["saved_usd"], "0.000125");
     let disk = disk(&report);
-    assert_eq!((&disk["entries"], &disk["limit_bytes"]), (&json!(2), &json!(512 << 20)));
+    assert_eq!(
+        (&disk["entries"], &disk["limit_bytes"]),
+        (&json!(2), &json!(512 << 20))
+    );
     assert!(disk["kept_bytes"].as_u64() >= disk["live_bytes"].as_u64());
     assert!(disk["owner"]["pid"].as_u64().unwrap() > 1);
     let text = scene.ok(&["cache", "stats"]).stdout;
-    assert!(text.contains("cache hit 33 %: 1 of 3 answers, saved $0.00013"), "{text}");
-    assert!(text.contains("owner ") && text.contains("512.0 MiB"), "{text}");
+    assert!(
+        text.contains("cache hit 33 %: 1 of 3 answers, saved $0.00013"),
+        "{text}"
+    );
+    assert!(
+        text.contains("owner ") && text.contains("512.0 MiB"),
+        "{text}"
+    );
 }
 
 #[test]
 fn clear_forgets_and_verify_finds_nothing_wrong() {
     let scene = Scene::saying("Hello");
-    assert_eq!([ask(&scene, "one"), ask(&scene, "two"), ask(&scene, "one")], ["none", "none", "disk"]);
+    assert_eq!(
+        [ask(&scene, "one"), ask(&scene, "two"), ask(&scene, "one")],
+        ["none", "none", "disk"]
+    );
     let verified = scene.json(&["cache", "verify", "--json"]);
     assert_eq!(verified, json!([{"tier": "disk", "good": 2, "removed": 0}]));
-    assert_eq!(scene.ok(&["cache", "verify"]).stdout, "disk: 2 answers are sound, 0 were damaged and are removed\n");
+    assert_eq!(
+        scene.ok(&["cache", "verify"]).stdout,
+        "disk: 2 answers are sound, 0 were damaged and are removed\n"
+    );
     let cleared = scene.json(&["cache", "clear", "--json"]);
-    assert_eq!((&cleared[0]["tier"], &cleared[0]["entries"]), (&json!("disk"), &json!(2)));
+    assert_eq!(
+        (&cleared[0]["tier"], &cleared[0]["entries"]),
+        (&json!("disk"), &json!(2))
+    );
     assert!(cleared[0]["bytes"].as_u64().unwrap() > 0);
     assert_eq!([ask(&scene, "one"), ask(&scene, "one")], ["none", "disk"]);
-    assert!(scene.ok(&["cache", "clear"]).stdout.starts_with("disk: 1 answers forgotten, "));
+    assert!(
+        scene
+            .ok(&["cache", "clear"])
+            .stdout
+            .starts_with("disk: 1 answers forgotten, ")
+    );
 }
 
 #[test]
@@ -67,12 +108,22 @@ fn it_says_when_the_cache_is_off() {
     std::fs::write(scene.home.data_dir().join("cache"), "a file").unwrap();
     for what in ["verify", "clear"] {
         let line = scene.refused(1, &["cache", what]);
-        assert!(line.contains("cannot be reached") && line.contains("is not a folder"), "{line}");
+        assert!(
+            line.contains("cannot be reached") && line.contains("is not a folder"),
+            "{line}"
+        );
     }
 }
 
 fn stats(place: &Place) -> Value {
-    serde_json::from_slice(&place.command(&["cache", "stats", "--json"]).output().unwrap().stdout).unwrap()
+    serde_json::from_slice(
+        &place
+            .command(&["cache", "stats", "--json"])
+            .output()
+            .unwrap()
+            .stdout,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -85,7 +136,10 @@ fn clearing_while_a_chat_is_open_disturbs_nothing() {
     // The answer is put behind the chat's back.
     let deadline = Instant::now() + PATIENCE;
     while disk(&stats(&place))["entries"] != 1 {
-        assert!(Instant::now() < deadline, "the answer does not come to the disk");
+        assert!(
+            Instant::now() < deadline,
+            "the answer does not come to the disk"
+        );
     }
     let mut clear = place.command(&["cache", "clear", "--json"]);
     let cleared: Value = serde_json::from_slice(&clear.output().unwrap().stdout).unwrap();
@@ -103,7 +157,10 @@ fn clearing_while_a_chat_is_open_disturbs_nothing() {
 fn answers_that_others_share_are_forgotten_only_by_the_users_word() {
     const SECRET: &str = "a-secret-of-the-whole-team";
     let (redis, scene) = (RedisServer::start(), Scene::saying("Hello"));
-    scene.config(&format!("[redis]\nurl = \"{}\"\nsecret = {{ env = \"SECRET\" }}\npatience = \"30s\"\n", redis.url()));
+    scene.config(&format!(
+        "[redis]\nurl = \"{}\"\nsecret = {{ env = \"SECRET\" }}\npatience = \"30s\"\n",
+        redis.url()
+    ));
     let run = |args: &[&str]| {
         let mut command = scene.command(args);
         command.env("SECRET", SECRET);
@@ -111,17 +168,26 @@ fn answers_that_others_share_are_forgotten_only_by_the_users_word() {
         output.assert_code(0);
         output
     };
-    let ask = |question| run(&["ask", question, "-m", "gpt-5-mini", "--json"]).json()["cache"]["hit"].clone();
+    let ask = |question| {
+        run(&["ask", question, "-m", "gpt-5-mini", "--json"]).json()["cache"]["hit"].clone()
+    };
     assert_eq!([ask("one"), ask("two")], ["none", "none"]);
     assert_eq!(redis.keys().len(), 2, "{:?}", redis.keys());
     let prefix = redis.keys()[0].split("answer:").next().unwrap().to_owned();
     // What is none of ours: of another program, and of somebody with another secret.
-    let others = [format!("{prefix}answer:0123456789abcdef:0"), format!("{prefix}answers"), "answer:1".to_owned()];
+    let others = [
+        format!("{prefix}answer:0123456789abcdef:0"),
+        format!("{prefix}answers"),
+        "answer:1".to_owned(),
+    ];
     for name in &others {
         redis.tell(&["SET", name, "theirs"]);
     }
     let cleared = run(&["cache", "clear"]).stdout;
-    assert!(cleared.starts_with("disk: 2 answers forgotten, "), "{cleared}");
+    assert!(
+        cleared.starts_with("disk: 2 answers forgotten, "),
+        "{cleared}"
+    );
     assert!(cleared.ends_with(
         "\nredis: left as they are, others share them; `cache clear --shared` forgets them for everybody\n"
     ));

@@ -1,6 +1,10 @@
 //! The answers on disk, damaged and on bad disks: never worse than a miss and a notice.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the small functions of tests are tests"
+)]
 
 mod answers;
 mod support;
@@ -17,8 +21,18 @@ use support::scene::Scene;
 fn files(folder: &Folder, prefix: &str) -> Vec<PathBuf> {
     let generation = fs::read_to_string(folder.path().join("CURRENT")).unwrap();
     let entries = fs::read_dir(folder.path().join(format!("g-{generation}"))).unwrap();
-    let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix)).collect()
+    let files = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file());
+    files
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(prefix)
+        })
+        .collect()
 }
 
 fn change(folder: &Folder, prefix: &str, how: impl Fn(&mut Vec<u8>)) {
@@ -51,13 +65,27 @@ async fn damage_of_any_kind_is_a_miss_and_it_goes_on() {
     type Damage = (&'static str, fn(&Folder));
     let damages: [Damage; 9] = [
         ("emptied snapshots", |f| change(f, "snap.", Vec::clear)),
-        ("garbled snapshots", |f| change(f, "snap.", |bytes| bytes.fill(0xA5))),
-        ("half a database", |f| change(f, "db", |bytes| bytes.truncate(bytes.len() / 2))),
+        ("garbled snapshots", |f| {
+            change(f, "snap.", |bytes| bytes.fill(0xA5))
+        }),
+        ("half a database", |f| {
+            change(f, "db", |bytes| bytes.truncate(bytes.len() / 2))
+        }),
         ("an empty database", |f| change(f, "db", Vec::clear)),
-        ("flipped bytes", |f| change(f, "db", |bytes| bytes.iter_mut().step_by(997).for_each(|byte| *byte ^= 0x40))),
-        ("garbage everywhere", |f| change(f, "", |bytes| bytes.fill(0xff))),
-        ("no generation", |f| fs::remove_dir_all(files(f, "db")[0].parent().unwrap()).unwrap()),
-        ("nonsense for a name", |f| fs::write(f.path().join("CURRENT"), "../../etc").unwrap()),
+        ("flipped bytes", |f| {
+            change(f, "db", |bytes| {
+                bytes.iter_mut().step_by(997).for_each(|byte| *byte ^= 0x40)
+            })
+        }),
+        ("garbage everywhere", |f| {
+            change(f, "", |bytes| bytes.fill(0xff))
+        }),
+        ("no generation", |f| {
+            fs::remove_dir_all(files(f, "db")[0].parent().unwrap()).unwrap()
+        }),
+        ("nonsense for a name", |f| {
+            fs::write(f.path().join("CURRENT"), "../../etc").unwrap()
+        }),
         ("a folder for a name", |f| {
             fs::remove_file(f.path().join("CURRENT")).unwrap();
             fs::create_dir(f.path().join("CURRENT")).unwrap();
@@ -71,14 +99,21 @@ async fn damage_of_any_kind_is_a_miss_and_it_goes_on() {
         for n in 1..40 {
             // Whatever is still found is the answer that was put there.
             if let Some(hit) = cache.get(digest(n), NOW).await {
-                assert!(hit.entry.text.starts_with(&format!("answer {n} x")), "{name}");
+                assert!(
+                    hit.entry.text.starts_with(&format!("answer {n} x")),
+                    "{name}"
+                );
                 hits += 1;
             }
         }
         println!("{name}: {hits} of 39 are still there");
         if name != "a folder for a name" {
             kept(&cache, 50, "on it goes").await;
-            assert_eq!(found(&folder.cache(), 50).await.entry.text, "on it goes", "{name}");
+            assert_eq!(
+                found(&folder.cache(), 50).await.entry.text,
+                "on it goes",
+                "{name}"
+            );
         }
     }
 }
@@ -105,7 +140,10 @@ async fn what_is_unreadable_is_set_aside_and_told_once() {
     let trouble = cache.trouble().unwrap();
     assert!(trouble.contains("damaged and start anew"), "{trouble}");
     assert_eq!(cache.trouble(), None);
-    assert!(folder.path().join("damaged-1").is_dir(), "the old ones are still there");
+    assert!(
+        folder.path().join("damaged-1").is_dir(),
+        "the old ones are still there"
+    );
 }
 
 #[tokio::test]
@@ -124,11 +162,19 @@ async fn a_folder_that_cannot_be_is_a_notice_and_left_alone() {
         cache.close().await;
         assert_eq!(cache.get(digest(1), NOW).await, None);
         let trouble = cache.trouble().unwrap();
-        assert!(trouble.contains("not kept on disk") && trouble.contains("cache: "), "{trouble}");
+        assert!(
+            trouble.contains("not kept on disk") && trouble.contains("cache: "),
+            "{trouble}"
+        );
         assert_eq!(cache.trouble(), None, "told once");
         assert_eq!(folder.owner(), None);
         if link {
-            assert_eq!(fs::read_dir(folder.home.path().join("elsewhere")).unwrap().count(), 0);
+            assert_eq!(
+                fs::read_dir(folder.home.path().join("elsewhere"))
+                    .unwrap()
+                    .count(),
+                0
+            );
         } else {
             assert_eq!(fs::read_to_string(folder.path()).unwrap(), "a file");
         }
@@ -154,13 +200,19 @@ async fn a_disk_that_fills_up_under_the_owner_harms_nobody() {
 
 /// Runs a line in name spaces of its own, where `$DIR` may be mounted over; `None`: this machine does not allow it.
 fn apart(scene: &Scene, dir: &Path, line: &str) -> Option<support::home::Output> {
-    let allowed = Command::new("unshare").args(["-Urm", "true"]).status().is_ok_and(|status| status.success());
+    let allowed = Command::new("unshare")
+        .args(["-Urm", "true"])
+        .status()
+        .is_ok_and(|status| status.success());
     if !allowed {
         println!("no name spaces here");
         return None;
     }
     let mut command = scene.home.command("unshare");
-    command.args(["-Urm", "sh", "-c", line]).env("DIR", dir).env("PROGRAM", PROGRAM);
+    command
+        .args(["-Urm", "sh", "-c", line])
+        .env("DIR", dir)
+        .env("PROGRAM", PROGRAM);
     command.env("OPENAI_API_KEY", support::scene::KEY);
     Some(support::home::run(command, b"", Duration::from_secs(30)))
 }
@@ -176,8 +228,14 @@ fn on_a_full_or_read_only_disk_answers_still_come() {
         let scene = Scene::saying("fine");
         let dir = scene.home.data_dir().join("cache");
         fs::create_dir_all(&dir).unwrap();
-        let Some(output) = apart(&scene, &dir, &format!("{mount} && {ask}")) else { return };
-        assert_eq!((output.code(), output.stdout.as_str()), (Some(0), "fine\nfine\n"), "{mount}: {output:#?}");
+        let Some(output) = apart(&scene, &dir, &format!("{mount} && {ask}")) else {
+            return;
+        };
+        assert_eq!(
+            (output.code(), output.stdout.as_str()),
+            (Some(0), "fine\nfine\n"),
+            "{mount}: {output:#?}"
+        );
         assert!(output.stderr.lines().count() <= 2, "{mount}: {output:#?}");
         // The owner may have held the first answer in its memory, on its way to a disk that cannot take it.
         assert!((1..=2).contains(&scene.server.chats().len()), "{mount}");

@@ -1,6 +1,10 @@
 //! One of many processes fetches what all of them want. One that is killed is in `tests/cache_processes.rs`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod answers;
 
@@ -24,11 +28,24 @@ async fn two() -> (Folder, Cache, Cache) {
 async fn a_follower_in_another_process_gets_what_the_leader_put() {
     let (_folder, one, other) = two().await;
     let guard = leader(&one).await;
-    let waiting = [follower(&other).await, follower(&other).await, follower(&one).await];
+    let waiting = [
+        follower(&other).await,
+        follower(&other).await,
+        follower(&one).await,
+    ];
     let waiting = waiting.map(|follower| tokio::spawn(follower.wait(NOW)));
     guard.put(&entry("yes"));
     for waiter in waiting {
-        assert_eq!(timeout(PATIENCE, waiter).await.unwrap().unwrap().unwrap().entry.text, "yes");
+        assert_eq!(
+            timeout(PATIENCE, waiter)
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+                .entry
+                .text,
+            "yes"
+        );
     }
 }
 
@@ -53,7 +70,16 @@ async fn a_follower_that_gives_up_cancels_nobody_elsewhere() {
     assert_eq!(timeout(PATIENCE, second).await.unwrap().unwrap(), None);
     let again = tokio::spawn(follower(&other).await.wait(NOW));
     guard.put(&entry("yes"));
-    assert_eq!(timeout(PATIENCE, again).await.unwrap().unwrap().unwrap().entry.text, "yes");
+    assert_eq!(
+        timeout(PATIENCE, again)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+            .entry
+            .text,
+        "yes"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! Machines that share a Redis and ask the same at the same time: one of them pays, and nobody waits for the dead.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod answers;
 mod support;
@@ -24,8 +28,12 @@ const SECRET: &str = "a-secret-of-the-whole-team";
 
 /// The shared tier of one machine. It may wait longer than a user would: these tests are not about speed.
 fn tier(redis: &RedisServer) -> Box<dyn Tier> {
-    let settings =
-        Settings { url: redis.url(), cluster: false, prefix: "t:".to_owned(), patience: Duration::from_secs(30) };
+    let settings = Settings {
+        url: redis.url(),
+        cluster: false,
+        prefix: "t:".to_owned(),
+        patience: Duration::from_secs(30),
+    };
     let seal = async { Seal::new(SECRET.as_bytes()).ok_or_else(|| "too short".to_owned()) };
     Box::new(SharedTier::new(Redis::new(settings), DAY, Box::pin(seal)))
 }
@@ -49,7 +57,11 @@ fn left_ms(redis: &RedisServer) -> i64 {
 #[tokio::test]
 async fn one_machine_fetches_and_the_others_have_it_also_when_one_of_them_gives_up() {
     let redis = RedisServer::start();
-    let [one, two, three] = [machine(&redis).await, machine(&redis).await, machine(&redis).await];
+    let [one, two, three] = [
+        machine(&redis).await,
+        machine(&redis).await,
+        machine(&redis).await,
+    ];
     let guard = leader(&one).await;
     let (goes, stays) = (follower(&two).await, follower(&three).await);
     let here = follower(&three).await;
@@ -59,7 +71,16 @@ async fn one_machine_fetches_and_the_others_have_it_also_when_one_of_them_gives_
     assert!(left_ms(&redis) > 0, "the others still follow");
     guard.put(&entry("yes"));
     for waiter in [stays, here] {
-        assert_eq!(timeout(PATIENCE, waiter).await.unwrap().unwrap().unwrap().entry.text, "yes");
+        assert_eq!(
+            timeout(PATIENCE, waiter)
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+                .entry
+                .text,
+            "yes"
+        );
     }
     one.close().await;
     assert_eq!(flight(&redis), None, "it was given back");
@@ -100,11 +121,19 @@ async fn who_fetches_lets_hear_of_itself_and_gives_back_only_what_is_its_own() {
 #[tokio::test]
 async fn without_redis_everybody_goes_ahead() {
     let mut redis = RedisServer::start();
-    let (one, two, late) = (machine(&redis).await, machine(&redis).await, machine(&redis).await);
+    let (one, two, late) = (
+        machine(&redis).await,
+        machine(&redis).await,
+        machine(&redis).await,
+    );
     let guard = leader(&one).await;
     let waiter = tokio::spawn(follower(&two).await.wait(NOW));
     redis.kill();
-    assert_eq!(timeout(PATIENCE, waiter).await.unwrap().unwrap(), None, "nobody waits for what cannot be known");
+    assert_eq!(
+        timeout(PATIENCE, waiter).await.unwrap().unwrap(),
+        None,
+        "nobody waits for what cannot be known"
+    );
     leader(&two).await;
     leader(&late).await;
     guard.put(&entry("lost, and nobody minds"));
@@ -114,7 +143,14 @@ async fn without_redis_everybody_goes_ahead() {
 #[tokio::test]
 async fn of_two_processes_on_one_machine_one_waits_for_the_other_machine() {
     let (redis, folder) = (RedisServer::start(), Folder::new());
-    let process = || Cache::new(&folder.path(), Folder::settings(), Some(PROGRAM.into()), Some(tier(&redis)));
+    let process = || {
+        Cache::new(
+            &folder.path(),
+            Folder::settings(),
+            Some(PROGRAM.into()),
+            Some(tier(&redis)),
+        )
+    };
     let (far, one, two) = (machine(&redis).await, process(), process());
     for (n, cache) in [(100, &one), (101, &two)] {
         kept(cache, n, "up").await;
@@ -123,10 +159,20 @@ async fn of_two_processes_on_one_machine_one_waits_for_the_other_machine() {
     for cache in [&one, &two] {
         assert_eq!(cache.get(digest(1), NOW).await, None);
     }
-    let waiting = [follower(&one).await, follower(&two).await].map(|follower| tokio::spawn(follower.wait(NOW)));
+    let waiting = [follower(&one).await, follower(&two).await]
+        .map(|follower| tokio::spawn(follower.wait(NOW)));
     guard.put(&entry("yes"));
     for waiter in waiting {
-        assert_eq!(timeout(PATIENCE, waiter).await.unwrap().unwrap().unwrap().entry.text, "yes");
+        assert_eq!(
+            timeout(PATIENCE, waiter)
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+                .entry
+                .text,
+            "yes"
+        );
     }
 }
 
@@ -146,7 +192,10 @@ fn home(server: &Server, redis: &RedisServer) -> Home {
 fn command(home: &Home, args: &[&str]) -> std::process::Command {
     let mut command = home.chat_agent();
     command.env("KEY", KEY).env("SECRET", SECRET).args(args);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -160,7 +209,9 @@ fn report(output: &std::process::Output) -> Value {
 /// How often Redis was read from; who waits for an answer does so again and again.
 fn reads(redis: &RedisServer) -> u64 {
     let stats = redis.tell(&["INFO", "commandstats"]).concat();
-    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_getrange:calls="));
+    let line = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_getrange:calls="));
     line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }
 
@@ -175,19 +226,38 @@ fn second(home: &Home, redis: &RedisServer) -> std::process::Child {
 #[test]
 fn two_machines_one_request_and_nothing_held_while_waiting() {
     let (redis, gate) = (RedisServer::start(), Gate::new());
-    let server = Server::start(Script::always(Answer::text("forty two").gate_after(1, &gate)).keys([KEY]));
+    let server =
+        Server::start(Script::always(Answer::text("forty two").gate_after(1, &gate)).keys([KEY]));
     let (one, two) = (home(&server, &redis), home(&server, &redis));
     let first = command(&one, &ASK).spawn().unwrap();
     gate.wait_reached(1);
     let second = second(&two, &redis);
-    let show = |home: &Home| report(&command(home, &["budget", "show", "--json"]).output().unwrap());
+    let show = |home: &Home| {
+        report(
+            &command(home, &["budget", "show", "--json"])
+                .output()
+                .unwrap(),
+        )
+    };
     assert_eq!(show(&one)["open"].as_array().unwrap().len(), 1);
     let waiting = show(&two);
-    assert_eq!((&waiting["open"], &waiting["scopes"][0]["reserved_usd"]), (&json!([]), &json!("0")));
+    assert_eq!(
+        (&waiting["open"], &waiting["scopes"][0]["reserved_usd"]),
+        (&json!([]), &json!("0"))
+    );
     gate.open();
-    let (first, second) = (report(&first.wait_with_output().unwrap()), report(&second.wait_with_output().unwrap()));
-    assert_eq!((&first["answer"], &first["cache"]["hit"]), (&json!("forty two"), &json!("none")));
-    assert_eq!((&second["answer"], &second["cache"]["hit"]), (&json!("forty two"), &json!("redis")));
+    let (first, second) = (
+        report(&first.wait_with_output().unwrap()),
+        report(&second.wait_with_output().unwrap()),
+    );
+    assert_eq!(
+        (&first["answer"], &first["cache"]["hit"]),
+        (&json!("forty two"), &json!("none"))
+    );
+    assert_eq!(
+        (&second["answer"], &second["cache"]["hit"]),
+        (&json!("forty two"), &json!("redis"))
+    );
     assert_eq!(second["cost"]["usd"], "0");
     assert_eq!(server.chats().len(), 1);
 }
@@ -195,7 +265,10 @@ fn two_machines_one_request_and_nothing_held_while_waiting() {
 #[test]
 fn when_the_machine_that_fetches_dies_the_one_that_waits_fetches() {
     let (redis, gate) = (RedisServer::start(), Gate::new());
-    let script = Script::each([Answer::text("lost").gate_after(1, &gate), Answer::text("found")]);
+    let script = Script::each([
+        Answer::text("lost").gate_after(1, &gate),
+        Answer::text("found"),
+    ]);
     let server = Server::start(script.keys([KEY]));
     let (one, two) = (home(&server, &redis), home(&server, &redis));
     let mut first = command(&one, &ASK).spawn().unwrap();
@@ -210,7 +283,10 @@ fn when_the_machine_that_fetches_dies_the_one_that_waits_fetches() {
         redis.tell(&["PEXPIRE", &name, "1"]);
     }
     let second = report(&second.wait_with_output().unwrap());
-    assert_eq!((&second["answer"], &second["cache"]["hit"]), (&json!("found"), &json!("none")));
+    assert_eq!(
+        (&second["answer"], &second["cache"]["hit"]),
+        (&json!("found"), &json!("none"))
+    );
     assert_eq!(server.chats().len(), 2);
     gate.open();
 }

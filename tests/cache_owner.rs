@@ -30,9 +30,22 @@ async fn an_answer_is_found_by_the_next_process_and_after_the_owner_was_gone() {
     let second = folder.cache();
     found(&second, 1).await;
     let hit = second.get(digest(1), NOW.plus(DAY)).await.unwrap();
-    assert_eq!((hit.tier, hit.age, hit.entry.text.as_str()), (CacheHit::Disk, DAY, "yes"));
-    assert_eq!(second.get(digest(1), NOW.plus(8 * DAY)).await, None, "it is old");
-    assert!(second.get_stale(digest(1), NOW.plus(8 * DAY)).await.unwrap().expired);
+    assert_eq!(
+        (hit.tier, hit.age, hit.entry.text.as_str()),
+        (CacheHit::Disk, DAY, "yes")
+    );
+    assert_eq!(
+        second.get(digest(1), NOW.plus(8 * DAY)).await,
+        None,
+        "it is old"
+    );
+    assert!(
+        second
+            .get_stale(digest(1), NOW.plus(8 * DAY))
+            .await
+            .unwrap()
+            .expired
+    );
     assert_eq!(second.trouble(), None);
     drop(second);
     folder.end_owner();
@@ -43,7 +56,10 @@ async fn an_answer_is_found_by_the_next_process_and_after_the_owner_was_gone() {
 async fn eight_processes_share_one_owner() {
     let folder = Folder::new();
     let caches: Vec<Cache> = (0..8).map(|_| folder.cache()).collect();
-    let looks = caches.iter().cloned().map(|cache| tokio::spawn(async move { cache.get(digest(0), NOW).await }));
+    let looks = caches
+        .iter()
+        .cloned()
+        .map(|cache| tokio::spawn(async move { cache.get(digest(0), NOW).await }));
     for look in looks.collect::<Vec<_>>() {
         assert_eq!(look.await.unwrap(), None);
     }
@@ -52,13 +68,19 @@ async fn eight_processes_share_one_owner() {
     }
     for cache in &caches {
         for n in 1..=8 {
-            assert_eq!(cache.get(digest(n), NOW).await.unwrap().entry.text, format!("from {n}"));
+            assert_eq!(
+                cache.get(digest(n), NOW).await.unwrap().entry.text,
+                format!("from {n}")
+            );
         }
         assert_eq!(cache.trouble(), None);
         let figures = cache.figures().await.pop().unwrap();
         let owner = figures.owner.unwrap();
         assert_eq!((figures.entries, owner.clients), (Some(8), 8));
-        assert_eq!(owner.pid.cast_signed(), folder.owner().unwrap().as_raw_nonzero().get());
+        assert_eq!(
+            owner.pid.cast_signed(),
+            folder.owner().unwrap().as_raw_nonzero().get()
+        );
     }
 }
 
@@ -92,7 +114,11 @@ async fn an_owner_that_hangs_costs_one_short_wait_and_is_replaced() {
         assert_eq!(cache.get(digest(1), NOW).await, None);
         cache.put(digest(9), &entry("lost, and nobody waits"));
     }
-    assert!(begin.elapsed() <= FIRST_WAIT, "twenty look-ups took {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() <= FIRST_WAIT,
+        "twenty look-ups took {:?}",
+        begin.elapsed()
+    );
     tokio::time::resume();
     kept(&cache, 2, "again").await;
     until("the one that hung is gone", || !lives(first));
@@ -140,8 +166,12 @@ async fn a_process_that_meets_a_hanging_owner_first_waits_no_longer() {
     kept(&folder.cache(), 1, "yes").await;
     kill_process(folder.owner().unwrap(), Signal::STOP).unwrap();
     // One that has just come up would be given more time.
-    let card = std::fs::File::options().write(true).open(folder.path().with_extension("owner")).unwrap();
-    card.set_modified(std::time::SystemTime::now() - Duration::from_mins(1)).unwrap();
+    let card = std::fs::File::options()
+        .write(true)
+        .open(folder.path().with_extension("owner"))
+        .unwrap();
+    card.set_modified(std::time::SystemTime::now() - Duration::from_mins(1))
+        .unwrap();
     let cache = folder.impatient();
     tokio::time::pause();
     let begin = Instant::now();
@@ -187,10 +217,20 @@ async fn socket_card_and_folder_are_their_users_alone() {
     folder.start(3600, "umask 000; ");
     let cache = folder.cache();
     kept(&cache, 1, "yes").await;
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let socket = folder.socket();
-    assert_eq!((mode(&socket), mode(socket.parent().unwrap())), (0o600, 0o700));
-    assert_eq!((mode(&folder.path()), mode(&folder.path().with_extension("owner"))), (0o700, 0o600));
+    assert_eq!(
+        (mode(&socket), mode(socket.parent().unwrap())),
+        (0o600, 0o700)
+    );
+    assert_eq!(
+        (
+            mode(&folder.path()),
+            mode(&folder.path().with_extension("owner"))
+        ),
+        (0o700, 0o600)
+    );
     assert!(socket.as_os_str().len() <= 100);
 }
 
@@ -203,7 +243,9 @@ async fn a_hostile_client_harms_only_itself() {
     let hello = [13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
     let get = [&[41, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1][..], &[1; 32]].concat();
     let mut never_reads = UnixStream::connect(folder.socket()).unwrap();
-    never_reads.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    never_reads
+        .set_write_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
     never_reads.write_all(&hello).unwrap();
     // Hundreds of megabytes asked for and none of them taken.
     for _ in 0..1000 {
@@ -211,19 +253,31 @@ async fn a_hostile_client_harms_only_itself() {
             break;
         }
     }
-    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096], &[9, 0, 0, 0, 0], &[0; 64], &hello[..9]] {
+    for nonsense in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0xff; 4096],
+        &[9, 0, 0, 0, 0],
+        &[0; 64],
+        &hello[..9],
+    ] {
         let mut stream = UnixStream::connect(folder.socket()).unwrap();
         let _ = stream.write_all(nonsense);
         found(&cache, 1).await;
     }
     let mut after_hello = UnixStream::connect(folder.socket()).unwrap();
-    after_hello.write_all(&[&hello[..], &[0xff; 64]].concat()).unwrap();
-    after_hello.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    after_hello
+        .write_all(&[&hello[..], &[0xff; 64]].concat())
+        .unwrap();
+    after_hello
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let mut heard = Vec::new();
     after_hello.read_to_end(&mut heard).unwrap();
     assert_eq!(heard.len(), 17, "greeted, and turned out");
     // More clients than there is room for: the ones that are in stay in.
-    let crowd: Vec<_> = (0..200).map(|_| UnixStream::connect(folder.socket())).collect();
+    let crowd: Vec<_> = (0..200)
+        .map(|_| UnixStream::connect(folder.socket()))
+        .collect();
     found(&cache, 1).await;
     drop(crowd);
     kept(&cache, 2, "on it goes").await;
@@ -248,7 +302,9 @@ async fn a_newer_program_takes_over_and_an_older_one_does_without() {
     kept(&cache, 1, "yes").await;
     let pid = folder.owner().unwrap();
     let mut newer = UnixStream::connect(folder.socket()).unwrap();
-    newer.write_all(&[13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0]).unwrap();
+    newer
+        .write_all(&[13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0])
+        .unwrap();
     let mut heard = Vec::new();
     newer.read_to_end(&mut heard).unwrap();
     assert_eq!(heard[13..], [1, 0, 0, 0], "it says which version it speaks");

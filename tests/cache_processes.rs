@@ -20,7 +20,10 @@ use support::server::{Answer, Gate, Request, Script};
 
 fn start(scene: &Scene, args: &[&str]) -> Child {
     let mut command = scene.command(args);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
@@ -53,11 +56,20 @@ fn kept(scene: &Scene, question: &str) {
 #[test]
 fn eight_at_once_share_one_owner_and_none_complains() {
     let scene = Scene::saying("fine");
-    let children: Vec<Child> =
-        (0..8).map(|n| start(&scene, &["ask", &format!("question {n}"), "-m", "gpt-5-mini"])).collect();
+    let children: Vec<Child> = (0..8)
+        .map(|n| {
+            start(
+                &scene,
+                &["ask", &format!("question {n}"), "-m", "gpt-5-mini"],
+            )
+        })
+        .collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{output:?}"
+        );
         assert_eq!(output.stdout, b"fine\n");
     }
     let pids: BTreeSet<_> = (0..8)
@@ -72,11 +84,15 @@ fn eight_at_once_share_one_owner_and_none_complains() {
 #[test]
 fn when_the_process_that_fetches_is_killed_the_one_that_waits_fetches() {
     let gate = Gate::new();
-    let (lost, asked) = (Answer::text("lost").gate_after(1, &gate), AtomicUsize::new(0));
-    let of_hi = move |request: &Request| match about(request, "hi").then(|| asked.fetch_add(1, SeqCst)) {
-        Some(0) => Some(lost.clone()),
-        again => again.map(|_| Answer::text("found")),
-    };
+    let (lost, asked) = (
+        Answer::text("lost").gate_after(1, &gate),
+        AtomicUsize::new(0),
+    );
+    let of_hi =
+        move |request: &Request| match about(request, "hi").then(|| asked.fetch_add(1, SeqCst)) {
+            Some(0) => Some(lost.clone()),
+            again => again.map(|_| Answer::text("found")),
+        };
     let scene = Scene::new(Script::always(Answer::text("up")).choose(of_hi));
     // Who fetches what is known to the owner, so there has to be one.
     kept(&scene, "warm up");
@@ -86,10 +102,16 @@ fn when_the_process_that_fetches_is_killed_the_one_that_waits_fetches() {
     let mut says = BufReader::new(second.stderr.take().unwrap());
     let mut said = String::new();
     while !said.contains("the same question is being answered already") {
-        assert!(says.read_line(&mut said).unwrap() > 0, "it ended before it waited: {said}");
+        assert!(
+            says.read_line(&mut said).unwrap() > 0,
+            "it ended before it waited: {said}"
+        );
     }
     assert_eq!(
-        scene.json(&["budget", "show", "--json"])["open"].as_array().unwrap().len(),
+        scene.json(&["budget", "show", "--json"])["open"]
+            .as_array()
+            .unwrap()
+            .len(),
         1,
         "who waits holds nothing"
     );
@@ -98,8 +120,19 @@ fn when_the_process_that_fetches_is_killed_the_one_that_waits_fetches() {
     let output = second.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&report["answer"], &report["cache"]["hit"]), (&json!("found"), &json!("none")));
-    assert_eq!(scene.server.chats().iter().filter(|request| about(request, "hi")).count(), 2);
+    assert_eq!(
+        (&report["answer"], &report["cache"]["hit"]),
+        (&json!("found"), &json!("none"))
+    );
+    assert_eq!(
+        scene
+            .server
+            .chats()
+            .iter()
+            .filter(|request| about(request, "hi"))
+            .count(),
+        2
+    );
     gate.open();
 }
 
@@ -107,7 +140,8 @@ fn when_the_process_that_fetches_is_killed_the_one_that_waits_fetches() {
 #[test]
 fn an_entry_in_the_place_of_another_is_never_given() {
     let scene = Scene::new(
-        Script::always(Answer::text("to two")).choose(|request| about(request, "one").then(|| Answer::text("to one"))),
+        Script::always(Answer::text("to two"))
+            .choose(|request| about(request, "one").then(|| Answer::text("to one"))),
     );
     let asked = |question| scene.json(&["ask", question, "-m", "gpt-5-mini", "--json"]);
     asked("one");
@@ -125,7 +159,10 @@ fn an_entry_in_the_place_of_another_is_never_given() {
     db.flush().unwrap();
     drop(db);
     let report = asked("two");
-    assert_eq!((&report["answer"], &report["cache"]["hit"]), (&json!("to two"), &json!("none")));
+    assert_eq!(
+        (&report["answer"], &report["cache"]["hit"]),
+        (&json!("to two"), &json!("none"))
+    );
     assert_eq!(asked("one")["answer"], "to one");
 }
 
@@ -148,7 +185,11 @@ fn open(scene: &Scene) -> sled::Db {
 /// Everything that lies there, after the owner was ended.
 fn keys(scene: &Scene) -> BTreeSet<Vec<u8>> {
     end_owner(scene);
-    open(scene).iter().keys().map(|key| key.unwrap().to_vec()).collect()
+    open(scene)
+        .iter()
+        .keys()
+        .map(|key| key.unwrap().to_vec())
+        .collect()
 }
 
 fn key(keys: &BTreeSet<Vec<u8>>, kind: u8) -> Vec<u8> {

@@ -38,7 +38,10 @@ fn circuits(told: &gateways::Told) -> Vec<Circuit> {
 }
 
 fn paths(requests: &[Request]) -> Vec<&str> {
-    requests.iter().map(|request| request.path.as_str()).collect()
+    requests
+        .iter()
+        .map(|request| request.path.as_str())
+        .collect()
 }
 
 #[test]
@@ -48,13 +51,27 @@ fn while_the_circuit_is_open_nothing_is_sent_and_the_time_is_told() {
         let told = world.ask().await;
         let failure = told.failure();
         assert_eq!(failure.kind, FailureKind::Unavailable);
-        let seconds: u64 = failure.message.strip_prefix("mine is down: tried again in ").unwrap()[..1].parse().unwrap();
+        let seconds: u64 = failure
+            .message
+            .strip_prefix("mine is down: tried again in ")
+            .unwrap()[..1]
+            .parse()
+            .unwrap();
         assert!((5..=7).contains(&seconds), "{failure}");
-        assert!(matches!(circuits(&told)[..], [Circuit::Open { .. }]), "{told:#?}");
-        assert!(told.started.is_empty() && told.attempts.is_empty(), "{told:#?}");
+        assert!(
+            matches!(circuits(&told)[..], [Circuit::Open { .. }]),
+            "{told:#?}"
+        );
+        assert!(
+            told.started.is_empty() && told.attempts.is_empty(),
+            "{told:#?}"
+        );
         assert_eq!((server.chats().len(), world.money()), (5, NOTHING));
         world.pass(Duration::from_secs(1));
-        assert!(world.ask().await.failure().message != failure.message, "the time goes on");
+        assert!(
+            world.ask().await.failure().message != failure.message,
+            "the time goes on"
+        );
         server.assert_clean();
     });
 }
@@ -68,9 +85,16 @@ fn when_its_time_has_come_the_list_of_models_is_asked_for_and_then_the_answer() 
         assert_eq!(told.text(), "back");
         assert_eq!(circuits(&told), [Circuit::HalfOpen, Circuit::Closed]);
         let requests = server.requests();
-        assert_eq!(paths(&requests[5..]), ["/v1/models", "/v1/chat/completions"]);
+        assert_eq!(
+            paths(&requests[5..]),
+            ["/v1/models", "/v1/chat/completions"]
+        );
         assert!(world.ask().await.links.is_empty(), "all is well again");
-        assert_eq!(server.requests().len(), 8, "and nobody asks for the list any more");
+        assert_eq!(
+            server.requests().len(),
+            8,
+            "and nobody asks for the list any more"
+        );
         server.assert_clean();
     });
 }
@@ -83,9 +107,23 @@ fn where_nobody_is_there_no_money_is_touched_and_it_stays_shut_for_longer() {
         world.pass(Duration::from_secs(7));
         let told = world.ask().await;
         assert_eq!(told.failure().kind, FailureKind::Unavailable);
-        assert!(told.failure().message.starts_with("mine is down: tried again in 1"), "ten seconds or more: {told:#?}");
-        assert!(told.started.is_empty() && told.attempts.is_empty(), "nothing was reserved: {told:#?}");
-        assert!(matches!(circuits(&told)[..], [Circuit::HalfOpen, Circuit::Open { .. }]), "{told:#?}");
+        assert!(
+            told.failure()
+                .message
+                .starts_with("mine is down: tried again in 1"),
+            "ten seconds or more: {told:#?}"
+        );
+        assert!(
+            told.started.is_empty() && told.attempts.is_empty(),
+            "nothing was reserved: {told:#?}"
+        );
+        assert!(
+            matches!(
+                circuits(&told)[..],
+                [Circuit::HalfOpen, Circuit::Open { .. }]
+            ),
+            "{told:#?}"
+        );
         assert_eq!(world.money(), NOTHING);
     });
 }
@@ -96,7 +134,10 @@ fn the_second_time_a_broken_list_of_models_keeps_nobody_out() {
         let (world, server) = shut(down()).await;
         world.pass(Duration::from_secs(7));
         world.ask().await;
-        assert_eq!(paths(&server.requests()[5..]), ["/v1/models", "/v1/chat/completions"]);
+        assert_eq!(
+            paths(&server.requests()[5..]),
+            ["/v1/models", "/v1/chat/completions"]
+        );
         world.pass(Duration::from_secs(13));
         world.ask().await;
         assert_eq!(paths(&server.requests()[7..]), ["/v1/chat/completions"]);
@@ -113,7 +154,10 @@ fn of_two_that_race_one_is_let_through() {
         let first = tokio::spawn(end(first));
         gate_reached(&gate).await;
         let second = world.ask().await;
-        assert!(second.failure().message.contains("just being tried again"), "{second:#?}");
+        assert!(
+            second.failure().message.contains("just being tried again"),
+            "{second:#?}"
+        );
         assert_eq!(server.chats().len(), 6);
         gate.open();
         assert_eq!(first.await.unwrap().text(), "back");
@@ -150,15 +194,23 @@ fn a_dead_primary_is_left_alone() {
     run(async {
         let primary = Server::start(Script::always(down().header("retry-after-ms", "1")));
         let second = Server::start(Script::always(Answer::text("ok")));
-        let world = World::new(vec![primary.base_url()], vec![second.base_url()], |config| {
-            config.router.ladder.remove(1);
-        });
+        let world = World::new(
+            vec![primary.base_url()],
+            vec![second.base_url()],
+            |config| {
+                config.router.ladder.remove(1);
+            },
+        );
         for n in 0..15 {
             let told = world.ask_auto().await;
             assert_eq!(told.text(), "ok", "question {n}");
             world.pass(Duration::from_secs(1));
         }
-        assert!(primary.chats().len() <= 8, "{} requests to the dead one", primary.chats().len());
+        assert!(
+            primary.chats().len() <= 8,
+            "{} requests to the dead one",
+            primary.chats().len()
+        );
         assert_eq!(second.chats().len(), 15);
     });
 }
@@ -168,13 +220,20 @@ fn an_open_circuit_is_the_reason_for_the_next_rung() {
     run(async {
         let primary = Server::start(Script::always(down()));
         let second = Server::start(Script::always(Answer::text("ok")));
-        let world = World::new(vec![primary.base_url()], vec![second.base_url()], |config| config.limits.retries = 0);
+        let world = World::new(
+            vec![primary.base_url()],
+            vec![second.base_url()],
+            |config| config.limits.retries = 0,
+        );
         for _ in 0..5 {
             world.ask().await;
         }
         // So long that the model's failures are forgotten, but for the circuit.
         let told = world.ask_auto().await;
-        assert_eq!((told.text(), &told.started[..]), ("ok", &["other/large".to_owned()][..]));
+        assert_eq!(
+            (told.text(), &told.started[..]),
+            ("ok", &["other/large".to_owned()][..])
+        );
         assert_eq!((primary.chats().len(), told.attempts.len()), (5, 1));
     });
 }
@@ -183,22 +242,36 @@ fn an_open_circuit_is_the_reason_for_the_next_rung() {
 #[test]
 fn what_one_process_found_out_the_next_one_knows() {
     run(async {
-        let server = Server::start(Script::each((0..5).map(|_| down()).chain([Answer::text("back")])));
+        let server = Server::start(Script::each(
+            (0..5).map(|_| down()).chain([Answer::text("back")]),
+        ));
         let mut world = World::of(&server, |config| config.limits.retries = 0);
         for n in 1..=20 {
             world.restart();
             let told = world.ask().await;
-            assert_eq!(told.failure().kind, FailureKind::Unavailable, "question {n}");
+            assert_eq!(
+                told.failure().kind,
+                FailureKind::Unavailable,
+                "question {n}"
+            );
             assert_eq!(server.chats().len(), n.min(5), "question {n}");
         }
         let told = world.ask().await;
-        assert!(told.failure().message.starts_with("mine is down: tried again in "), "{told:#?}");
+        assert!(
+            told.failure()
+                .message
+                .starts_with("mine is down: tried again in "),
+            "{told:#?}"
+        );
         assert_eq!((told.attempts.len(), world.money()), (0, NOTHING));
         // Its time has come: asked for the list first, and the answer clears it for all processes to come.
         world.pass(Duration::from_secs(7));
         world.restart();
         assert_eq!(world.ask().await.text(), "back");
-        assert_eq!(paths(&server.requests()[5..]), ["/v1/models", "/v1/chat/completions"]);
+        assert_eq!(
+            paths(&server.requests()[5..]),
+            ["/v1/models", "/v1/chat/completions"]
+        );
         world.restart();
         let told = world.ask().await;
         assert_eq!((told.text(), told.links.len()), ("back", 0), "{told:#?}");
@@ -225,7 +298,11 @@ fn an_outage_is_known_to_the_next_ask() {
         let output = scene.run(&["ask", "hi", "-m", "gpt-5-mini"]);
         output.assert_code(1);
         let down = output.stderr.contains("openai is down: tried again in ");
-        assert_eq!((scene.server.chats().len(), down), (n.min(5), n > 5), "{n}: {output:?}");
+        assert_eq!(
+            (scene.server.chats().len(), down),
+            (n.min(5), n > 5),
+            "{n}: {output:?}"
+        );
     }
     scene.server.assert_clean();
 }
@@ -261,7 +338,10 @@ fn the_picker_shows_how_it_stands_with_a_provider() {
 fn requests_wait_in_turn_and_one_that_is_stopped_waits_no_more() {
     run(async {
         let gate = Gate::new();
-        let server = Server::start(Script::each([Answer::text("first").gate_after(0, &gate), Answer::text("next")]));
+        let server = Server::start(Script::each([
+            Answer::text("first").gate_after(0, &gate),
+            Answer::text("next"),
+        ]));
         let world = World::of(&server, |config| config.limits.concurrency = 1);
         let first = tokio::spawn(end(world.open()));
         gate_reached(&gate).await;
@@ -271,7 +351,10 @@ fn requests_wait_in_turn_and_one_that_is_stopped_waits_no_more() {
         let third = tokio::spawn(end(world.open()));
         stopped.stop();
         let told = end(stopped).await;
-        assert_eq!((told.failure().kind, told.started.len()), (FailureKind::Interrupted, 0));
+        assert_eq!(
+            (told.failure().kind, told.started.len()),
+            (FailureKind::Interrupted, 0)
+        );
         assert_eq!(server.chats().len(), 1);
         gate.open();
         assert_eq!(first.await.unwrap().text(), "first");
@@ -286,5 +369,7 @@ fn requests_wait_in_turn_and_one_that_is_stopped_waits_no_more() {
 /// Waits off the async threads until one answer has come to the gate.
 async fn gate_reached(gate: &Gate) {
     let gate = gate.clone();
-    tokio::task::spawn_blocking(move || gate.wait_reached(1)).await.unwrap();
+    tokio::task::spawn_blocking(move || gate.wait_reached(1))
+        .await
+        .unwrap();
 }

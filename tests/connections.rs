@@ -31,11 +31,18 @@ fn wire() -> Arc<Wire> {
 }
 
 fn endpoint(server: SocketAddr) -> Endpoint {
-    Endpoint::parse("openai", &format!("https://localhost:{}/v1", server.port()), false).unwrap()
+    Endpoint::parse(
+        "openai",
+        &format!("https://localhost:{}/v1", server.port()),
+        false,
+    )
+    .unwrap()
 }
 
 fn key() -> Secret {
-    Secret::parse(KEY.as_bytes(), "x").unwrap().owned_by("openai")
+    Secret::parse(KEY.as_bytes(), "x")
+        .unwrap()
+        .owned_by("openai")
 }
 
 /// So many questions at the same time, each read to its end.
@@ -64,11 +71,18 @@ async fn ask(wire: &Arc<Wire>, endpoint: &Endpoint, times: usize) {
 }
 
 fn requests(lines: &[Line]) -> usize {
-    lines.iter().flat_map(|line| &line.heads).filter(|head| head.starts_with("post")).count()
+    lines
+        .iter()
+        .flat_map(|line| &line.heads)
+        .filter(|head| head.starts_with("post"))
+        .count()
 }
 
 fn gone(lines: &[Line]) -> usize {
-    lines.iter().filter(|line| line.took_leave.is_some()).count()
+    lines
+        .iter()
+        .filter(|line| line.took_leave.is_some())
+        .count()
 }
 
 #[tokio::test]
@@ -80,11 +94,21 @@ async fn http_2_carries_many_requests_at_once_on_one_connection() {
     ask(&wire, &endpoint, 20).await;
     let lines = heard.lines();
     assert_eq!((lines.len(), requests(&lines)), (1, 20), "{lines:#?}");
-    assert_eq!(lines[0].heads[0], "head /v1", "no key is shown before there is a question");
-    assert!(lines[0].heads[1..].iter().all(|head| head == "post /v1/chat/completions with a key"), "{lines:#?}");
+    assert_eq!(
+        lines[0].heads[0], "head /v1",
+        "no key is shown before there is a question"
+    );
+    assert!(
+        lines[0].heads[1..]
+            .iter()
+            .all(|head| head == "post /v1/chat/completions with a key"),
+        "{lines:#?}"
+    );
     // The pool's word is a GOAWAY; a connection that just breaks off would be an error on the other side.
     wire.close().await;
-    let lines = heard.until("the end of the connection", |lines| gone(lines) == 1).await;
+    let lines = heard
+        .until("the end of the connection", |lines| gone(lines) == 1)
+        .await;
     assert_eq!(lines[0].took_leave, Some(true));
 }
 
@@ -94,11 +118,18 @@ async fn what_http_1_needs_more_of_than_is_kept_is_closed_in_order() {
     let (wire, endpoint) = (wire(), endpoint(server));
     ask(&wire, &endpoint, 12).await;
     // Twelve at once are twelve connections; four of them are not kept.
-    let lines = heard.until("the surplus to be closed", |lines| gone(lines) == 12 - KEPT).await;
+    let lines = heard
+        .until("the surplus to be closed", |lines| gone(lines) == 12 - KEPT)
+        .await;
     assert_eq!((lines.len(), requests(&lines)), (12, 12), "{lines:#?}");
     wire.close().await;
-    let lines = heard.until("all to be closed", |lines| gone(lines) == 12).await;
-    assert!(lines.iter().all(|line| line.took_leave == Some(true)), "{lines:#?}");
+    let lines = heard
+        .until("all to be closed", |lines| gone(lines) == 12)
+        .await;
+    assert!(
+        lines.iter().all(|line| line.took_leave == Some(true)),
+        "{lines:#?}"
+    );
 }
 
 #[tokio::test]
@@ -124,7 +155,9 @@ fn program(home: &Home, proxy: SocketAddr) -> Command {
         data("ca.pem").display()
     ));
     let mut command = home.chat_agent();
-    command.env("OPENAI_API_KEY", KEY).env("HTTPS_PROXY", format!("http://{proxy}"));
+    command
+        .env("OPENAI_API_KEY", KEY)
+        .env("HTTPS_PROXY", format!("http://{proxy}"));
     command
 }
 
@@ -144,11 +177,18 @@ async fn warmed(server: SocketAddr, heard: Heard, http2: bool, pause: Duration) 
         terminal
     });
     let terminal = terminal.await.unwrap();
-    assert!(tunnels.connections().is_empty(), "nothing is warmed at start: {tunnels:#?}");
+    assert!(
+        tunnels.connections().is_empty(),
+        "nothing is warmed at start: {tunnels:#?}"
+    );
     terminal.send("w");
     // Its answer is on its way before the next key is.
     let made = |line: &Line| line.heads.len() == 1 && (http2 || line.answered == 1);
-    heard.until("the connection made ahead", |lines| lines.len() == 1 && made(&lines[0])).await;
+    heard
+        .until("the connection made ahead", |lines| {
+            lines.len() == 1 && made(&lines[0])
+        })
+        .await;
     tokio::time::sleep(pause).await;
     let question = move || {
         terminal.send("hy?");
@@ -161,9 +201,14 @@ async fn warmed(server: SocketAddr, heard: Heard, http2: bool, pause: Duration) 
     drop(terminal);
     let lines = heard.lines();
     let ahead = &lines[0].heads[0];
-    assert!(ahead.starts_with("head /v1") && !ahead.contains("key") && !ahead.contains("authorization"), "{ahead}");
+    assert!(
+        ahead.starts_with("head /v1") && !ahead.contains("key") && !ahead.contains("authorization"),
+        "{ahead}"
+    );
     assert!(!ahead.contains(KEY), "{ahead}");
-    let [_, asked] = &lines[0].heads[..] else { return false };
+    let [_, asked] = &lines[0].heads[..] else {
+        return false;
+    };
     assert!(asked.starts_with("post /v1/chat/completions"), "{asked}");
     lines.len() == 1 && tunnels.connections().len() == 1
 }
@@ -193,16 +238,30 @@ async fn and_so_it_is_in_http_2() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ask_makes_one_connection_and_takes_its_leave() {
     for http2 in [true, false] {
-        let (server, heard) = if http2 { h2_server(1).await } else { tls_server("good", "http/1.1").await };
+        let (server, heard) = if http2 {
+            h2_server(1).await
+        } else {
+            tls_server("good", "http/1.1").await
+        };
         let (through, _) = proxy(Some(server)).await;
         let home = Home::new();
         let mut command = program(&home, through);
         command.args(["ask", "hi"]);
         let run = move || support::home::run(command, b"", Duration::from_secs(30));
         let output = tokio::task::spawn_blocking(run).await.unwrap();
-        assert_eq!((output.code(), output.stdout.as_str()), (Some(0), "Hello there.\n"), "{output:#?}");
-        let lines = heard.until("the end of the connection", |lines| gone(lines) == 1).await;
-        assert_eq!((lines.len(), requests(&lines), lines[0].took_leave), (1, 1, Some(true)), "{lines:#?}");
+        assert_eq!(
+            (output.code(), output.stdout.as_str()),
+            (Some(0), "Hello there.\n"),
+            "{output:#?}"
+        );
+        let lines = heard
+            .until("the end of the connection", |lines| gone(lines) == 1)
+            .await;
+        assert_eq!(
+            (lines.len(), requests(&lines), lines[0].took_leave),
+            (1, 1, Some(true)),
+            "{lines:#?}"
+        );
     }
 }
 
@@ -221,11 +280,18 @@ async fn doctor_says_how_a_distant_provider_is_reached_and_that_the_clocks_diffe
         .find(|line| line.get(4..).is_some_and(|line| line.starts_with("openai")))
         .unwrap()
         .to_owned();
-    let words = [format!("through http://{through} (HTTPS_PROXY)"), "key …".to_owned(), "clock is".to_owned()];
+    let words = [
+        format!("through http://{through} (HTTPS_PROXY)"),
+        "key …".to_owned(),
+        "clock is".to_owned(),
+    ];
     for word in words.iter().map(String::as_str).chain(["1 model", "price"]) {
         assert!(line.contains(word), "{word}: {}", output.stdout);
     }
     assert!(!output.stdout.contains(&KEY[..20]));
     let heads = heard.connections().concat();
-    assert!(heads.iter().all(|head| !head.starts_with("post")), "no model was asked: {heads:#?}");
+    assert!(
+        heads.iter().all(|head| !head.starts_with("post")),
+        "no model was asked: {heads:#?}"
+    );
 }

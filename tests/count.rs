@@ -54,7 +54,10 @@ fn weather() -> Value {
 #[test]
 fn a_request_with_names_counts_as_published() {
     let scene = scene();
-    scene.home.file("names.json", json!({"model": "gpt-4o", "messages": jargon()}).to_string());
+    scene.home.file(
+        "names.json",
+        json!({"model": "gpt-4o", "messages": jargon()}).to_string(),
+    );
     scene.config("[[models]]\nid = \"openai/gpt-3.5-turbo-0301\"\nencoding = \"cl100k_base\"\ninput = 1\noutput = 2\n");
     for (model, tokens) in [
         ("openai/gpt-4", 129),
@@ -63,9 +66,17 @@ fn a_request_with_names_counts_as_published() {
         ("openai/gpt-4o", 124),
     ] {
         let row = row(&scene, model, &["--request", "names.json"]);
-        assert_eq!((&row["tokens"], &row["exact"]), (&json!(tokens), &json!(true)), "{model}: {row}");
+        assert_eq!(
+            (&row["tokens"], &row["exact"]),
+            (&json!(tokens), &json!(true)),
+            "{model}: {row}"
+        );
     }
-    assert_eq!(row(&scene, "openai/gpt-5", &["--request", "names.json"])["exact"], false, "its framing is assumed");
+    assert_eq!(
+        row(&scene, "openai/gpt-5", &["--request", "names.json"])["exact"],
+        false,
+        "its framing is assumed"
+    );
     scene.server.assert_clean();
     assert!(scene.server.requests().is_empty(), "no network");
 }
@@ -77,30 +88,53 @@ fn tools_count_as_published_in_a_request_and_in_a_file_of_their_own() {
         {"role": "system", "content": "You are a helpful assistant that can answer to questions about the weather."},
         {"role": "user", "content": "What's the weather like in San Francisco?"},
     ]);
-    scene.home.file("weather.json", json!({"messages": messages, "tools": weather()}).to_string());
+    scene.home.file(
+        "weather.json",
+        json!({"messages": messages, "tools": weather()}).to_string(),
+    );
     scene.home.file("tools.json", weather().to_string());
     scene.home.file("a.txt", "hello world");
     for (model, alone, together) in [("openai/gpt-4", 71, 105), ("openai/gpt-4o", 68, 101)] {
         let whole = row(&scene, model, &["--request", "weather.json"]);
-        assert_eq!((&whole["tokens"], &whole["parts"]["tools"]), (&json!(together), &json!(alone)), "{whole}");
+        assert_eq!(
+            (&whole["tokens"], &whole["parts"]["tools"]),
+            (&json!(together), &json!(alone)),
+            "{whole}"
+        );
         // 3 to open the answer, 4 around the message, 2 words.
         let with_text = row(&scene, model, &["--tools", "tools.json", "a.txt"]);
-        assert_eq!((&with_text["tokens"], &with_text["exact"]), (&json!(alone + 9), &json!(true)), "{with_text}");
+        assert_eq!(
+            (&with_text["tokens"], &with_text["exact"]),
+            (&json!(alone + 9), &json!(true)),
+            "{with_text}"
+        );
     }
 }
 
 #[test]
 fn images_count_by_the_rule_of_the_model_and_are_unknown_without_one() {
     let scene = scene();
-    for (name, width, height) in [("square.png", 1024, 1024), ("tall.png", 2048, 4096), ("wide.png", 1800, 2400)] {
+    for (name, width, height) in [
+        ("square.png", 1024, 1024),
+        ("tall.png", 2048, 4096),
+        ("wide.png", 1800, 2400),
+    ] {
         scene.home.file(name, png(width, height));
     }
     for (model, args, images) in [
         ("openai/gpt-4o", &["square.png"][..], json!(765)),
         ("openai/gpt-4o", &["tall.png"], json!(1105)),
         ("openai/gpt-4o", &["tall.png", "--detail", "low"], json!(85)),
-        ("openai/gpt-4o", &["square.png", "tall.png"], json!(765 + 1105)),
-        ("openai/gpt-4o-mini", &["square.png"], json!(2833 + 4 * 5667)),
+        (
+            "openai/gpt-4o",
+            &["square.png", "tall.png"],
+            json!(765 + 1105),
+        ),
+        (
+            "openai/gpt-4o-mini",
+            &["square.png"],
+            json!(2833 + 4 * 5667),
+        ),
         ("openai/o1", &["square.png"], json!(75 + 4 * 150)),
         ("openai/gpt-4.1-mini", &["square.png"], json!(1659)), // 1024 x 1.62
         ("openai/o4-mini", &["wide.png"], json!(2498)),        // 1452 x 1.72
@@ -110,14 +144,31 @@ fn images_count_by_the_rule_of_the_model_and_are_unknown_without_one() {
         let row = row(&scene, model, args);
         assert_eq!(row["parts"]["images"], images, "{model} {args:?}");
         // 3 to open the answer, 4 around an empty message.
-        assert_eq!(row["tokens"], images.as_u64().map_or(Value::Null, |n| json!(n + 7)), "{row}");
-        assert_eq!(row["input_usd"].is_null(), images.is_null(), "unknown is never 0: {row}");
+        assert_eq!(
+            row["tokens"],
+            images.as_u64().map_or(Value::Null, |n| json!(n + 7)),
+            "{row}"
+        );
+        assert_eq!(
+            row["input_usd"].is_null(),
+            images.is_null(),
+            "unknown is never 0: {row}"
+        );
     }
     let table = scene.ok(&["count", "square.png"]).stdout;
-    let line = |model: &str| table.lines().find(|line| line.starts_with(model)).unwrap().to_owned();
+    let line = |model: &str| {
+        table
+            .lines()
+            .find(|line| line.starts_with(model))
+            .unwrap()
+            .to_owned()
+    };
     assert!(line("openai/gpt-4o ").contains(" 772 "), "{table}");
     assert!(line("openai/gpt-4.1-mini ").contains("~1,666 "), "{table}");
-    assert!(line("openai/gpt-5 ").contains("n/a  ") && line("openai/gpt-5 ").ends_with("no published rule for images"));
+    assert!(
+        line("openai/gpt-5 ").contains("n/a  ")
+            && line("openai/gpt-5 ").ends_with("no published rule for images")
+    );
 }
 
 #[test]
@@ -134,10 +185,19 @@ fn images_inside_a_request() {
         (image("https://example.org/a.png", "auto"), Value::Null),
     ] {
         scene.home.file("r.json", body(image.clone()).to_string());
-        assert_eq!(row(&scene, "openai/gpt-4o", &["--request", "r.json"])["tokens"], tokens, "{image}");
+        assert_eq!(
+            row(&scene, "openai/gpt-4o", &["--request", "r.json"])["tokens"],
+            tokens,
+            "{image}"
+        );
     }
-    let table = scene.ok(&["count", "-m", "openai/gpt-4o", "--request", "r.json"]).stdout;
-    assert!(table.contains("n/a") && table.contains("an image lies elsewhere"), "{table}");
+    let table = scene
+        .ok(&["count", "-m", "openai/gpt-4o", "--request", "r.json"])
+        .stdout;
+    assert!(
+        table.contains("n/a") && table.contains("an image lies elsewhere"),
+        "{table}"
+    );
     assert!(scene.server.requests().is_empty(), "no network");
 }
 
@@ -146,35 +206,69 @@ fn hostile_files_are_one_clear_line_or_a_bounded_count() {
     let scene = scene();
     scene.home.file("huge.png", png(u32::MAX, u32::MAX));
     scene.home.file("thin.png", png(1, u32::MAX));
-    for (model, most) in [("openai/gpt-4o", 85 + 8 * 170), ("openai/gpt-4.1-nano", 1536 * 246 / 100 + 1)] {
+    for (model, most) in [
+        ("openai/gpt-4o", 85 + 8 * 170),
+        ("openai/gpt-4.1-nano", 1536 * 246 / 100 + 1),
+    ] {
         for name in ["huge.png", "thin.png"] {
-            let images = row(&scene, model, &[name])["parts"]["images"].as_u64().unwrap();
+            let images = row(&scene, model, &[name])["parts"]["images"]
+                .as_u64()
+                .unwrap();
             assert!((1..=most).contains(&images), "{model} {name}: {images}");
         }
     }
     scene.home.file("flat.png", png(0, 5));
-    scene.home.file("cut.jpg", b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01");
+    scene
+        .home
+        .file("cut.jpg", b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01");
     scene.home.file("text.webp", "just words");
     scene.home.file("deep.json", "[".repeat(1_000_000));
     scene.home.file("object.json", "{}");
-    scene.home.file("tool.json", r#"[{"type": "function", "function": {"name": 3}}]"#);
-    scene.home.file("part.json", r#"{"messages": [{"role": "user", "content": [{"type": "\u001b[31mvideo"}]}]}"#);
+    scene.home.file(
+        "tool.json",
+        r#"[{"type": "function", "function": {"name": 3}}]"#,
+    );
+    scene.home.file(
+        "part.json",
+        r#"{"messages": [{"role": "user", "content": [{"type": "\u001b[31mvideo"}]}]}"#,
+    );
     for (args, words) in [
         (&["flat.png"][..], "flat.png is an image without a size"),
         (&["cut.jpg"], "cut.jpg is an image without a size"),
-        (&["text.webp"], "text.webp is no PNG, JPEG, GIF or WebP image"),
-        (&["--tools", "deep.json"], "deep.json is no JSON: recursion limit exceeded"),
+        (
+            &["text.webp"],
+            "text.webp is no PNG, JPEG, GIF or WebP image",
+        ),
+        (
+            &["--tools", "deep.json"],
+            "deep.json is no JSON: recursion limit exceeded",
+        ),
         (&["--tools", "object.json"], "object.json is no JSON array"),
         (&["--tools", "tool.json"], "tool 1 has no name"),
         (&["--request", "deep.json"], "deep.json is no JSON"),
-        (&["--request", "object.json"], "object.json has no array `messages`"),
-        (&["--request", "part.json"], "text and image_url are counted"),
+        (
+            &["--request", "object.json"],
+            "object.json has no array `messages`",
+        ),
+        (
+            &["--request", "part.json"],
+            "text and image_url are counted",
+        ),
         (&["--request", "none.json"], "none.json"),
-        (&["--request", "object.json", "text.webp"], "cannot be used with"),
-        (&["--detail", "sharp", "huge.png"], "possible values: low, high"),
+        (
+            &["--request", "object.json", "text.webp"],
+            "cannot be used with",
+        ),
+        (
+            &["--detail", "sharp", "huge.png"],
+            "possible values: low, high",
+        ),
     ] {
         let error = scene.refused(2, &[&["count"], args].concat());
-        assert!(error.contains(words) && !error.contains('\u{1b}'), "{args:?}: {error}");
+        assert!(
+            error.contains(words) && !error.contains('\u{1b}'),
+            "{args:?}: {error}"
+        );
     }
 }
 
@@ -183,18 +277,36 @@ fn a_model_without_a_known_encoding_is_counted_as_it_counted_before() {
     let scene = scene();
     scene.home.file("a.txt", "hello world");
     let before = row(&scene, "openai/gpt-5-mini", &["a.txt"]);
-    assert_eq!((&before["tokens"], &before["band_permille"]), (&json!(9), &Value::Null));
+    assert_eq!(
+        (&before["tokens"], &before["band_permille"]),
+        (&json!(9), &Value::Null)
+    );
     for n in 0..5 {
         // 9 tokens by our count.
         scene.server.push(Answer::text("fine").usage(18, 1));
         scene.ok(&["ask", "hello world", "-m", "gpt-5-mini", "--no-cache"]);
         let learned = row(&scene, "openai/gpt-5-mini", &["a.txt"])["tokens"].clone();
-        assert_eq!(learned, if n < 4 { json!(9) } else { json!(18) }, "after {} answers", n + 1);
+        assert_eq!(
+            learned,
+            if n < 4 { json!(9) } else { json!(18) },
+            "after {} answers",
+            n + 1
+        );
     }
     let after = row(&scene, "openai/gpt-5-mini", &["a.txt"]);
-    assert_eq!((&after["band_permille"], &after["exact"]), (&json!(10), &json!(false)));
-    assert_eq!(after["parts"]["messages"], 9, "our own count stays in sight");
-    assert_eq!(row(&scene, "openai/gpt-4o", &["a.txt"])["tokens"], 9, "what is known is not learned");
+    assert_eq!(
+        (&after["band_permille"], &after["exact"]),
+        (&json!(10), &json!(false))
+    );
+    assert_eq!(
+        after["parts"]["messages"], 9,
+        "our own count stays in sight"
+    );
+    assert_eq!(
+        row(&scene, "openai/gpt-4o", &["a.txt"])["tokens"],
+        9,
+        "what is known is not learned"
+    );
     let table = scene.ok(&["count", "a.txt"]).stdout;
     assert!(table.contains("~18 ±1 %"), "{table}");
 }

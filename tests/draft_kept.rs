@@ -16,10 +16,15 @@ fn wait_stored(place: &Place, words: &str) {
     let deadline = Instant::now() + PATIENCE;
     let holds = |name: &str| {
         let bytes = std::fs::read(place.home.data_dir().join(name)).unwrap_or_default();
-        bytes.windows(words.len()).any(|window| window == words.as_bytes())
+        bytes
+            .windows(words.len())
+            .any(|window| window == words.as_bytes())
     };
     while !holds("chat.db-wal") && !holds("chat.db") {
-        assert!(Instant::now() < deadline, "{words:?} was not stored within {PATIENCE:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{words:?} was not stored within {PATIENCE:?}"
+        );
         std::thread::yield_now();
     }
 }
@@ -59,7 +64,9 @@ fn a_draft_that_was_put_aside_survives_too() {
 #[test]
 fn a_prompt_and_half_an_answer_survive_kill() {
     let gate = Gate::new();
-    let half = Answer::text("the first half and the second half").pieces(2).gate_after(1, &gate);
+    let half = Answer::text("the first half and the second half")
+        .pieces(2)
+        .gate_after(1, &gate);
     let place = Place::new(Script::each([half, Answer::text("and so on")]));
     let terminal = place.open(&[], 100, 30);
     say(&terminal, "a long story please");

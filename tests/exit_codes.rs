@@ -31,7 +31,10 @@ fn bad_usage_is_2_and_one_line() {
         (vec!["sessions", "show", "zz"], "zz"),
         (vec!["completions", "nosuchshell"], "nosuchshell"),
         (vec!["-f", "x", "config", "path"], "-f"),
-        (vec!["ask", "hi", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
+        (
+            vec!["ask", "hi", "--config", "/no/such/file.toml"],
+            "/no/such/file.toml",
+        ),
     ] {
         let error = scene.refused(2, &args);
         assert!(error.contains(words), "{args:?}: {error}");
@@ -44,8 +47,18 @@ fn each_status_has_its_reason_and_its_kind() {
     let down = Answer::error(400, "invalid_value", "bad value");
     for (code, kind, answer, args) in [
         (1, "request", down, vec![]),
-        (2, "usage", Answer::text("x"), vec!["-m", "gpt-4o-mini", "--effort", "low"]),
-        (3, "budget", Answer::text("x"), vec!["--max-usd", "0.0000001"]),
+        (
+            2,
+            "usage",
+            Answer::text("x"),
+            vec!["-m", "gpt-4o-mini", "--effort", "low"],
+        ),
+        (
+            3,
+            "budget",
+            Answer::text("x"),
+            vec!["--max-usd", "0.0000001"],
+        ),
         (4, "cut", Answer::text("abcd").close_after(1), vec![]),
     ] {
         let scene = Scene::new(Script::always(answer));
@@ -63,7 +76,9 @@ fn each_status_has_its_reason_and_its_kind() {
 fn a_signal_stops_the_answer_prints_what_came_and_settles() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let gate = Gate::new();
-        let scene = Scene::new(Script::always(Answer::text("abcdefgh").gate_after(2, &gate)));
+        let scene = Scene::new(Script::always(
+            Answer::text("abcdefgh").gate_after(2, &gate),
+        ));
         let mut running = scene.start(&["ask", "hi", "-m", "gpt-5-mini"]);
         running.wait_for("abcd");
         running.signal(signal);
@@ -72,12 +87,33 @@ fn a_signal_stops_the_answer_prints_what_came_and_settles() {
         assert_eq!(output.stdout, "abcd\n");
         let budget = scene.json(&["budget", "show", "--json"]);
         let open = budget["open"].as_array().unwrap();
-        assert_eq!((open.len(), &open[0]["state"]), (1, &json!("uncertain")), "{signal:?}: {budget}");
-        assert!(budget["scopes"].as_array().unwrap().iter().all(|s| s["reserved_usd"] == "0"), "{budget}");
+        assert_eq!(
+            (open.len(), &open[0]["state"]),
+            (1, &json!("uncertain")),
+            "{signal:?}: {budget}"
+        );
+        assert!(
+            budget["scopes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|s| s["reserved_usd"] == "0"),
+            "{budget}"
+        );
         assert_ne!(budget["scopes"][0]["settled_usd"], "0");
-        let id = scene.json(&["sessions", "--json"])[0]["session"].as_str().unwrap().to_owned();
-        assert_eq!(scene.json(&["sessions", "show", &id, "--json"])["messages"][1]["text"], "abcd");
-        assert_eq!(scene.server.wait_for_outcomes(1).len(), 1, "the connection is closed, so the server can stop");
+        let id = scene.json(&["sessions", "--json"])[0]["session"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(
+            scene.json(&["sessions", "show", &id, "--json"])["messages"][1]["text"],
+            "abcd"
+        );
+        assert_eq!(
+            scene.server.wait_for_outcomes(1).len(),
+            1,
+            "the connection is closed, so the server can stop"
+        );
     }
 }
 
@@ -91,7 +127,10 @@ fn a_signal_before_the_first_word_is_130_too() {
     one_error(&output, 130);
     assert_eq!(output.json()["error"]["kind"], "interrupted");
     let budget = scene.json(&["budget", "show", "--json"]);
-    assert_ne!(budget["scopes"][0]["settled_usd"], "0", "it may have been billed: {budget}");
+    assert_ne!(
+        budget["scopes"][0]["settled_usd"], "0",
+        "it may have been billed: {budget}"
+    );
 }
 
 #[test]
@@ -101,13 +140,19 @@ fn help_version_and_completions_are_reports() {
         (vec!["--help"], "Usage: chat-agent"),
         (vec!["ask", "--help"], "--max-usd"),
         (vec!["help", "ask"], "--max-usd"),
-        (vec!["--version"], concat!("chat-agent ", env!("CARGO_PKG_VERSION"))),
+        (
+            vec!["--version"],
+            concat!("chat-agent ", env!("CARGO_PKG_VERSION")),
+        ),
         (vec!["completions", "bash"], "complete -F"),
         (vec!["completions", "zsh"], "#compdef chat-agent"),
         (vec!["completions", "fish"], "complete -c chat-agent"),
     ] {
         let output = scene.ok(&args);
-        assert!(output.stdout.contains(words) && output.stderr.is_empty(), "{args:?}: {output:#?}");
+        assert!(
+            output.stdout.contains(words) && output.stderr.is_empty(),
+            "{args:?}: {output:#?}"
+        );
     }
     assert!(!scene.home.data_dir().exists(), "reports make no files");
 }
@@ -115,10 +160,13 @@ fn help_version_and_completions_are_reports() {
 #[test]
 fn bash_completes_the_options_of_a_command() {
     let scene = Scene::saying("never");
-    let script = scene.home.file("complete.bash", scene.ok(&["completions", "bash"]).stdout);
+    let script = scene
+        .home
+        .file("complete.bash", scene.ok(&["completions", "bash"]).stdout);
     let ask = "source \"$1\"; COMP_WORDS=(chat-agent sessions sea); COMP_CWORD=2; _chat__agent chat-agent sea sessions";
     let mut bash = scene.home.command("bash");
-    bash.args(["-c", &format!("{ask}; echo \"${{COMPREPLY[@]}}\""), "bash"]).arg(script);
+    bash.args(["-c", &format!("{ask}; echo \"${{COMPREPLY[@]}}\""), "bash"])
+        .arg(script);
     let output = support::home::run(bash, b"", support::PATIENCE);
     assert_eq!(output.stdout, "search\n", "{output:?}");
 }
@@ -136,12 +184,19 @@ fn shared_options_stand_before_or_after_the_command() {
         let output = scene.ok(&[&args[..], &["--no-cache"]].concat());
         assert_eq!(output.stdout, "ok\n");
         let body = scene.server.bodies().pop().unwrap();
-        assert_eq!((&body["model"], &body["messages"][0]["content"]), (&json!("gpt-5-nano"), &json!("hi")), "{args:?}");
+        assert_eq!(
+            (&body["model"], &body["messages"][0]["content"]),
+            (&json!("gpt-5-nano"), &json!("hi")),
+            "{args:?}"
+        );
     }
     let list = scene.json(&["--json", "sessions", "list"]);
     assert_eq!(list, scene.json(&["sessions", "--json", "list"]));
     assert_eq!(list.as_array().unwrap().len(), 5);
     scene.home.file("a.txt", "alpha");
     scene.ok(&["-f", "a.txt", "ask", "see"]);
-    assert_eq!(scene.server.bodies().pop().unwrap()["messages"][0]["content"], "see\n\na.txt:\n```\nalpha\n```");
+    assert_eq!(
+        scene.server.bodies().pop().unwrap()["messages"][0]["content"],
+        "see\n\na.txt:\n```\nalpha\n```"
+    );
 }

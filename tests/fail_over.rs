@@ -15,25 +15,37 @@ fn only_small(trouble: Answer) -> Script {
 }
 
 fn models(scene: &Scene) -> Vec<String> {
-    scene.server.chats().iter().map(|request| request.model().to_owned()).collect()
+    scene
+        .server
+        .chats()
+        .iter()
+        .map(|request| request.model().to_owned())
+        .collect()
 }
 
 #[test]
 fn auto_tries_once_more_and_then_the_next_rung_and_says_so() {
-    let scene = Scene::new(only_small(Answer::error(500, "server_error", "oops").header("retry-after-ms", "1")));
+    let scene = Scene::new(only_small(
+        Answer::error(500, "server_error", "oops").header("retry-after-ms", "1"),
+    ));
     let report = scene.json(&["ask", "hi", "-m", "auto", "--json"]);
     assert_eq!(models(&scene), ["gpt-5", "gpt-5", "gpt-5-mini"]);
     assert_eq!(report["model"], "openai/gpt-5-mini");
     assert_eq!(report["answer"], "from a small one");
     assert_eq!(report["route"]["reason"], "gpt-5 failed");
     assert_eq!(report["attempts"].as_array().map(Vec::len), Some(3));
-    assert_eq!((&report["cost"]["kind"], &report["cost"]["usd"]), (&"exact".into(), &"0.0000125".into()));
+    assert_eq!(
+        (&report["cost"]["kind"], &report["cost"]["usd"]),
+        (&"exact".into(), &"0.0000125".into())
+    );
     scene.server.assert_clean();
 }
 
 #[test]
 fn a_pinned_model_is_asked_until_the_retries_are_spent_and_never_changed() {
-    let scene = Scene::new(only_small(Answer::error(500, "server_error", "oops").header("retry-after-ms", "1")));
+    let scene = Scene::new(only_small(
+        Answer::error(500, "server_error", "oops").header("retry-after-ms", "1"),
+    ));
     let error = scene.refused(1, &["ask", "hi", "-m", "gpt-5"]);
     assert!(error.contains("openai/gpt-5 (500)"), "{error}");
     assert_eq!(models(&scene), ["gpt-5"; 4]);
@@ -46,12 +58,26 @@ fn what_the_first_rung_may_have_cost_is_not_there_for_the_next() {
     let scene = Scene::with(only_small(Answer::text("late").delay_headers(60_000)), toml);
     let report = scene.json(&["ask", "hi", "-m", "auto", "--json"]);
     assert_eq!(models(&scene), ["gpt-5", "gpt-5-mini"]);
-    let caps: Vec<u64> = scene.server.chats().iter().map(|request| request.cap().unwrap()).collect();
+    let caps: Vec<u64> = scene
+        .server
+        .chats()
+        .iter()
+        .map(|request| request.cap().unwrap())
+        .collect();
     assert!(caps[1] < caps[0], "{caps:?}");
     assert_eq!(report["cost"]["kind"], "estimated", "{report}");
     let day = scene.json(&["budget", "show", "--json"])["scopes"].clone();
-    let settled = day.as_array().unwrap().iter().find(|s| s["scope"] == "day").unwrap()["settled_usd"].clone();
-    assert_eq!(report["cost"]["usd"], settled, "all attempts are in the report");
+    let settled = day
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["scope"] == "day")
+        .unwrap()["settled_usd"]
+        .clone();
+    assert_eq!(
+        report["cost"]["usd"], settled,
+        "all attempts are in the report"
+    );
 }
 
 #[test]
@@ -59,23 +85,33 @@ fn that_nothing_else_fits_does_not_hide_why_the_first_one_failed() {
     let toml = "[budget]\nper_request = 0.05\n[limits]\nfirst_token_timeout = \"3s\"\n";
     let scene = Scene::with(only_small(Answer::text("late").delay_headers(60_000)), toml);
     let error = scene.refused(1, &["ask", "hi", "-m", "auto"]);
-    assert!(error.contains("openai/gpt-5") && !error.contains("could cost"), "{error}");
+    assert!(
+        error.contains("openai/gpt-5") && !error.contains("could cost"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_is_too_long_for_a_model_goes_to_one_with_a_larger_window() {
     run(async {
         let long = Answer::error(400, "context_length_exceeded", "too long");
-        let server = Server::start(
-            Script::always(Answer::text("read it all"))
-                .choose(move |request: &Request| (request.model() != "large").then(|| long.clone())),
-        );
+        let server =
+            Server::start(Script::always(Answer::text("read it all")).choose(
+                move |request: &Request| (request.model() != "large").then(|| long.clone()),
+            ));
         let world = World::of(&server, |_| {});
         let told = world.ask_auto().await;
         assert_eq!(told.text(), "read it all");
-        let asked: Vec<_> = server.chats().iter().map(|request| request.model().to_owned()).collect();
+        let asked: Vec<_> = server
+            .chats()
+            .iter()
+            .map(|request| request.model().to_owned())
+            .collect();
         assert_eq!(asked, ["small", "large"], "a smaller one is not even asked");
-        assert_eq!(told.reasons.last().map(String::as_str), Some("too long for small"));
+        assert_eq!(
+            told.reasons.last().map(String::as_str),
+            Some("too long for small")
+        );
         // A pinned model is never changed.
         assert_eq!(world.ask().await.failure().kind, FailureKind::Request);
         assert_eq!(server.chats().len(), 3);
@@ -85,12 +121,16 @@ fn what_is_too_long_for_a_model_goes_to_one_with_a_larger_window() {
 #[test]
 fn a_wait_is_announced_before_it_begins() {
     run(async {
-        let busy = Answer::error(429, "rate_limit_exceeded", "slow down").header("retry-after-ms", "20");
+        let busy =
+            Answer::error(429, "rate_limit_exceeded", "slow down").header("retry-after-ms", "20");
         let server = Server::start(Script::each([busy, Answer::text("ok")]));
         let told = World::of(&server, |_| {}).tick().ask().await;
         assert_eq!(told.text(), "ok");
         let (why, ms) = &told.pauses[0];
-        assert!(why.contains("429") && why.contains("slow down") && *ms >= 20, "{told:#?}");
+        assert!(
+            why.contains("429") && why.contains("slow down") && *ms >= 20,
+            "{told:#?}"
+        );
     });
 }
 
@@ -99,8 +139,10 @@ fn a_server_is_to_blame_only_where_nothing_else_was() {
     run(async {
         let refused = Answer::error(404, "model_not_found", "no such model");
         let server = Server::start(
-            Script::always(Answer::error(500, "server_error", "oops").header("retry-after-ms", "1"))
-                .choose(move |request: &Request| (request.model() == "small").then(|| refused.clone())),
+            Script::always(
+                Answer::error(500, "server_error", "oops").header("retry-after-ms", "1"),
+            )
+            .choose(move |request: &Request| (request.model() == "small").then(|| refused.clone())),
         );
         let told = World::of(&server, |_| {}).ask_auto().await;
         assert_eq!(told.failure().kind, FailureKind::Request, "{told:#?}");
@@ -119,10 +161,25 @@ fn a_model_that_the_server_does_not_know_is_left_out_for_a_while() {
         let world = World::of(&server, |_| {});
         assert_eq!(world.ask_auto().await.started, ["mine/small", "mine/tiny"]);
         let told = world.ask_auto().await;
-        assert_eq!((told.text(), &told.started[..]), ("ok", &["mine/tiny".to_owned()][..]));
+        assert_eq!(
+            (told.text(), &told.started[..]),
+            ("ok", &["mine/tiny".to_owned()][..])
+        );
         assert_eq!(told.reasons, ["small was not found at mine"]);
-        assert!(world.ask().await.failure().message.contains("no such model"), "pinned is pinned");
+        assert!(
+            world
+                .ask()
+                .await
+                .failure()
+                .message
+                .contains("no such model"),
+            "pinned is pinned"
+        );
         world.pass(std::time::Duration::from_secs(601));
-        assert_eq!(world.ask_auto().await.started, ["mine/small", "mine/tiny"], "it may be there now");
+        assert_eq!(
+            world.ask_auto().await.started,
+            ["mine/small", "mine/tiny"],
+            "it may be there now"
+        );
     });
 }

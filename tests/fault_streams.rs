@@ -2,7 +2,11 @@
 //!
 //! `FAULT_STREAMS=100000` runs more of them, `FAULT_SEED=42` one alone, `FAULT_SEED=42 FAULT_STREAMS=5` five from there.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod bill;
 #[path = "fault_streams/hostile.rs"]
@@ -27,7 +31,11 @@ use support::server::{Answer as Scripted, Script, Server, Step};
 
 /// The seeds to run: so many, or those that the environment names.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let read = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let read = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse().ok())
+    };
     let (first, count): (Option<u64>, Option<u64>) = (read("FAULT_SEED"), read("FAULT_STREAMS"));
     let count = count.unwrap_or(if first.is_some() { 1 } else { usual });
     let first = first.unwrap_or(1);
@@ -62,16 +70,27 @@ fn no_part_of_ten_thousand_broken_streams_is_taken_for_the_whole() {
         }
         if failed.is_none() {
             whole += 1;
-            assert!(reply.finish.is_some() && says_end(&stream.bytes), "seed {seed}: complete without a word of it");
+            assert!(
+                reply.finish.is_some() && says_end(&stream.bytes),
+                "seed {seed}: complete without a word of it"
+            );
         } else {
             broken += 1;
         }
         if let Some(text) = &stream.text {
-            assert_eq!((failed.as_ref(), &reply.text, malformed), (None, text, 0), "seed {seed}: a sound stream");
+            assert_eq!(
+                (failed.as_ref(), &reply.text, malformed),
+                (None, text, 0),
+                "seed {seed}: a sound stream"
+            );
         }
         let split = decode(stream.pieces(&mut dice));
         assert_eq!(split.0, steps, "seed {seed}: the split matters");
-        assert_eq!((split.1, split.2), (failed, malformed), "seed {seed}: the split matters");
+        assert_eq!(
+            (split.1, split.2),
+            (failed, malformed),
+            "seed {seed}: the split matters"
+        );
     }
     // A test of streams that all break, or none, would prove nothing.
     assert!(
@@ -83,9 +102,16 @@ fn no_part_of_ten_thousand_broken_streams_is_taken_for_the_whole() {
 /// A question with a name, so that its requests can be told apart.
 fn question(seed: u64) -> Ask {
     let session = SessionId::from_text(format!("s{}", seed % 8));
-    let params = Params { max_output: Some(200), ..Params::default() };
+    let params = Params {
+        max_output: Some(200),
+        ..Params::default()
+    };
     let selection = Selection::Pinned(model("gpt-4o-mini"));
-    Ask { params, cached: false, ..Ask::new(session, selection, format!("q{seed}{}", words(3)), &ids()) }
+    Ask {
+        params,
+        cached: false,
+        ..Ask::new(session, selection, format!("q{seed}{}", words(3)), &ids())
+    }
 }
 
 /// What an attempt is answered with.
@@ -99,7 +125,9 @@ fn stream(seed: u64, attempt: u64) -> (Stream, Dice) {
 /// The same streams on a wire: framed well or badly, ended in order or not.
 fn scripted(seed: u64, attempt: u64) -> Scripted {
     let (stream, mut dice) = stream(seed, attempt);
-    let head = |framing: &str| format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n");
+    let head = |framing: &str| {
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n")
+    };
     let mut steps = Vec::new();
     match dice.below(4) {
         // In chunks, with extensions and a trailer.
@@ -107,7 +135,14 @@ fn scripted(seed: u64, attempt: u64) -> Scripted {
             steps.push(Step::send(head("transfer-encoding: chunked\r\n")));
             for piece in stream.pieces(&mut dice).chunks(64) {
                 let piece = piece.concat();
-                steps.push(Step::send([format!("{:x};a=b\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat()));
+                steps.push(Step::send(
+                    [
+                        format!("{:x};a=b\r\n", piece.len()).as_bytes(),
+                        &piece,
+                        b"\r\n",
+                    ]
+                    .concat(),
+                ));
             }
             if !dice.one_in(3) {
                 steps.push(Step::send("0\r\nx-trailer: 1\r\n\r\n"));
@@ -115,7 +150,8 @@ fn scripted(seed: u64, attempt: u64) -> Scripted {
         }
         // With a length, which is right or too long.
         2 => {
-            let length = stream.bytes.len() as u64 + if dice.one_in(2) { dice.below(100) } else { 0 };
+            let length =
+                stream.bytes.len() as u64 + if dice.one_in(2) { dice.below(100) } else { 0 };
             steps.push(Step::send(head(&format!("content-length: {length}\r\n"))));
             steps.push(Step::send(&stream.bytes));
         }
@@ -165,7 +201,11 @@ fn three_hundred_of_them_through_the_gateway() {
     let toml = format!(
         "[limits]\nretries = {RETRIES}\nfirst_token_timeout = \"5s\"\nidle_timeout = \"3s\"\nmax_output = 256\n"
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let all: Vec<u64> = seeds(300).collect();
     for some in all.chunks(16) {
         runtime.block_on(async {
@@ -176,16 +216,26 @@ fn three_hundred_of_them_through_the_gateway() {
                     let core = Core::new(&server, &toml);
                     let gateway = core.gateway(Limits::default(), "run");
                     let ask = question(*seed);
-                    (*seed, core, tokio::spawn(async move { last_event(&gateway, ask).await }))
+                    (
+                        *seed,
+                        core,
+                        tokio::spawn(async move { last_event(&gateway, ask).await }),
+                    )
                 })
                 .collect();
             for (seed, core, asked) in asked {
                 let (last, shown) = asked.await.unwrap();
                 let made = came.lock().unwrap().get(&seed).copied().unwrap_or_default();
-                assert!((1..=RETRIES + 1).contains(&made), "seed {seed}: {made} requests, and {last:?}");
+                assert!(
+                    (1..=RETRIES + 1).contains(&made),
+                    "seed {seed}: {made} requests, and {last:?}"
+                );
                 judge(seed, made - 1, &last, &shown);
                 let open = core.ledger().run(|db| db.open_items()).await.unwrap();
-                assert!(open.is_empty(), "seed {seed}: money is still held: {open:?}");
+                assert!(
+                    open.is_empty(),
+                    "seed {seed}: money is still held: {open:?}"
+                );
             }
         });
     }
@@ -202,7 +252,10 @@ fn judge(seed: u64, attempt: u64, last: &Event, shown: &str) {
     };
     match last {
         Event::Finished(answer) => {
-            assert!(says_end(&stream(seed, attempt).0.bytes), "seed {seed}: called complete");
+            assert!(
+                says_end(&stream(seed, attempt).0.bytes),
+                "seed {seed}: called complete"
+            );
             check(answer);
         }
         Event::Failed { answer, .. } => answer.iter().for_each(|answer| check(answer)),
@@ -213,7 +266,10 @@ fn judge(seed: u64, attempt: u64, last: &Event, shown: &str) {
 /// The most memory this process has had, in KiB.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -235,23 +291,42 @@ fn the_floods() {
     let before = peak_kib();
     let wide = format!("data: {{\"choices\":[{}0]}}\n\n", "0,".repeat(1_000_000));
     let whole = format!("{{\"choices\":[{}", "0,".repeat(8_000));
-    let text = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "\\n".repeat(1_900_000));
+    let text = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "\\n".repeat(1_900_000)
+    );
     for (name, piece, class) in [
         (
             "one endless line",
             &b"data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[..],
             ErrorClass::TooLarge,
         ),
-        ("one event of endless lines", b"data: x\ndata: x\ndata: x\ndata: x\ndata: x\ndata: x\n", ErrorClass::TooLarge),
+        (
+            "one event of endless lines",
+            b"data: x\ndata: x\ndata: x\ndata: x\ndata: x\ndata: x\n",
+            ErrorClass::TooLarge,
+        ),
         (
             "an endless name",
             b"event: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
             ErrorClass::TooLarge,
         ),
-        ("comments", b": ping\n\n: ping\n\n: ping\n\n: ping\n\n: ping\n\n: ping\n\n", ErrorClass::TooLarge),
-        ("events of four megabytes", text.as_bytes(), ErrorClass::TooLarge),
+        (
+            "comments",
+            b": ping\n\n: ping\n\n: ping\n\n: ping\n\n: ping\n\n: ping\n\n",
+            ErrorClass::TooLarge,
+        ),
+        (
+            "events of four megabytes",
+            text.as_bytes(),
+            ErrorClass::TooLarge,
+        ),
         ("a million numbers", wide.as_bytes(), ErrorClass::NotSse),
-        ("an answer in one piece without an end", whole.as_bytes(), ErrorClass::TooLarge),
+        (
+            "an answer in one piece without an end",
+            whole.as_bytes(),
+            ErrorClass::TooLarge,
+        ),
         (
             "a page without an end",
             b"<html>xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
@@ -270,5 +345,9 @@ fn memory_stays_within_32_mib() {
         .args(["--exact", "the_floods", "--ignored", "--nocapture"])
         .output()
         .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    assert!(
+        child.status.success(),
+        "{}",
+        String::from_utf8_lossy(&child.stdout)
+    );
 }

@@ -3,7 +3,11 @@
 //! Each row is played with the program itself against scripted servers, many at a time. The table is printed, and shown
 //! in the README.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the small functions of tests are tests"
+)]
 #![allow(clippy::print_stdout, reason = "the table is what this test is for")]
 
 #[path = "faults/play.rs"]
@@ -37,10 +41,15 @@ fn every_fault_ends_as_it_must() {
     for (_, rows) in &mut chapters {
         rows.retain(|row| only.as_ref().is_none_or(|only| row.fault.contains(only)));
     }
-    let names: Vec<(&str, usize)> = chapters.iter().map(|(name, rows)| (*name, rows.len())).collect();
+    let names: Vec<(&str, usize)> = chapters
+        .iter()
+        .map(|(name, rows)| (*name, rows.len()))
+        .collect();
     let mut lines = played(chapters.into_iter().flat_map(|(_, rows)| rows)).into_iter();
-    let mut chapters: Vec<(&str, Vec<Line>)> =
-        names.into_iter().map(|(name, n)| (name, lines.by_ref().take(n).collect())).collect();
+    let mut chapters: Vec<(&str, Vec<Line>)> = names
+        .into_iter()
+        .map(|(name, n)| (name, lines.by_ref().take(n).collect()))
+        .collect();
     weigh(&mut chapters);
     let table = table::markdown(&chapters);
     println!("{table}");
@@ -50,8 +59,17 @@ fn every_fault_ends_as_it_must() {
         .map(|line| format!("{}: {}", line.fault, line.wrong.join("; ")))
         .collect();
     println!("{} of {} right", all().count() - wrong.len(), all().count());
-    let kept = if only.is_some() { Ok(()) } else { table::compare(&table) };
-    assert!(wrong.is_empty(), "{} rows are wrong:\n  {}", wrong.len(), wrong.join("\n  "));
+    let kept = if only.is_some() {
+        Ok(())
+    } else {
+        table::compare(&table)
+    };
+    assert!(
+        wrong.is_empty(),
+        "{} rows are wrong:\n  {}",
+        wrong.len(),
+        wrong.join("\n  ")
+    );
     assert_eq!(kept, Ok(()));
 }
 
@@ -77,11 +95,19 @@ fn played(rows: impl Iterator<Item = Row> + Send) -> Vec<Line> {
 
 /// Compares the memory of the heavy rows with the lightest of them, which is an ordinary cut answer.
 fn weigh(chapters: &mut [(&str, Vec<Line>)]) {
-    let ordinary = chapters.iter().flat_map(|(_, lines)| lines).filter_map(|line| line.peak).min().unwrap_or(0);
+    let ordinary = chapters
+        .iter()
+        .flat_map(|(_, lines)| lines)
+        .filter_map(|line| line.peak)
+        .min()
+        .unwrap_or(0);
     println!("an ordinary request holds {} MiB at most", ordinary / 1024);
     for line in chapters.iter_mut().flat_map(|(_, lines)| lines) {
         if let Some(peak) = line.peak.filter(|peak| *peak > ordinary + ROOM) {
-            line.wrong.push(format!("{} MiB above an ordinary request", (peak - ordinary) / 1024));
+            line.wrong.push(format!(
+                "{} MiB above an ordinary request",
+                (peak - ordinary) / 1024
+            ));
         }
     }
 }

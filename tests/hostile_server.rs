@@ -16,7 +16,8 @@ use support::server::{Answer, Script, Server};
 use support::terminal::sequences::assert_only_known_sequences;
 use support::terminal::{Status, Terminal};
 
-const ATTACK: &str = "mad \u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}txt.exe\u{200b}\u{e0041}\u{8}\u{7f} end";
+const ATTACK: &str =
+    "mad \u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}txt.exe\u{200b}\u{e0041}\u{8}\u{7f} end";
 
 /// A terminal would obey it, or it hides.
 fn is_foreign(c: char) -> bool {
@@ -32,11 +33,18 @@ fn assert_tame(text: &str) {
 
 /// What the server says instead of an answer, and as one; and the exit status that it comes to.
 fn attacks() -> Vec<(Answer, i32)> {
-    let refusal = |status| Answer::error(status, ATTACK, &format!("{ATTACK} {KEY}")).header("x-should-retry", "false");
+    let refusal = |status| {
+        Answer::error(status, ATTACK, &format!("{ATTACK} {KEY}")).header("x-should-retry", "false")
+    };
     vec![
         (refusal(400), 1),
         (refusal(401), 1),
-        (refusal(429).header("retry-after", "3600").header("x-request-id", "\u{9b}31m"), 1),
+        (
+            refusal(429)
+                .header("retry-after", "3600")
+                .header("x-request-id", "\u{9b}31m"),
+            1,
+        ),
         (refusal(500), 1),
         (
             Answer::status(502)
@@ -46,7 +54,11 @@ fn attacks() -> Vec<(Answer, i32)> {
         ),
         (Answer::text(ATTACK), 0),
         (Answer::text("ok").reasoning(ATTACK, 3).finish(ATTACK), 0),
-        (Answer::text("cut off here").error_after(2, &json!({"message": ATTACK, "code": ATTACK})), 4),
+        (
+            Answer::text("cut off here")
+                .error_after(2, &json!({"message": ATTACK, "code": ATTACK})),
+            4,
+        ),
     ]
 }
 
@@ -55,17 +67,25 @@ fn neither_pipe_nor_json_carries_it() {
     for (n, (answer, code)) in attacks().into_iter().enumerate() {
         for flags in [&[][..], &["--json"], &["-v"], &["--json", "-v"]] {
             let scene = Scene::new(Script::always(answer.clone()));
-            let output = scene.run(&[&["ask", "hi", "-m", "gpt-5-mini", "--no-cache"], flags].concat());
+            let output =
+                scene.run(&[&["ask", "hi", "-m", "gpt-5-mini", "--no-cache"], flags].concat());
             output.assert_code(code);
             assert_tame(&output.stdout);
             assert_tame(&output.stderr);
             if flags.is_empty() {
-                assert_eq!(output.stderr.lines().count(), usize::from(code != 0), "{n}: {output:?}");
+                assert_eq!(
+                    output.stderr.lines().count(),
+                    usize::from(code != 0),
+                    "{n}: {output:?}"
+                );
             }
             if flags.contains(&"--json") {
                 let report: Value = output.json();
                 // The value is what it was, only its writing is tame.
-                assert!(code != 0 || n != 5 || report["answer"] == ATTACK, "{n}: {report}");
+                assert!(
+                    code != 0 || n != 5 || report["answer"] == ATTACK,
+                    "{n}: {report}"
+                );
             }
         }
     }
@@ -76,14 +96,23 @@ fn a_terminal_gets_nothing_to_obey() {
     for (n, (answer, code)) in attacks().into_iter().enumerate() {
         let scene = Scene::new(Script::always(answer));
         for flags in [&[][..], &["--json"]] {
-            let command = scene.command(&[&["ask", "hi", "-m", "gpt-5-mini", "--no-cache"], flags].concat());
+            let command =
+                scene.command(&[&["ask", "hi", "-m", "gpt-5-mini", "--no-cache"], flags].concat());
             let terminal = Terminal::spawn(&command, 120, 30);
             assert_eq!(terminal.wait_exit(), Status::Exited(code), "{n}");
             let raw = terminal.raw_output();
             assert_only_known_sequences(&raw);
             let text = String::from_utf8(raw).unwrap();
-            assert!(!text.contains("\u{1b}]0;owned") && !text.contains("\u{1b}[2J"), "{n}: {text:?}");
-            assert!(!text.chars().any(|c| is_foreign(c) && !matches!(c, '\u{1b}' | '\r')), "{n}: {text:?}");
+            assert!(
+                !text.contains("\u{1b}]0;owned") && !text.contains("\u{1b}[2J"),
+                "{n}: {text:?}"
+            );
+            assert!(
+                !text
+                    .chars()
+                    .any(|c| is_foreign(c) && !matches!(c, '\u{1b}' | '\r')),
+                "{n}: {text:?}"
+            );
             assert!(!text.contains(KEY), "{n}");
         }
     }
@@ -91,7 +120,11 @@ fn a_terminal_gets_nothing_to_obey() {
 
 #[test]
 fn a_list_of_models_with_attacks_for_names_is_shown_as_text() {
-    let server = Server::start(Script::always(Answer::text("ok")).models([ATTACK, "plain-one"]).rules(no_key()));
+    let server = Server::start(
+        Script::always(Answer::text("ok"))
+            .models([ATTACK, "plain-one"])
+            .rules(no_key()),
+    );
     let home = Home::new();
     home.config(&format!(
         "model = \"ollama/plain-one\"\n[[providers]]\nname = \"ollama\"\nbase_urls = [{:?}]\n",
@@ -99,7 +132,11 @@ fn a_list_of_models_with_attacks_for_names_is_shown_as_text() {
     ));
     let terminal = Terminal::spawn(&home.chat_agent(), 120, 40);
     terminal.wait_for("→ plain-one");
-    assert_eq!(server.connections(), 0, "nobody looks for servers before the picker is opened");
+    assert_eq!(
+        server.connections(),
+        0,
+        "nobody looks for servers before the picker is opened"
+    );
     // A busy machine may be too slow for the time that the servers of this machine are given: it is opened again.
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -127,7 +164,10 @@ fn a_list_of_models_with_attacks_for_names_is_shown_as_text() {
 }
 
 fn no_key() -> support::server::Rules {
-    support::server::Rules { keys: support::server::Keys::Unchecked, ..Default::default() }
+    support::server::Rules {
+        keys: support::server::Keys::Unchecked,
+        ..Default::default()
+    }
 }
 
 /// One server that sends every question elsewhere, also that for its models, which `doctor` asks with the key.

@@ -21,15 +21,33 @@ fn threads(pid: u32) -> Threads {
     let mut all = Threads::new();
     for entry in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
         let entry = entry.unwrap();
-        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let read =
+            |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
         let status = read("status");
-        let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let switches = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         // The name is in brackets and may hold anything; the 12th and 13th field behind it are the times.
         let stat = read("stat");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum();
         let id = entry.file_name().to_str().unwrap().parse().unwrap();
-        all.insert(id, (read("comm").trim().to_owned(), switches.unwrap().trim().parse().unwrap(), ticks));
+        all.insert(
+            id,
+            (
+                read("comm").trim().to_owned(),
+                switches.unwrap().trim().parse().unwrap(),
+                ticks,
+            ),
+        );
     }
     all
 }
@@ -46,7 +64,10 @@ fn assert_idle(terminal: &Terminal) {
         if now == before {
             return;
         }
-        assert!(Instant::now() < deadline, "it never comes to rest: {before:#?} {now:#?}");
+        assert!(
+            Instant::now() < deadline,
+            "it never comes to rest: {before:#?} {now:#?}"
+        );
         before = now;
     }
 }
@@ -65,7 +86,10 @@ fn with_a_draft_that_is_saved() {
     terminal.send("half a thought");
     terminal.wait_for("› half a thought");
     assert_idle(&terminal);
-    assert!(!place.home.data_dir().join("cache").exists(), "nothing is kept yet, so nobody is started to hold it");
+    assert!(
+        !place.home.data_dir().join("cache").exists(),
+        "nothing is kept yet, so nobody is started to hold it"
+    );
 }
 
 #[test]

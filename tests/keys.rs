@@ -14,12 +14,18 @@ use support::screen::{say, settled};
 use support::server::{Answer, Keys, Request, Rules, Script, Server};
 use support::terminal::Terminal;
 
-const KEYS: [&str; 3] =
-    ["sk-first-0123456789abcdef-aaa1", "sk-second-0123456789abcdef-bbb2", "sk-third-0123456789abcdef-ccc3"];
+const KEYS: [&str; 3] = [
+    "sk-first-0123456789abcdef-aaa1",
+    "sk-second-0123456789abcdef-bbb2",
+    "sk-third-0123456789abcdef-ccc3",
+];
 
 fn server(script: Script) -> Server {
     let keys = Keys::Of(KEYS.map(str::to_owned).to_vec());
-    Server::start(script.rules(Rules { keys, ..Rules::default() }))
+    Server::start(script.rules(Rules {
+        keys,
+        ..Rules::default()
+    }))
 }
 
 /// A home whose `openai` is the server, with three keys.
@@ -35,15 +41,26 @@ fn home(server: &Server, toml: &str) -> Home {
 
 fn ask(home: &Home, args: &[&str]) -> Output {
     let mut command = home.chat_agent();
-    command.args(["ask", "hi", "--no-cache", "--json"]).args(args);
+    command
+        .args(["ask", "hi", "--no-cache", "--json"])
+        .args(args);
     command.envs(["ONE", "TWO", "THREE"].into_iter().zip(KEYS));
     run(command, b"", PATIENCE)
 }
 
 /// Which key asked for which model, in turn.
 fn seen(server: &Server) -> Vec<(usize, String)> {
-    let of = |request: &Request| KEYS.iter().position(|key| request.key() == Some(key)).unwrap() + 1;
-    server.chats().iter().map(|request| (of(request), request.model().to_owned())).collect()
+    let of = |request: &Request| {
+        KEYS.iter()
+            .position(|key| request.key() == Some(key))
+            .unwrap()
+            + 1
+    };
+    server
+        .chats()
+        .iter()
+        .map(|request| (of(request), request.model().to_owned()))
+        .collect()
 }
 
 fn is(request: &Request, key: usize, model: &str) -> bool {
@@ -61,11 +78,22 @@ fn a_key_at_its_limit_on_one_model_still_serves_another() {
         () => None,
     };
     let server = server(Script::always(Answer::text("ok")).choose(choose));
-    let home = home(&server, "[router]\nladder = [\"openai/gpt-5\", \"openai/gpt-5-mini\"]");
+    let home = home(
+        &server,
+        "[router]\nladder = [\"openai/gpt-5\", \"openai/gpt-5-mini\"]",
+    );
     let report = ask(&home, &[]).assert_code(0).json();
     let expected = [(1, "gpt-5"), (2, "gpt-5"), (3, "gpt-5"), (1, "gpt-5-mini")];
-    assert_eq!(seen(&server), expected.map(|(key, model)| (key, model.to_owned())));
-    let tails: Vec<_> = report["attempts"].as_array().unwrap().iter().map(|a| a["key"].clone()).collect();
+    assert_eq!(
+        seen(&server),
+        expected.map(|(key, model)| (key, model.to_owned()))
+    );
+    let tails: Vec<_> = report["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["key"].clone())
+        .collect();
     assert_eq!(tails, ["…aaa1", "…bbb2", "…ccc3", "…aaa1"]);
     server.assert_clean();
 }
@@ -103,31 +131,65 @@ fn a_quota_of_the_account_is_that_of_every_key_and_a_projects_is_not() {
         let server = server(Script::always(Answer::text("ok")).choose(choose));
         let home = home(&server, "");
         let output = ask(&home, &["-m", "gpt-5-mini"]);
-        assert_eq!(seen(&server).iter().map(|(key, _)| *key).collect::<Vec<_>>(), asked, "{code} {organization:?}");
+        assert_eq!(
+            seen(&server)
+                .iter()
+                .map(|(key, _)| *key)
+                .collect::<Vec<_>>(),
+            asked,
+            "{code} {organization:?}"
+        );
         if asked.len() == 1 {
             let error = one_error(&output, 1);
-            assert!(error.contains("no money left") && error.contains("…aaa1 from ONE"), "{error}");
+            assert!(
+                error.contains("no money left") && error.contains("…aaa1 from ONE"),
+                "{error}"
+            );
         } else {
             output.assert_code(0);
         }
-        assert!(!KEYS.iter().any(|key| output.stderr.contains(key) || output.stdout.contains(key)));
+        assert!(
+            !KEYS
+                .iter()
+                .any(|key| output.stderr.contains(key) || output.stdout.contains(key))
+        );
         server.assert_clean();
     }
 }
 
 #[test]
 fn a_refused_key_is_named_by_its_end_and_its_source() {
-    let server = server(Script::always(Answer::error(401, "invalid_api_key", "no such key")));
+    let server = server(Script::always(Answer::error(
+        401,
+        "invalid_api_key",
+        "no such key",
+    )));
     let error = one_error(&ask(&home(&server, ""), &["-m", "gpt-5-mini"]), 1);
-    assert!(error.contains("401") && error.contains("check the key …ccc3 from THREE"), "{error}");
-    assert_eq!(seen(&server).iter().map(|(key, _)| *key).collect::<Vec<_>>(), [1, 2, 3], "each of them once");
+    assert!(
+        error.contains("401") && error.contains("check the key …ccc3 from THREE"),
+        "{error}"
+    );
+    assert_eq!(
+        seen(&server)
+            .iter()
+            .map(|(key, _)| *key)
+            .collect::<Vec<_>>(),
+        [1, 2, 3],
+        "each of them once"
+    );
 }
 
 #[test]
 fn a_key_goes_to_its_own_provider_only() {
-    let mine = server(Script::always(Answer::error(404, "model_not_found", "not here")));
-    let other =
-        Server::start(Script::always(Answer::text("ok")).rules(Rules { keys: Keys::Forbidden, ..Rules::default() }));
+    let mine = server(Script::always(Answer::error(
+        404,
+        "model_not_found",
+        "not here",
+    )));
+    let other = Server::start(Script::always(Answer::text("ok")).rules(Rules {
+        keys: Keys::Forbidden,
+        ..Rules::default()
+    }));
     let home = home(&mine, "[router]\nladder = [\"openai/gpt-5\", \"other/m\"]");
     let toml = fs::read_to_string(home.config_file()).unwrap();
     home.config(&format!("{toml}[[providers]]\nname = \"other\"\nbase_urls = [\"{}\"]\n[[models]]\nid = \"other/m\"\nfree = true\ncontext = 8000\n", other.base_url()));
@@ -165,11 +227,15 @@ fn chat(server: &Server, files: &[(&str, &str)]) -> (Home, Terminal) {
 fn the_key_with_the_most_left_of_its_limits_is_used() {
     let left = |n: &str| {
         let answer = Answer::text("ok").header("x-ratelimit-limit-requests", "100");
-        answer.header("x-ratelimit-remaining-requests", n).header("x-ratelimit-reset-requests", "10m0s")
+        answer
+            .header("x-ratelimit-remaining-requests", n)
+            .header("x-ratelimit-reset-requests", "10m0s")
     };
     let choose = move |request: &Request| {
         let left_of = [left("10"), left("80"), left("0")];
-        KEYS.iter().position(|key| request.key() == Some(key)).map(|at| left_of[at].clone())
+        KEYS.iter()
+            .position(|key| request.key() == Some(key))
+            .map(|at| left_of[at].clone())
     };
     let server = server(Script::always(Answer::status(500)).choose(choose));
     let (_home, terminal) = chat(&server, &[("a", KEYS[0]), ("b", KEYS[1]), ("c", KEYS[2])]);
@@ -179,14 +245,21 @@ fn the_key_with_the_most_left_of_its_limits_is_used() {
         settled(&terminal);
     }
     // Each once, for nothing is known at first; then the one with 80 of 100.
-    assert_eq!(seen(&server).iter().map(|(key, _)| *key).collect::<Vec<_>>(), [1, 2, 3, 2, 2, 2]);
+    assert_eq!(
+        seen(&server)
+            .iter()
+            .map(|(key, _)| *key)
+            .collect::<Vec<_>>(),
+        [1, 2, 3, 2, 2, 2]
+    );
     server.assert_clean();
 }
 
 #[test]
 fn a_key_file_that_is_mended_needs_no_restart() {
     let refuse = |request: &Request| {
-        (request.key() == Some(KEYS[0])).then(|| Answer::error(401, "invalid_api_key", "no such key"))
+        (request.key() == Some(KEYS[0]))
+            .then(|| Answer::error(401, "invalid_api_key", "no such key"))
     };
     let server = server(Script::always(Answer::text("At last.")).choose(refuse));
     let (home, terminal) = chat(&server, &[("key", KEYS[0])]);
@@ -196,6 +269,12 @@ fn a_key_file_that_is_mended_needs_no_restart() {
     home.file("key", KEYS[1]);
     say(&terminal, "two");
     terminal.wait_for("At last.");
-    assert_eq!(seen(&server).iter().map(|(key, _)| *key).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        seen(&server)
+            .iter()
+            .map(|(key, _)| *key)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
     server.assert_clean();
 }

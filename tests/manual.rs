@@ -22,9 +22,22 @@ fn the_manual_denies_nothing_that_works() {
     let mut denied = Vec::new();
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/guide")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let says_no = |line: &&str| ["this version", "to come", "not yet"].iter().any(|words| line.contains(words));
-        denied.extend(text.lines().filter(|line| !line.starts_with(['<', '#'])).filter(says_no).map(str::to_owned));
-        denied.extend(text.lines().filter(|line| line.starts_with("This version")).map(str::to_owned));
+        let says_no = |line: &&str| {
+            ["this version", "to come", "not yet"]
+                .iter()
+                .any(|words| line.contains(words))
+        };
+        denied.extend(
+            text.lines()
+                .filter(|line| !line.starts_with(['<', '#']))
+                .filter(says_no)
+                .map(str::to_owned),
+        );
+        denied.extend(
+            text.lines()
+                .filter(|line| line.starts_with("This version"))
+                .map(str::to_owned),
+        );
     }
     denied.sort();
     assert_eq!(
@@ -35,9 +48,21 @@ fn the_manual_denies_nothing_that_works() {
             "This version sends text only: models cannot call tools, and images are counted but cannot be sent.",
         ]
     );
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let missing = readme.split("## What does not work yet").nth(1).unwrap().split("\n## ").next().unwrap();
-    for words in ["`sessions export`", "`batch`", "F4", "Tools and images are counted"] {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let missing = readme
+        .split("## What does not work yet")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    for words in [
+        "`sessions export`",
+        "`batch`",
+        "F4",
+        "Tools and images are counted",
+    ] {
         assert!(missing.contains(words), "{words}");
     }
 }

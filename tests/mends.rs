@@ -15,8 +15,7 @@ use support::server::{Answer, Keys, Request, Rules, Script, Server};
 const ASK: [&str; 5] = ["ask", "hi", "--no-cache", "--json", "-m"];
 
 fn refusal(param: &str, message: &str) -> Answer {
-    let error =
-        json!({"message": message, "type": "invalid_request_error", "param": param, "code": "unsupported_parameter"});
+    let error = json!({"message": message, "type": "invalid_request_error", "param": param, "code": "unsupported_parameter"});
     Answer::status(400).body(&json!({ "error": error }))
 }
 
@@ -26,13 +25,23 @@ fn without(fields: &'static [&'static str], toml: &str) -> Scene {
         let field = fields.iter().find(|name| request.field(name).is_some())?;
         Some(refusal(field, &format!("Unsupported parameter: '{field}'")))
     };
-    let rules = Rules { keys: Keys::Any, usage_optional: true, ..Rules::default() };
-    Scene::with(Script::always(Answer::text("ok").usage(10, 5)).choose(choose).rules(rules), toml)
+    let rules = Rules {
+        keys: Keys::Any,
+        usage_optional: true,
+        ..Rules::default()
+    };
+    Scene::with(
+        Script::always(Answer::text("ok").usage(10, 5))
+            .choose(choose)
+            .rules(rules),
+        toml,
+    )
 }
 
 fn outcomes(report: &Value) -> Vec<String> {
     let each = report["attempts"].as_array().unwrap().iter();
-    each.map(|attempt| attempt["outcome"].as_str().unwrap().to_owned()).collect()
+    each.map(|attempt| attempt["outcome"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -40,15 +49,29 @@ fn the_cap_goes_under_the_other_name_and_the_next_run_knows_it() {
     let scene = without(&["max_completion_tokens"], "");
     let report = scene.json(&[&ASK[..], &["gpt-5-mini"]].concat());
     let outcomes = outcomes(&report);
-    assert!(outcomes[0].contains("asked again with max_tokens instead of max_completion_tokens"), "{outcomes:?}");
+    assert!(
+        outcomes[0].contains("asked again with max_tokens instead of max_completion_tokens"),
+        "{outcomes:?}"
+    );
     assert_eq!((outcomes.len(), &*outcomes[1]), (2, "ok"));
     let caps = |at: usize| {
         let body = &scene.server.bodies()[at];
-        (body.get("max_completion_tokens").cloned(), body.get("max_tokens").cloned())
+        (
+            body.get("max_completion_tokens").cloned(),
+            body.get("max_tokens").cloned(),
+        )
     };
-    assert_eq!(caps(1), (None, caps(0).0), "the same cap under the other name");
+    assert_eq!(
+        caps(1),
+        (None, caps(0).0),
+        "the same cap under the other name"
+    );
     let report = scene.json(&[&ASK[..], &["gpt-5-mini"]].concat());
-    assert_eq!(report["attempts"].as_array().map(Vec::len), Some(1), "{report}");
+    assert_eq!(
+        report["attempts"].as_array().map(Vec::len),
+        Some(1),
+        "{report}"
+    );
     assert!(caps(2).1.is_some());
     // Another model at the same address has to be asked itself.
     scene.json(&[&ASK[..], &["gpt-5-nano"]].concat());
@@ -63,7 +86,11 @@ fn a_cap_that_goes_under_no_name_is_a_failure_and_never_left_out() {
     assert!(error.contains("max_tokens"), "{error}");
     assert_eq!(scene.server.chats().len(), 2);
     scene.refused(1, &["ask", "hi", "-m", "gpt-5-mini"]);
-    assert_eq!(scene.server.chats().len(), 4, "what did not help is not kept");
+    assert_eq!(
+        scene.server.chats().len(),
+        4,
+        "what did not help is not kept"
+    );
     scene.server.assert_clean();
 }
 
@@ -74,13 +101,19 @@ fn several_parameters_are_mended_each_once_within_the_retries() {
     let report = scene.json(&[&ASK[..], &["gpt-5-mini"]].concat());
     let outcomes = outcomes(&report);
     assert_eq!(outcomes.len(), 4, "{outcomes:?}");
-    assert!(outcomes[1].ends_with("without service_tier") && outcomes[2].ends_with("without stream_options"));
+    assert!(
+        outcomes[1].ends_with("without service_tier")
+            && outcomes[2].ends_with("without stream_options")
+    );
     let scene = without(fields, "[limits]\nretries = 1\n");
     scene.refused(1, &["ask", "hi", "-m", "gpt-5-mini"]);
     assert_eq!(scene.server.chats().len(), 2);
     let scene = without(fields, "[limits]\nretries = 0\n");
     let error = scene.refused(1, &["ask", "hi", "-m", "gpt-5-mini"]);
-    assert!(error.contains("max_completion_tokens") && error.contains("default"), "{error}");
+    assert!(
+        error.contains("max_completion_tokens") && error.contains("default"),
+        "{error}"
+    );
     assert_eq!(scene.server.chats().len(), 1);
 }
 
@@ -90,12 +123,21 @@ fn usage_that_cannot_be_asked_for_is_counted_here() {
         let asked = request.field("stream_options").is_some();
         asked.then(|| refusal("stream_options", "Extra inputs are not permitted"))
     };
-    let rules = Rules { keys: Keys::Any, usage_optional: true, ..Rules::default() };
-    let script = Script::always(Answer::text("one two three").without_usage()).choose(choose).rules(rules);
+    let rules = Rules {
+        keys: Keys::Any,
+        usage_optional: true,
+        ..Rules::default()
+    };
+    let script = Script::always(Answer::text("one two three").without_usage())
+        .choose(choose)
+        .rules(rules);
     let scene = Scene::new(script);
     let report = scene.json(&[&ASK[..], &["gpt-5-mini"]].concat());
     assert_eq!(report["usage"]["source"], "counted");
-    assert!(report["usage"]["output_tokens"].as_u64().unwrap() >= 3, "{report}");
+    assert!(
+        report["usage"]["output_tokens"].as_u64().unwrap() >= 3,
+        "{report}"
+    );
     assert_eq!(scene.server.chats().len(), 2);
 }
 
@@ -115,11 +157,17 @@ fn what_the_user_set_is_never_left_out_without_a_word() {
     assert_eq!(scene.ok(&[&ASK[..], &["gpt-4o"]].concat()).stderr, "");
     let choose = |request: &Request| {
         let message = "Unsupported value: 'high'. Supported values are: 'low' and 'medium'.";
-        (request.field("reasoning_effort") == Some(&json!("high"))).then(|| refusal("reasoning_effort", message))
+        (request.field("reasoning_effort") == Some(&json!("high")))
+            .then(|| refusal("reasoning_effort", message))
     };
     let scene = Scene::new(Script::always(Answer::text("ok")).choose(choose));
     let output = scene.ok(&[&ASK[..], &["gpt-5-mini", "--effort", "high"]].concat());
-    assert!(output.stderr.contains("takes no effort `high`: it was asked with `medium`"), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .contains("takes no effort `high`: it was asked with `medium`"),
+        "{output:?}"
+    );
     assert_eq!(scene.server.bodies()[1]["reasoning_effort"], "medium");
 }
 
@@ -127,14 +175,21 @@ fn what_the_user_set_is_never_left_out_without_a_word() {
 fn a_system_text_goes_under_the_role_that_the_server_knows() {
     let choose = |request: &Request| {
         let role = &request.field("messages")?[0]["role"];
-        let message = "messages[0].role: unknown variant `developer`, expected one of `system`, `user`";
+        let message =
+            "messages[0].role: unknown variant `developer`, expected one of `system`, `user`";
         (role == "developer").then(|| Answer::error(400, "invalid_request_error", message))
     };
     let scene = Scene::new(Script::always(Answer::text("ok")).choose(choose));
     let report = scene.json(&[&ASK[..], &["gpt-5-mini", "--system", "Be brief."]].concat());
-    assert!(outcomes(&report)[0].ends_with("asked again with the role system"), "{report}");
+    assert!(
+        outcomes(&report)[0].ends_with("asked again with the role system"),
+        "{report}"
+    );
     let message = &scene.server.bodies()[1]["messages"][0];
-    assert_eq!((&message["role"], &message["content"]), (&json!("system"), &json!("Be brief.")));
+    assert_eq!(
+        (&message["role"], &message["content"]),
+        (&json!("system"), &json!("Be brief."))
+    );
     scene.server.assert_clean();
 }
 
@@ -152,16 +207,24 @@ fn two_addresses_of_one_provider_may_have_to_be_asked_in_two_ways() {
                         return None;
                     }
                     if request.field(refused).is_some() {
-                        return Some(refusal(refused, &format!("Unsupported parameter: '{refused}'")));
+                        return Some(refusal(
+                            refused,
+                            &format!("Unsupported parameter: '{refused}'"),
+                        ));
                     }
                     let down = *first.lock().unwrap().get_or_insert(refused) == refused;
-                    let answer = Answer::error(503, "overloaded_error", "full").header("retry-after-ms", "1");
+                    let answer = Answer::error(503, "overloaded_error", "full")
+                        .header("retry-after-ms", "1");
                     down.then_some(answer)
                 };
                 Server::start(Script::always(Answer::text("ok").usage(10, 100)).choose(choose))
             };
             let (one, two) = (server("max_completion_tokens"), server("max_tokens"));
-            let world = World::new(vec![one.base_url(), two.base_url()], vec![one.base_url()], |_| {});
+            let world = World::new(
+                vec![one.base_url(), two.base_url()],
+                vec![one.base_url()],
+                |_| {},
+            );
             assert_eq!(world.ask().await.text(), "ok");
             one.assert_clean();
             two.assert_clean();

@@ -1,6 +1,10 @@
 //! With no network at all: what is here can be searched, read, priced and given again, and nothing is even tried.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the small functions of tests are tests"
+)]
 
 mod support;
 
@@ -31,14 +35,21 @@ exit $status
 
 /// Runs the program there; `None`: this machine does not allow it.
 fn offline(scene: &Scene, args: &[&str]) -> Option<Output> {
-    let allowed = Command::new("unshare").args(["-Urmn", "true"]).status().is_ok_and(|status| status.success());
+    let allowed = Command::new("unshare")
+        .args(["-Urmn", "true"])
+        .status()
+        .is_ok_and(|status| status.success());
     if !allowed {
         println!("no name spaces here");
         return None;
     }
     let mut command = scene.home.command("unshare");
-    command.args(["-Urmn", "sh", "-c", APART, "offline"]).args(args);
-    command.env("PROGRAM", env!("CARGO_BIN_EXE_chat-agent")).env("RESOLV", scene.home.path().join("resolv.conf"));
+    command
+        .args(["-Urmn", "sh", "-c", APART, "offline"])
+        .args(args);
+    command
+        .env("PROGRAM", env!("CARGO_BIN_EXE_chat-agent"))
+        .env("RESOLV", scene.home.path().join("resolv.conf"));
     command.env("OPENAI_API_KEY", KEY);
     let output = run(command, b"", PATIENCE);
     if output.code() == Some(77) {
@@ -50,11 +61,16 @@ fn offline(scene: &Scene, args: &[&str]) -> Option<Output> {
 
 #[test]
 fn what_is_here_needs_no_network() {
-    let scene = Scene::new(Script::always(Answer::text("The borrow ends here.").usage(100, 50)));
-    let session = scene.json(&["ask", "where does it end", "-m", "gpt-5-mini", "--json"])["session"].clone();
+    let scene = Scene::new(Script::always(
+        Answer::text("The borrow ends here.").usage(100, 50),
+    ));
+    let session =
+        scene.json(&["ask", "where does it end", "-m", "gpt-5-mini", "--json"])["session"].clone();
     // Until it comes from the disk: then the owner is up, and stays for the others.
     let deadline = Instant::now() + PATIENCE;
-    while scene.json(&["ask", "where does it end", "-m", "gpt-5-mini", "--json"])["cache"]["hit"] != "disk" {
+    while scene.json(&["ask", "where does it end", "-m", "gpt-5-mini", "--json"])["cache"]["hit"]
+        != "disk"
+    {
         assert!(Instant::now() < deadline, "it is not kept");
     }
     let asked = scene.server.chats().len();
@@ -65,16 +81,45 @@ fn what_is_here_needs_no_network() {
         assert_eq!(output.stderr, "", "{args:?}");
         Some(output.json())
     };
-    let Some(hit) = json(&["ask", "where does it end", "-m", "gpt-5-mini", "--json"]) else { return };
+    let Some(hit) = json(&["ask", "where does it end", "-m", "gpt-5-mini", "--json"]) else {
+        return;
+    };
     assert_eq!(
-        (&hit["answer"], &hit["cache"]["hit"], &hit["cost"]["usd"], &hit["attempts"]),
-        (&json!("The borrow ends here."), &json!("disk"), &json!("0"), &json!([]))
+        (
+            &hit["answer"],
+            &hit["cache"]["hit"],
+            &hit["cost"]["usd"],
+            &hit["attempts"]
+        ),
+        (
+            &json!("The borrow ends here."),
+            &json!("disk"),
+            &json!("0"),
+            &json!([])
+        )
     );
-    let estimate = json(&["ask", "another question", "-m", "gpt-5-mini", "--estimate", "--json"]).unwrap();
+    let estimate = json(&[
+        "ask",
+        "another question",
+        "-m",
+        "gpt-5-mini",
+        "--estimate",
+        "--json",
+    ])
+    .unwrap();
     assert!(estimate["estimate"]["worst_usd"].is_string(), "{estimate}");
     let found = json(&["sessions", "search", "borrow", "--json"]).unwrap();
-    assert!(found.as_array().unwrap().iter().any(|row| row["session"] == session), "{found}");
-    let shown = json(&["sessions", "show", id, "--json"]).unwrap().to_string();
+    assert!(
+        found
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|row| row["session"] == session),
+        "{found}"
+    );
+    let shown = json(&["sessions", "show", id, "--json"])
+        .unwrap()
+        .to_string();
     assert!(shown.contains("The borrow ends here."), "{shown}");
     for args in [
         &["models", "list", "--json"][..],
@@ -93,7 +138,9 @@ fn what_is_here_needs_no_network() {
 #[test]
 fn what_has_to_be_asked_for_is_tried_and_fails() {
     let scene = Scene::new(Script::always(Answer::text("never")));
-    let Some(output) = offline(&scene, &["ask", "something new", "-m", "gpt-5-mini"]) else { return };
+    let Some(output) = offline(&scene, &["ask", "something new", "-m", "gpt-5-mini"]) else {
+        return;
+    };
     assert_eq!(output.code(), Some(99), "{output:#?}");
     assert!(output.stdout.is_empty());
 }

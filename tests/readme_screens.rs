@@ -3,7 +3,11 @@
 //! `UPDATE_README=1 cargo test --test readme_screens` writes them. Times and speeds, which differ from run to run, are
 //! masked; all else is compared letter by letter.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the small functions of tests are tests"
+)]
 
 mod support;
 
@@ -30,9 +34,11 @@ fn the_screens_in_the_readme_are_what_the_program_shows() {
     let before = std::fs::read_to_string(&path).unwrap();
     let mut after = before.clone();
     let update = std::env::var_os("UPDATE_README").is_some();
-    for (name, show) in
-        [("start", start as fn(&dyn Fn(&str) -> bool) -> String), ("answer", answer), ("picker", picker)]
-    {
+    for (name, show) in [
+        ("start", start as fn(&dyn Fn(&str) -> bool) -> String),
+        ("answer", answer),
+        ("picker", picker),
+    ] {
         let screen = show(&|screen| update || with_block(&before, name, screen) == before);
         after = with_block(&after, name, &screen);
     }
@@ -40,7 +46,10 @@ fn the_screens_in_the_readme_are_what_the_program_shows() {
         std::fs::write(&path, after).unwrap();
         return;
     }
-    let differs = before.lines().zip(after.lines()).find(|(old, new)| old != new);
+    let differs = before
+        .lines()
+        .zip(after.lines())
+        .find(|(old, new)| old != new);
     assert!(
         before == after,
         "README.md shows other screens than the program, first at {differs:#?}\n\
@@ -54,7 +63,11 @@ fn with_block(readme: &str, name: &str, screen: &str) -> String {
     let words = format!("README.md has no block {open} … {close}");
     let start = readme.find(&open).expect(&words) + open.len();
     let end = start + readme[start..].find(close).expect(&words);
-    format!("{}\n```text\n{screen}\n```\n{}", &readme[..start], &readme[end..])
+    format!(
+        "{}\n```text\n{screen}\n```\n{}",
+        &readme[..start],
+        &readme[end..]
+    )
 }
 
 /// Without a key.
@@ -104,7 +117,11 @@ output = 0.4
 /// A question, an answer with code, a draft for the next.
 fn answered() -> (Server, Home, Terminal) {
     // Slow enough for a speed.
-    let answer = Answer::text(ANSWER).usage(2310, 318).cached(1920).pieces(40).delay_between(5);
+    let answer = Answer::text(ANSWER)
+        .usage(2310, 318)
+        .cached(1920)
+        .pieces(40)
+        .delay_between(5);
     let server = Server::start(Script::always(answer));
     let home = Home::new();
     let terminal = Terminal::spawn(&chat(&server, &home), SIZE.0, SIZE.1);
@@ -144,7 +161,11 @@ fn picture(terminal: &Terminal, is_right: &dyn Fn(&str) -> bool) -> String {
     loop {
         terminal.wait_quiet(Duration::from_millis(300));
         let screen = terminal.screen();
-        let screen = screen.lines().map(|line| masked(line).trim_end().to_owned()).collect::<Vec<_>>().join("\n");
+        let screen = screen
+            .lines()
+            .map(|line| masked(line).trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n");
         if is_right(&screen) || Instant::now() > deadline {
             return screen;
         }
@@ -156,7 +177,10 @@ fn picture(terminal: &Terminal, is_right: &dyn Fn(&str) -> bool) -> String {
 fn masked(line: &str) -> String {
     let line = match line.split_once("│ tok/s     ") {
         Some((before, speed)) if !speed.starts_with("n/a") => {
-            format!("{before}│ tok/s     {}", padded(speed, speed.find(' '), "···.·"))
+            format!(
+                "{before}│ tok/s     {}",
+                padded(speed, speed.find(' '), "···.·")
+            )
         }
         _ => line.to_owned(),
     };
@@ -185,7 +209,11 @@ fn masked(line: &str) -> String {
         rest = after;
     }
     // In the list of models the speed stands behind the time, at the right of its column.
-    let speed = rest.trim_start().bytes().take_while(u8::is_ascii_digit).count();
+    let speed = rest
+        .trim_start()
+        .bytes()
+        .take_while(u8::is_ascii_digit)
+        .count();
     if out.contains("rung") && speed > 0 {
         let column = rest.len() - rest.trim_start().len() + speed;
         write!(out, "{:>column$}", "···").unwrap();
@@ -196,7 +224,9 @@ fn masked(line: &str) -> String {
 
 /// `value` up to `end` replaced, what follows kept in its column.
 fn padded(value: &str, end: Option<usize>, mask: &str) -> String {
-    let Some(end) = end else { return mask.to_owned() };
+    let Some(end) = end else {
+        return mask.to_owned();
+    };
     let rest = value[end..].trim_start();
     let column = value.chars().count() - rest.chars().count();
     format!("{mask:<column$}{rest}")
@@ -209,9 +239,16 @@ fn time(text: &str) -> Option<(usize, usize)> {
     text.match_indices(' ').find_map(|(space, _)| {
         let unit = ["ms", "s"].into_iter().find(|unit| {
             let behind = &text[space + 1..];
-            behind.strip_prefix(unit).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            behind
+                .strip_prefix(unit)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })?;
-        let start = space - bytes[..space].iter().rev().take_while(|b| figure(b)).count();
+        let start = space
+            - bytes[..space]
+                .iter()
+                .rev()
+                .take_while(|b| figure(b))
+                .count();
         (start < space).then_some((start, space + 1 + unit.len()))
     })
 }

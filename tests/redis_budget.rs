@@ -1,6 +1,10 @@
 //! One budget for a group of machines: two data folders, many processes, and a Redis that dies and stands still.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod support;
 
@@ -45,7 +49,10 @@ fn without_redis_only_what_is_leased_is_spent() {
     group.refused(0, "Redis cannot be reached");
     let show = group.show(0);
     assert_eq!(show["group"]["leased_usd"], "0.2");
-    assert!(show["group"]["away"].as_str().unwrap().contains("Redis"), "{show}");
+    assert!(
+        show["group"]["away"].as_str().unwrap().contains("Redis"),
+        "{show}"
+    );
     gate.open();
     assert_eq!(first.wait().unwrap().code(), Some(0));
     assert_eq!(group.server.chats().len(), 2);
@@ -81,21 +88,34 @@ fn local_limits_hold_as_well() {
     let group = Group::of(1, "per_day = 1.0\n[budget]\nper_day = 0.2");
     group.dimes(0, 2);
     group.refused(0, "left today");
-    assert_eq!(group.show(0)["group"]["group_month_usd"], "0.2", "nothing stays leased for a refused request");
+    assert_eq!(
+        group.show(0)["group"]["group_month_usd"],
+        "0.2",
+        "nothing stays leased for a refused request"
+    );
 }
 
 #[test]
 fn a_redis_that_is_none_refuses_in_one_line() {
     for (url, words) in [
         ("redis://127.0.0.1:1", "cannot be reached"),
-        ("redis://user:hunter2secret@127.0.0.1:PORT", "refuses the user or the password"),
+        (
+            "redis://user:hunter2secret@127.0.0.1:PORT",
+            "refuses the user or the password",
+        ),
         ("redis://SERVER", "Redis"),
     ] {
         // Only the one that is no Redis says nothing and is late.
-        let limits = if url.contains("SERVER") { "per_day = 1.0\npatience = \"1s\"" } else { "per_day = 1.0" };
+        let limits = if url.contains("SERVER") {
+            "per_day = 1.0\npatience = \"1s\""
+        } else {
+            "per_day = 1.0"
+        };
         let group = Group::of(1, limits);
         let at = group.server.address().to_string();
-        let url = url.replace("PORT", &group.redis.port().to_string()).replace("SERVER", &at);
+        let url = url
+            .replace("PORT", &group.redis.port().to_string())
+            .replace("SERVER", &at);
         let config = std::fs::read_to_string(group.machines[0].config_file()).unwrap();
         group.machines[0].config(&config.replace(&group.redis.url(), &url));
         let output = group.run(0, &DIME);
@@ -112,18 +132,42 @@ fn let_a_day_pass(group: &Group) {
     const DAY: i64 = 86_400_000;
     for machine in &group.machines {
         let db = rusqlite::Connection::open(machine.data_dir().join("chat.db")).unwrap();
-        db.execute("UPDATE group_charges SET day_start = day_start - ?1, day_end = day_end - ?1", [DAY]).unwrap();
-        let sums = "UPDATE totals SET starts = starts - ?1, ends = ends - ?1 WHERE scope = 'group day'";
+        db.execute(
+            "UPDATE group_charges SET day_start = day_start - ?1, day_end = day_end - ?1",
+            [DAY],
+        )
+        .unwrap();
+        let sums =
+            "UPDATE totals SET starts = starts - ?1, ends = ends - ?1 WHERE scope = 'group day'";
         db.execute(sums, [DAY]).unwrap();
-        db.execute("UPDATE group_leases SET day_start = day_start - ?1", [DAY]).unwrap();
+        db.execute("UPDATE group_leases SET day_start = day_start - ?1", [DAY])
+            .unwrap();
     }
-    let key = group.redis.keys().into_iter().find(|key| key.contains("budget:")).unwrap();
+    let key = group
+        .redis
+        .keys()
+        .into_iter()
+        .find(|key| key.contains("budget:"))
+        .unwrap();
     let fields = group.redis.tell(&["HKEYS", &key]);
-    let day: i64 = fields.iter().find_map(|field| field.strip_prefix("day:")).unwrap().parse().unwrap();
-    for field in fields.iter().filter(|field| field.ends_with(&format!(":{day}"))) {
+    let day: i64 = fields
+        .iter()
+        .find_map(|field| field.strip_prefix("day:"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    for field in fields
+        .iter()
+        .filter(|field| field.ends_with(&format!(":{day}")))
+    {
         let value = group.redis.tell(&["HGET", &key, field]).concat();
         group.redis.tell(&["HDEL", &key, field]);
-        group.redis.tell(&["HSET", &key, &field.replace(&day.to_string(), &(day - DAY).to_string()), &value]);
+        group.redis.tell(&[
+            "HSET",
+            &key,
+            &field.replace(&day.to_string(), &(day - DAY).to_string()),
+            &value,
+        ]);
     }
 }
 
@@ -133,14 +177,27 @@ fn a_new_day_has_a_limit_of_its_own_and_the_month_goes_on() {
     group.dimes(0, 2);
     group.dimes(1, 1);
     let full = group.run(1, &DIME);
-    assert!(full.assert_code(3).stderr.contains("today for the group"), "{full:#?}");
+    assert!(
+        full.assert_code(3).stderr.contains("today for the group"),
+        "{full:#?}"
+    );
     let_a_day_pass(&group);
-    assert_eq!(group.storm(4), (2, 6), "of the day's three dimes the month has two");
+    assert_eq!(
+        group.storm(4),
+        (2, 6),
+        "of the day's three dimes the month has two"
+    );
     let full = group.run(0, &DIME);
     assert!(full.assert_code(3).stderr.contains("month"), "{full:#?}");
     for machine in 0..2 {
         let show = group.show(machine);
-        assert_eq!((&show["group"]["group_month_usd"], &show["group"]["difference_usd"]), (&"0.5".into(), &"0".into()));
+        assert_eq!(
+            (
+                &show["group"]["group_month_usd"],
+                &show["group"]["difference_usd"]
+            ),
+            (&"0.5".into(), &"0".into())
+        );
     }
     assert_eq!(group.server.chats().len(), 5);
 }

@@ -1,6 +1,10 @@
 //! A Redis that forgets, all of it or a part, and machines that come new: nothing is lost, and nothing is spent twice.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod support;
 
@@ -15,7 +19,13 @@ fn an_emptied_redis_is_told_again_and_nothing_is_lost_or_doubled() {
     group.dimes(1, 3);
     group.redis.tell(&["FLUSHALL"]);
     let show = group.show(0);
-    assert_eq!((&show["group"]["leased_usd"], &show["group"]["leased_by_redis_usd"]), (&"0.3".into(), &"0".into()));
+    assert_eq!(
+        (
+            &show["group"]["leased_usd"],
+            &show["group"]["leased_by_redis_usd"]
+        ),
+        (&"0.3".into(), &"0".into())
+    );
     assert_eq!(show["group"]["difference_usd"], "-0.3");
     group.refused(0, "forgotten what the group spent");
     group.refused(1, "budget settle group");
@@ -44,7 +54,9 @@ fn a_redis_emptied_in_mid_run_never_lets_the_sum_pass_the_limit() {
     assert!((4..=10).contains(&before), "{before}");
     // Each machine says what it has, and then the group goes on to its limit.
     for machine in 0..2 {
-        group.run(machine, &["budget", "settle", "group"]).assert_code(0);
+        group
+            .run(machine, &["budget", "settle", "group"])
+            .assert_code(0);
     }
     group.storm(8);
     assert_eq!(group.server.chats().len(), 10);
@@ -59,7 +71,13 @@ fn a_new_machine_joins_a_group_that_goes_on() {
     group.dimes(0, 1);
     for machine in 0..3 {
         let show = group.show(machine);
-        assert_eq!((&show["group"]["group_month_usd"], &show["group"]["difference_usd"]), (&"0.5".into(), &"0".into()));
+        assert_eq!(
+            (
+                &show["group"]["group_month_usd"],
+                &show["group"]["difference_usd"]
+            ),
+            (&"0.5".into(), &"0".into())
+        );
         assert_eq!(show["group"]["silent"], serde_json::json!([]));
     }
     assert_eq!(group.storm(4).0, 5);
@@ -76,7 +94,13 @@ fn a_new_machine_that_finds_an_emptied_redis_is_found_out_by_the_next_old_one() 
     group.refused(1, "forgotten what the group spent");
     for machine in 0..2 {
         let show = group.show(machine);
-        assert_eq!((&show["group"]["group_month_usd"], &show["group"]["difference_usd"]), (&"0.4".into(), &"0".into()));
+        assert_eq!(
+            (
+                &show["group"]["group_month_usd"],
+                &show["group"]["difference_usd"]
+            ),
+            (&"0.4".into(), &"0".into())
+        );
     }
     group.run(1, &["budget", "settle", "group"]).assert_code(0);
     assert_eq!(group.storm(8).0, 6);
@@ -93,14 +117,27 @@ fn an_older_copy_of_redis_is_found_out_and_told_what_it_misses() {
     group.dimes(0, 1);
     group.redis.kill();
     group.redis.again();
-    assert_eq!(group.show(1)["group"]["group_month_usd"], "0.2", "it came back with the copy");
+    assert_eq!(
+        group.show(1)["group"]["group_month_usd"],
+        "0.2",
+        "it came back with the copy"
+    );
     assert_eq!(group.show(1)["group"]["difference_usd"], "-0.2");
     group.refused(1, "forgotten what the group spent");
-    assert_eq!(group.show(1)["group"]["silent"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        group.show(1)["group"]["silent"].as_array().unwrap().len(),
+        1
+    );
     group.refused(0, "forgotten what the group spent");
     for machine in 0..2 {
         let show = group.show(machine);
-        assert_eq!((&show["group"]["group_month_usd"], &show["group"]["difference_usd"]), (&"0.5".into(), &"0".into()));
+        assert_eq!(
+            (
+                &show["group"]["group_month_usd"],
+                &show["group"]["difference_usd"]
+            ),
+            (&"0.5".into(), &"0".into())
+        );
         assert_eq!(show["group"]["silent"], serde_json::json!([]));
     }
     group.run(0, &["budget", "settle", "group"]).assert_code(0);
@@ -120,7 +157,10 @@ fn an_older_copy_lends_nothing_to_a_machine_that_was_idle_meanwhile() {
     // All that this one was ever told is in the copy; three dimes of the other one's are not.
     group.refused(1, "started anew");
     group.refused(1, "1 known machines");
-    assert_eq!(group.show(1)["group"]["silent"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        group.show(1)["group"]["silent"].as_array().unwrap().len(),
+        1
+    );
     // The other one says what it has, and that something was lost.
     group.refused(0, "forgotten what the group spent");
     assert_eq!(group.show(1)["group"]["group_month_usd"], "0.5");

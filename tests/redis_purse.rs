@@ -1,6 +1,10 @@
 //! Requests that are small beside the group's limit: none of its money is left lying about, and none of it is spent twice.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 #[allow(dead_code, reason = "each test file uses its part")]
 mod one_gateway;
@@ -38,7 +42,10 @@ struct Machine {
 
 impl Team {
     fn new() -> Self {
-        Self { core: Core::new(Script::always(Answer::text("abcd").usage(10, 1000))), redis: RedisServer::start() }
+        Self {
+            core: Core::new(Script::always(Answer::text("abcd").usage(10, 1000))),
+            redis: RedisServer::start(),
+        }
     }
 
     fn machine(&self) -> Machine {
@@ -57,7 +64,12 @@ impl Team {
             prefix: "t:".to_owned(),
             patience: Duration::from_secs(30),
         });
-        let catalog = parts.catalog.as_ref().clone().with_entries(&config.models).unwrap();
+        let catalog = parts
+            .catalog
+            .as_ref()
+            .clone()
+            .with_entries(&config.models)
+            .unwrap();
         let gateway = Gateway::new(Parts {
             config: Arc::new(config),
             catalog: Arc::new(catalog),
@@ -70,7 +82,10 @@ impl Team {
             clock: parts.clock.clone(),
             random: parts.random.clone(),
         });
-        Machine { gateway: Arc::new(gateway.sharing(&self.connection())), _data: data }
+        Machine {
+            gateway: Arc::new(gateway.sharing(&self.connection())),
+            _data: data,
+        }
     }
 
     fn connection(&self) -> Redis {
@@ -84,16 +99,37 @@ impl Team {
 
     /// What the group has leased, by Redis, in thousandths of a dollar.
     fn leased(&self) -> i64 {
-        let key = self.redis.keys().into_iter().find(|key| key.contains("budget:")).unwrap();
-        self.redis.tell(&["HGET", &key, "month"])[0].parse::<i64>().unwrap() / 1_000_000
+        let key = self
+            .redis
+            .keys()
+            .into_iter()
+            .find(|key| key.contains("budget:"))
+            .unwrap();
+        self.redis.tell(&["HGET", &key, "month"])[0]
+            .parse::<i64>()
+            .unwrap()
+            / 1_000_000
     }
 
     /// Somebody else leases this much, in thousandths.
     fn others_lease(&self, thousandths: i64) {
-        let key = self.redis.keys().into_iter().find(|key| key.contains("budget:")).unwrap();
+        let key = self
+            .redis
+            .keys()
+            .into_iter()
+            .find(|key| key.contains("budget:"))
+            .unwrap();
         let fields = self.redis.tell(&["HKEYS", &key]);
-        for field in fields.iter().filter(|field| field.starts_with("day:") || *field == "month") {
-            self.redis.tell(&["HINCRBY", &key, field, &(thousandths * 1_000_000).to_string()]);
+        for field in fields
+            .iter()
+            .filter(|field| field.starts_with("day:") || *field == "month")
+        {
+            self.redis.tell(&[
+                "HINCRBY",
+                &key,
+                field,
+                &(thousandths * 1_000_000).to_string(),
+            ]);
         }
     }
 }
@@ -128,7 +164,12 @@ impl Machine {
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test)
 }
 
 #[test]
@@ -156,7 +197,11 @@ fn a_machine_that_lives_on_its_lease_takes_none_of_the_last_money_for_later() {
     run(async {
         let (one, two) = (team.machine(), team.machine());
         assert!(one.asks().await);
-        assert_eq!(team.leased(), 4, "while there is plenty, four requests like this");
+        assert_eq!(
+            team.leased(),
+            4,
+            "while there is plenty, four requests like this"
+        );
         // The others lease all but six, of which it has not heard when its own are spent.
         team.others_lease(320 - 4 - 6);
         for _ in 0..3 {
@@ -189,16 +234,28 @@ fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
     run(async {
         let data = tempfile::tempdir().unwrap();
         let (store, now) = (Store::open(data.path()).unwrap(), Clock::system().now());
-        let limit = DayMonth { per_day: Some(usd(LIMIT)), per_month: None };
-        let group = GroupLimit { name: "team".to_owned(), limit };
+        let limit = DayMonth {
+            per_day: Some(usd(LIMIT)),
+            per_month: None,
+        };
+        let group = GroupLimit {
+            name: "team".to_owned(),
+            limit,
+        };
         let program = || Purse::new(team.connection(), group.clone(), Random::system());
         let thousandth = usd("0.001");
         // Redis grants it, and the program dies before the ledger has it.
-        let grant = program().lease(&store, thousandth, thousandth, now).await.unwrap();
+        let grant = program()
+            .lease(&store, thousandth, thousandth, now)
+            .await
+            .unwrap();
         assert_eq!(team.leased(), 4);
         // Another one finds that nobody heard the answer; Redis is told that it is a lease of nothing.
         let later = now.plus(Duration::from_secs(20));
-        let next = program().lease(&store, thousandth, thousandth, later).await.unwrap();
+        let next = program()
+            .lease(&store, thousandth, thousandth, later)
+            .await
+            .unwrap();
         assert_eq!(team.leased(), 4, "only its own");
         // And were the dead one alive after all, it could not spend it.
         let windows = chat_agent::budget::windows(later, &jiff::tz::TimeZone::UTC);

@@ -21,16 +21,29 @@ fn auto(group: &Group, machine: usize) -> Value {
 #[track_caller]
 fn skipped(answer: &Value) -> String {
     let considered = answer["route"]["considered"].as_array().unwrap();
-    let upper = considered.iter().find(|rung| rung["model"] == "mine/m").unwrap();
+    let upper = considered
+        .iter()
+        .find(|rung| rung["model"] == "mine/m")
+        .unwrap();
     upper["skipped"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Somebody else leases this much of the day and the month, or gives it back.
 fn others(group: &Group, nano: i64) {
-    let key = group.redis.keys().into_iter().find(|key| key.contains("budget:")).unwrap();
+    let key = group
+        .redis
+        .keys()
+        .into_iter()
+        .find(|key| key.contains("budget:"))
+        .unwrap();
     let fields = group.redis.tell(&["HKEYS", &key]);
-    for field in fields.iter().filter(|field| field.starts_with("day:") || *field == "month") {
-        group.redis.tell(&["HINCRBY", &key, field, &nano.to_string()]);
+    for field in fields
+        .iter()
+        .filter(|field| field.starts_with("day:") || *field == "month")
+    {
+        group
+            .redis
+            .tell(&["HINCRBY", &key, field, &nano.to_string()]);
     }
 }
 
@@ -42,13 +55,22 @@ fn a_rung_that_does_not_fit_the_groups_rest_is_not_chosen_and_the_reason_says_so
     assert_eq!(auto(&group, 1)["model"], "mine/n");
     let answer = auto(&group, 1);
     assert_eq!(answer["model"], "mine/n");
-    assert!(skipped(&answer).contains("left today for the group"), "{answer}");
+    assert!(
+        skipped(&answer).contains("left today for the group"),
+        "{answer}"
+    );
     let answer = auto(&group, 0);
     assert_eq!(answer["model"], "mine/n");
-    assert!(skipped(&answer).contains("left today for the group"), "{answer}");
+    assert!(
+        skipped(&answer).contains("left today for the group"),
+        "{answer}"
+    );
     // A pinned one is never exchanged for another.
     let refused = group.run(0, &DIME);
-    assert!(refused.assert_code(3).stderr.contains("for the group"), "{refused:#?}");
+    assert!(
+        refused.assert_code(3).stderr.contains("for the group"),
+        "{refused:#?}"
+    );
 }
 
 #[test]
@@ -61,7 +83,10 @@ fn what_was_heard_long_ago_refuses_nobody() {
     assert_eq!(auto(&group, 0)["model"], "mine/m", "it was asked anew");
     others(&group, 200_000_000);
     let refused = group.run(0, &DIME);
-    assert!(refused.assert_code(3).stderr.contains("group"), "{refused:#?}");
+    assert!(
+        refused.assert_code(3).stderr.contains("group"),
+        "{refused:#?}"
+    );
     others(&group, -200_000_000);
     group.dimes(0, 1);
 }
@@ -77,7 +102,10 @@ fn without_redis_a_rung_is_chosen_that_fits_what_is_leased() {
     group.redis.kill();
     let answer = group.run(0, &AUTO);
     answer.assert_code(0);
-    assert!(answer.stderr.contains("Redis cannot be reached"), "{answer:#?}");
+    assert!(
+        answer.stderr.contains("Redis cannot be reached"),
+        "{answer:#?}"
+    );
     assert_eq!(answer.json()["model"], "mine/n");
     gate.open();
     assert_eq!(first.wait().unwrap().code(), Some(0));
@@ -93,8 +121,15 @@ fn the_groups_rest_is_shown_and_warned_of() {
     let third = group.run(0, &DIME);
     assert!(third.assert_code(0).stderr.contains("group"), "{third:#?}");
     let show = group.show(0);
-    let line =
-        |scope: &str| show["scopes"].as_array().unwrap().iter().find(|row| row["scope"] == scope).unwrap().clone();
+    let line = |scope: &str| {
+        show["scopes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["scope"] == scope)
+            .unwrap()
+            .clone()
+    };
     let day = line("group day");
     assert_eq!(
         (&day["settled_usd"], &day["reserved_usd"], &day["left_usd"]),
@@ -102,5 +137,8 @@ fn the_groups_rest_is_shown_and_warned_of() {
     );
     assert_eq!(line("group month")["left_usd"], "3.7");
     let again = group.run(0, &DIME);
-    assert!(again.assert_code(0).stderr.contains("group"), "the whole of it: {again:#?}");
+    assert!(
+        again.assert_code(0).stderr.contains("group"),
+        "the whole of it: {again:#?}"
+    );
 }

@@ -15,8 +15,19 @@ use support::scene::KEY;
 use support::server::{Answer, Script, Server};
 
 /// What the guide says a user of Redis needs.
-const RIGHTS: [&str; 11] =
-    ["+getrange", "+set", "+del", "+eval", "+time", "+hget", "+hset", "+hdel", "+hincrby", "+pexpireat", "+info"];
+const RIGHTS: [&str; 11] = [
+    "+getrange",
+    "+set",
+    "+del",
+    "+eval",
+    "+time",
+    "+hget",
+    "+hset",
+    "+hdel",
+    "+hincrby",
+    "+pexpireat",
+    "+info",
+];
 
 /// Machines with the answers and the budget of a group on this Redis; a request costs exactly $0.10.
 struct Team {
@@ -28,10 +39,19 @@ struct Team {
 impl Team {
     /// `more` stands under `[redis]`.
     fn at(url: &str, more: &str) -> Self {
-        let server = Server::start(Script::always(Answer::text("abcd").usage(10, 1000)).keys([KEY]));
-        let team = Self { server, one: Home::new(), two: Home::new() };
+        let server =
+            Server::start(Script::always(Answer::text("abcd").usage(10, 1000)).keys([KEY]));
+        let team = Self {
+            server,
+            one: Home::new(),
+            two: Home::new(),
+        };
         // A busy machine is no slow Redis, except where that is the matter.
-        let patience = if more.contains("patience") { "" } else { "patience = \"30s\"\n" };
+        let patience = if more.contains("patience") {
+            ""
+        } else {
+            "patience = \"30s\"\n"
+        };
         for home in [&team.one, &team.two] {
             home.config(&format!(
                 "[cache]\npatience = \"10s\"\n[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\nkeys = [{{ env = \"KEY\" }}]\n[[models]]\n\
@@ -45,8 +65,18 @@ impl Team {
 
     fn ask(home: &Home, question: &str) -> Output {
         let mut command = home.chat_agent();
-        command.env("KEY", KEY).env("SECRET", "a-secret-of-the-whole-team");
-        command.args(["ask", "-m", "mine/m", "--max-output", "1000", "--json", question]);
+        command
+            .env("KEY", KEY)
+            .env("SECRET", "a-secret-of-the-whole-team");
+        command.args([
+            "ask",
+            "-m",
+            "mine/m",
+            "--max-output",
+            "1000",
+            "--json",
+            question,
+        ]);
         run(command, b"", support::PATIENCE)
     }
 
@@ -54,8 +84,14 @@ impl Team {
     /// quarter is two dimes for both.
     #[track_caller]
     fn shares(&self) {
-        assert_eq!(Self::ask(&self.one, "a").assert_code(0).json()["cache"]["hit"], "none");
-        assert_eq!(Self::ask(&self.two, "a").assert_code(0).json()["cache"]["hit"], "redis");
+        assert_eq!(
+            Self::ask(&self.one, "a").assert_code(0).json()["cache"]["hit"],
+            "none"
+        );
+        assert_eq!(
+            Self::ask(&self.two, "a").assert_code(0).json()["cache"]["hit"],
+            "redis"
+        );
         Self::ask(&self.two, "b").assert_code(0);
         for home in [&self.one, &self.two] {
             let refused = Self::ask(home, "c");
@@ -71,7 +107,10 @@ impl Team {
         let answered = Self::ask(&self.one, "a");
         answered.assert_code(0);
         let lines: Vec<&str> = answered.stderr.trim().lines().collect();
-        assert!(lines.len() == 1 && lines[0].contains(words), "{words}: {lines:?}");
+        assert!(
+            lines.len() == 1 && lines[0].contains(words),
+            "{words}: {lines:?}"
+        );
         assert!(!answered.stderr.contains("hunter2"), "{lines:?}");
     }
 }
@@ -83,7 +122,10 @@ fn a_cluster_shares_answers_and_the_budget() {
     let redis = RedisServer::cluster();
     Team::at(&redis.url(), &format!("cluster = true\n{QUARTER}")).shares();
     let kept = redis.keys();
-    assert!(kept.iter().any(|key| key.contains("budget:{team}")), "{kept:?}");
+    assert!(
+        kept.iter().any(|key| key.contains("budget:{team}")),
+        "{kept:?}"
+    );
     // A cluster of several nodes sends whoever asks the wrong one elsewhere: that needs the setting.
     redis.tell(&["CLUSTER", "DELSLOTSRANGE", "0", "16383"]);
     Team::at(&redis.url(), "").says("Redis");
@@ -95,10 +137,21 @@ fn tls_with_an_authority_of_ones_own() {
     let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls/ca.pem");
     let trusting = format!("[network]\nextra_ca_file = \"{}\"\n", ca.display());
     Team::at(&redis.tls_url(), &format!("{QUARTER}\n{trusting}")).shares();
-    assert!(redis.keys().iter().any(|key| key.starts_with("chat-agent:answer:")), "{:?}", redis.keys());
+    assert!(
+        redis
+            .keys()
+            .iter()
+            .any(|key| key.starts_with("chat-agent:answer:")),
+        "{:?}",
+        redis.keys()
+    );
     Team::at(&redis.tls_url(), "").says("extra_ca_file");
     // Where nobody speaks TLS.
-    Team::at(&redis.url().replace("redis:", "rediss:"), &format!("{SOON}\n{trusting}")).says("Redis");
+    Team::at(
+        &redis.url().replace("redis:", "rediss:"),
+        &format!("{SOON}\n{trusting}"),
+    )
+    .says("Redis");
     for (certificate, words) in [("expired", "has expired"), ("other", "for another host")] {
         let redis = RedisServer::tls(certificate, &[]);
         Team::at(&redis.tls_url(), &trusting).says(words);
@@ -109,26 +162,56 @@ fn tls_with_an_authority_of_ones_own() {
 #[test]
 fn a_user_with_few_rights_and_a_prefix_suffices() {
     let redis = RedisServer::start();
-    redis.tell(&[&["ACL", "SETUSER", "chat", "on", ">hunter2", "~ours:*"][..], &RIGHTS].concat());
+    redis.tell(
+        &[
+            &["ACL", "SETUSER", "chat", "on", ">hunter2", "~ours:*"][..],
+            &RIGHTS,
+        ]
+        .concat(),
+    );
     let url = redis.url().replace("redis://", "redis://chat:hunter2@");
     Team::at(&url, &format!("prefix = \"ours:\"\n{QUARTER}")).shares();
     let kept = redis.keys();
-    assert!(!kept.is_empty() && kept.iter().all(|key| key.starts_with("ours:")), "{kept:?}");
+    assert!(
+        !kept.is_empty() && kept.iter().all(|key| key.starts_with("ours:")),
+        "{kept:?}"
+    );
     let cluster = RedisServer::cluster();
     let more = ["+cluster|slots", "+ping", "+asking"];
-    cluster.tell(&[&["ACL", "SETUSER", "chat", "on", ">hunter2", "~ours:*"][..], &RIGHTS, &more].concat());
+    cluster.tell(
+        &[
+            &["ACL", "SETUSER", "chat", "on", ">hunter2", "~ours:*"][..],
+            &RIGHTS,
+            &more,
+        ]
+        .concat(),
+    );
     let at = cluster.url().replace("redis://", "redis://chat:hunter2@");
-    Team::at(&at, &format!("cluster = true\nprefix = \"ours:\"\n{QUARTER}")).shares();
+    Team::at(
+        &at,
+        &format!("cluster = true\nprefix = \"ours:\"\n{QUARTER}"),
+    )
+    .shares();
     // Without knowing whether it is the same run of the server nobody lends anything.
     redis.tell(&["ACL", "SETUSER", "chat", "-info"]);
-    let blind = Team::at(&url, &format!("prefix = \"ours:\"\n{QUARTER}").replace("0.25", "9.25"));
+    let blind = Team::at(
+        &url,
+        &format!("prefix = \"ours:\"\n{QUARTER}").replace("0.25", "9.25"),
+    );
     let refused = Team::ask(&blind.one, "d");
     refused.assert_code(3);
-    assert!(refused.stderr.contains("rights") && refused.stderr.trim().lines().count() == 1, "{refused:#?}");
+    assert!(
+        refused.stderr.contains("rights") && refused.stderr.trim().lines().count() == 1,
+        "{refused:#?}"
+    );
     // The same user elsewhere, and a password that is none.
     Team::at(&url, "prefix = \"theirs:\"").says("rights");
     Team::at(&url.replace("hunter2", "hunter22"), "prefix = \"ours:\"").says("password");
-    Team::at(&redis.url().replace("redis://", "redis://nobody:hunter2@"), "").says("password");
+    Team::at(
+        &redis.url().replace("redis://", "redis://nobody:hunter2@"),
+        "",
+    )
+    .says("password");
     redis.tell(&["CONFIG", "SET", "requirepass", "hunter2"]);
     Team::at(&redis.url(), "").says("password");
 }
@@ -138,12 +221,19 @@ fn a_key_of_another_type_costs_the_group_nothing_and_is_left_as_it_is() {
     let redis = RedisServer::start();
     let team = Team::at(&redis.url(), QUARTER);
     Team::ask(&team.one, "a").assert_code(0);
-    let budget = redis.keys().into_iter().find(|key| key.contains("budget:")).unwrap();
+    let budget = redis
+        .keys()
+        .into_iter()
+        .find(|key| key.contains("budget:"))
+        .unwrap();
     redis.tell(&["DEL", &budget]);
     redis.tell(&["SET", &budget, "mine"]);
     let refused = Team::ask(&team.two, "b");
     refused.assert_code(3);
-    assert!(refused.stderr.contains("prefix") && refused.stderr.trim().lines().count() == 1, "{refused:#?}");
+    assert!(
+        refused.stderr.contains("prefix") && refused.stderr.trim().lines().count() == 1,
+        "{refused:#?}"
+    );
     assert_eq!(redis.tell(&["GET", &budget]), ["mine"]);
 }
 
@@ -158,7 +248,9 @@ fn nonsense(answer: &'static [u8]) -> u16 {
         for mut stream in listener.incoming().flatten() {
             std::thread::spawn(move || {
                 let mut heard = [0; 4096];
-                while stream.read(&mut heard).is_ok_and(|bytes| bytes > 0) && stream.write_all(answer).is_ok() {}
+                while stream.read(&mut heard).is_ok_and(|bytes| bytes > 0)
+                    && stream.write_all(answer).is_ok()
+                {}
             });
         }
     });
@@ -179,9 +271,18 @@ fn a_server_that_answers_nonsense_is_done_without_and_gets_no_money() {
         let team = Team::at(&format!("redis://127.0.0.1:{port}"), SOON);
         let answered = Team::ask(&team.one, "a");
         answered.assert_code(0);
-        assert!(answered.stderr.contains("Redis") && !answered.stderr.contains('\x1b'), "{answer:?}: {answered:#?}");
-        assert!(answered.stderr.lines().all(|line| line.contains("Redis")), "{answer:?}: {answered:#?}");
-        let group = Team::at(&format!("redis://127.0.0.1:{port}"), &format!("{SOON}\n{QUARTER}"));
+        assert!(
+            answered.stderr.contains("Redis") && !answered.stderr.contains('\x1b'),
+            "{answer:?}: {answered:#?}"
+        );
+        assert!(
+            answered.stderr.lines().all(|line| line.contains("Redis")),
+            "{answer:?}: {answered:#?}"
+        );
+        let group = Team::at(
+            &format!("redis://127.0.0.1:{port}"),
+            &format!("{SOON}\n{QUARTER}"),
+        );
         let refused = Team::ask(&group.one, "a");
         refused.assert_code(3);
         assert!(group.server.chats().is_empty(), "{answer:?}");
@@ -200,7 +301,10 @@ fn an_address_that_is_none_is_refused_with_its_place() {
         let team = Team::at(url, "");
         let refused = Team::ask(&team.one, "a");
         assert!(refused.code() == Some(2), "{url}: {refused:#?}");
-        assert!(refused.stderr.contains("config.toml:14:7") && refused.stderr.contains(words), "{url}: {refused:#?}");
+        assert!(
+            refused.stderr.contains("config.toml:14:7") && refused.stderr.contains(words),
+            "{url}: {refused:#?}"
+        );
     }
     let unreachable = Team::at("redis://127.0.0.1:1", "");
     let began = std::time::Instant::now();

@@ -1,6 +1,10 @@
 //! One request and a slow Redis: whatever a request asks of it, it waits for it only once.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod one_gateway;
 mod support;
@@ -24,7 +28,12 @@ use support::server::{Answer, Script};
 const DIGEST: Digest = Digest([1; 32]);
 
 fn redis(url: String, patience: Duration) -> Redis {
-    Redis::new(Settings { url, cluster: false, prefix: "t:".to_owned(), patience })
+    Redis::new(Settings {
+        url,
+        cluster: false,
+        prefix: "t:".to_owned(),
+        patience,
+    })
 }
 
 /// What it comes to without any waiting.
@@ -40,16 +49,29 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 async fn after_one_wait_in_vain_a_request_asks_no_more_also_while_it_connects() {
     // The system takes the connection, and nobody ever answers on it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let redis = redis(format!("redis://{}", listener.local_addr().unwrap()), PATIENCE);
+    let redis = redis(
+        format!("redis://{}", listener.local_addr().unwrap()),
+        PATIENCE,
+    );
     let seal = async { Seal::new(b"a-secret-of-the-whole-team").ok_or_else(String::new) };
     let tier = SharedTier::new(redis.clone(), Duration::from_hours(1), Box::pin(seal));
     let waiting = Waiting::default();
     assert_eq!(tier.get(DIGEST, &waiting).await, None);
-    assert!(matches!(at_once(tier.lease(DIGEST, &waiting)), Lease::Unknown));
+    assert!(matches!(
+        at_once(tier.lease(DIGEST, &waiting)),
+        Lease::Unknown
+    ));
     assert_eq!(at_once(tier.get(DIGEST, &waiting)), None);
-    let of = Cooling { provider: "p".into(), fingerprint: "f".into(), model: "m".into() };
+    let of = Cooling {
+        provider: "p".into(),
+        fingerprint: "f".into(),
+        model: "m".into(),
+    };
     let heard = Cooldowns::new(redis).within(&waiting);
-    assert_eq!(at_once(heard.read(&[of], Timestamp(1))), Err(Away::LeftAlone));
+    assert_eq!(
+        at_once(heard.read(&[of], Timestamp(1))),
+        Err(Away::LeftAlone)
+    );
 }
 
 /// A tier that notes whether there is anything left of the request's patience, and may use it up.
@@ -60,7 +82,10 @@ struct Probe {
 
 impl Probe {
     fn look(&self, waiting: &Waiting) {
-        self.left.lock().unwrap().push(waiting.left(PATIENCE).is_some());
+        self.left
+            .lock()
+            .unwrap()
+            .push(waiting.left(PATIENCE).is_some());
         waiting.spent(Duration::ZERO, self.uses_it_up);
     }
 }
@@ -97,7 +122,10 @@ impl Tier for Probe {
 fn question(uses_it_up: bool) -> (Vec<bool>, usize) {
     let core = Core::new(Script::always(Answer::text("yes")));
     let (server, left) = (RedisServer::start(), Arc::default());
-    let probe = Probe { uses_it_up, left: Arc::clone(&left) };
+    let probe = Probe {
+        uses_it_up,
+        left: Arc::clone(&left),
+    };
     core.run(|plain| async move {
         let parts = plain.parts();
         let shared = Gateway::new(Parts {
@@ -127,6 +155,10 @@ fn question(uses_it_up: bool) -> (Vec<bool>, usize) {
 
 #[test]
 fn all_that_a_request_asks_of_redis_shares_one_patience() {
-    assert_eq!(question(false), (vec![true, true, true], 1), "a look, who fetches it, another look, and the keys");
+    assert_eq!(
+        question(false),
+        (vec![true, true, true], 1),
+        "a look, who fetches it, another look, and the keys"
+    );
     assert_eq!(question(true), (vec![true, false, false], 0));
 }

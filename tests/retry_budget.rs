@@ -33,7 +33,10 @@ fn where_all_are_refused_for_their_number_few_are_tried_again() {
     let seen = storm(busy, FailureKind::Request, World::tick);
     // A fifth more, and ten, and one for every six seconds that it took.
     let most = 610 + usize::try_from(began.elapsed().as_secs() / 6).unwrap() + 1;
-    assert!((500..=most).contains(&seen), "{seen} requests for 500 questions");
+    assert!(
+        (500..=most).contains(&seen),
+        "{seen} requests for 500 questions"
+    );
 }
 
 #[test]

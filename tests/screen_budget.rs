@@ -18,7 +18,10 @@ const TIGHT: &str = "[budget]\nper_request = 0.002";
 
 /// A chat in which `auto` would have to step down.
 fn tight(answers: &[&str]) -> (Place, Terminal) {
-    let place = Place::with(Script::each(answers.iter().map(|text| Answer::text(text))), TIGHT);
+    let place = Place::with(
+        Script::each(answers.iter().map(|text| Answer::text(text))),
+        TIGHT,
+    );
     let terminal = Terminal::spawn(&place.command(&["--no-cache"]), 100, 30);
     // The receipt says what Enter would propose.
     terminal.wait_for("→ small (auto: large could cost");
@@ -26,11 +29,18 @@ fn tight(answers: &[&str]) -> (Place, Terminal) {
 }
 
 fn models(place: &Place) -> Vec<String> {
-    place.server.chats().iter().map(|chat| chat.model().to_owned()).collect()
+    place
+        .server
+        .chats()
+        .iter()
+        .map(|chat| chat.model().to_owned())
+        .collect()
 }
 
 fn last_message(body: &Value) -> &str {
-    body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap()
+    body["messages"].as_array().unwrap().last().unwrap()["content"]
+        .as_str()
+        .unwrap()
 }
 
 #[test]
@@ -41,7 +51,10 @@ fn the_cheaper_model_is_taken_once_and_holds_for_the_chat() {
     terminal.wait_for("could cost $0.0021, $0.002 left for one request");
     terminal.wait_for("1    small instead: ≈$0.0");
     terminal.wait_for("› hello there");
-    assert!(place.server.chats().is_empty(), "a question asked of the user is none asked of a server");
+    assert!(
+        place.server.chats().is_empty(),
+        "a question asked of the user is none asked of a server"
+    );
     terminal.key("Enter");
     terminal.wait_for("the first");
     settled(&terminal);
@@ -131,7 +144,11 @@ fn a_better_model_with_little_room_is_asked_as_the_receipt_says() {
     say(&terminal, "hello there");
     terminal.wait_for("a short answer");
     settled(&terminal);
-    assert_eq!(models(&place), ["large"], "no lower rung is taken for money without a question");
+    assert_eq!(
+        models(&place),
+        ["large"],
+        "no lower rung is taken for money without a question"
+    );
     place.server.assert_clean();
 }
 
@@ -154,7 +171,10 @@ fn a_better_answer_at_a_limit_asks_first_and_leaves_the_chat_as_it_was() {
 
 #[test]
 fn a_rule_in_the_configuration_asks_nothing() {
-    let refuse = Place::with(Script::always(Answer::text("never")), &format!("{TIGHT}\non_limit = \"refuse\""));
+    let refuse = Place::with(
+        Script::always(Answer::text("never")),
+        &format!("{TIGHT}\non_limit = \"refuse\""),
+    );
     let terminal = Terminal::spawn(&refuse.command(&[]), 100, 30);
     terminal.wait_for("could cost $0.0021");
     say(&terminal, "hello there");
@@ -162,7 +182,10 @@ fn a_rule_in_the_configuration_asks_nothing() {
     terminal.wait_for("› hello there");
     assert!(!terminal.screen().contains("at the limit") && refuse.server.chats().is_empty());
 
-    let down = Place::with(Script::always(Answer::text("down it went")), &format!("{TIGHT}\non_limit = \"downgrade\""));
+    let down = Place::with(
+        Script::always(Answer::text("down it went")),
+        &format!("{TIGHT}\non_limit = \"downgrade\""),
+    );
     let terminal = Terminal::spawn(&down.command(&[]), 100, 30);
     terminal.wait_for("→ small (auto: large could cost");
     say(&terminal, "hello there");
@@ -188,20 +211,30 @@ fn going_on_after_a_cut_is_one_request_for_one_key() {
     terminal.wait_for("no answer that was cut at its output cap");
     let bodies = place.server.bodies();
     assert_eq!(bodies.len(), 2, "one key is one request");
-    assert_eq!(last_message(&bodies[1]), "Continue exactly where you stopped.");
+    assert_eq!(
+        last_message(&bodies[1]),
+        "Continue exactly where you stopped."
+    );
     place.server.assert_clean();
 }
 
 #[test]
 fn money_that_is_gone_when_the_way_is_chosen_is_not_spent() {
     let elsewhere = Answer::text("spent elsewhere").usage(1_000, 2_000);
-    let place = Place::with(Script::each([elsewhere, Answer::text("never")]), "[budget]\nper_day = 0.002");
+    let place = Place::with(
+        Script::each([elsewhere, Answer::text("never")]),
+        "[budget]\nper_day = 0.002",
+    );
     let terminal = Terminal::spawn(&place.command(&[]), 100, 30);
     terminal.wait_for("→ small (auto: large could cost");
     say(&terminal, "hello there");
     terminal.wait_for("1    small instead");
     // While the dialog is open, another process spends nearly everything.
-    let spent = place.command(&["ask", "-m", "mock/small", "quickly"]).stdin(Stdio::null()).output().unwrap();
+    let spent = place
+        .command(&["ask", "-m", "mock/small", "quickly"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(spent.status.success(), "{spent:?}");
     terminal.key("1");
     terminal.wait_for("could cost $0.0002");
@@ -209,14 +242,20 @@ fn money_that_is_gone_when_the_way_is_chosen_is_not_spent() {
     terminal.wait_for("at the limit");
     terminal.key("Esc");
     terminal.wait_for("› hello there");
-    assert_eq!(place.server.chats().len(), 1, "only the other process has sent anything");
+    assert_eq!(
+        place.server.chats().len(),
+        1,
+        "only the other process has sent anything"
+    );
     place.server.assert_clean();
 }
 
 /// A chat that passes 80 % of its day while the window is not looked at, and how long its turn took at most.
 fn alarmed(notify: &str) -> (Place, Terminal, Duration) {
     let gate = Gate::new();
-    let dear = Answer::text("a dear answer").usage(1_000, 1_800).gate_after(1, &gate);
+    let dear = Answer::text("a dear answer")
+        .usage(1_000, 1_800)
+        .gate_after(1, &gate);
     let script = Script::each([dear, Answer::text("a cheap answer").usage(5, 5)]);
     let place = Place::with(script, &format!("[budget]\nper_day = 0.02\n{notify}"));
     let terminal = place.open(&["--no-cache"], 120, 30);
@@ -250,7 +289,11 @@ fn an_alert_is_told_once_and_stands_in_the_panel() {
     say(&again, "and again");
     again.wait_for("a cheap answer");
     settled(&again);
-    assert!(!again.screen().contains("is used today"), "{}", again.screen());
+    assert!(
+        !again.screen().contains("is used today"),
+        "{}",
+        again.screen()
+    );
 }
 
 #[test]

@@ -16,9 +16,18 @@ const ATTACKS: [(&str, &str); 12] = [
     ("title \x1b]0;owned\x1b\\", "title ␛]0;owned␛"),
     ("link \x1b]8;;http://evil\x1b\\x", "link ␛]8;;http://evil"),
     ("ask \x1bP$qm\x1b\\ \x1b[21t\x1b[c", "ask ␛P$qm␛"),
-    ("mode \x1b[?1000h\x1b[?1049l\x1b[>1u", "mode ␛[?1000h␛[?1049l␛[>1u"),
-    ("c1 \u{9b}31m\u{9d}0;x\u{9c}", "c1 ⟪U+009B⟫31m⟪U+009D⟫0;x⟪U+009C⟫"),
-    ("bidi \u{202e}txt.exe\u{202c}\u{2066}\u{2069}", "bidi ⟪RLO⟫txt.exe⟪PDF⟫⟪LRI⟫⟪PDI⟫"),
+    (
+        "mode \x1b[?1000h\x1b[?1049l\x1b[>1u",
+        "mode ␛[?1000h␛[?1049l␛[>1u",
+    ),
+    (
+        "c1 \u{9b}31m\u{9d}0;x\u{9c}",
+        "c1 ⟪U+009B⟫31m⟪U+009D⟫0;x⟪U+009C⟫",
+    ),
+    (
+        "bidi \u{202e}txt.exe\u{202c}\u{2066}\u{2069}",
+        "bidi ⟪RLO⟫txt.exe⟪PDF⟫⟪LRI⟫⟪PDI⟫",
+    ),
     ("zero a\u{200b}b\u{feff}c", "zero a⟪U+200B⟫b⟪U+FEFF⟫c"),
     ("tags \u{e0041}\u{e0042}", "tags ⟪U+E0041⟫⟪U+E0042⟫"),
     ("back safe\x08\x08\x7f\0", "back safe␈␈␡␀"),
@@ -65,8 +74,15 @@ fn code_tables_and_links_show_them_too() {
     let terminal = place.open(&[], 100, 50);
     say(&terminal, "attack");
     settled(&terminal);
-    for shown in ["␛[2Jcell", "⟪RLO⟫x", "let a␛[0m;", "head␛[7m", "item⟪U+009B⟫m", "quote␇", "http://evil/"]
-    {
+    for shown in [
+        "␛[2Jcell",
+        "⟪RLO⟫x",
+        "let a␛[0m;",
+        "head␛[7m",
+        "item⟪U+009B⟫m",
+        "quote␇",
+        "http://evil/",
+    ] {
         terminal.wait_for(shown);
     }
     assert_eq!(place.server.requests().len(), 1, "no link is followed");
@@ -75,7 +91,9 @@ fn code_tables_and_links_show_them_too() {
 
 #[test]
 fn reasoning_model_and_title_show_them() {
-    let answer = Answer::text("done").reasoning(&hostile(), 9).model("evil\x1b]0;x\x07\u{202e}");
+    let answer = Answer::text("done")
+        .reasoning(&hostile(), 9)
+        .model("evil\x1b]0;x\x07\u{202e}");
     let place = Place::new(Script::always(answer));
     let terminal = place.open(&[], 120, 50);
     terminal.paste("title \x1b]0;owned\x07 \u{202e}txt");
@@ -118,13 +136,19 @@ fn errors_show_them() {
 #[test]
 fn a_hostile_line_in_the_stream_and_zalgo_are_bounded() {
     let zalgo = format!("z{}!", "\u{301}".repeat(10_000));
-    let place = Place::new(Script::always(Answer::text(&format!("{zalgo}\n\nafter\u{2028}it")).pieces(50)));
+    let place = Place::new(Script::always(
+        Answer::text(&format!("{zalgo}\n\nafter\u{2028}it")).pieces(50),
+    ));
     let terminal = place.open(&[], 100, 30);
     say(&terminal, "attack");
     settled(&terminal);
     terminal.wait_for("⟪+9992⟫!");
     terminal.wait_for("after");
-    assert!(terminal.mark() < 60_000, "{} bytes for one letter", terminal.mark());
+    assert!(
+        terminal.mark() < 60_000,
+        "{} bytes for one letter",
+        terminal.mark()
+    );
     assert_sane(&terminal);
 }
 

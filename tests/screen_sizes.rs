@@ -46,7 +46,12 @@ fn usual_sizes_show_the_whole_chat() {
         say(&terminal, "size?");
         terminal.wait_for("fn main()");
         settled(&terminal);
-        assert_eq!(terminal.screen().contains("THIS REPLY"), panel, "{}", terminal.screen());
+        assert_eq!(
+            terminal.screen().contains("THIS REPLY"),
+            panel,
+            "{}",
+            terminal.screen()
+        );
         // Prices stay in sight, whatever else is left off.
         terminal.wait_for("max $");
         for dialog in ["Alt-P", "F1", "Ctrl-P", "Ctrl-R"] {
@@ -74,14 +79,22 @@ impl Storm {
 #[test]
 #[expect(clippy::print_stderr, reason = "a failing storm names its seed")]
 fn a_storm_of_sizes_while_an_answer_streams() {
-    let time = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()) + 1;
+    let time = u64::from(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .subsec_nanos(),
+    ) + 1;
     let seed = std::env::var("SEED").map_or(time, |seed| seed.parse().unwrap());
     // Shown when the test fails.
     eprintln!("SEED={seed}");
     let mut storm = Storm(seed);
     let gate = Gate::new();
     let text = TEXT.repeat(20);
-    let answer = Answer::text(&text).pieces(400).delay_between(1).gate_after(390, &gate);
+    let answer = Answer::text(&text)
+        .pieces(400)
+        .delay_between(1)
+        .gate_after(390, &gate);
     let place = Place::new(Script::always(answer));
     let terminal = place.open(&[], 80, 24);
     say(&terminal, "storm");
@@ -107,7 +120,10 @@ fn a_storm_of_sizes_while_an_answer_streams() {
             break;
         }
         // A figure that a busy machine brought between the two is no stain: taken again, they are the same.
-        assert!(Instant::now() < deadline, "after the storm:\n{after}\nand fresh:\n{fresh}");
+        assert!(
+            Instant::now() < deadline,
+            "after the storm:\n{after}\nand fresh:\n{fresh}"
+        );
     }
     terminal.key("Ctrl-D");
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
@@ -127,7 +143,11 @@ fn a_dumb_terminal_gets_a_plain_answer() {
     command.env("TERM", "dumb");
     let terminal = Terminal::spawn(&command, 80, 24);
     assert_eq!(terminal.wait_exit(), Status::Exited(2));
-    assert!(!terminal.raw_output().contains(&0x1b), "{}", terminal.screen());
+    assert!(
+        !terminal.raw_output().contains(&0x1b),
+        "{}",
+        terminal.screen()
+    );
 }
 
 #[test]
@@ -136,5 +156,8 @@ fn without_a_terminal_it_asks() {
     let output = run(place.command(&[]), b"from a pipe", Duration::from_secs(20));
     output.assert_code(0);
     assert_eq!(output.stdout, "piped\n");
-    assert_eq!(place.server.bodies()[0]["messages"][0]["content"], "from a pipe");
+    assert_eq!(
+        place.server.bodies()[0]["messages"][0]["content"],
+        "from a pipe"
+    );
 }

@@ -12,7 +12,10 @@ use support::server::{Answer, Gate, Script};
 
 #[test]
 fn an_attempt_that_failed_is_told_below_the_answer() {
-    let place = Place::new(Script::each([Answer::error(503, "overloaded", "overloaded"), Answer::text("Because.")]));
+    let place = Place::new(Script::each([
+        Answer::error(503, "overloaded", "overloaded"),
+        Answer::text("Because."),
+    ]));
     let terminal = place.open(&[], 120, 40);
     say(&terminal, "why?");
     terminal.wait_for("Because.");
@@ -26,8 +29,10 @@ fn an_attempt_that_failed_is_told_below_the_answer() {
 #[test]
 fn reasoning_is_seen_while_it_comes_then_folds_with_its_price() {
     let gate = Gate::new();
-    let answer =
-        Answer::text("It moves.").usage(100, 120).reasoning("Let me think about it.", 100).gate_after(1, &gate);
+    let answer = Answer::text("It moves.")
+        .usage(100, 120)
+        .reasoning("Let me think about it.", 100)
+        .gate_after(1, &gate);
     let place = Place::new(Script::always(answer));
     let terminal = place.open(&[], 120, 40);
     say(&terminal, "why?");
@@ -48,9 +53,11 @@ fn reasoning_is_seen_while_it_comes_then_folds_with_its_price() {
 fn a_kept_answer_is_given_again_unless_the_chat_says_no() {
     let place = Place::new(Script::always(Answer::text("Because.")));
     let terminal = place.open(&[], 120, 40);
-    for (command, requests, says) in
-        [("", 1, "cache hit 0 %"), ("/cache off", 2, "cache hit off"), ("/cache on", 2, "cached ")]
-    {
+    for (command, requests, says) in [
+        ("", 1, "cache hit 0 %"),
+        ("/cache off", 2, "cache hit off"),
+        ("/cache on", 2, "cached "),
+    ] {
         if !command.is_empty() {
             say(&terminal, "/new");
             terminal.wait_for("new chat");
@@ -67,8 +74,18 @@ fn a_kept_answer_is_given_again_unless_the_chat_says_no() {
 /// build says little.
 fn ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    fields
+        .iter()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum()
 }
 
 /// The highest number of a word `w123` on the screen.
@@ -81,7 +98,13 @@ fn last_word(shown: &str) -> Option<usize> {
 #[test]
 #[expect(clippy::print_stdout, reason = "the figure is quoted in the README")]
 fn a_long_stream_is_little_to_write() {
-    let words = (0..2_000).map(|n| if n % 12 == 11 { format!("w{n}.\n\n") } else { format!("w{n} ") });
+    let words = (0..2_000).map(|n| {
+        if n % 12 == 11 {
+            format!("w{n}.\n\n")
+        } else {
+            format!("w{n} ")
+        }
+    });
     let answer = Answer::of_pieces(words).delay_between(5);
     let place = Place::new(Script::always(answer));
     let terminal = place.open(&["--no-cache", "--max-output", "16000"], 120, 40);
@@ -90,12 +113,23 @@ fn a_long_stream_is_little_to_write() {
     // Each within its own time: a busy machine takes longer than ten seconds for all of them.
     for n in (199..2_000).step_by(200) {
         // Or what came after it: it may have been on the screen for a moment only.
-        terminal.wait_until(&format!("w{n} or a later one"), |screen| last_word(&screen.contents()) >= Some(n));
+        terminal.wait_until(&format!("w{n} or a later one"), |screen| {
+            last_word(&screen.contents()) >= Some(n)
+        });
     }
     settled(&terminal);
-    let (written, seconds) = (terminal.bytes_since(before).len(), began.elapsed().as_secs_f64().max(10.0));
-    println!("{written} bytes for 2,000 tokens at 200 a second; {} ticks of processor time", ticks(terminal.pid()));
+    let (written, seconds) = (
+        terminal.bytes_since(before).len(),
+        began.elapsed().as_secs_f64().max(10.0),
+    );
+    println!(
+        "{written} bytes for 2,000 tokens at 200 a second; {} ticks of processor time",
+        ticks(terminal.pid())
+    );
     // Where a busy machine sends them more slowly, they are more frames.
     let most = 20_000.0 * seconds;
-    assert!(f64::from(u32::try_from(written).unwrap()) <= most, "{written} bytes in {seconds:.1} seconds");
+    assert!(
+        f64::from(u32::try_from(written).unwrap()) <= most,
+        "{written} bytes in {seconds:.1} seconds"
+    );
 }

@@ -1,6 +1,10 @@
 //! A question that has to be split, at a limit: asked of the user, refused or cheaper, as the configuration says.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod gateways;
 mod support;
@@ -24,19 +28,32 @@ fn chat(server: &Server, on_limit: OnLimit) -> (World, Handle) {
         config.models.truncate(2);
         config.router.ladder.truncate(2);
         assert_eq!(
-            config.router.ladder.iter().map(LadderRung::to_string).collect::<Vec<_>>(),
+            config
+                .router
+                .ladder
+                .iter()
+                .map(LadderRung::to_string)
+                .collect::<Vec<_>>(),
             ["mine/small", "mine/tiny"]
         );
     });
-    let start =
-        Start { selection: Some(Selection::Auto), overflow: Overflow::Segment, screen: true, ..Start::default() };
+    let start = Start {
+        selection: Some(Selection::Auto),
+        overflow: Overflow::Segment,
+        screen: true,
+        ..Start::default()
+    };
     let chat = spawn(world.gateway.clone(), start);
     (world, chat)
 }
 
 /// Longer than every window.
 fn question() -> Arc<str> {
-    format!("What is said here?\n\n{}", "one two three four. ".repeat(6_000)).into()
+    format!(
+        "What is said here?\n\n{}",
+        "one two three four. ".repeat(6_000)
+    )
+    .into()
 }
 
 async fn until<T>(chat: &mut Handle, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
@@ -52,7 +69,12 @@ async fn until<T>(chat: &mut Handle, mut wanted: impl FnMut(Event) -> Option<T>)
 
 /// The last event of the turn.
 async fn last(chat: &mut Handle) -> Event {
-    let is_last = |event: &Event| matches!(event, Event::Finished(_) | Event::Failed { .. } | Event::AtLimit(_));
+    let is_last = |event: &Event| {
+        matches!(
+            event,
+            Event::Finished(_) | Event::Failed { .. } | Event::AtLimit(_)
+        )
+    };
     until(chat, |event| is_last(&event).then_some(event)).await
 }
 
@@ -65,18 +87,49 @@ fn the_user_is_asked_before_another_model_is_taken() {
     let server = server();
     run(async {
         let (_world, mut chat) = chat(&server, OnLimit::Ask);
-        chat.commands.send(Command::Draft { rev: 1, text: question() }).await.unwrap();
-        let receipt =
-            until(&mut chat, |event| if let Event::Receipt(r) = event { Some(r).filter(|r| r.rev == 1) } else { None });
-        assert_eq!(receipt.await.outcome.unwrap().model.to_string(), "mine/tiny", "what would be proposed");
-        chat.commands.send(Command::Send { text: question() }).await.unwrap();
-        let Event::AtLimit(at) = last(&mut chat).await else { panic!("the user is asked") };
-        assert_eq!((at.failure.kind, &at.text), (FailureKind::Budget, &question()));
+        chat.commands
+            .send(Command::Draft {
+                rev: 1,
+                text: question(),
+            })
+            .await
+            .unwrap();
+        let receipt = until(&mut chat, |event| {
+            if let Event::Receipt(r) = event {
+                Some(r).filter(|r| r.rev == 1)
+            } else {
+                None
+            }
+        });
+        assert_eq!(
+            receipt.await.outcome.unwrap().model.to_string(),
+            "mine/tiny",
+            "what would be proposed"
+        );
+        chat.commands
+            .send(Command::Send { text: question() })
+            .await
+            .unwrap();
+        let Event::AtLimit(at) = last(&mut chat).await else {
+            panic!("the user is asked")
+        };
+        assert_eq!(
+            (at.failure.kind, &at.text),
+            (FailureKind::Budget, &question())
+        );
         let cheaper = at.cheaper.unwrap().model;
         assert_eq!(cheaper.to_string(), "mine/tiny");
         assert!(server.chats().is_empty(), "nothing is sent unasked");
-        chat.commands.send(Command::SendBy { text: question(), way: WayOut::Cheaper(cheaper) }).await.unwrap();
-        let Event::Finished(answer) = last(&mut chat).await else { panic!("it is answered") };
+        chat.commands
+            .send(Command::SendBy {
+                text: question(),
+                way: WayOut::Cheaper(cheaper),
+            })
+            .await
+            .unwrap();
+        let Event::Finished(answer) = last(&mut chat).await else {
+            panic!("it is answered")
+        };
         assert_eq!(answer.facts.model.to_string(), "mine/tiny");
     });
     let sent = server.chats();
@@ -88,13 +141,30 @@ fn a_rule_in_the_configuration_asks_nothing() {
     let server = server();
     run(async {
         let (_world, mut refuses) = chat(&server, OnLimit::Refuse);
-        refuses.commands.send(Command::Send { text: question() }).await.unwrap();
-        let Event::Failed { failure, answer: None, .. } = last(&mut refuses).await else { panic!("refused") };
+        refuses
+            .commands
+            .send(Command::Send { text: question() })
+            .await
+            .unwrap();
+        let Event::Failed {
+            failure,
+            answer: None,
+            ..
+        } = last(&mut refuses).await
+        else {
+            panic!("refused")
+        };
         assert_eq!(failure.kind, FailureKind::Budget);
         assert!(server.chats().is_empty());
         let (_world, mut goes_down) = chat(&server, OnLimit::Downgrade);
-        goes_down.commands.send(Command::Send { text: question() }).await.unwrap();
-        let Event::Finished(answer) = last(&mut goes_down).await else { panic!("answered") };
+        goes_down
+            .commands
+            .send(Command::Send { text: question() })
+            .await
+            .unwrap();
+        let Event::Finished(answer) = last(&mut goes_down).await else {
+            panic!("answered")
+        };
         assert_eq!(answer.facts.model.to_string(), "mine/tiny");
     });
 }

@@ -2,7 +2,11 @@
 //!
 //! What never left costs nothing, whatever the state of the connection; what left may have been billed, and is booked.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod bill;
 mod support;
@@ -31,7 +35,15 @@ const TOML: &str = "[limits]\nconcurrency = 1\nconnect_timeout = \"50s\"\nfirst_
 
 fn question() -> Ask {
     let session = SessionId::from_text("s".to_owned());
-    Ask { cached: false, ..Ask::new(session, Selection::Pinned(model("gpt-4o-mini")), "q hi", &ids()) }
+    Ask {
+        cached: false,
+        ..Ask::new(
+            session,
+            Selection::Pinned(model("gpt-4o-mini")),
+            "q hi",
+            &ids(),
+        )
+    }
 }
 
 /// Reads until an event of this kind has come.
@@ -60,7 +72,9 @@ async fn stop(name: &str, mut exchange: Exchange) -> (Event, Duration) {
 /// It says that it was stopped. Gives the time that it took.
 fn interrupted((event, took): (Event, Duration)) -> Duration {
     match event {
-        Event::Failed { failure, .. } => assert_eq!(failure.kind, FailureKind::Interrupted, "{failure}"),
+        Event::Failed { failure, .. } => {
+            assert_eq!(failure.kind, FailureKind::Interrupted, "{failure}")
+        }
         Event::Finished(answer) => assert_eq!(answer.facts.finish, Some(Finish::Interrupted)),
         other => panic!("{other:?}"),
     }
@@ -71,12 +85,21 @@ fn interrupted((event, took): (Event, Duration)) -> Duration {
 fn booked(core: &Core) -> bool {
     let ledger = core.ledger();
     let sum = ledger.run_blocking(|db| db.sum(Over::Run("run"))).unwrap();
-    assert_eq!(ledger.run_blocking(|db| db.open_items()).unwrap().len(), 0, "still held");
+    assert_eq!(
+        ledger.run_blocking(|db| db.open_items()).unwrap().len(),
+        0,
+        "still held"
+    );
     sum.total().pico() > 0
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 fn gateway(core: &Core) -> Arc<Gateway> {
@@ -116,7 +139,10 @@ fn while_connecting() {
 
 fn handshake() -> Duration {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let core = Core::at(&format!("https://{}/v1", listener.local_addr().unwrap()), TOML);
+    let core = Core::at(
+        &format!("https://{}/v1", listener.local_addr().unwrap()),
+        TOML,
+    );
     let took = block_on(async {
         let mut exchange = gateway(&core).open(question());
         wait_for(&mut exchange, |event| matches!(event, Event::Started(_))).await;
@@ -155,7 +181,8 @@ fn after(name: &str, answer: Answer, seen: fn(&Event) -> bool) -> (bool, Duratio
     (booked(&core), took)
 }
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+const HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 const PIECE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n";
 
 fn started(event: &Event) -> bool {
@@ -172,16 +199,28 @@ fn headers() -> (bool, Duration) {
 
 fn first_token() -> (bool, Duration) {
     let comments = Step::Repeat(Box::new(Step::send(": ping\n\n")), Some(3));
-    after("first token", Answer::raw([Step::send(HEAD), comments, Step::Hang]), started)
+    after(
+        "first token",
+        Answer::raw([Step::send(HEAD), comments, Step::Hang]),
+        started,
+    )
 }
 
 fn standing_still() -> (bool, Duration) {
-    after("standing still", Answer::raw([Step::send(HEAD), Step::send(PIECE), Step::Hang]), shown)
+    after(
+        "standing still",
+        Answer::raw([Step::send(HEAD), Step::send(PIECE), Step::Hang]),
+        shown,
+    )
 }
 
 fn full_speed() -> (bool, Duration) {
     let flood = Step::Repeat(Box::new(Step::send(": x\n\n".repeat(4096))), None);
-    after("full speed", Answer::raw([Step::send(HEAD), Step::send(PIECE), flood]), shown)
+    after(
+        "full speed",
+        Answer::raw([Step::send(HEAD), Step::send(PIECE), flood]),
+        shown,
+    )
 }
 
 fn retry() -> (bool, Duration) {
@@ -229,7 +268,11 @@ fn queued() -> Duration {
         tokio::task::block_in_place(|| server.wait_for_requests(1));
         let mut second = gateway.open(question());
         // It waits for the place of the first, and says so.
-        wait_for(&mut second, |event| matches!(event, Event::Link(link) if link.waiting == 1)).await;
+        wait_for(
+            &mut second,
+            |event| matches!(event, Event::Link(link) if link.waiting == 1),
+        )
+        .await;
         let took = interrupted(stop("queue", second).await);
         interrupted(stop("headers", first).await);
         took
@@ -241,7 +284,8 @@ fn queued() -> Duration {
 
 /// Keeps the ledger locked, as another process may, until what is returned is dropped.
 fn lock(core: &Core) -> mpsc::Sender<()> {
-    let (other, (unlock, locked), (told, hears)) = (core.ledger(), mpsc::channel(), mpsc::channel());
+    let (other, (unlock, locked), (told, hears)) =
+        (core.ledger(), mpsc::channel(), mpsc::channel());
     std::thread::spawn(move || {
         other.run_blocking(move |db| {
             db.write(|_| {
@@ -274,8 +318,14 @@ fn locked() -> Duration {
         gateway.close().await;
         took
     });
-    assert!(server.chats().is_empty() && !booked(&core), "not sent, not held");
-    let chats = core.ledger().run_blocking(|db| db.list_sessions(9)).unwrap();
+    assert!(
+        server.chats().is_empty() && !booked(&core),
+        "not sent, not held"
+    );
+    let chats = core
+        .ledger()
+        .run_blocking(|db| db.list_sessions(9))
+        .unwrap();
     assert!(chats.is_empty(), "nor stored: {chats:?}");
     took
 }
@@ -283,7 +333,9 @@ fn locked() -> Duration {
 /// Whether the thread of the store is free for something else.
 async fn answers_soon(gateway: &Gateway) -> bool {
     let store = gateway.store().await.unwrap().clone();
-    tokio::time::timeout(A_USER, store.run(|_| Ok(()))).await.is_ok()
+    tokio::time::timeout(A_USER, store.run(|_| Ok(())))
+        .await
+        .is_ok()
 }
 
 #[test]
@@ -315,7 +367,11 @@ fn every_state_can_be_left_within_100_ms() {
             took.push(leave());
         }
         let best = took.iter().min().unwrap();
-        println!("stopped {state}: {} ms, the first time {} ms", best.as_millis(), took[0].as_millis());
+        println!(
+            "stopped {state}: {} ms, the first time {} ms",
+            best.as_millis(),
+            took[0].as_millis()
+        );
         assert!(*best < A_USER, "{state}: {took:?}");
     }
 }

@@ -1,6 +1,10 @@
 //! A fast answer costs a front end no more than a frame each, and is whole all the same.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 mod bill;
 mod support;
@@ -17,7 +21,15 @@ const TOML: &str = "[limits]\nmax_output = 8192\n";
 
 fn question() -> Ask {
     let session = SessionId::from_text("s".to_owned());
-    Ask { cached: false, ..Ask::new(session, Selection::Pinned(model("gpt-4o-mini")), "q hi", &ids()) }
+    Ask {
+        cached: false,
+        ..Ask::new(
+            session,
+            Selection::Pinned(model("gpt-4o-mini")),
+            "q hi",
+            &ids(),
+        )
+    }
 }
 
 /// The pieces of the answer as they were told, its text, and how long it took from the arrival of the request: a busy
@@ -25,7 +37,11 @@ fn question() -> Ask {
 fn told(answer: Answer, first: impl Fn()) -> (Vec<String>, String, f64) {
     let server = Server::start(Script::always(answer).keys([KEY]));
     let core = Core::new(&server, TOML);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let (mut pieces, mut text) = (Vec::new(), None);
     runtime.block_on(async {
         let mut exchange = core.gateway(Limits::default(), "run").open(question());
@@ -43,7 +59,11 @@ fn told(answer: Answer, first: impl Fn()) -> (Vec<String>, String, f64) {
             }
         }
     });
-    (pieces, text.unwrap(), server.chats()[0].arrived.elapsed().as_secs_f64())
+    (
+        pieces,
+        text.unwrap(),
+        server.chats()[0].arrived.elapsed().as_secs_f64(),
+    )
 }
 
 #[test]
@@ -63,8 +83,13 @@ fn four_thousand_tokens_at_once_are_told_thirty_times_a_second_at_most() {
 #[test]
 fn the_first_piece_is_told_before_there_is_a_second() {
     let gate = Gate::new();
-    let answer = Answer::of_pieces(["one", " two", " three"]).usage(10, 3).gate_after(1, &gate);
+    let answer = Answer::of_pieces(["one", " two", " three"])
+        .usage(10, 3)
+        .gate_after(1, &gate);
     // The server goes on only once the first has been seen: waiting for more would wait for ever.
     let (pieces, text, _) = told(answer, || gate.open());
-    assert_eq!((pieces[0].as_str(), text.as_str()), ("one", "one two three"));
+    assert_eq!(
+        (pieces[0].as_str(), text.as_str()),
+        ("one", "one two three")
+    );
 }

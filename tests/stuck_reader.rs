@@ -33,7 +33,10 @@ fn stored(scene: &Scene) -> String {
         assert!(Instant::now() < deadline, "the answer never ended");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let id = scene.json(&["sessions", "--json"])[0]["session"].as_str().unwrap().to_owned();
+    let id = scene.json(&["sessions", "--json"])[0]["session"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let chat = scene.json(&["sessions", "show", &id, "--json"]);
     chat["messages"][1]["text"].as_str().unwrap().to_owned()
 }
@@ -42,8 +45,19 @@ fn stored(scene: &Scene) -> String {
 fn a_signal_ends_it_and_the_answer_is_whole_in_the_store() {
     for how in ["--no-cache", "--json"] {
         let scene = scene();
-        let mut running = scene.start(&["ask", "hi", "-m", "gpt-5-mini", "--max-output", "100000", how]);
-        assert!(stored(&scene).len() + 35 > LONG, "nobody has read a word of it");
+        let mut running = scene.start(&[
+            "ask",
+            "hi",
+            "-m",
+            "gpt-5-mini",
+            "--max-output",
+            "100000",
+            how,
+        ]);
+        assert!(
+            stored(&scene).len() + 35 > LONG,
+            "nobody has read a word of it"
+        );
         running.signal(Signal::TERM);
         running.wait_unread();
         one_error(&running.end(), 130);

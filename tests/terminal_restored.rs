@@ -18,9 +18,17 @@ fn start(place: &Place, args: &str) -> (Terminal, Modes) {
     let command = place.command(&[]);
     let program = command.get_program().to_str().unwrap().to_owned();
     let mut shell = place.home.command("/bin/sh");
-    shell.envs(command.get_envs().map(|(name, value)| (name, value.unwrap())));
+    shell.envs(
+        command
+            .get_envs()
+            .map(|(name, value)| (name, value.unwrap())),
+    );
     // Held open from both ends, this pipe has no end.
-    shell.args(["-c", &format!("mkfifo held; exec 3<>held; echo before; read x; exec \"$0\" {args}"), &program]);
+    shell.args([
+        "-c",
+        &format!("mkfifo held; exec 3<>held; echo before; read x; exec \"$0\" {args}"),
+        &program,
+    ]);
     let terminal = Terminal::spawn(&shell, 100, 30);
     terminal.wait_for("before");
     let modes = terminal.modes();
@@ -39,8 +47,16 @@ fn assert_restored(terminal: &Terminal, before: &Modes) {
         assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
     });
     let raw = String::from_utf8_lossy(&terminal.raw_output()).into_owned();
-    for (on, off) in [("\x1b[?1004h", "\x1b[?1004l"), ("\x1b[>1u", "\x1b[<1u"), ("\x1b[?2026h", "\x1b[?2026l")] {
-        assert_eq!(raw.matches(on).count(), raw.matches(off).count(), "{on:?} and {off:?}");
+    for (on, off) in [
+        ("\x1b[?1004h", "\x1b[?1004l"),
+        ("\x1b[>1u", "\x1b[<1u"),
+        ("\x1b[?2026h", "\x1b[?2026l"),
+    ] {
+        assert_eq!(
+            raw.matches(on).count(),
+            raw.matches(off).count(),
+            "{on:?} and {off:?}"
+        );
     }
     assert_only_known_sequences(&terminal.raw_output());
 }
@@ -61,8 +77,18 @@ fn after_ctrl_d_with_a_word_of_how_to_come_back() {
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
     assert_restored(&terminal, &before);
     let screen = terminal.screen();
-    let line = screen.lines().find(|line| line.contains("resumes this chat")).unwrap();
-    let id = line.split("--session ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let line = screen
+        .lines()
+        .find(|line| line.contains("resumes this chat"))
+        .unwrap();
+    let id = line
+        .split("--session ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
     // And it is the way back.
     let terminal = place.open(&["--session", &id], 100, 30);
     terminal.wait_for("an answer");
@@ -78,13 +104,21 @@ fn after_ctrl_c_twice_and_nothing_said() {
     terminal.key(key);
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
     assert_restored(&terminal, &before);
-    assert!(!terminal.screen().contains("resumes"), "there is nothing to come back to");
+    assert!(
+        !terminal.screen().contains("resumes"),
+        "there is nothing to come back to"
+    );
 }
 
 #[test]
 fn after_signals() {
     let place = place();
-    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131), (Signal::INT, 130)] {
+    for (signal, status) in [
+        (Signal::TERM, 143),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+        (Signal::INT, 130),
+    ] {
         let (terminal, before) = start(&place, "");
         terminal.wait_for("→ large");
         terminal.signal(signal);
@@ -96,7 +130,9 @@ fn after_signals() {
 #[test]
 fn after_a_signal_while_an_answer_streams() {
     let gate = Gate::new();
-    let place = Place::new(Script::always(Answer::text("half of an answer").gate_after(2, &gate)));
+    let place = Place::new(Script::always(
+        Answer::text("half of an answer").gate_after(2, &gate),
+    ));
     let (terminal, before) = start(&place, "");
     terminal.wait_for("→ large");
     say(&terminal, "go");
@@ -104,7 +140,10 @@ fn after_a_signal_while_an_answer_streams() {
     terminal.signal(Signal::TERM);
     assert_eq!(terminal.wait_exit(), Status::Exited(143));
     assert_restored(&terminal, &before);
-    assert_eq!(place.server.wait_for_outcomes(1)[0].outcome, Some(Outcome::ClientGone));
+    assert_eq!(
+        place.server.wait_for_outcomes(1)[0].outcome,
+        Some(Outcome::ClientGone)
+    );
     terminal.wait_for_bytes(0, b"resumes this chat");
 }
 
@@ -119,16 +158,26 @@ fn after_a_start_that_fails() {
     // The cause and the mend, where they can be read.
     let screen = terminal.screen();
     let words: String = screen.split_whitespace().collect();
-    assert!(words.contains("cannotbeused") && words.contains("--data-dir"), "{screen}");
+    assert!(
+        words.contains("cannotbeused") && words.contains("--data-dir"),
+        "{screen}"
+    );
 }
 
 #[test]
 fn after_a_wrong_key_binding() {
-    let place = Place::with(Script::always(Answer::text("fine")), "[keys]\nsend = [\"Hyper-Q\"]");
+    let place = Place::with(
+        Script::always(Answer::text("fine")),
+        "[keys]\nsend = [\"Hyper-Q\"]",
+    );
     let (terminal, before) = start(&place, "");
     assert_eq!(terminal.wait_exit(), Status::Exited(2));
     assert_restored(&terminal, &before);
-    assert!(terminal.screen().contains("Hyper-Q"), "{}", terminal.screen());
+    assert!(
+        terminal.screen().contains("Hyper-Q"),
+        "{}",
+        terminal.screen()
+    );
 }
 
 /// Standard input that nobody ever closes: a person is told what is waited for, and Ctrl-C is heard.

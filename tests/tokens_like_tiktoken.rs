@@ -89,19 +89,29 @@ fn texts_of_every_kind_count_as_tiktoken_counts_them() {
 
 #[test]
 fn long_pieces_count_as_tiktoken_counts_them() {
-    let digits = |n: usize| (0..n).map(|i| ["0", "1", "4", "9", "2", "7"][i * i % 6]).collect::<String>();
+    let digits = |n: usize| {
+        (0..n)
+            .map(|i| ["0", "1", "4", "9", "2", "7"][i * i % 6])
+            .collect::<String>()
+    };
     let mut random = Random(7);
     for encoding in Encoding::ALL {
         for length in [2, 127, 128, 129, 130, 2047, 2048, 2049, 5000, 20_000] {
-            for part in [" ", "\t", "\n", "a", "A", "=", "ab", "é", "界", "的是", "\u{301}", "🦀", "-=", "\r\n", "aB"]
-            {
+            for part in [
+                " ", "\t", "\n", "a", "A", "=", "ab", "é", "界", "的是", "\u{301}", "🦀", "-=",
+                "\r\n", "aB",
+            ] {
                 same(encoding, &part.repeat(length / part.len()));
             }
             same(encoding, &digits(length));
-            let base64: String = (0..length).map(|_| char::from(*random.one_of(BASE64))).collect();
+            let base64: String = (0..length)
+                .map(|_| char::from(*random.one_of(BASE64)))
+                .collect();
             same(encoding, &base64.to_ascii_lowercase());
             same(encoding, &base64);
-            let han: String = (0..length / 3).filter_map(|_| char::from_u32(0x4E00 + random.below(3000))).collect();
+            let han: String = (0..length / 3)
+                .filter_map(|_| char::from_u32(0x4E00 + random.below(3000)))
+                .collect();
             same(encoding, &han);
         }
     }
@@ -260,13 +270,17 @@ impl Random {
 }
 
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
+    std::env::var(variable)
+        .ok()
+        .map(|value| value.parse().unwrap())
 }
 
 #[test]
 fn random_strings_count_as_tiktoken_counts_them() {
     let strings = number("TOKEN_STRINGS").unwrap_or(20_000);
-    let seed = number("TOKEN_SEED").unwrap_or_else(|| RandomState::new().hash_one("seed")).max(1);
+    let seed = number("TOKEN_SEED")
+        .unwrap_or_else(|| RandomState::new().hash_one("seed"))
+        .max(1);
     eprintln!("TOKEN_SEED={seed} TOKEN_STRINGS={strings}");
     let mut random = Random(seed);
     for _ in 0..strings {

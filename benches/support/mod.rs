@@ -59,8 +59,17 @@ async fn take_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
 /// The length of the request at the start of `buffer`, if all of it is there.
 fn whole(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&buffer[..head]).ok()?.to_ascii_lowercase();
-    let body: usize = text.split("content-length:").nth(1)?.split("\r\n").next()?.trim().parse().ok()?;
+    let text = std::str::from_utf8(&buffer[..head])
+        .ok()?
+        .to_ascii_lowercase();
+    let body: usize = text
+        .split("content-length:")
+        .nth(1)?
+        .split("\r\n")
+        .next()?
+        .trim()
+        .parse()
+        .ok()?;
     (buffer.len() >= head + body).then_some(head + body)
 }
 
@@ -72,9 +81,16 @@ fn writes() -> Vec<Vec<u8>> {
              \"model\":\"gpt-5-mini\",\"choices\":[{choices}],\"usage\":{usage}}}\n\n"
         )
     };
-    let choice = |delta: &str, finish: &str| format!(r#"{{"index":0,"delta":{{{delta}}},"finish_reason":{finish}}}"#);
-    let mut parts: Vec<String> = (0..TOKENS).map(|_| chunk(&choice(r#""content":" token""#, "null"), "null")).collect();
-    let usage = format!(r#"{{"prompt_tokens":9,"completion_tokens":{TOKENS},"total_tokens":{}}}"#, TOKENS + 9);
+    let choice = |delta: &str, finish: &str| {
+        format!(r#"{{"index":0,"delta":{{{delta}}},"finish_reason":{finish}}}"#)
+    };
+    let mut parts: Vec<String> = (0..TOKENS)
+        .map(|_| chunk(&choice(r#""content":" token""#, "null"), "null"))
+        .collect();
+    let usage = format!(
+        r#"{{"prompt_tokens":9,"completion_tokens":{TOKENS},"total_tokens":{}}}"#,
+        TOKENS + 9
+    );
     parts.push(chunk(&choice("", r#""stop""#), "null") + &chunk("", &usage) + "data: [DONE]\n\n");
     let length: usize = parts.iter().map(String::len).sum();
     let mut head = String::from("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n");

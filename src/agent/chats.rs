@@ -19,7 +19,12 @@ impl Agent {
         &self,
         f: impl FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.gateway.store().await?.run(f).await.map_err(Failure::from)
+        self.gateway
+            .store()
+            .await?
+            .run(f)
+            .await
+            .map_err(Failure::from)
     }
 
     /// Opens the chat that the user asked for.
@@ -32,7 +37,11 @@ impl Agent {
         if let Some(id) = id {
             self.load(id).await?;
         } else if self.start.open == Open::Latest {
-            self.notice(Level::Info, "there is no chat to go on with; this is a new one").await;
+            self.notice(
+                Level::Info,
+                "there is no chat to go on with; this is a new one",
+            )
+            .await;
         }
         if self.start.screen {
             self.furnish().await;
@@ -49,9 +58,14 @@ impl Agent {
             return;
         }
         if self.session.entries.is_empty() {
-            let (id, setting, now) =
-                (self.session.id.clone(), self.session.setting(), self.gateway.parts().clock.now());
-            let draft = self.with_store(move |db| db.adopt_draft(&id, &setting, now)).await;
+            let (id, setting, now) = (
+                self.session.id.clone(),
+                self.session.setting(),
+                self.gateway.parts().clock.now(),
+            );
+            let draft = self
+                .with_store(move |db| db.adopt_draft(&id, &setting, now))
+                .await;
             if let Some(Some(text)) = self.told(draft).await {
                 self.emit(Event::DraftRestored(text)).await;
             }
@@ -79,7 +93,8 @@ impl Agent {
 
     /// Sends the chat as it is. `history` may be empty: then the front end keeps what it has.
     pub(super) async fn show_session(&self, history: Vec<String>) {
-        self.emit(Event::Session(Box::new(self.session.view(history)))).await;
+        self.emit(Event::Session(Box::new(self.session.view(history))))
+            .await;
     }
 
     pub(super) async fn new_chat(&mut self) {
@@ -109,11 +124,14 @@ impl Agent {
 
     pub(super) async fn rename(&mut self, title: String) {
         if self.session.entries.is_empty() {
-            self.notice(Level::Info, "a chat gets its name with its first prompt").await;
+            self.notice(Level::Info, "a chat gets its name with its first prompt")
+                .await;
             return;
         }
         let (id, name) = (self.session.id.clone(), title.clone());
-        let renamed = self.with_store(move |db| db.rename_session(&id, &name)).await;
+        let renamed = self
+            .with_store(move |db| db.rename_session(&id, &name))
+            .await;
         if self.told(renamed).await.is_some() {
             self.session.title.clone_from(&title);
             self.emit(Event::Titled(title)).await;
@@ -122,7 +140,11 @@ impl Agent {
 
     pub(super) async fn list_sessions(&self, query: String) {
         let list = move |db: &mut Db| {
-            if query.trim().is_empty() { db.list_sessions(LISTED) } else { db.search_sessions(&query, LISTED) }
+            if query.trim().is_empty() {
+                db.list_sessions(LISTED)
+            } else {
+                db.search_sessions(&query, LISTED)
+            }
         };
         let rows = self.with_store(list).await;
         if let Some(rows) = self.told(rows).await {
@@ -132,9 +154,15 @@ impl Agent {
 
     /// Keeps what is being written. A chat without a message holds its draft and stands in no list.
     pub(super) async fn save_draft(&mut self, text: &Arc<str>) {
-        let (id, setting, now) = (self.session.id.clone(), self.session.setting(), self.gateway.parts().clock.now());
+        let (id, setting, now) = (
+            self.session.id.clone(),
+            self.session.setting(),
+            self.gateway.parts().clock.now(),
+        );
         let text = Arc::clone(text);
-        let saved = self.with_store(move |db| db.save_draft(&id, &setting, &text, now)).await;
+        let saved = self
+            .with_store(move |db| db.save_draft(&id, &setting, &text, now))
+            .await;
         self.told(saved).await;
     }
 
@@ -162,7 +190,11 @@ impl Agent {
     /// A cache that the configuration turned off cannot be turned on from here.
     pub(super) async fn set_cached(&mut self, on: bool) {
         if on && self.gateway.parts().cache.is_none() {
-            self.notice(Level::Warning, "no answers are kept: set `enabled = true` in [cache] and start again").await;
+            self.notice(
+                Level::Warning,
+                "no answers are kept: set `enabled = true` in [cache] and start again",
+            )
+            .await;
             return;
         }
         self.session.cached = on;
@@ -180,7 +212,9 @@ impl Agent {
     async fn chosen(&mut self) {
         // A chat that is not stored yet takes it along with its first prompt.
         let (id, setting) = (self.session.id.clone(), self.session.setting());
-        let stored = self.with_store(move |db| db.set_setting(&id, &setting)).await;
+        let stored = self
+            .with_store(move |db| db.set_setting(&id, &setting))
+            .await;
         self.told(stored).await;
         self.emit(Event::Choice(self.session.choice())).await;
         self.quote_again();
@@ -191,7 +225,8 @@ impl Agent {
         let text = selection.to_string();
         let written = self.write_config(|path| edit::set_string(path, "model", &text));
         if self.told(written).await.is_some() {
-            self.notice(Level::Info, format!("{text} is the model of new chats")).await;
+            self.notice(Level::Info, format!("{text} is the model of new chats"))
+                .await;
             self.start.default_selection = selection;
         }
     }
@@ -202,7 +237,12 @@ impl Agent {
             Some(at) => drop(favourites.remove(at)),
             None => favourites.push(selection),
         }
-        let names: Vec<String> = self.session.favourites.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = self
+            .session
+            .favourites
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let written = self.write_config(|path| edit::set_list(path, "favourites", &names));
         self.told(written).await;
         self.emit(Event::Choice(self.session.choice())).await;
@@ -213,7 +253,10 @@ impl Agent {
         write: impl FnOnce(&std::path::Path) -> Result<(), crate::config::ConfigError>,
     ) -> Result<(), Failure> {
         let Some(path) = &self.start.config_file else {
-            return Err(Failure::new(FailureKind::Usage, "there is no configuration file to write to"));
+            return Err(Failure::new(
+                FailureKind::Usage,
+                "there is no configuration file to write to",
+            ));
         };
         write(path).map_err(Failure::from)
     }

@@ -16,7 +16,9 @@ impl Agent {
     /// A turn has failed: when the providers are to blame, works out what else there is.
     pub(super) fn look_for_else(&mut self, failure: &Failure) {
         let down = failure.kind == FailureKind::Unavailable && self.start.screen;
-        let Some(ask) = self.asked.take().filter(|_| down) else { return };
+        let Some(ask) = self.asked.take().filter(|_| down) else {
+            return;
+        };
         self.down = Some(ask.clone());
         let (gateway, events) = (Arc::clone(&self.gateway), self.events.clone());
         tokio::spawn(async move {
@@ -27,7 +29,11 @@ impl Agent {
 
     /// The failure, with the way to an old answer for whoever has no screen to be offered it on.
     pub(super) async fn hinted(&self, failure: Failure) -> Failure {
-        let Some(ask) = self.asked.as_ref().filter(|ask| !self.start.screen && ask.stale == Stale::Never) else {
+        let Some(ask) = self
+            .asked
+            .as_ref()
+            .filter(|ask| !self.start.screen && ask.stale == Stale::Never)
+        else {
             return failure;
         };
         if failure.kind != FailureKind::Unavailable {
@@ -37,7 +43,10 @@ impl Agent {
             Some(kept) => {
                 let (model, age) = (&kept.model, span(kept.age_s));
                 let way = format!("an answer of {model}, {age} old, is kept: --stale takes it");
-                let hint = failure.hint.as_ref().map_or_else(|| way.clone(), |hint| format!("{hint}; {way}"));
+                let hint = failure
+                    .hint
+                    .as_ref()
+                    .map_or_else(|| way.clone(), |hint| format!("{hint}; {way}"));
                 failure.hint(hint)
             }
             None => failure,
@@ -47,16 +56,24 @@ impl Agent {
     /// Answers the last question in the way that the user chose.
     pub(super) async fn take_offer(&mut self, way: Degraded) {
         let Some(ask) = self.down.take().filter(|_| self.turn.is_none()) else {
-            self.notice(Level::Info, "there is no question that waits for an answer").await;
+            self.notice(Level::Info, "there is no question that waits for an answer")
+                .await;
             return;
         };
         let mut ask = match self.place_of(&ask.prompt) {
             Some(at) => {
                 self.again = Some(Again::at(at));
-                Ask { selection: ask.selection, params: ask.params, ..self.asked_again(at) }
+                Ask {
+                    selection: ask.selection,
+                    params: ask.params,
+                    ..self.asked_again(at)
+                }
             }
             // It had not come as far as the store.
-            None => Ask { answer: self.ask(&Arc::from("")).answer, ..ask },
+            None => Ask {
+                answer: self.ask(&Arc::from("")).answer,
+                ..ask
+            },
         };
         match way {
             Degraded::Again => {}
@@ -67,6 +84,9 @@ impl Agent {
     }
 
     fn place_of(&self, prompt: &MessageId) -> Option<usize> {
-        self.session.entries.iter().rposition(|entry| entry.id == *prompt)
+        self.session
+            .entries
+            .iter()
+            .rposition(|entry| entry.id == *prompt)
     }
 }

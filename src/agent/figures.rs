@@ -26,12 +26,23 @@ impl Agent {
         let (budget, run, now) = (self.gateway.budget(), parts.run.clone(), parts.clock.now());
         let id = self.session.id.clone();
         let read = self.with_store(move |db| {
-            let scopes = [budget.status(db, Some(&id), &run, now)?, budget.group_status(db, None, now)?].concat();
+            let scopes = [
+                budget.status(db, Some(&id), &run, now)?,
+                budget.group_status(db, None, now)?,
+            ]
+            .concat();
             Ok((scopes, db.overview(now)?, db.recent(POINTS)?))
         });
         let read = read.await;
-        let Some((scopes, overview, recent)) = self.told(read).await else { return };
-        let meter = |scope| scopes.iter().find(|s| s.scope == scope).map_or_else(Meter::default, |s| s.meter);
+        let Some((scopes, overview, recent)) = self.told(read).await else {
+            return;
+        };
+        let meter = |scope| {
+            scopes
+                .iter()
+                .find(|s| s.scope == scope)
+                .map_or_else(Meter::default, |s| s.meter)
+        };
         let panel = Panel {
             session: meter(Scope::Session),
             today: meter(Scope::Day),
@@ -46,8 +57,14 @@ impl Agent {
             errors: overview.errors,
             recent_ttft_ms: recent.iter().filter_map(|pace| pace.ttft_ms).collect(),
             alerts: alerts(&scopes, &self.gateway.parts().config.budget.alerts),
-            warm: self.session.last_answer().and_then(|last| self.gateway.warm(&last, now)),
-            recent_tps: recent.iter().filter_map(|pace| pace.tokens_per_second).collect(),
+            warm: self
+                .session
+                .last_answer()
+                .and_then(|last| self.gateway.warm(&last, now)),
+            recent_tps: recent
+                .iter()
+                .filter_map(|pace| pace.tokens_per_second)
+                .collect(),
         };
         self.emit(Event::Panel(Box::new(panel))).await;
     }
@@ -57,7 +74,9 @@ impl Agent {
         let parts = self.gateway.parts();
         let (budget, run, now) = (self.gateway.budget(), parts.run.clone(), parts.clock.now());
         let (id, shares) = (self.session.id.clone(), parts.config.budget.alerts.clone());
-        let told = self.with_store(move |db| budget.tell(db, Some(&id), &run, &shares, now)).await;
+        let told = self
+            .with_store(move |db| budget.tell(db, Some(&id), &run, &shares, now))
+            .await;
         // A ledger that cannot be read is the turn's own failure; saying so twice helps nobody.
         match told {
             Ok(told) => {
@@ -75,7 +94,12 @@ impl Agent {
         if let Some(before) = self.listing.take() {
             before.abort();
         }
-        let usage = self.session.entries.iter().rev().find_map(|entry| Some(entry.answer.as_ref()?.usage));
+        let usage = self
+            .session
+            .entries
+            .iter()
+            .rev()
+            .find_map(|entry| Some(entry.answer.as_ref()?.usage));
         let list = List {
             gateway: Arc::clone(&self.gateway),
             favourites: self.session.favourites.clone(),
@@ -88,7 +112,10 @@ impl Agent {
         self.listing = Some(tokio::spawn(async move {
             let event = match list.rows(&draft).await {
                 Ok(rows) => Event::Models(rows),
-                Err(failure) => Event::Notice(Notice { level: Level::Error, text: failure.to_string() }),
+                Err(failure) => Event::Notice(Notice {
+                    level: Level::Error,
+                    text: failure.to_string(),
+                }),
             };
             let _ = events.send(event).await;
         }));
@@ -110,42 +137,79 @@ impl List {
     async fn rows(&self, draft: &str) -> Result<Vec<ModelRow>, Failure> {
         let parts = self.gateway.parts();
         let now = parts.clock.now();
-        let favourites = self.favourites.iter().filter_map(|selection| match selection {
-            Selection::Pinned(id) => Some(id),
-            Selection::Auto => None,
-        });
+        let favourites = self
+            .favourites
+            .iter()
+            .filter_map(|selection| match selection {
+                Selection::Pinned(id) => Some(id),
+                Selection::Auto => None,
+            });
         let near = self.near().await;
         let far = favourites.filter(|id| !near.contains(id));
-        let unlisted = far.chain(&near).filter(|id| parts.catalog.get(id).is_none());
+        let unlisted = far
+            .chain(&near)
+            .filter(|id| parts.catalog.get(id).is_none());
         let listed = parts.catalog.iter().map(|model| &model.id);
         // Through the gateway, so that a price that has ended since the start is not shown.
-        let models: Vec<Model> = listed.chain(unlisted).filter_map(|id| self.gateway.model(id).ok()).collect();
+        let models: Vec<Model> = listed
+            .chain(unlisted)
+            .filter_map(|id| self.gateway.model(id).ok())
+            .collect();
         let ids: Vec<ModelId> = models.iter().map(|m| m.id.clone()).collect();
-        let learn = move |db: &mut Db| ids.iter().map(|id| db.learned(id, now)).collect::<Result<Vec<_>, _>>();
-        let learned = self.gateway.store().await?.run(learn).await.map_err(Failure::from)?;
+        let learn = move |db: &mut Db| {
+            ids.iter()
+                .map(|id| db.learned(id, now))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let learned = self
+            .gateway
+            .store()
+            .await?
+            .run(learn)
+            .await
+            .map_err(Failure::from)?;
         let conversation = Arc::clone(&self.conversation);
         let (question, known) = (draft.to_owned(), Arc::clone(&self.counts));
-        let system = self.system.clone().map(|text| Message::new(Role::System, text));
+        let system = self
+            .system
+            .clone()
+            .map(|text| Message::new(Role::System, text));
         let counted = tokio::task::spawn_blocking(move || {
             let mut counts = HashMap::new();
             let mut count = |model: &Model| {
                 let tokenizer = crate::gateway::tokenizer(model);
                 *counts.entry(tokenizer).or_insert_with(|| {
-                    let count = conversation.count(tokenizer).plus(known.count(tokenizer, &question));
-                    system.as_ref().map_or(count, |system| count.plus(tokens::message(tokenizer, system))).tokens
+                    let count = conversation
+                        .count(tokenizer)
+                        .plus(known.count(tokenizer, &question));
+                    system
+                        .as_ref()
+                        .map_or(count, |system| {
+                            count.plus(tokens::message(tokenizer, system))
+                        })
+                        .tokens
                 })
             };
-            models.into_iter().map(|model| (count(&model), model)).collect::<Vec<_>>()
+            models
+                .into_iter()
+                .map(|model| (count(&model), model))
+                .collect::<Vec<_>>()
         });
-        let counted = counted
-            .await
-            .map_err(|_| Failure::new(FailureKind::Request, "counting the tokens failed").hint("see the log"))?;
+        let counted = counted.await.map_err(|_| {
+            Failure::new(FailureKind::Request, "counting the tokens failed").hint("see the log")
+        })?;
         let mut rows: Vec<ModelRow> = Vec::with_capacity(counted.len() + 1);
         rows.push(self.auto_row());
         for ((tokens, model), learned) in counted.iter().zip(&learned) {
             rows.push(self.row(model, *tokens, learned).await);
         }
-        rows.sort_by_key(|row| (row.id != Selection::Auto, row.unusable.is_some(), !row.favourite));
+        rows.sort_by_key(|row| {
+            (
+                row.id != Selection::Auto,
+                row.unusable.is_some(),
+                !row.favourite,
+            )
+        });
         Ok(rows)
     }
 
@@ -155,10 +219,20 @@ impl List {
         let servers = self.gateway.local_servers(NEAR).await.into_iter();
         let models = servers.flat_map(|server| {
             let provider = server.provider;
-            server.models.into_iter().take(NEAR_MODELS).map(move |model| ModelId::new(&provider, model))
+            server
+                .models
+                .into_iter()
+                .take(NEAR_MODELS)
+                .map(move |model| ModelId::new(&provider, model))
         });
         // What no name can be made of cannot be asked for either.
-        models.filter(|id| id.to_string().parse::<ModelId>().is_ok_and(|read| read == *id)).collect()
+        models
+            .filter(|id| {
+                id.to_string()
+                    .parse::<ModelId>()
+                    .is_ok_and(|read| read == *id)
+            })
+            .collect()
     }
 
     fn auto_row(&self) -> ModelRow {
@@ -183,10 +257,14 @@ impl List {
         let ladder = &self.gateway.parts().config.router.ladder;
         let per_million = |usd: Usd| price::per_million(usd);
         let model_price = model.price.as_ref();
-        let expected_output = learned.expected_output.unwrap_or(crate::gateway::FIRST_GUESS);
+        let expected_output = learned
+            .expected_output
+            .unwrap_or(crate::gateway::FIRST_GUESS);
         let unusable = match &model.status {
             Status::Retired { since, .. } => Some(format!("was retired on {since}")),
-            _ if model.dialect.api == crate::catalog::Api::Responses => Some("needs the Responses API".to_owned()),
+            _ if model.dialect.api == crate::catalog::Api::Responses => {
+                Some("needs the Responses API".to_owned())
+            }
             _ => self.gateway.unusable(model.id.provider()),
         };
         let circuit = match unusable {
@@ -195,7 +273,9 @@ impl List {
         };
         ModelRow {
             id: Selection::Pinned(model.id.clone()),
-            favourite: self.favourites.contains(&Selection::Pinned(model.id.clone())),
+            favourite: self
+                .favourites
+                .contains(&Selection::Pinned(model.id.clone())),
             rung: ladder.iter().position(|rung| rung.model == model.id),
             input: model_price.map(|p| per_million(p.input)),
             output: model_price.map(|p| per_million(p.output)),

@@ -106,7 +106,10 @@ struct Again {
 
 impl Again {
     fn at(at: usize) -> Self {
-        Self { at, replaced: Vec::new() }
+        Self {
+            at,
+            replaced: Vec::new(),
+        }
     }
 }
 
@@ -141,7 +144,12 @@ impl Agent {
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         if let Err(failure) = self.open().await {
-            self.emit(Event::Failed { failure, route: None, answer: None }).await;
+            self.emit(Event::Failed {
+                failure,
+                route: None,
+                answer: None,
+            })
+            .await;
             return;
         }
         loop {
@@ -166,7 +174,10 @@ impl Agent {
                 break;
             }
         }
-        for beside in [self.listing.take(), self.offering.take()].into_iter().flatten() {
+        for beside in [self.listing.take(), self.offering.take()]
+            .into_iter()
+            .flatten()
+        {
             beside.abort();
         }
         self.end_turn().await;
@@ -187,7 +198,11 @@ impl Agent {
     }
 
     async fn notice(&self, level: Level, text: impl Into<String>) {
-        self.emit(Event::Notice(Notice { level, text: text.into() })).await;
+        self.emit(Event::Notice(Notice {
+            level,
+            text: text.into(),
+        }))
+        .await;
     }
 
     /// Tells the user of a failure that is not the failure of a turn.
@@ -203,7 +218,10 @@ impl Agent {
 
     async fn on_command(&mut self, command: Command) -> Flow {
         // A question that waits at a limit is answered next, or given up.
-        if !matches!(command, Command::SendBy { .. } | Command::Draft { .. } | Command::SaveDraft(_)) {
+        if !matches!(
+            command,
+            Command::SendBy { .. } | Command::Draft { .. } | Command::SaveDraft(_)
+        ) {
             self.held = None;
         }
         match command {

@@ -62,10 +62,17 @@ impl Turn {
 }
 
 /// What sending this would do, split if that is what it takes. Sends nothing, reserves nothing.
-pub(super) async fn quote(gateway: &Gateway, ask: &Ask, seam: Option<usize>) -> Result<Quote, Refused> {
+pub(super) async fn quote(
+    gateway: &Gateway,
+    ask: &Ask,
+    seam: Option<usize>,
+) -> Result<Quote, Refused> {
     match gateway.quote(ask).await {
         // Planned once for each key, whatever comes of it.
-        Err(Unplanned { too_long: Some(too_long), .. }) if ask.overflow == Overflow::Segment => {
+        Err(Unplanned {
+            too_long: Some(too_long),
+            ..
+        }) if ask.overflow == Overflow::Segment => {
             let laid_out = match lay_out(gateway, ask, seam, too_long.clone()).await {
                 // Sending it asks the user, and this is what would be proposed.
                 Err(refused) if ask.proposes_at(&refused.failure) => {
@@ -84,12 +91,25 @@ pub(super) async fn quote(gateway: &Gateway, ask: &Ask, seam: Option<usize>) -> 
 async fn at_limit(gateway: &Gateway, ask: &Ask, seam: Option<usize>, refused: Refused) -> Event {
     let Refused { failure, route } = refused;
     if !ask.asks_at(&failure) {
-        return Event::Failed { failure, route, answer: None };
+        return Event::Failed {
+            failure,
+            route,
+            answer: None,
+        };
     }
-    let ladder = Ask { selection: Selection::Auto, ..ask.unasked() };
+    let ladder = Ask {
+        selection: Selection::Auto,
+        ..ask.unasked()
+    };
     let cheaper = quote(gateway, &ladder, seam).await.ok();
     // By how much to raise which limit would be a guess: the parts and the caps follow from what is left.
-    Event::AtLimit(Box::new(AtLimit { text: ask.question.as_str().into(), failure, route, cheaper, raise: None }))
+    Event::AtLimit(Box::new(AtLimit {
+        text: ask.question.as_str().into(),
+        failure,
+        route,
+        cheaper,
+        raise: None,
+    }))
 }
 
 /// The layout of a question that has to be split, with the reason for its model; `None`: it goes as it is, or not at
@@ -104,7 +124,9 @@ async fn prepare(
         return Ok(None);
     }
     let laid_out = async {
-        let Some(too_long) = gateway.too_long(ask).await else { return Ok(None) };
+        let Some(too_long) = gateway.too_long(ask).await else {
+            return Ok(None);
+        };
         lay_out(gateway, ask, seam, too_long).await.map(Some)
     };
     tokio::select! {
@@ -123,7 +145,10 @@ async fn lay_out(
     too_long: TooLong,
 ) -> Result<(Layout, Route), Refused> {
     let parts = gateway.parts();
-    let raised = ask.raise.filter(|raise| raise.scope == Scope::Request).map_or(Usd::ZERO, |raise| raise.by);
+    let raised = ask
+        .raise
+        .filter(|raise| raise.scope == Scope::Request)
+        .map_or(Usd::ZERO, |raise| raise.by);
     let job = Job {
         task: Task::of(&ask.question, seam),
         system: ask.system.clone(),
@@ -136,31 +161,53 @@ async fn lay_out(
     let considered = too_long.considered.clone();
     let work = move || layout::plan(&too_long, &job).map(|layout| (layout, job.auto));
     let planned = tokio::task::spawn_blocking(work).await;
-    let planned =
-        planned.map_err(|_| Failure::new(FailureKind::Request, "cutting the input failed").hint("see the log"));
+    let planned = planned.map_err(|_| {
+        Failure::new(FailureKind::Request, "cutting the input failed").hint("see the log")
+    });
     match planned? {
         Ok((layout, auto)) => {
             let route = route(&layout, auto, considered);
             Ok((layout, route))
         }
         Err(failure) => {
-            let mode = if ask.selection == Selection::Auto { RouteMode::Auto } else { RouteMode::Pinned };
-            let route = Route { mode, reason: "nothing fits".to_owned(), considered };
-            Err(Refused { failure, route: Some(route) })
+            let mode = if ask.selection == Selection::Auto {
+                RouteMode::Auto
+            } else {
+                RouteMode::Pinned
+            };
+            let route = Route {
+                mode,
+                reason: "nothing fits".to_owned(),
+                considered,
+            };
+            Err(Refused {
+                failure,
+                route: Some(route),
+            })
         }
     }
 }
 
 fn route(layout: &Layout, auto: bool, mut considered: Vec<Considered>) -> Route {
-    for row in considered.iter_mut().filter(|row| row.model == layout.model.id) {
+    for row in considered
+        .iter_mut()
+        .filter(|row| row.model == layout.model.id)
+    {
         (row.worst_usd, row.skipped) = (layout.estimate.worst_usd, None);
     }
     let (mode, reason) = if auto {
-        (RouteMode::Auto, format!("too long for every window, {}", layout.fitted()))
+        (
+            RouteMode::Auto,
+            format!("too long for every window, {}", layout.fitted()),
+        )
     } else {
         (RouteMode::Pinned, "your choice".to_owned())
     };
-    Route { mode, reason, considered }
+    Route {
+        mode,
+        reason,
+        considered,
+    }
 }
 
 impl Layout {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Start;
-use crate::chat::{Effort, Finish, Message, MessageId, ModelId, Overflow, Random, Role, Selection, SessionId};
+use crate::chat::{
+    Effort, Finish, Message, MessageId, ModelId, Overflow, Random, Role, Selection, SessionId,
+};
 use crate::gateway::{Conversation, Gateway, LastAnswer};
 use crate::protocol::{CacheHit, Choice, Entry, SessionView};
 use crate::store::{Chat, Setting, title_of};
@@ -31,9 +33,15 @@ impl Session {
             id: SessionId::from_bits(gateway.parts().random.bits()),
             title: String::new(),
             entries: Vec::new(),
-            selection: start.selection.clone().unwrap_or_else(|| start.default_selection.clone()),
+            selection: start
+                .selection
+                .clone()
+                .unwrap_or_else(|| start.default_selection.clone()),
             effort: start.effort,
-            system: start.system.clone().or_else(|| start.default_system.clone()),
+            system: start
+                .system
+                .clone()
+                .or_else(|| start.default_system.clone()),
             favourites: start.favourites.clone(),
             overflow: start.overflow,
             cached: start.cached,
@@ -47,7 +55,12 @@ impl Session {
         Self {
             id: chat.id,
             title: chat.title,
-            entries: chat.messages.into_iter().map(|m| m.entry).filter(|entry| !is_blank(entry)).collect(),
+            entries: chat
+                .messages
+                .into_iter()
+                .map(|m| m.entry)
+                .filter(|entry| !is_blank(entry))
+                .collect(),
             selection: start.selection.clone().unwrap_or(chat.setting.selection),
             effort: start.effort.or(chat.setting.effort),
             system: start.system.clone().or(chat.setting.system),
@@ -69,7 +82,11 @@ impl Session {
     }
 
     pub(super) fn setting(&self) -> Setting {
-        Setting { selection: self.selection.clone(), effort: self.effort, system: self.system.clone() }
+        Setting {
+            selection: self.selection.clone(),
+            effort: self.effort,
+            system: self.system.clone(),
+        }
     }
 
     pub(super) fn choice(&self) -> Choice {
@@ -121,27 +138,46 @@ impl Session {
 
     /// The place of the last prompt.
     pub(super) fn last_prompt(&self) -> Option<usize> {
-        self.entries.iter().rposition(|entry| entry.role == Role::User)
+        self.entries
+            .iter()
+            .rposition(|entry| entry.role == Role::User)
     }
 
     /// The model of the last answer, and the effort it was asked with.
     pub(super) fn last_rung(&self) -> Option<(ModelId, Option<Effort>)> {
-        let facts = self.entries.iter().rev().find_map(|entry| entry.answer.as_ref())?;
-        Some((facts.model.clone(), facts.route.chosen().and_then(|chosen| chosen.effort)))
+        let facts = self
+            .entries
+            .iter()
+            .rev()
+            .find_map(|entry| entry.answer.as_ref())?;
+        Some((
+            facts.model.clone(),
+            facts.route.chosen().and_then(|chosen| chosen.effort),
+        ))
     }
 
     /// Whether the last answer ended before its time, for whatever reason but its cap.
     pub(super) fn last_was_cut(&self) -> bool {
         let last = self.entries.last().and_then(|entry| entry.answer.as_ref());
-        last.is_some_and(|facts| matches!(facts.finish, Some(Finish::Cut | Finish::Interrupted) | None))
+        last.is_some_and(|facts| {
+            matches!(facts.finish, Some(Finish::Cut | Finish::Interrupted) | None)
+        })
     }
 
     /// The last answer in view that came from a server, and when it was asked for.
     pub(super) fn last_answer(&self) -> Option<LastAnswer> {
-        let from_a_server = |entry: &Entry| entry.answer.as_ref().is_some_and(|facts| facts.cache == CacheHit::None);
+        let from_a_server = |entry: &Entry| {
+            entry
+                .answer
+                .as_ref()
+                .is_some_and(|facts| facts.cache == CacheHit::None)
+        };
         let at = self.entries.iter().rposition(from_a_server)?;
         let facts = self.entries[at].answer.as_ref()?;
-        let asked = self.entries[..at].iter().rev().find(|entry| entry.role == Role::User);
+        let asked = self.entries[..at]
+            .iter()
+            .rev()
+            .find(|entry| entry.role == Role::User);
         Some(LastAnswer {
             model: facts.model.clone(),
             at: asked.map_or(self.entries[at].at, |prompt| prompt.at),
@@ -159,7 +195,10 @@ impl Session {
     /// What the next prompt follows.
     pub(super) fn conversation(&mut self) -> Arc<Conversation> {
         let entries = &self.entries;
-        Arc::clone(self.conversation.get_or_insert_with(|| Arc::new(Conversation::new(said(entries)))))
+        Arc::clone(
+            self.conversation
+                .get_or_insert_with(|| Arc::new(Conversation::new(said(entries)))),
+        )
     }
 
     /// What precedes the entry at `at`.
@@ -217,9 +256,15 @@ mod tests {
         for (entries, sent) in [
             (vec![], ""),
             (vec![entry(user, "a"), entry(model, "b")], "a b"),
-            (vec![entry(user, "a"), entry(user, "c"), entry(model, "d")], "c d"),
+            (
+                vec![entry(user, "a"), entry(user, "c"), entry(model, "d")],
+                "c d",
+            ),
             (vec![entry(user, "a"), entry(model, "")], ""),
-            (vec![entry(user, "a"), entry(model, "b"), entry(user, "c")], "a b"),
+            (
+                vec![entry(user, "a"), entry(model, "b"), entry(user, "c")],
+                "a b",
+            ),
         ] {
             let texts: Vec<_> = said(&entries).into_iter().map(|m| m.text).collect();
             assert_eq!(texts.join(" "), sent);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::segment::{self, Turn};
 use super::session::message_id;
 use super::{Again, Agent, Flow};
-use crate::chat::{Effort, Failure, FailureKind, MessageId, ModelId, Overflow, Params, Role, Selection};
+use crate::chat::{
+    Effort, Failure, FailureKind, MessageId, ModelId, Overflow, Params, Role, Selection,
+};
 use crate::config::LadderRung;
 use crate::gateway::Ask;
 use crate::protocol::{Answer, Entry, Event, Level, Receipt};
@@ -14,7 +16,11 @@ impl Agent {
     /// Sends a prompt. While an answer streams, nothing is sent: the front end queues.
     pub(super) async fn send(&mut self, text: Arc<str>) {
         if self.turn.is_some() {
-            self.notice(Level::Warning, "an answer is still on its way; Esc stops it").await;
+            self.notice(
+                Level::Warning,
+                "an answer is still on its way; Esc stops it",
+            )
+            .await;
             self.emit(Event::DraftRestored(text.to_string())).await;
             return;
         }
@@ -27,7 +33,10 @@ impl Agent {
 
     /// Opens the exchange; at a limit the user is asked, if that is the rule by now.
     pub(super) fn begin(&mut self, ask: Ask) {
-        let ask = Ask { consult: self.consult(), ..ask };
+        let ask = Ask {
+            consult: self.consult(),
+            ..ask
+        };
         self.open_turn(ask);
     }
 
@@ -45,15 +54,23 @@ impl Agent {
     pub(super) async fn retry(&mut self, rung_up: bool) {
         let place = self.session.last_prompt().filter(|_| self.turn.is_none());
         let Some(at) = place else {
-            self.notice(Level::Info, "there is no question to ask again").await;
+            self.notice(Level::Info, "there is no question to ask again")
+                .await;
             return;
         };
         // Of a split turn that was cut the finished parts lie in the cache: only what is missing is asked.
         let goes_on = self.session.overflow == Overflow::Segment && self.session.last_was_cut();
-        let mut ask = Ask { refresh: !goes_on, ..self.asked_again(at) };
+        let mut ask = Ask {
+            refresh: !goes_on,
+            ..self.asked_again(at)
+        };
         if rung_up {
             let Some(rung) = self.rung_above() else {
-                self.notice(Level::Info, "the last answer already came from the top of the ladder").await;
+                self.notice(
+                    Level::Info,
+                    "the last answer already came from the top of the ladder",
+                )
+                .await;
                 return;
             };
             ask.selection = Selection::Pinned(rung.model);
@@ -69,7 +86,13 @@ impl Agent {
         let prompt = self.session.entries[at].id.clone();
         let conversation = self.session.conversation_before(at);
         // Another text than the one being written, whose counts are kept for the next key.
-        Ask { conversation, counts: Arc::default(), prompt, stored: true, ..self.ask(&text) }
+        Ask {
+            conversation,
+            counts: Arc::default(),
+            prompt,
+            stored: true,
+            ..self.ask(&text)
+        }
     }
 
     /// The rung above that of the last answer.
@@ -77,7 +100,11 @@ impl Agent {
         let ladder = self.gateway.ladder(self.session.effort);
         let (last, effort) = self.session.last_rung()?;
         let usable = |rung: &&LadderRung| self.gateway.unusable(rung.model.provider()).is_none();
-        above(&ladder, &last, effort).iter().rev().find(usable).cloned()
+        above(&ladder, &last, effort)
+            .iter()
+            .rev()
+            .find(usable)
+            .cloned()
     }
 
     pub(super) fn ask(&mut self, text: &Arc<str>) -> Ask {
@@ -86,7 +113,10 @@ impl Agent {
             session: self.session.id.clone(),
             selection: self.session.selection.clone(),
             setting: self.session.setting(),
-            params: Params { effort: self.session.effort, ..self.start.params },
+            params: Params {
+                effort: self.session.effort,
+                ..self.start.params
+            },
             system: self.session.system.clone(),
             question: text.to_string(),
             parent: self.session.head(),
@@ -112,12 +142,23 @@ impl Agent {
         let Some(mut event) = event else {
             // The exchange ended without a last event: its task died.
             self.turn = None;
-            let failure = Failure::new(FailureKind::Request, "the exchange ended unexpectedly").hint("see the log");
-            self.emit(Event::Failed { failure, route: None, answer: None }).await;
+            let failure = Failure::new(FailureKind::Request, "the exchange ended unexpectedly")
+                .hint("see the log");
+            self.emit(Event::Failed {
+                failure,
+                route: None,
+                answer: None,
+            })
+            .await;
             return Flow::On;
         };
         let mut over = false;
-        if let Event::Failed { failure, answer: None, .. } = &mut event {
+        if let Event::Failed {
+            failure,
+            answer: None,
+            ..
+        } = &mut event
+        {
             *failure = self.hinted(failure.clone()).await;
         }
         match &event {
@@ -141,7 +182,9 @@ impl Agent {
                 self.add_answer(answer);
                 over = true;
             }
-            Event::Failed { failure, answer, .. } => {
+            Event::Failed {
+                failure, answer, ..
+            } => {
                 if answer.is_none() {
                     self.look_for_else(failure);
                 }
@@ -192,7 +235,9 @@ impl Agent {
 
     /// Nothing came of asking again: what was in view before is shown again.
     async fn take_way_back(&mut self) {
-        let Some(again) = self.again.take().filter(|again| !again.replaced.is_empty()) else { return };
+        let Some(again) = self.again.take().filter(|again| !again.replaced.is_empty()) else {
+            return;
+        };
         for entry in again.replaced {
             self.session.push(entry);
         }
@@ -235,13 +280,19 @@ impl Agent {
         // Whoever has begun to write is about to send; what is only to be counted is never sent.
         let ahead = self.start.screen && !text.trim().is_empty();
         let ask = self.ask(&text);
-        let (gateway, events, seam) = (Arc::clone(&self.gateway), self.events.clone(), self.start.seam);
+        let (gateway, events, seam) = (
+            Arc::clone(&self.gateway),
+            self.events.clone(),
+            self.start.seam,
+        );
         self.quoting = Some(tokio::spawn(async move {
             let outcome = segment::quote(&gateway, &ask, seam).await;
             if let (true, Ok(quote)) = (ahead, &outcome) {
                 gateway.connect_ahead(quote.model.provider());
             }
-            let _ = events.send(Event::Receipt(Box::new(Receipt { rev, outcome }))).await;
+            let _ = events
+                .send(Event::Receipt(Box::new(Receipt { rev, outcome })))
+                .await;
         }));
     }
 
@@ -253,10 +304,18 @@ impl Agent {
 
     /// Goes back to before a prompt; the branch that is left stays in the store.
     pub(super) async fn rewind(&mut self, message: MessageId) {
-        let at = self.session.entries.iter().position(|e| e.id == message && e.role == Role::User);
-        let Some(at) = at.filter(|_| self.turn.is_none()) else { return };
+        let at = self
+            .session
+            .entries
+            .iter()
+            .position(|e| e.id == message && e.role == Role::User);
+        let Some(at) = at.filter(|_| self.turn.is_none()) else {
+            return;
+        };
         let (session, now) = (self.session.id.clone(), self.gateway.parts().clock.now());
-        let moved = self.with_store(move |db| db.rewind(&session, &message, now)).await;
+        let moved = self
+            .with_store(move |db| db.rewind(&session, &message, now))
+            .await;
         if let Some(text) = self.told(moved).await {
             self.session.truncate(at);
             self.show_session(Vec::new()).await;
@@ -267,9 +326,17 @@ impl Agent {
 
 /// The rungs above that of an answer. One with an effort that stands on no rung is taken for one of the best rung of its
 /// model, so that one up is another model; one of a model that stands on none is below them all.
-fn above<'a>(ladder: &'a [LadderRung], model: &ModelId, effort: Option<Effort>) -> &'a [LadderRung] {
-    let exact = ladder.iter().position(|rung| rung.model == *model && rung.effort == effort);
-    let at = exact.or_else(|| ladder.iter().position(|rung| rung.model == *model)).unwrap_or(ladder.len());
+fn above<'a>(
+    ladder: &'a [LadderRung],
+    model: &ModelId,
+    effort: Option<Effort>,
+) -> &'a [LadderRung] {
+    let exact = ladder
+        .iter()
+        .position(|rung| rung.model == *model && rung.effort == effort);
+    let at = exact
+        .or_else(|| ladder.iter().position(|rung| rung.model == *model))
+        .unwrap_or(ladder.len());
     &ladder[..at]
 }
 
@@ -279,7 +346,8 @@ mod tests {
 
     #[test]
     fn one_up_is_a_rung_not_a_model() {
-        let ladder = ["p/big high", "p/big low", "p/small"].map(|rung| rung.parse::<LadderRung>().unwrap());
+        let ladder =
+            ["p/big high", "p/big low", "p/small"].map(|rung| rung.parse::<LadderRung>().unwrap());
         for (model, effort, up) in [
             ("p/small", None, Some("p/big low")),
             ("p/big", Some(Effort::Low), Some("p/big high")),
@@ -287,7 +355,9 @@ mod tests {
             ("p/big", None, None),
             ("p/other", None, Some("p/small")),
         ] {
-            let found = above(&ladder, &model.parse().unwrap(), effort).last().map(ToString::to_string);
+            let found = above(&ladder, &model.parse().unwrap(), effort)
+                .last()
+                .map(ToString::to_string);
             assert_eq!(found.as_deref(), up, "{model} {effort:?}");
         }
     }

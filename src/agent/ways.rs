@@ -36,24 +36,41 @@ impl Agent {
     /// The question that was just asked has come to a limit.
     pub(super) fn hold(&mut self, at: &AtLimit) {
         let again = self.again.take();
-        self.held = self.asked.take().map(|ask| Held { ask, again, cheaper: at.cheaper.clone() });
+        self.held = self.asked.take().map(|ask| Held {
+            ask,
+            again,
+            cheaper: at.cheaper.clone(),
+        });
     }
 
     /// Sends a prompt by the way out of a limit that the user chose.
     pub(super) async fn send_by(&mut self, text: Arc<str>, way: WayOut) {
         if self.turn.is_some() {
-            self.notice(Level::Warning, "an answer is still on its way; Esc stops it").await;
+            self.notice(
+                Level::Warning,
+                "an answer is still on its way; Esc stops it",
+            )
+            .await;
             self.emit(Event::DraftRestored(text.to_string())).await;
             return;
         }
         let held = self.held.take().filter(|held| *held.ask.question == *text);
-        let Held { mut ask, again, cheaper } =
-            held.unwrap_or_else(|| Held { ask: self.ask(&text), again: None, cheaper: None });
+        let Held {
+            mut ask,
+            again,
+            cheaper,
+        } = held.unwrap_or_else(|| Held {
+            ask: self.ask(&text),
+            again: None,
+            cheaper: None,
+        });
         match way {
             WayOut::Cheaper(model) => {
                 // With `auto` it stands for the chat; with a pinned model for this question only.
                 self.session.goes_lower |= ask.selection == Selection::Auto;
-                ask.params.effort = cheaper.and_then(|quote| effort(&quote, &model)).or(ask.params.effort);
+                ask.params.effort = cheaper
+                    .and_then(|quote| effort(&quote, &model))
+                    .or(ask.params.effort);
                 ask.selection = Selection::Pinned(model);
                 ask.raise = None;
                 ask.consult = self.consult();
@@ -74,18 +91,26 @@ impl Agent {
     /// Goes on with an answer that its output cap cut off.
     pub(super) async fn go_on(&mut self) {
         if self.turn.is_some() {
-            self.notice(Level::Warning, "an answer is still on its way; Esc stops it").await;
+            self.notice(
+                Level::Warning,
+                "an answer is still on its way; Esc stops it",
+            )
+            .await;
         } else if self.session.cut_answer().is_some() {
             let ask = self.ask_to_go_on();
             self.begin(ask);
         } else {
-            self.notice(Level::Info, "the last answer was not cut by its output cap").await;
+            self.notice(Level::Info, "the last answer was not cut by its output cap")
+                .await;
         }
     }
 
     /// Counted apart from the draft, whose counts are kept for the next key.
     fn ask_to_go_on(&mut self) -> Ask {
-        Ask { counts: Arc::default(), ..self.ask(&Arc::from(GO_ON)) }
+        Ask {
+            counts: Arc::default(),
+            ..self.ask(&Arc::from(GO_ON))
+        }
     }
 
     /// Works out what going on would cost, when there is something to go on with.
@@ -93,12 +118,23 @@ impl Agent {
         if let Some(before) = self.offering.take() {
             before.abort();
         }
-        let Some(id) = self.session.cut_answer().filter(|_| self.start.screen && self.turn.is_none()) else { return };
+        let Some(id) = self
+            .session
+            .cut_answer()
+            .filter(|_| self.start.screen && self.turn.is_none())
+        else {
+            return;
+        };
         let ask = self.ask_to_go_on();
         let (gateway, events) = (Arc::clone(&self.gateway), self.events.clone());
         self.offering = Some(tokio::spawn(async move {
             if let Ok(quote) = gateway.quote(&ask).await {
-                let _ = events.send(Event::Continuable { id, quote: Box::new(quote) }).await;
+                let _ = events
+                    .send(Event::Continuable {
+                        id,
+                        quote: Box::new(quote),
+                    })
+                    .await;
             }
         }));
     }
@@ -106,5 +142,10 @@ impl Agent {
 
 /// The effort that the quote was made with.
 fn effort(quote: &Quote, model: &ModelId) -> Option<crate::chat::Effort> {
-    quote.route.considered.iter().find(|c| c.model == *model && c.skipped.is_none())?.effort
+    quote
+        .route
+        .considered
+        .iter()
+        .find(|c| c.model == *model && c.skipped.is_none())?
+        .effort
 }

@@ -44,18 +44,33 @@ pub enum Admission {
 impl Admission {
     /// Whether another key of the same provider may be let through.
     pub fn is_of_key(&self) -> bool {
-        matches!(self, Self::Refused { scope: Scope::KeyDay | Scope::KeyMonth, .. })
+        matches!(
+            self,
+            Self::Refused {
+                scope: Scope::KeyDay | Scope::KeyMonth,
+                ..
+            }
+        )
     }
 
     /// The refusal as shown to the user; `None` when granted.
     pub fn failure(&self) -> Option<Failure> {
         let (message, hint) = match self {
             Self::Granted => return None,
-            Self::Refused { scope, needed: None, .. } => (
+            Self::Refused {
+                scope,
+                needed: None,
+                ..
+            } => (
                 format!("the price is unknown, and a limit per {scope} is set"),
                 "give the model a price or `free = true` in [[models]]".to_owned(),
             ),
-            Self::Refused { scope, limit, left, needed: Some(needed) } => (
+            Self::Refused {
+                scope,
+                limit,
+                left,
+                needed: Some(needed),
+            } => (
                 format!(
                     "this may cost ${}, and ${} of the ${} per {scope} is left",
                     needed.short(),
@@ -65,16 +80,24 @@ impl Admission {
                 "choose a cheaper model, ask for a shorter answer, or raise the limit".to_owned(),
             ),
             Self::Breached { model, excess } => (
-                format!("{model} has billed ${} more than its requests allowed", excess.short()),
-                "look at `chat-agent budget show`, then clear it with `chat-agent budget settle`".to_owned(),
+                format!(
+                    "{model} has billed ${} more than its requests allowed",
+                    excess.short()
+                ),
+                "look at `chat-agent budget show`, then clear it with `chat-agent budget settle`"
+                    .to_owned(),
             ),
             Self::Unleased { short } => (
-                format!("${} of the group's budget would have to be leased, and no Redis is at hand", short.short()),
+                format!(
+                    "${} of the group's budget would have to be leased, and no Redis is at hand",
+                    short.short()
+                ),
                 "look at `url` under [redis]".to_owned(),
             ),
-            Self::ClockMoved(moved) => {
-                (format!("the clock {moved}"), "`chat-agent budget settle clock` accepts it".to_owned())
-            }
+            Self::ClockMoved(moved) => (
+                format!("the clock {moved}"),
+                "`chat-agent budget settle clock` accepts it".to_owned(),
+            ),
         };
         Some(Failure::new(FailureKind::Budget, message).hint(hint))
     }
@@ -84,14 +107,25 @@ impl Budget {
     /// With the days and months of UTC.
     #[cfg(test)]
     pub(crate) fn in_utc(limits: Limits) -> Self {
-        Self { limits, zone: TimeZone::UTC }
+        Self {
+            limits,
+            zone: TimeZone::UTC,
+        }
     }
 
     /// Stores the prompt, the answer to come and the exchange, and sets the money for the first attempt aside: one
     /// commit, synced to disk. When it is refused nothing is stored.
-    pub fn begin_exchange(&self, db: &Db, begin: &Begin, hold: &Hold) -> Result<Admission, StoreError> {
+    pub fn begin_exchange(
+        &self,
+        db: &Db,
+        begin: &Begin,
+        hold: &Hold,
+    ) -> Result<Admission, StoreError> {
         if (&begin.session, &begin.exchange) != (&hold.session, &hold.exchange) {
-            return Err(StoreError::Rule(format!("the hold {} belongs to another question", hold.attempt)));
+            return Err(StoreError::Rule(format!(
+                "the hold {} belongs to another question",
+                hold.attempt
+            )));
         }
         db.write(|db| {
             let admission = self.reserve(db, hold)?;
@@ -105,7 +139,9 @@ impl Budget {
     /// Sets money aside for one more attempt: a retry, a fail-over. Free ones too: they leave a charge of zero.
     pub fn reserve(&self, db: &Db, hold: &Hold) -> Result<Admission, StoreError> {
         db.write(|db| {
-            let moved = self.clock(db, hold.at, hold.uptime.as_ref())?.filter(|_| self.limits.any_window());
+            let moved = self
+                .clock(db, hold.at, hold.uptime.as_ref())?
+                .filter(|_| self.limits.any_window());
             // What passes under a clock in doubt begins no window: it counts where the newest charge does.
             let at = match (moved, db.newest_charge()?) {
                 (Some(_), Some(newest)) => newest,
@@ -115,12 +151,18 @@ impl Budget {
             // Free of charge passes a limit that is used up, and even one that was overdrawn.
             let costs = hold.amount.is_none_or(|needed| needed > Usd::ZERO);
             if let Some(excess) = db.breach(&hold.model)? {
-                return Ok(Admission::Breached { model: hold.model.clone(), excess });
+                return Ok(Admission::Breached {
+                    model: hold.model.clone(),
+                    excess,
+                });
             }
             if let Some(moved) = moved
                 && costs
                 && (self.limits.group.is_some()
-                    || self.limits.on(hold, at).any(|(over, _)| over.window(&windows).is_some()))
+                    || self
+                        .limits
+                        .on(hold, at)
+                        .any(|(over, _)| over.window(&windows).is_some()))
             {
                 return Ok(Admission::ClockMoved(moved));
             }
@@ -140,7 +182,13 @@ impl Budget {
     }
 
     /// Why something that costs money may not be sent. When it may, what the user raises for it is recorded.
-    fn refusal(&self, db: &Db, hold: &Hold, at: Timestamp, windows: &Windows) -> Result<Option<Admission>, StoreError> {
+    fn refusal(
+        &self,
+        db: &Db,
+        hold: &Hold,
+        at: Timestamp,
+        windows: &Windows,
+    ) -> Result<Option<Admission>, StoreError> {
         let raise = new_raise(db, hold)?;
         let mut raised = None;
         for (over, limit) in self.limits.on(hold, at) {
@@ -149,7 +197,12 @@ impl Budget {
             let limit = limit + db.raised(over)? + more.map_or(Usd::ZERO, |raise| raise.by);
             let left = limit - db.sum(over)?.total();
             if hold.amount.is_none_or(|needed| needed > left) {
-                return Ok(Some(Admission::Refused { scope, limit, left, needed: hold.amount }));
+                return Ok(Some(Admission::Refused {
+                    scope,
+                    limit,
+                    left,
+                    needed: hold.amount,
+                }));
             }
             raised = more.map(|raise| (over, raise)).or(raised);
         }
@@ -165,23 +218,47 @@ impl Budget {
 
 impl Budget {
     /// Why the group's money that lies on this machine is not enough.
-    fn beyond_lease(&self, db: &Db, hold: &Hold, at: Timestamp) -> Result<Option<Admission>, StoreError> {
-        let Some(group) = &self.limits.group else { return Ok(None) };
+    fn beyond_lease(
+        &self,
+        db: &Db,
+        hold: &Hold,
+        at: Timestamp,
+    ) -> Result<Option<Admission>, StoreError> {
+        let Some(group) = &self.limits.group else {
+            return Ok(None);
+        };
         let unspent = db.unspent(&group.name, at, &shared::windows(at))?;
         let left = unspent.day.min(unspent.month);
         let Some(needed) = hold.amount else {
-            let scope = if group.limit.per_day.is_some() { Scope::GroupDay } else { Scope::GroupMonth };
-            let limit = group.limit.per_day.or(group.limit.per_month).unwrap_or_default();
-            return Ok(Some(Admission::Refused { scope, limit, left, needed: None }));
+            let scope = if group.limit.per_day.is_some() {
+                Scope::GroupDay
+            } else {
+                Scope::GroupMonth
+            };
+            let limit = group
+                .limit
+                .per_day
+                .or(group.limit.per_month)
+                .unwrap_or_default();
+            return Ok(Some(Admission::Refused {
+                scope,
+                limit,
+                left,
+                needed: None,
+            }));
         };
-        Ok((needed > left).then(|| Admission::Unleased { short: needed - left }))
+        Ok((needed > left).then(|| Admission::Unleased {
+            short: needed - left,
+        }))
     }
 }
 
 /// The raise that comes with a question, unless an earlier attempt has recorded it.
 fn new_raise(db: &Db, hold: &Hold) -> Result<Option<Raise>, StoreError> {
     match hold.raise {
-        Some(raise) if raise.by > Usd::ZERO && !db.has_raised(&hold.exchange, raise.scope)? => Ok(Some(raise)),
+        Some(raise) if raise.by > Usd::ZERO && !db.has_raised(&hold.exchange, raise.scope)? => {
+            Ok(Some(raise))
+        }
         _ => Ok(None),
     }
 }

@@ -16,23 +16,39 @@ use crate::store::{Db, StoreError};
 fn passed(shares: &[f64], spent: Usd, limit: Usd) -> Option<f64> {
     // By integers, so that 0.8 of $5.00 is $4.00 and nothing beside it.
     let millionths = |share: f64| (share * 1e6).round() as i128;
-    let reached =
-        |share: &f64| spent.pico().saturating_mul(1_000_000) >= limit.pico().saturating_mul(millionths(*share));
+    let reached = |share: &f64| {
+        spent.pico().saturating_mul(1_000_000) >= limit.pico().saturating_mul(millionths(*share))
+    };
     if spent <= Usd::ZERO || limit <= Usd::ZERO {
         return None;
     }
-    shares.iter().copied().filter(reached).max_by(f64::total_cmp)
+    shares
+        .iter()
+        .copied()
+        .filter(reached)
+        .max_by(f64::total_cmp)
 }
 
 fn alert(status: &Status, shares: &[f64]) -> Option<Alert> {
-    let (spent, limit) = (status.meter.settled + status.meter.reserved, status.meter.limit?);
+    let (spent, limit) = (
+        status.meter.settled + status.meter.reserved,
+        status.meter.limit?,
+    );
     let share = passed(shares, spent, limit)?;
-    Some(Alert { scope: status.scope, share, spent, limit })
+    Some(Alert {
+        scope: status.scope,
+        share,
+        spent,
+        limit,
+    })
 }
 
 /// The limits past one of these shares, the fullest first.
 pub fn alerts(scopes: &[Status], shares: &[f64]) -> Vec<Alert> {
-    let mut found: Vec<Alert> = scopes.iter().filter_map(|status| alert(status, shares)).collect();
+    let mut found: Vec<Alert> = scopes
+        .iter()
+        .filter_map(|status| alert(status, shares))
+        .collect();
     let used = |alert: &Alert| alert.spent.to_f64() / alert.limit.to_f64();
     found.sort_by(|a, b| used(b).total_cmp(&used(a)));
     found
@@ -50,7 +66,12 @@ impl Budget {
     ) -> Result<Vec<Alert>, StoreError> {
         // Most turns pass no share, and then nothing is written.
         let group = self.group_status(db, None, now)?;
-        if alerts(&[self.status(db, session, run, now)?, group].concat(), shares).is_empty() {
+        if alerts(
+            &[self.status(db, session, run, now)?, group].concat(),
+            shares,
+        )
+        .is_empty()
+        {
             return Ok(Vec::new());
         }
         db.write(|db| {

@@ -62,7 +62,10 @@ mod tests {
     const NOW: i64 = 1_795_348_800_000;
 
     fn up(boot: &str, ms: i64) -> Uptime {
-        Uptime { boot: boot.into(), ms }
+        Uptime {
+            boot: boot.into(),
+            ms,
+        }
     }
 
     #[test]
@@ -70,17 +73,37 @@ mod tests {
         // The wall clock and the machine's own have gone so far since the last admission.
         for (name, wall, own, boot, expected) in [
             ("both run alike", HOUR, HOUR, "a", None),
-            ("asleep for a week: the machine's own clock counts it", 168 * HOUR, 168 * HOUR, "a", None),
+            (
+                "asleep for a week: the machine's own clock counts it",
+                168 * HOUR,
+                168 * HOUR,
+                "a",
+                None,
+            ),
             ("a time server sets it right", 9 * MINUTE, 0, "a", None),
             ("the same backwards", -9 * MINUTE, 0, "a", None),
             ("ten minutes are a step", 10 * MINUTE, 0, "a", None),
-            ("a little more is a jump", 10 * MINUTE + 1, 0, "a", Some(10 * MINUTE + 1)),
+            (
+                "a little more is a jump",
+                10 * MINUTE + 1,
+                0,
+                "a",
+                Some(10 * MINUTE + 1),
+            ),
             ("a day ahead", 25 * HOUR, HOUR, "a", Some(24 * HOUR)),
             ("an hour back", -HOUR, 0, "a", Some(-HOUR)),
             ("another start of the machine", 25 * HOUR, -HOUR, "b", None),
         ] {
-            let seen = Seen { wall: Timestamp(NOW), uptime: up("a", 5 * HOUR) };
-            let found = moved(Timestamp(NOW + wall), Some(&up(boot, 5 * HOUR + own)), Some(&seen), None);
+            let seen = Seen {
+                wall: Timestamp(NOW),
+                uptime: up("a", 5 * HOUR),
+            };
+            let found = moved(
+                Timestamp(NOW + wall),
+                Some(&up(boot, 5 * HOUR + own)),
+                Some(&seen),
+                None,
+            );
             assert_eq!(found, expected.map(Moved), "{name}");
         }
     }
@@ -89,10 +112,24 @@ mod tests {
     fn a_clock_far_behind_the_ledger_is_found_without_the_machines_own() {
         let newest = Some(Timestamp(NOW));
         assert_eq!(moved(Timestamp(NOW - 24 * HOUR), None, None, newest), None);
-        assert_eq!(moved(Timestamp(NOW - 25 * HOUR), None, None, newest), Some(Moved(-25 * HOUR)));
-        assert_eq!(moved(Timestamp(NOW + 999 * HOUR), None, None, newest), None, "time passes");
-        assert_eq!(moved(Timestamp(i64::MIN), None, None, newest), Some(Moved(i64::MIN)));
-        assert_eq!(moved(Timestamp(0), None, None, None), None, "an empty ledger");
+        assert_eq!(
+            moved(Timestamp(NOW - 25 * HOUR), None, None, newest),
+            Some(Moved(-25 * HOUR))
+        );
+        assert_eq!(
+            moved(Timestamp(NOW + 999 * HOUR), None, None, newest),
+            None,
+            "time passes"
+        );
+        assert_eq!(
+            moved(Timestamp(i64::MIN), None, None, newest),
+            Some(Moved(i64::MIN))
+        );
+        assert_eq!(
+            moved(Timestamp(0), None, None, None),
+            None,
+            "an empty ledger"
+        );
     }
 
     #[test]

@@ -51,7 +51,10 @@ pub struct KeyLimit {
 
 impl KeyLimit {
     pub(super) fn key(&self) -> Key<'_> {
-        Key { provider: &self.provider, last4: &self.last4 }
+        Key {
+            provider: &self.provider,
+            last4: &self.last4,
+        }
     }
 }
 
@@ -79,19 +82,39 @@ impl Limits {
     /// Puts a limit on a key. Keys that the ledger cannot tell apart share the lower one.
     pub fn limit_key(&mut self, provider: &str, last4: String, limit: DayMonth) {
         let lower = |a: Option<Usd>, b: Option<Usd>| a.into_iter().chain(b).min();
-        match self.keys.iter_mut().find(|known| known.provider == provider && known.last4 == last4) {
+        match self
+            .keys
+            .iter_mut()
+            .find(|known| known.provider == provider && known.last4 == last4)
+        {
             Some(known) => {
                 known.limit.per_day = lower(known.limit.per_day, limit.per_day);
                 known.limit.per_month = lower(known.limit.per_month, limit.per_month);
             }
-            None => self.keys.push(KeyLimit { provider: provider.to_owned(), last4, limit }),
+            None => self.keys.push(KeyLimit {
+                provider: provider.to_owned(),
+                last4,
+                limit,
+            }),
         }
     }
 
     /// The limits that are set on this request, narrowest scope first, with the places that they are over.
-    pub(super) fn on<'a>(&'a self, hold: &'a Hold, at: Timestamp) -> impl Iterator<Item = (Over<'a>, Usd)> {
-        let key = Key { provider: &hold.provider, last4: &hold.key_last4 };
-        let of_key = self.keys.iter().find(|limit| limit.key() == key).map(|limit| limit.limit).unwrap_or_default();
+    pub(super) fn on<'a>(
+        &'a self,
+        hold: &'a Hold,
+        at: Timestamp,
+    ) -> impl Iterator<Item = (Over<'a>, Usd)> {
+        let key = Key {
+            provider: &hold.provider,
+            last4: &hold.key_last4,
+        };
+        let of_key = self
+            .keys
+            .iter()
+            .find(|limit| limit.key() == key)
+            .map(|limit| limit.limit)
+            .unwrap_or_default();
         let of_model = self.models.get(&hold.model).copied().unwrap_or_default();
         let all = [
             (Over::Exchange(&hold.exchange), self.per_request),
@@ -104,26 +127,36 @@ impl Limits {
             (Over::Day(at), self.per_day),
             (Over::Month(at), self.per_month),
         ];
-        all.into_iter().filter_map(|(over, limit)| Some((over, limit?)))
+        all.into_iter()
+            .filter_map(|(over, limit)| Some((over, limit?)))
     }
 
     /// The limits of single models and keys that are set, with their places.
     pub(super) fn parts(&self, at: Timestamp) -> impl Iterator<Item = (Over<'_>, Usd)> {
         let keys = self.keys.iter().flat_map(move |key| {
             let (name, limit) = (key.key(), key.limit);
-            [(Over::KeyDay(name, at), limit.per_day), (Over::KeyMonth(name, at), limit.per_month)]
+            [
+                (Over::KeyDay(name, at), limit.per_day),
+                (Over::KeyMonth(name, at), limit.per_month),
+            ]
         });
         let models = self.models.iter().flat_map(move |(model, limit)| {
-            [(Over::ModelDay(model, at), limit.per_day), (Over::ModelMonth(model, at), limit.per_month)]
+            [
+                (Over::ModelDay(model, at), limit.per_day),
+                (Over::ModelMonth(model, at), limit.per_month),
+            ]
         });
-        keys.chain(models).filter_map(|(over, limit)| Some((over, limit?)))
+        keys.chain(models)
+            .filter_map(|(over, limit)| Some((over, limit?)))
     }
 }
 
 /// The scope with the least left, for the receipt and for deriving output caps. A scope that is overdrawn has a
 /// negative rest. On a tie the narrower scope is named.
 pub(super) fn tightest(rests: impl IntoIterator<Item = (Scope, Usd)>) -> Option<Left> {
-    let (scope, usd) = rests.into_iter().min_by_key(|(scope, rest)| (*rest, *scope))?;
+    let (scope, usd) = rests
+        .into_iter()
+        .min_by_key(|(scope, rest)| (*rest, *scope))?;
     Some(Left { scope, usd })
 }
 
@@ -135,9 +168,25 @@ mod tests {
     fn the_tightest_scope_is_the_one_with_the_least_left() {
         let rest = |scope, pico| (scope, Usd::from_pico(pico));
         assert_eq!(tightest([]), None);
-        let found = tightest([rest(Scope::Day, 5), rest(Scope::Session, 5), rest(Scope::Month, 9)]);
-        assert_eq!(found, Some(Left { scope: Scope::Session, usd: Usd::from_pico(5) }));
+        let found = tightest([
+            rest(Scope::Day, 5),
+            rest(Scope::Session, 5),
+            rest(Scope::Month, 9),
+        ]);
+        assert_eq!(
+            found,
+            Some(Left {
+                scope: Scope::Session,
+                usd: Usd::from_pico(5)
+            })
+        );
         let found = tightest([rest(Scope::Day, -1), rest(Scope::Session, 0)]);
-        assert_eq!(found, Some(Left { scope: Scope::Day, usd: Usd::from_pico(-1) }));
+        assert_eq!(
+            found,
+            Some(Left {
+                scope: Scope::Day,
+                usd: Usd::from_pico(-1)
+            })
+        );
     }
 }

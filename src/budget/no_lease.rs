@@ -33,29 +33,48 @@ impl NoLease {
     /// As shown to the user.
     pub fn failure(&self) -> Failure {
         let (message, hint) = match self {
-            Self::Full { scope, limit, left, needed } => {
-                let refused = Admission::Refused { scope: *scope, limit: *limit, left: *left, needed: Some(*needed) };
-                return refused.failure().unwrap_or_else(|| Failure::new(FailureKind::Budget, "refused"));
+            Self::Full {
+                scope,
+                limit,
+                left,
+                needed,
+            } => {
+                let refused = Admission::Refused {
+                    scope: *scope,
+                    limit: *limit,
+                    left: *left,
+                    needed: Some(*needed),
+                };
+                return refused
+                    .failure()
+                    .unwrap_or_else(|| Failure::new(FailureKind::Budget, "refused"));
             }
             Self::Away(away) => (
-                format!("{away}, and what this machine has leased of the group's budget is used up"),
+                format!(
+                    "{away}, and what this machine has leased of the group's budget is used up"
+                ),
                 "ask again when Redis is back, or take `budget_group` and its limits out of [redis]",
             ),
             Self::Forgotten(silent) => (
-                format!("Redis has forgotten what the group spent, and {silent} known machines have not said it again"),
+                format!(
+                    "Redis has forgotten what the group spent, and {silent} known machines have not said it again"
+                ),
                 "look at `chat-agent budget show` on each machine, then go on with `chat-agent budget settle group`",
             ),
             Self::Restarted(silent) => (
-                format!("Redis was started anew, and {silent} known machines have not said yet what they have leased"),
+                format!(
+                    "Redis was started anew, and {silent} known machines have not said yet what they have leased"
+                ),
                 "ask something on each of them, or go on with `chat-agent budget settle group`",
             ),
             Self::Clock => (
                 "the clock of this machine and that of Redis show different days".to_owned(),
                 "set the wrong one right",
             ),
-            Self::Ledger(cause) => {
-                (format!("the group's budget could not be looked up: {cause}"), "see `chat-agent doctor`")
-            }
+            Self::Ledger(cause) => (
+                format!("the group's budget could not be looked up: {cause}"),
+                "see `chat-agent doctor`",
+            ),
         };
         Failure::new(FailureKind::Budget, message).hint(hint)
     }

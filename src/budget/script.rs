@@ -81,8 +81,16 @@ impl Reply {
 impl Brief {
     /// The same, from a machine that has just heard of this memory.
     pub(super) fn knowing(&self, reply: &Reply) -> Self {
-        let heard = Heard { epoch: reply.epoch.clone(), calls: 0, all_calls: 0, ..self.heard.clone() };
-        Self { heard, ..self.clone() }
+        let heard = Heard {
+            epoch: reply.epoch.clone(),
+            calls: 0,
+            all_calls: 0,
+            ..self.heard.clone()
+        };
+        Self {
+            heard,
+            ..self.clone()
+        }
     }
 }
 
@@ -99,10 +107,13 @@ impl Asked {
     /// The arguments, in the order of the script.
     pub(super) fn args(&self, brief: &Brief, wish: &Wish<'_>, limit: DayMonth) -> Vec<String> {
         let (id, least, share) = match wish {
-            Wish::Lease { id, least, share, .. } => (*id, *least, *share),
+            Wish::Lease {
+                id, least, share, ..
+            } => (*id, *least, *share),
             _ => ("", 0, 0),
         };
-        let limit_of = |limit: Option<Usd>| limit.map_or(String::new(), |limit| cut(limit).to_string());
+        let limit_of =
+            |limit: Option<Usd>| limit.map_or(String::new(), |limit| cut(limit).to_string());
         let w = &brief.windows;
         let mut args = vec![
             self.nonce.clone(),
@@ -124,7 +135,11 @@ impl Asked {
             brief.heard.all_calls.to_string(),
         ];
         for share in &brief.shares {
-            args.extend([share.id.clone(), share.amount.to_string(), share.day_start.0.to_string()]);
+            args.extend([
+                share.id.clone(),
+                share.amount.to_string(),
+                share.day_start.0.to_string(),
+            ]);
         }
         args.extend(brief.heard.members.keys().cloned());
         args
@@ -138,7 +153,21 @@ pub(super) fn cut(limit: Usd) -> i64 {
 
 /// The reply to the call with this number; `None` for anything else.
 pub(super) fn read(reply: &[String], nonce: &str) -> Option<Reply> {
-    let [echo, status, granted, epoch, day, month, mine, members, low, mine_today, calls, all_calls] = reply else {
+    let [
+        echo,
+        status,
+        granted,
+        epoch,
+        day,
+        month,
+        mine,
+        members,
+        low,
+        mine_today,
+        calls,
+        all_calls,
+    ] = reply
+    else {
         return None;
     };
     let members: std::collections::BTreeMap<String, u8> = serde_json::from_str(members).ok()?;
@@ -151,7 +180,10 @@ pub(super) fn read(reply: &[String], nonce: &str) -> Option<Reply> {
         month: month.parse().ok()?,
         mine: mine.parse().ok()?,
         mine_today: mine_today.parse().ok()?,
-        members: members.into_iter().map(|(name, said)| (name, said == 1)).collect(),
+        members: members
+            .into_iter()
+            .map(|(name, said)| (name, said == 1))
+            .collect(),
         low: low == "1",
         calls: calls.parse().ok()?,
         all_calls: all_calls.parse().ok()?,

@@ -150,11 +150,21 @@ impl Purse {
     /// Hears how the group stands; from then on the ledger knows it. Waits for Redis as [`Redis::run`] does.
     pub async fn hear(&self, store: &Store, now: Timestamp) -> Result<(), NoLease> {
         let reply = self.tell(store, Wish::Tell, now).await?;
-        if reply.status == "clock" { Err(NoLease::Clock) } else { Ok(()) }
+        if reply.status == "clock" {
+            Err(NoLease::Clock)
+        } else {
+            Ok(())
+        }
     }
 
     /// Leases at least `short` more for a hold of `needed`. Waits for Redis as [`Redis::run`] does.
-    pub async fn lease(&self, store: &Store, short: Usd, needed: Usd, now: Timestamp) -> Result<Grant, NoLease> {
+    pub async fn lease(
+        &self,
+        store: &Store,
+        short: Usd,
+        needed: Usd,
+        now: Timestamp,
+    ) -> Result<Grant, NoLease> {
         let (least, share) = (nano_up(short), self.share(nano_up(needed)));
         let granted = self.ask(store, least, share, false, now).await?;
         granted.map_err(|reply| self.refused(&reply, short, needed))
@@ -170,7 +180,19 @@ impl Purse {
         now: Timestamp,
     ) -> Result<Result<Grant, Reply>, NoLease> {
         let id = self.number();
-        let reply = match self.tell(store, Wish::Lease { id: &id, least, share, ahead }, now).await {
+        let reply = match self
+            .tell(
+                store,
+                Wish::Lease {
+                    id: &id,
+                    least,
+                    share,
+                    ahead,
+                },
+                now,
+            )
+            .await
+        {
             Ok(reply) => reply,
             Err(none) => {
                 store.run(move |db| db.give_up_lease(&id)).await?;
@@ -178,7 +200,11 @@ impl Purse {
             }
         };
         if reply.status == "ok" && reply.granted >= least {
-            return Ok(Ok(Grant { id, nano: reply.granted, epoch: reply.epoch }));
+            return Ok(Ok(Grant {
+                id,
+                nano: reply.granted,
+                epoch: reply.epoch,
+            }));
         }
         store.run(move |db| db.drop_lease(&id)).await?;
         Ok(Err(reply))
@@ -199,11 +225,16 @@ impl Purse {
             return;
         }
         let needed = self.needed.load(Relaxed);
-        let share = if self.low.load(Relaxed) { 0 } else { self.share(needed) };
+        let share = if self.low.load(Relaxed) {
+            0
+        } else {
+            self.share(needed)
+        };
         let keep = usd(share);
         match self.trim(store, keep, now).await {
             Ok((told, unspent)) => {
-                let ahead = !self.is_away() && (1..=share).contains(&needed) && unspent < usd(needed);
+                let ahead =
+                    !self.is_away() && (1..=share).contains(&needed) && unspent < usd(needed);
                 let work = async {
                     if ahead {
                         self.lease_ahead(store, needed, share, now).await
@@ -233,15 +264,27 @@ impl Purse {
     /// What Redis is not told now it is told the next time.
     async fn within_patience(&self, work: impl Future<Output = Result<(), NoLease>>) {
         let told = tokio::time::timeout(self.redis.patience(), work).await;
-        tracing::debug!(told = matches!(told, Ok(Ok(()))), "what is leased and not spent");
+        tracing::debug!(
+            told = matches!(told, Ok(Ok(()))),
+            "what is leased and not spent"
+        );
     }
 
     async fn say(&self, store: &Store, told: bool, now: Timestamp) -> Result<(), NoLease> {
-        if told { Ok(()) } else { self.tell(store, Wish::Tell, now).await.map(drop) }
+        if told {
+            Ok(())
+        } else {
+            self.tell(store, Wish::Tell, now).await.map(drop)
+        }
     }
 
     /// Lowers what is leased to what is spent and this; whether Redis knows all of it, and what is not spent.
-    async fn trim(&self, store: &Store, keep: Usd, now: Timestamp) -> Result<(bool, Usd), StoreError> {
+    async fn trim(
+        &self,
+        store: &Store,
+        keep: Usd,
+        now: Timestamp,
+    ) -> Result<(bool, Usd), StoreError> {
         let (name, id) = (self.group.name.clone(), self.number());
         let trim = move |db: &mut Db| {
             let at = db.ledger_time(now)?;
@@ -249,13 +292,22 @@ impl Purse {
             db.trim_leases(&id, &name, at, &windows, keep)?;
             let epoch = db.heard(&name, &windows)?.epoch;
             let unspent = db.unspent(&name, at, &windows)?;
-            Ok((db.untold(&name, &windows, &epoch)?.is_empty(), unspent.day.min(unspent.month)))
+            Ok((
+                db.untold(&name, &windows, &epoch)?.is_empty(),
+                unspent.day.min(unspent.month),
+            ))
         };
         store.run(trim).await
     }
 
     /// Leases what nobody waits for, while there is plenty.
-    async fn lease_ahead(&self, store: &Store, needed: i64, share: i64, now: Timestamp) -> Result<(), NoLease> {
+    async fn lease_ahead(
+        &self,
+        store: &Store,
+        needed: i64,
+        share: i64,
+        now: Timestamp,
+    ) -> Result<(), NoLease> {
         match self.ask(store, needed, share, true, now).await? {
             Ok(grant) => Ok(store.run(move |db| grant.hold(db)).await?),
             Err(_) => Ok(()),
@@ -272,14 +324,26 @@ impl Purse {
         self.figure(store, Wish::Accept, now).await
     }
 
-    async fn figure(&self, store: &Store, wish: Wish<'_>, now: Timestamp) -> Result<Figure, NoLease> {
+    async fn figure(
+        &self,
+        store: &Store,
+        wish: Wish<'_>,
+        now: Timestamp,
+    ) -> Result<Figure, NoLease> {
         let reply = self.tell(store, wish, now).await?;
         if reply.status == "clock" {
             return Err(NoLease::Clock);
         }
         let name = self.group.name.clone();
-        let here = store.run(move |db| db.leased(&name, &windows(db.ledger_time(now)?))).await?;
-        let silent = reply.members.iter().filter(|(_, said)| !said).map(|(name, _)| name.clone()).collect();
+        let here = store
+            .run(move |db| db.leased(&name, &windows(db.ledger_time(now)?)))
+            .await?;
+        let silent = reply
+            .members
+            .iter()
+            .filter(|(_, said)| !said)
+            .map(|(name, _)| name.clone())
+            .collect();
         Ok(Figure {
             day: usd(reply.day),
             month: usd(reply.month),
@@ -295,13 +359,22 @@ impl Purse {
             let limit = limit.unwrap_or_default();
             // What this machine has leased and not spent is left too.
             let left = (limit - usd(sum)).max(Usd::ZERO) + (needed - short).max(Usd::ZERO);
-            NoLease::Full { scope, limit, left, needed }
+            NoLease::Full {
+                scope,
+                limit,
+                left,
+                needed,
+            }
         };
         match reply.status.as_str() {
             "day" => full(Scope::GroupDay, self.group.limit.per_day, reply.day),
             "month" => full(Scope::GroupMonth, self.group.limit.per_month, reply.month),
-            "forgotten" => NoLease::Forgotten(reply.members.iter().filter(|(_, said)| !said).count()),
-            "restarted" => NoLease::Restarted(reply.members.iter().filter(|(_, said)| !said).count()),
+            "forgotten" => {
+                NoLease::Forgotten(reply.members.iter().filter(|(_, said)| !said).count())
+            }
+            "restarted" => {
+                NoLease::Restarted(reply.members.iter().filter(|(_, said)| !said).count())
+            }
             "clock" => NoLease::Clock,
             // Given up before the answer came, or a server that is none.
             "ok" => NoLease::Away(Away::Late),
@@ -312,7 +385,11 @@ impl Purse {
     /// Says what Redis has not heard, all of it when it has forgotten, and asks. What is heard is kept.
     async fn tell(&self, store: &Store, wish: Wish<'_>, now: Timestamp) -> Result<Reply, NoLease> {
         let (name, bits) = (self.group.name.clone(), self.random.bits());
-        let asked = if let Wish::Lease { id, .. } = wish { Some(id.to_owned()) } else { None };
+        let asked = if let Wish::Lease { id, .. } = wish {
+            Some(id.to_owned())
+        } else {
+            None
+        };
         let look = matches!(wish, Wish::Look);
         let prepare = move |db: &mut Db| {
             db.write(|db| {
@@ -322,15 +399,27 @@ impl Purse {
                     db.ask_lease(id, &name, &windows, now)?;
                 }
                 let heard = db.heard(&name, &windows)?;
-                let shares = if look { Vec::new() } else { db.untold(&name, &windows, &heard.epoch)? };
-                Ok(Brief { machine: db.machine(bits)?, heard, windows, shares })
+                let shares = if look {
+                    Vec::new()
+                } else {
+                    db.untold(&name, &windows, &heard.epoch)?
+                };
+                Ok(Brief {
+                    machine: db.machine(bits)?,
+                    heard,
+                    windows,
+                    shares,
+                })
             })
         };
         let mut brief = store.run(prepare).await?;
         let mut reply = self.heard_of(self.call(&brief, &wish, false).await)?;
         if reply.status == "emptied" {
-            let (name, windows, epoch) = (self.group.name.clone(), brief.windows, reply.epoch.clone());
-            brief.shares = store.run(move |db| db.untold(&name, &windows, &epoch)).await?;
+            let (name, windows, epoch) =
+                (self.group.name.clone(), brief.windows, reply.epoch.clone());
+            brief.shares = store
+                .run(move |db| db.untold(&name, &windows, &epoch))
+                .await?;
             reply = self.heard_of(self.call(&brief, &wish, true).await)?;
         }
         if look || matches!(reply.status.as_str(), "clock" | "emptied") {
@@ -338,7 +427,15 @@ impl Purse {
         }
         self.low.store(reply.low, Relaxed);
         let heard = reply.heard(&brief.windows);
-        let (name, Brief { shares, heard: before, windows, .. }) = (self.group.name.clone(), brief);
+        let (
+            name,
+            Brief {
+                shares,
+                heard: before,
+                windows,
+                ..
+            },
+        ) = (self.group.name.clone(), brief);
         let learn = move |db: &mut Db| {
             db.write(|db| {
                 // Another process may have heard of another memory since: then this reply is none to act on.
@@ -366,15 +463,23 @@ impl Purse {
 
     /// One round trip; two where the user's word follows what was said again.
     async fn call(&self, brief: &Brief, wish: &Wish<'_>, again: bool) -> Result<Reply, Away> {
-        let mut asked =
-            Asked { nonce: self.number(), fresh: self.number(), mode: if again { "again" } else { wish.mode() } };
-        let name = format!("budget:{{{}}}:{}", self.group.name, brief.windows.month_start.0);
+        let mut asked = Asked {
+            nonce: self.number(),
+            fresh: self.number(),
+            mode: if again { "again" } else { wish.mode() },
+        };
+        let name = format!(
+            "budget:{{{}}}:{}",
+            self.group.name, brief.windows.month_start.0
+        );
         let mut args = asked.args(brief, wish, self.group.limit);
-        let reply = script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce).ok_or(Away::Nonsense)?;
+        let reply = script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce)
+            .ok_or(Away::Nonsense)?;
         if again && matches!(wish, Wish::Accept) {
             asked.mode = "accept";
             args = asked.args(&brief.knowing(&reply), wish, self.group.limit);
-            return script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce).ok_or(Away::Nonsense);
+            return script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce)
+                .ok_or(Away::Nonsense);
         }
         Ok(reply)
     }
@@ -382,7 +487,12 @@ impl Purse {
     /// What is leased at a time while there is plenty by whoever needs so much for a request, in nano-dollars.
     fn share(&self, needed: i64) -> i64 {
         let limits = [self.group.limit.per_day, self.group.limit.per_month];
-        let slice = limits.into_iter().flatten().map(|limit| cut(limit) / SLICES).min().unwrap_or(0);
+        let slice = limits
+            .into_iter()
+            .flatten()
+            .map(|limit| cut(limit) / SLICES)
+            .min()
+            .unwrap_or(0);
         slice.min(needed.saturating_mul(REQUESTS))
     }
 

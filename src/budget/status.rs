@@ -31,7 +31,9 @@ pub struct Status {
 impl Status {
     /// What is left of the limit; `None` without one.
     pub fn left(&self) -> Option<Usd> {
-        self.meter.limit.map(|limit| limit - self.meter.settled - self.meter.reserved)
+        self.meter
+            .limit
+            .map(|limit| limit - self.meter.settled - self.meter.reserved)
     }
 }
 
@@ -64,7 +66,10 @@ impl Standing {
     /// is passed over when the request is made.
     #[must_use]
     pub fn counting_keys(self) -> Self {
-        Self { counts_keys: true, ..self }
+        Self {
+            counts_keys: true,
+            ..self
+        }
     }
 
     /// The tightest limit on a model and what is left of it; `None` when no limit is set. A key's limit is none of the
@@ -79,20 +84,44 @@ impl Standing {
     }
 
     fn tightest(&self, model: &ModelId, of: impl Fn(Scope) -> bool) -> Option<Left> {
-        let own = self.models.iter().filter(|(id, ..)| id == model).map(|(_, scope, rest)| (*scope, *rest));
-        tightest(own.chain(self.rests.iter().copied()).chain(self.best_key(model)).filter(|(scope, _)| of(*scope)))
+        let own = self
+            .models
+            .iter()
+            .filter(|(id, ..)| id == model)
+            .map(|(_, scope, rest)| (*scope, *rest));
+        tightest(
+            own.chain(self.rests.iter().copied())
+                .chain(self.best_key(model))
+                .filter(|(scope, _)| of(*scope)),
+        )
     }
 
     fn best_key(&self, model: &ModelId) -> Option<(Scope, Usd)> {
-        let mine = || self.keys.iter().filter(|(provider, ..)| self.counts_keys && provider == model.provider());
-        let of_key =
-            |last4: &str| tightest(mine().filter(|(_, key, ..)| key == last4).map(|(.., scope, rest)| (*scope, *rest)));
-        let best = mine().filter_map(|(_, last4, ..)| of_key(last4)).max_by_key(|left| left.usd)?;
+        let mine = || {
+            self.keys
+                .iter()
+                .filter(|(provider, ..)| self.counts_keys && provider == model.provider())
+        };
+        let of_key = |last4: &str| {
+            tightest(
+                mine()
+                    .filter(|(_, key, ..)| key == last4)
+                    .map(|(.., scope, rest)| (*scope, *rest)),
+            )
+        };
+        let best = mine()
+            .filter_map(|(_, last4, ..)| of_key(last4))
+            .max_by_key(|left| left.usd)?;
         Some((best.scope, best.usd))
     }
 }
 
-pub(super) fn status(db: &Db, over: Over<'_>, limit: Option<Usd>, windows: &Windows) -> Result<Status, StoreError> {
+pub(super) fn status(
+    db: &Db,
+    over: Over<'_>,
+    limit: Option<Usd>,
+    windows: &Windows,
+) -> Result<Status, StoreError> {
     let (sum, raised) = (db.sum(over)?, db.raised(over)?);
     let meter = Meter {
         settled: sum.settled,
@@ -102,7 +131,15 @@ pub(super) fn status(db: &Db, over: Over<'_>, limit: Option<Usd>, windows: &Wind
         unknown: sum.unknown > 0,
     };
     let (began_at, resets_at) = over.window(windows).unzip();
-    Ok(Status { scope: over.scope(), of: over.name(), meter, unknown: sum.unknown, raised, began_at, resets_at })
+    Ok(Status {
+        scope: over.scope(),
+        of: over.name(),
+        meter,
+        unknown: sum.unknown,
+        raised,
+        began_at,
+        resets_at,
+    })
 }
 
 impl Budget {
@@ -113,11 +150,24 @@ impl Budget {
         run: &'a str,
         at: Timestamp,
     ) -> Vec<(Over<'a>, Option<Usd>)> {
-        let run = self.limits.per_run.map(|limit| (Over::Run(run), Some(limit)));
+        let run = self
+            .limits
+            .per_run
+            .map(|limit| (Over::Run(run), Some(limit)));
         let session = session.map(|id| (Over::Session(id), self.limits.per_session));
-        let parts = self.limits.parts(at).map(|(over, limit)| (over, Some(limit)));
-        let all = [(Over::Day(at), self.limits.per_day), (Over::Month(at), self.limits.per_month)];
-        run.into_iter().chain(session).chain(all).chain(parts).collect()
+        let parts = self
+            .limits
+            .parts(at)
+            .map(|(over, limit)| (over, Some(limit)));
+        let all = [
+            (Over::Day(at), self.limits.per_day),
+            (Over::Month(at), self.limits.per_month),
+        ];
+        run.into_iter()
+            .chain(session)
+            .chain(all)
+            .chain(parts)
+            .collect()
     }
 
     /// Spend against the limits of the session, the day and the month, of the run when it has a limit, and of the models
@@ -131,14 +181,26 @@ impl Budget {
     ) -> Result<Vec<Status>, StoreError> {
         let at = db.ledger_time(now)?;
         let windows = windows(at, &self.zone);
-        self.lines(session, run, at).into_iter().map(|(over, limit)| status(db, over, limit, &windows)).collect()
+        self.lines(session, run, at)
+            .into_iter()
+            .map(|(over, limit)| status(db, over, limit, &windows))
+            .collect()
     }
 
     /// How the group's limits stand: what this machine spent is settled or reserved, and what the others have leased counts
     /// as reserved. Without a figure from Redis that is what was last heard.
-    pub fn group_status(&self, db: &Db, figure: Option<&Figure>, now: Timestamp) -> Result<Vec<Status>, StoreError> {
+    pub fn group_status(
+        &self,
+        db: &Db,
+        figure: Option<&Figure>,
+        now: Timestamp,
+    ) -> Result<Vec<Status>, StoreError> {
         let at = db.ledger_time(now)?;
-        Ok(self.group_lines(db, figure, at)?.into_iter().map(|(_, line)| line).collect())
+        Ok(self
+            .group_lines(db, figure, at)?
+            .into_iter()
+            .map(|(_, line)| line)
+            .collect())
     }
 
     pub(super) fn group_lines(
@@ -147,15 +209,25 @@ impl Budget {
         figure: Option<&Figure>,
         at: Timestamp,
     ) -> Result<Vec<(Over<'_>, Status)>, StoreError> {
-        let Some(group) = &self.limits.group else { return Ok(Vec::new()) };
+        let Some(group) = &self.limits.group else {
+            return Ok(Vec::new());
+        };
         let windows = shared::windows(at);
         let others = match figure {
             Some(figure) => figure.others,
             None => db.heard(&group.name, &windows)?.others(&windows),
         };
         let both = [
-            (Over::GroupDay(&group.name, at), group.limit.per_day, others.day),
-            (Over::GroupMonth(&group.name, at), group.limit.per_month, others.month),
+            (
+                Over::GroupDay(&group.name, at),
+                group.limit.per_day,
+                others.day,
+            ),
+            (
+                Over::GroupMonth(&group.name, at),
+                group.limit.per_month,
+                others.month,
+            ),
         ];
         let line = |(over, limit, others)| {
             let mut line = status(db, over, limit, &windows)?;
@@ -166,8 +238,15 @@ impl Budget {
     }
 
     /// Redis is away: of the group's money there is what this machine has leased and not spent.
-    pub fn confine(&self, db: &Db, standing: &mut Standing, now: Timestamp) -> Result<(), StoreError> {
-        let Some(group) = &self.limits.group else { return Ok(()) };
+    pub fn confine(
+        &self,
+        db: &Db,
+        standing: &mut Standing,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(group) = &self.limits.group else {
+            return Ok(());
+        };
         let at = db.ledger_time(now)?;
         let unspent = db.unspent(&group.name, at, &shared::windows(at))?;
         for (scope, rest) in &mut standing.rests {
@@ -180,8 +259,12 @@ impl Budget {
 
     /// What this machine has leased of the group's money this month, spent or not.
     pub fn leased(&self, db: &Db, now: Timestamp) -> Result<Usd, StoreError> {
-        let Some(group) = &self.limits.group else { return Ok(Usd::ZERO) };
-        Ok(db.leased(&group.name, &shared::windows(db.ledger_time(now)?))?.month)
+        let Some(group) = &self.limits.group else {
+            return Ok(Usd::ZERO);
+        };
+        Ok(db
+            .leased(&group.name, &shared::windows(db.ledger_time(now)?))?
+            .month)
     }
 
     /// How the limits stand for a new question, or for the next attempt of one under way.
@@ -200,45 +283,84 @@ impl Budget {
             _ => false,
         };
         let raise = raise.filter(|_| !recorded);
-        let more = |scope| raise.filter(|raise| raise.scope == scope).map_or(Usd::ZERO, |raise| raise.by);
+        let more = |scope| {
+            raise
+                .filter(|raise| raise.scope == scope)
+                .map_or(Usd::ZERO, |raise| raise.by)
+        };
 
-        let (mut scopes, mut rests, mut models, mut keys) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut scopes, mut rests, mut models, mut keys) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (over, limit) in self.lines(place.session, place.run, at) {
             let line = status(db, over, limit, &windows)?;
             if let Some(left) = line.left() {
                 let rest = left + more(line.scope);
                 match over {
-                    Over::ModelDay(id, _) | Over::ModelMonth(id, _) => models.push((id.clone(), line.scope, rest)),
+                    Over::ModelDay(id, _) | Over::ModelMonth(id, _) => {
+                        models.push((id.clone(), line.scope, rest))
+                    }
                     Over::KeyDay(key, _) | Over::KeyMonth(key, _) => {
-                        keys.push((key.provider.to_owned(), key.last4.to_owned(), line.scope, rest));
+                        keys.push((
+                            key.provider.to_owned(),
+                            key.last4.to_owned(),
+                            line.scope,
+                            rest,
+                        ));
                     }
                     _ => rests.push((line.scope, rest)),
                 }
             }
             scopes.push(line);
         }
-        let group = self.group_lines(db, None, at)?.into_iter().map(|(_, line)| line);
+        let group = self
+            .group_lines(db, None, at)?
+            .into_iter()
+            .map(|(_, line)| line);
         rests.extend(group.filter_map(|line| Some((line.scope, line.left()?))));
         // A chat that has not begun and a question that was not asked have spent nothing.
         if let (None, Some(limit)) = (place.session, self.limits.per_session) {
             rests.push((Scope::Session, limit + more(Scope::Session)));
         }
         if let Some(limit) = self.limits.per_request {
-            let asked = place.exchange.map(|id| status(db, Over::Exchange(id), Some(limit), &windows)).transpose()?;
+            let asked = place
+                .exchange
+                .map(|id| status(db, Over::Exchange(id), Some(limit), &windows))
+                .transpose()?;
             let left = asked.and_then(|line| line.left()).unwrap_or(limit);
             rests.push((Scope::Request, left + more(Scope::Request)));
         }
-        Ok(Standing { scopes, rests, models, keys, counts_keys: false })
+        Ok(Standing {
+            scopes,
+            rests,
+            models,
+            keys,
+            counts_keys: false,
+        })
     }
 
     /// Whether the wall clock has moved so far that it must be accepted first.
-    pub fn clock(&self, db: &Db, now: Timestamp, uptime: Option<&Uptime>) -> Result<Option<Moved>, StoreError> {
-        Ok(clock::moved(now, uptime, db.clock_seen()?.as_ref(), db.newest_charge()?))
+    pub fn clock(
+        &self,
+        db: &Db,
+        now: Timestamp,
+        uptime: Option<&Uptime>,
+    ) -> Result<Option<Moved>, StoreError> {
+        Ok(clock::moved(
+            now,
+            uptime,
+            db.clock_seen()?.as_ref(),
+            db.newest_charge()?,
+        ))
     }
 
     /// The user says that the clock is right. Returns how many charges lie ahead of it; they count in the day and the
     /// month of now as well as in their own.
-    pub fn settle_clock(&self, db: &Db, now: Timestamp, uptime: Option<&Uptime>) -> Result<usize, StoreError> {
+    pub fn settle_clock(
+        &self,
+        db: &Db,
+        now: Timestamp,
+        uptime: Option<&Uptime>,
+    ) -> Result<usize, StoreError> {
         db.settle_clock(now, &windows(now, &self.zone), uptime)
     }
 }

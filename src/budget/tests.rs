@@ -12,11 +12,17 @@ use super::*;
 use crate::chat::Usd;
 
 fn budget(limits: Limits) -> Budget {
-    Budget { limits, zone: TimeZone::UTC }
+    Budget {
+        limits,
+        zone: TimeZone::UTC,
+    }
 }
 
 fn per_day(text: &str) -> Budget {
-    budget(Limits { per_day: Some(usd(text)), ..Limits::default() })
+    budget(Limits {
+        per_day: Some(usd(text)),
+        ..Limits::default()
+    })
 }
 
 fn usd(text: &str) -> Usd {

@@ -36,7 +36,11 @@ fn around(now: Timestamp, zone: &TimeZone) -> Result<Windows, jiff::Error> {
 
 /// `now` as it stands in a sentence about a window: `11:00` in a day, `12 Nov` in a month.
 pub fn moment_in_words(now: Timestamp, zone: &TimeZone, scope: Scope) -> String {
-    let format = if scope == Scope::Month { "%-d %b" } else { "%H:%M" };
+    let format = if scope == Scope::Month {
+        "%-d %b"
+    } else {
+        "%H:%M"
+    };
     let at = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default();
     at.to_zoned(zone.clone()).strftime(format).to_string()
 }

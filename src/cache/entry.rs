@@ -31,7 +31,9 @@ impl Entry {
     /// The schema, a check over digest and JSON, and the JSON. Bytes put under another digest do not pass the check.
     pub fn encode(&self, digest: Digest) -> Bytes {
         let json = serde_json::to_vec(self).unwrap_or_default();
-        [&[SCHEMA][..], &check(digest, &json), &json].concat().into()
+        [&[SCHEMA][..], &check(digest, &json), &json]
+            .concat()
+            .into()
     }
 
     /// The entry that these bytes are, whole and kept under this digest; `None` for anything else.
@@ -82,7 +84,11 @@ mod tests {
         assert_eq!(Entry::decode(here, &bytes), Some(entry));
         assert_eq!(Entry::decode(there, &bytes), None, "under another digest");
         for length in 0..bytes.len() {
-            assert_eq!(Entry::decode(here, &bytes[..length]), None, "cut at {length}");
+            assert_eq!(
+                Entry::decode(here, &bytes[..length]),
+                None,
+                "cut at {length}"
+            );
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.to_vec();
@@ -93,8 +99,15 @@ mod tests {
 
     #[test]
     fn only_whole_repeatable_answers_are_kept() {
-        let reply = |finish| Reply { text: "yes".into(), finish, ..Reply::default() };
-        let at = |temperature| Params { temperature, ..Params::default() };
+        let reply = |finish| Reply {
+            text: "yes".into(),
+            finish,
+            ..Reply::default()
+        };
+        let at = |temperature| Params {
+            temperature,
+            ..Params::default()
+        };
         let whole = reply(Some(Finish::Stop));
         for (reply, params, sampled, kept) in [
             (whole.clone(), at(None), false, true),
@@ -106,9 +119,21 @@ mod tests {
             (reply(Some(Finish::Cut)), at(None), false, false),
             (reply(Some(Finish::ToolCalls)), at(None), false, false),
             (reply(None), at(None), false, false),
-            (Reply { text: String::new(), ..whole.clone() }, at(None), false, false),
+            (
+                Reply {
+                    text: String::new(),
+                    ..whole.clone()
+                },
+                at(None),
+                false,
+                false,
+            ),
         ] {
-            assert_eq!(worth_keeping(&reply, &params, sampled), kept, "{reply:?} {params:?} {sampled}");
+            assert_eq!(
+                worth_keeping(&reply, &params, sampled),
+                kept,
+                "{reply:?} {params:?} {sampled}"
+            );
         }
     }
 }

@@ -40,7 +40,11 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.digest);
+        self.flights
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.digest);
     }
 }
 
@@ -65,9 +69,17 @@ pub struct Follower(Behind);
 
 enum Behind {
     /// The leader is in this process.
-    Here { told: watch::Receiver<Told>, ttl: Duration },
+    Here {
+        told: watch::Receiver<Told>,
+        ttl: Duration,
+    },
     /// It is elsewhere. Whoever else wants the answer here, or within reach of these leases, stands behind this one.
-    Elsewhere { seat: Seat, over: Later<'static, ()>, cache: Cache, leases: Vec<Box<dyn Send + Sync>> },
+    Elsewhere {
+        seat: Seat,
+        over: Later<'static, ()>,
+        cache: Cache,
+        leases: Vec<Box<dyn Send + Sync>>,
+    },
 }
 
 impl Follower {
@@ -79,7 +91,12 @@ impl Follower {
                 let entry = told.wait_for(Option::is_some).await.ok()?.clone()?;
                 Some(Hit::new(Entry::clone(&entry), CacheHit::Memory, ttl, now))
             }
-            Behind::Elsewhere { seat, over, cache, leases } => {
+            Behind::Elsewhere {
+                seat,
+                over,
+                cache,
+                leases,
+            } => {
                 over.await;
                 // Found out there, it is put here as well, and then the leases end.
                 let hit = cache.get(seat.digest, now).await?;
@@ -96,7 +113,12 @@ impl Cache {
     pub async fn join(&self, digest: Digest) -> Flight {
         let seat = match self.flights.sit_down(digest) {
             Ok(seat) => seat,
-            Err(told) => return Flight::Follow(Follower(Behind::Here { told, ttl: self.ttl })),
+            Err(told) => {
+                return Flight::Follow(Follower(Behind::Here {
+                    told,
+                    ttl: self.ttl,
+                }));
+            }
         };
         let mut leases = Vec::new();
         let waiting = self.waiting.clone().unwrap_or_default();
@@ -106,12 +128,24 @@ impl Cache {
                 Lease::Lead(lease) => leases.push(lease),
                 Lease::Follow(over) => {
                     // Whoever has waited for an answer has not waited for Redis: they look for it with patience of its own.
-                    let cache = Self { waiting: None, ..self.clone() };
-                    return Flight::Follow(Follower(Behind::Elsewhere { seat, over, cache, leases }));
+                    let cache = Self {
+                        waiting: None,
+                        ..self.clone()
+                    };
+                    return Flight::Follow(Follower(Behind::Elsewhere {
+                        seat,
+                        over,
+                        cache,
+                        leases,
+                    }));
                 }
             }
         }
-        Flight::Lead(LeadGuard { seat, cache: self.clone(), _leases: leases })
+        Flight::Lead(LeadGuard {
+            seat,
+            cache: self.clone(),
+            _leases: leases,
+        })
     }
 }
 
@@ -124,6 +158,10 @@ impl Flights {
         }
         let (told, receiver) = watch::channel(None);
         flying.insert(digest, receiver);
-        Ok(Seat { flights: Arc::clone(self), digest, told })
+        Ok(Seat {
+            flights: Arc::clone(self),
+            digest,
+            told,
+        })
     }
 }

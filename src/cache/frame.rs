@@ -78,7 +78,9 @@ impl Ask {
         let (id, kind, content) = split(body)?;
         let digest = || Some(Digest(content.try_into().ok()?));
         let ask = match kind {
-            0 => Self::Hello { protocol: u32::from_le_bytes(content.try_into().ok()?) },
+            0 => Self::Hello {
+                protocol: u32::from_le_bytes(content.try_into().ok()?),
+            },
             1 => Self::Get(digest()?),
             2 => {
                 let (digest, bytes) = content.split_first_chunk::<DIGEST>()?;
@@ -117,7 +119,9 @@ impl Answer {
     pub(super) fn read(body: &[u8]) -> Option<(u64, Self)> {
         let (id, kind, content) = split(body)?;
         let answer = match kind {
-            0 => Self::Welcome { protocol: u32::from_le_bytes(content.try_into().ok()?) },
+            0 => Self::Welcome {
+                protocol: u32::from_le_bytes(content.try_into().ok()?),
+            },
             1 => Self::Found(content.into()),
             2 => Self::Missing,
             3 => Self::Done,
@@ -209,8 +213,15 @@ mod tests {
             assert_eq!(Answer::read(&body), Some((43, answer)));
         }
         for nonsense in [&[][..], &[0; 8], &[0; 10], &[255; 60]] {
-            assert_eq!((Ask::read(nonsense), Answer::read(nonsense)), (None, None), "{nonsense:?}");
+            assert_eq!(
+                (Ask::read(nonsense), Answer::read(nonsense)),
+                (None, None),
+                "{nonsense:?}"
+            );
         }
-        assert!(read_frame(&mut &[255; 64][..]).await.is_err(), "a length beyond all measure");
+        assert!(
+            read_frame(&mut &[255; 64][..]).await.is_err(),
+            "a length beyond all measure"
+        );
     }
 }

@@ -30,18 +30,30 @@ pub(super) struct Opened {
 pub(super) fn open(folder: &Path) -> Result<Opened, String> {
     private_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let now = SystemTime::now();
-    remove_set_aside(folder, |since| now.duration_since(since).is_ok_and(|age| age > ASIDE));
+    remove_set_aside(folder, |since| {
+        now.duration_since(since).is_ok_and(|age| age > ASIDE)
+    });
     let Some(generation) = current(folder) else {
         remove_leftovers(folder, None);
         let db = create(folder, 1)?;
         choose(folder, 1)?;
-        return Ok(Opened { db, generation: 1, notice: None });
+        return Ok(Opened {
+            db,
+            generation: 1,
+            notice: None,
+        });
     };
     remove_leftovers(folder, Some(generation));
     let path = path(folder, generation);
     force_private(&path);
     let first = match try_open(&path) {
-        Ok(db) => return Ok(Opened { db, generation, notice: None }),
+        Ok(db) => {
+            return Ok(Opened {
+                db,
+                generation,
+                notice: None,
+            });
+        }
         Err(error) => error,
     };
     match first {
@@ -53,7 +65,11 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
     // An emptied or garbled snapshot is the usual damage; everything can be read back from the log without it.
     remove_snapshots(&path);
     if let Ok(db) = try_open(&path) {
-        return Ok(Opened { db, generation, notice: None });
+        return Ok(Opened {
+            db,
+            generation,
+            notice: None,
+        });
     }
     set_aside(folder, generation)
 }
@@ -62,20 +78,31 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
 pub(super) fn set_aside(folder: &Path, generation: u64) -> Result<Opened, String> {
     remove_set_aside(folder, |_| true);
     let aside = folder.join(format!("damaged-{generation}"));
-    fs::rename(path(folder, generation), &aside).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::rename(path(folder, generation), &aside)
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
     // It is kept from now on, not from when it was last written to.
     let _ = fs::File::open(&aside).and_then(|folder| folder.set_modified(SystemTime::now()));
     let db = create(folder, generation + 1)?;
     choose(folder, generation + 1)?;
-    let notice = format!("the answers on disk were damaged and start anew; the old ones are in {}", aside.display());
-    Ok(Opened { db, generation: generation + 1, notice: Some(notice) })
+    let notice = format!(
+        "the answers on disk were damaged and start anew; the old ones are in {}",
+        aside.display()
+    );
+    Ok(Opened {
+        db,
+        generation: generation + 1,
+        notice: Some(notice),
+    })
 }
 
 /// Removes damaged generations that are due, by the time since which they lie there.
 pub(super) fn remove_set_aside(folder: &Path, is_due: impl Fn(SystemTime) -> bool) {
     for name in names(folder).filter(|name| name.starts_with("damaged-")) {
         let path = folder.join(name);
-        if fs::symlink_metadata(&path).and_then(|aside| aside.modified()).is_ok_and(&is_due) {
+        if fs::symlink_metadata(&path)
+            .and_then(|aside| aside.modified())
+            .is_ok_and(&is_due)
+        {
             let _ = fs::remove_dir_all(path);
         }
     }
@@ -109,8 +136,16 @@ pub(super) fn path(folder: &Path, generation: u64) -> PathBuf {
 
 /// Bytes of all files below.
 pub(super) fn size(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    entries.flatten().map(|e| e.metadata().map_or(0, |m| if m.is_dir() { size(&e.path()) } else { m.len() })).sum()
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .map(|e| {
+            e.metadata()
+                .map_or(0, |m| if m.is_dir() { size(&e.path()) } else { m.len() })
+        })
+        .sum()
 }
 
 enum Refusal {
@@ -121,32 +156,53 @@ enum Refusal {
 
 /// sled panics over some kinds of damage.
 fn try_open(path: &Path) -> Result<sled::Db, Refusal> {
-    let open = || sled::Config::new().path(path).cache_capacity(8 << 20).flush_every_ms(Some(1000)).open();
+    let open = || {
+        sled::Config::new()
+            .path(path)
+            .cache_capacity(8 << 20)
+            .flush_every_ms(Some(1000))
+            .open()
+    };
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error))) if is_locked(&error) => Err(Refusal::Locked),
-        Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => Err(Refusal::Io(error.to_string())),
+        Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => {
+            Err(Refusal::Io(error.to_string()))
+        }
         Ok(Err(_)) | Err(_) => Err(Refusal::Damaged),
     }
 }
 
 fn is_locked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+    error.kind() == io::ErrorKind::WouldBlock
+        || error.to_string().contains("could not acquire lock")
 }
 
 /// sled reports a file that ends too early or says nonsense as an error of reading.
 fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-    error.raw_os_error().is_none() && matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+    error.raw_os_error().is_none()
+        && matches!(
+            error.kind(),
+            InvalidData | InvalidInput | Other | UnexpectedEof
+        )
 }
 
 fn current(folder: &Path) -> Option<u64> {
-    let generation = fs::read_to_string(folder.join(CURRENT)).ok()?.trim().parse().ok()?;
+    let generation = fs::read_to_string(folder.join(CURRENT))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     path(folder, generation).is_dir().then_some(generation)
 }
 
 fn names(folder: &Path) -> impl Iterator<Item = String> {
-    fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok())
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 /// Generations no longer in use, and the files of versions of this program that had none.
@@ -170,10 +226,15 @@ fn remove_snapshots(folder: &Path) {
 
 /// What was copied here by hand, or written under another umask.
 fn force_private(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(if is_dir { 0o700 } else { 0o600 }));
+        let _ = fs::set_permissions(
+            entry.path(),
+            fs::Permissions::from_mode(if is_dir { 0o700 } else { 0o600 }),
+        );
     }
     let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
 }

@@ -20,8 +20,13 @@ impl Memory {
     pub(super) fn new(limit: u64, keep: Duration) -> Self {
         // moka panics on a lifetime beyond a thousand years.
         let keep = keep.min(Duration::from_hours(100 * 365 * 24));
-        let weigh = |_: &[u8; 32], bytes: &Bytes| u32::try_from(bytes.len() + OVERHEAD).unwrap_or(u32::MAX);
-        let entries = moka::sync::Cache::builder().max_capacity(limit).weigher(weigh).time_to_live(keep).build();
+        let weigh =
+            |_: &[u8; 32], bytes: &Bytes| u32::try_from(bytes.len() + OVERHEAD).unwrap_or(u32::MAX);
+        let entries = moka::sync::Cache::builder()
+            .max_capacity(limit)
+            .weigher(weigh)
+            .time_to_live(keep)
+            .build();
         Self { entries, limit }
     }
 }
@@ -58,7 +63,10 @@ impl Tier for Memory {
 
     fn clear(&self) -> Later<'_, Option<Freed>> {
         self.entries.run_pending_tasks();
-        let freed = Freed { entries: self.entries.entry_count(), bytes: Some(self.entries.weighted_size()) };
+        let freed = Freed {
+            entries: self.entries.entry_count(),
+            bytes: Some(self.entries.weighted_size()),
+        };
         self.entries.invalidate_all();
         Box::pin(std::future::ready(Some(freed)))
     }

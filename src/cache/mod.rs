@@ -84,7 +84,12 @@ pub struct Hit {
 impl Hit {
     fn new(entry: Entry, tier: CacheHit, ttl: Duration, now: Timestamp) -> Self {
         let age = now.since(entry.at);
-        Self { entry, tier, age, expired: age >= ttl }
+        Self {
+            entry,
+            tier,
+            age,
+            expired: age >= ttl,
+        }
     }
 }
 
@@ -92,15 +97,33 @@ impl Cache {
     /// Memory, a disk tier that lies in `folder`, and behind them the tiers that several machines share. Nothing is
     /// opened or started before the first look-up. `program` is started as the owner of the folder when there is none,
     /// see [`owner`]; without one the disk serves only while somebody else owns it.
-    pub fn new(folder: &Path, settings: Settings, program: Option<PathBuf>, shared: Option<Box<dyn Tier>>) -> Self {
-        let memory: Box<dyn Tier> = Box::new(Memory::new(settings.memory, settings.ttl.saturating_mul(STALE)));
-        let disk: Box<dyn Tier> = Box::new(Disk::new(folder, settings.disk, settings.patience, program));
-        Self::of([memory, disk].into_iter().chain(shared).collect(), settings.ttl)
+    pub fn new(
+        folder: &Path,
+        settings: Settings,
+        program: Option<PathBuf>,
+        shared: Option<Box<dyn Tier>>,
+    ) -> Self {
+        let memory: Box<dyn Tier> = Box::new(Memory::new(
+            settings.memory,
+            settings.ttl.saturating_mul(STALE),
+        ));
+        let disk: Box<dyn Tier> =
+            Box::new(Disk::new(folder, settings.disk, settings.patience, program));
+        Self::of(
+            [memory, disk].into_iter().chain(shared).collect(),
+            settings.ttl,
+        )
     }
 
     /// Any tiers, nearest first.
     pub fn of(tiers: Vec<Box<dyn Tier>>, ttl: Duration) -> Self {
-        Self { tiers: tiers.into(), flights: Arc::default(), ttl, patience: PATIENCE, waiting: None }
+        Self {
+            tiers: tiers.into(),
+            flights: Arc::default(),
+            ttl,
+            patience: PATIENCE,
+            waiting: None,
+        }
     }
 
     /// With another longest wait for an answer that somebody else fetches; it is two minutes by itself.
@@ -118,7 +141,10 @@ impl Cache {
     /// The same cache, for one request: what other machines share is waited for only once, in all its looks together.
     #[must_use]
     pub fn within(&self, waiting: &Waiting) -> Self {
-        Self { waiting: Some(waiting.clone()), ..self.clone() }
+        Self {
+            waiting: Some(waiting.clone()),
+            ..self.clone()
+        }
     }
 
     /// Looks in every tier; a hit in a lower tier is copied upwards. Never finds an expired answer.
@@ -131,12 +157,29 @@ impl Cache {
         self.look(digest, now, |tier| tier != CacheHit::Redis).await
     }
 
-    async fn look(&self, digest: Digest, now: Timestamp, into: fn(CacheHit) -> bool) -> Option<Hit> {
+    async fn look(
+        &self,
+        digest: Digest,
+        now: Timestamp,
+        into: fn(CacheHit) -> bool,
+    ) -> Option<Hit> {
         let waiting = self.waiting.clone().unwrap_or_default();
-        for (depth, tier) in self.tiers.iter().enumerate().filter(|(_, tier)| into(tier.name())) {
-            let Some(bytes) = tier.get(digest, &waiting).await else { continue };
-            if let Some(hit) = self.read(tier.as_ref(), digest, &bytes, now).filter(|hit| !hit.expired) {
-                self.tiers[..depth].iter().for_each(|above| above.put(digest, &bytes));
+        for (depth, tier) in self
+            .tiers
+            .iter()
+            .enumerate()
+            .filter(|(_, tier)| into(tier.name()))
+        {
+            let Some(bytes) = tier.get(digest, &waiting).await else {
+                continue;
+            };
+            if let Some(hit) = self
+                .read(tier.as_ref(), digest, &bytes, now)
+                .filter(|hit| !hit.expired)
+            {
+                self.tiers[..depth]
+                    .iter()
+                    .for_each(|above| above.put(digest, &bytes));
                 return Some(hit);
             }
         }
@@ -150,7 +193,10 @@ impl Cache {
         for tier in self.tiers.iter() {
             let bytes = tier.get(digest, &waiting).await;
             let found = bytes.and_then(|bytes| self.read(tier.as_ref(), digest, &bytes, now));
-            newest = found.into_iter().chain(newest).max_by_key(|hit| hit.entry.at);
+            newest = found
+                .into_iter()
+                .chain(newest)
+                .max_by_key(|hit| hit.entry.at);
         }
         newest
     }
@@ -160,7 +206,10 @@ impl Cache {
         let bytes = entry.encode(digest);
         // What is too large for the others may still stay in memory, if there is room.
         let fits = |tier: &dyn Tier| bytes.len() <= LARGEST || tier.name() == CacheHit::Memory;
-        self.tiers.iter().filter(|tier| fits(tier.as_ref())).for_each(|tier| tier.put(digest, &bytes));
+        self.tiers
+            .iter()
+            .filter(|tier| fits(tier.as_ref()))
+            .for_each(|tier| tier.put(digest, &bytes));
     }
 
     /// What went wrong with a tier since the last call, in words for the user; each trouble is told once.
@@ -191,7 +240,8 @@ impl Cache {
 
     /// What the bytes of a tier are; it forgets what is damaged, or too old to be offered to anybody.
     fn read(&self, tier: &dyn Tier, digest: Digest, bytes: &[u8], now: Timestamp) -> Option<Hit> {
-        let hit = Entry::decode(digest, bytes).map(|entry| Hit::new(entry, tier.name(), self.ttl, now));
+        let hit =
+            Entry::decode(digest, bytes).map(|entry| Hit::new(entry, tier.name(), self.ttl, now));
         let hit = hit.filter(|hit| hit.age < self.ttl.saturating_mul(STALE));
         if hit.is_none() {
             tier.remove(digest);

@@ -40,7 +40,9 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf() }
+        Self {
+            folder: folder.to_path_buf(),
+        }
     }
 
     fn card_file(&self) -> PathBuf {
@@ -61,12 +63,18 @@ impl Place {
     pub(super) fn prepare(&self) -> Result<(), String> {
         let told = |error: io::Error| format!("{}: {error}", self.folder.display());
         private_folder(&self.folder).map_err(told)?;
-        self.open_card().map(drop).map_err(|error| format!("{}: {error}", self.card_file().display()))
+        self.open_card()
+            .map(drop)
+            .map_err(|error| format!("{}: {error}", self.card_file().display()))
     }
 
     /// The card, as far as there is one that can be read.
     pub(super) fn card(&self) -> Option<Card> {
-        let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(self.card_file()).ok()?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(no_follow())
+            .open(self.card_file())
+            .ok()?;
         let mut text = String::new();
         file.take(4096).read_to_string(&mut text).ok()?;
         serde_json::from_str(&text).ok()
@@ -74,7 +82,12 @@ impl Place {
 
     fn open_card(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
         options.custom_flags(no_follow()).open(self.card_file())
     }
 
@@ -95,23 +108,38 @@ impl Place {
 
     /// Whether somebody listens at the socket of the owner.
     pub(super) fn listens(&self) -> bool {
-        self.card().is_some_and(|card| UnixStream::connect(card.socket).is_ok())
+        self.card()
+            .is_some_and(|card| UnixStream::connect(card.socket).is_ok())
     }
 
     /// Whether an owner is coming up, or has to: it needs a moment to open what lies here.
     pub(super) fn is_rising(&self) -> bool {
-        let signed = fs::metadata(self.card_file()).and_then(|card| card.modified()).ok();
-        signed.and_then(|at| at.elapsed().ok()).is_none_or(|age| age < RISE) || !self.listens()
+        let signed = fs::metadata(self.card_file())
+            .and_then(|card| card.modified())
+            .ok();
+        signed
+            .and_then(|at| at.elapsed().ok())
+            .is_none_or(|age| age < RISE)
+            || !self.listens()
     }
 
     /// Where an owner started from here has its socket.
     pub(super) fn socket(&self) -> io::Result<PathBuf> {
         let folder = fs::canonicalize(&self.folder)?;
-        let name = format!("{}.sock", &blake3::hash(folder.as_os_str().as_encoded_bytes()).to_hex()[..16]);
-        let run = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|run| run.is_absolute());
+        let name = format!(
+            "{}.sock",
+            &blake3::hash(folder.as_os_str().as_encoded_bytes()).to_hex()[..16]
+        );
+        let run = std::env::var_os("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|run| run.is_absolute());
         let beside = folder.parent().map(|data| data.join("run"));
         let short = PathBuf::from(format!("/tmp/chat-agent-{}", geteuid().as_raw()));
-        let candidates = run.map(|run| run.join("chat-agent")).into_iter().chain(beside).chain([short]);
+        let candidates = run
+            .map(|run| run.join("chat-agent"))
+            .into_iter()
+            .chain(beside)
+            .chain([short]);
         let mut last = io::Error::other("there is no place for a socket");
         for candidate in candidates {
             let path = candidate.join(&name);
@@ -135,7 +163,11 @@ pub(super) struct Owned {
 impl Owned {
     /// Writes who owns the folder.
     pub(super) fn sign(&mut self, socket: &Path) -> io::Result<()> {
-        let card = Card { pid: std::process::id(), mark: this_process(), socket: socket.to_path_buf() };
+        let card = Card {
+            pid: std::process::id(),
+            mark: this_process(),
+            socket: socket.to_path_buf(),
+        };
         let text = serde_json::to_vec(&card)?;
         self.file.set_len(0)?;
         self.file.rewind()?;
@@ -147,7 +179,9 @@ impl Card {
     /// Ends the owner that this card names, if it still is that process. For one that no longer answers: stopped, it
     /// would hold the folder for ever, and whatever it has written survives its end.
     pub(super) fn kill(&self) {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return };
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return;
+        };
         let named = || self.mark.split(' ').nth_back(1) == Some(self.pid.to_string().as_str());
         // An empty last word: this system does not tell one process from the next of the same number.
         let sure = || !self.mark.ends_with(' ') && life(&self.mark) == Life::Alive;
@@ -177,7 +211,10 @@ fn no_follow() -> i32 {
 
 /// Makes a folder that only its user can enter, or sees to it that it is one.
 pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
-    if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    if let Err(error) = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
         && error.kind() != io::ErrorKind::AlreadyExists
     {
         return Err(error);

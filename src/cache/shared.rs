@@ -90,9 +90,16 @@ impl Inner {
 
     async fn seal(&self) -> Option<&Seal> {
         let find = async || {
-            let find = self.find.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let find = self
+                .find
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()?;
             // On its own: whoever waits for it may give up.
-            match tokio::spawn(find).await.unwrap_or_else(|_| Err("answers are not shared".to_owned())) {
+            match tokio::spawn(find)
+                .await
+                .unwrap_or_else(|_| Err("answers are not shared".to_owned()))
+            {
                 Ok(seal) => Some(seal),
                 Err(why) => {
                     *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -105,7 +112,12 @@ impl Inner {
 
     async fn get(&self, digest: Digest, waiting: &Waiting) -> Option<Bytes> {
         let seal = self.seal().await?;
-        let sealed = self.redis.within(waiting).get(&name(seal, digest), LARGEST).await.ok()??;
+        let sealed = self
+            .redis
+            .within(waiting)
+            .get(&name(seal, digest), LARGEST)
+            .await
+            .ok()??;
         seal.open(&digest.0, &sealed).map(Bytes::from)
     }
 }
@@ -138,7 +150,11 @@ impl Held {
                 }
             }
         };
-        Self { inner: Arc::clone(inner), digest, renewing: tokio::spawn(renew).abort_handle() }
+        Self {
+            inner: Arc::clone(inner),
+            digest,
+            renewing: tokio::spawn(renew).abort_handle(),
+        }
     }
 }
 
@@ -148,7 +164,9 @@ impl Drop for Held {
         // Where an answer was put, that gives the claim back, so that nobody is told of the end before there is one.
         let claim = self.inner.claims().remove(&self.digest);
         if let (Some(claim), Ok(runtime)) = (claim, Handle::try_current()) {
-            self.inner.writing().spawn_on(async move { drop(claim.give_back().await) }, &runtime);
+            self.inner
+                .writing()
+                .spawn_on(async move { drop(claim.give_back().await) }, &runtime);
         }
     }
 }
@@ -194,7 +212,10 @@ impl Tier for SharedTier {
                     && let Some(sealed) = seal.seal(&digest.0, &bytes)
                 {
                     // What is not shared now is shared by the next who asks.
-                    let _ = inner.redis.set(&name(seal, digest), &sealed, inner.ttl).await;
+                    let _ = inner
+                        .redis
+                        .set(&name(seal, digest), &sealed, inner.ttl)
+                        .await;
                 }
                 if let Some(claim) = claim {
                     let _ = claim.give_back().await;
@@ -213,12 +234,28 @@ impl Tier for SharedTier {
     }
 
     fn trouble(&self) -> Option<String> {
-        let own = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-        own.or_else(|| self.0.redis.trouble().map(|why| format!("{why}; answers go on without it")))
+        let own = self
+            .0
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        own.or_else(|| {
+            self.0
+                .redis
+                .trouble()
+                .map(|why| format!("{why}; answers go on without it"))
+        })
     }
 
     fn close(&self) -> Later<'_, ()> {
-        let mut writing = std::mem::take(&mut *self.0.writing.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut writing = std::mem::take(
+            &mut *self
+                .0
+                .writing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         Box::pin(async move {
             let all = async { while writing.join_next().await.is_some() {} };
             let _ = tokio::time::timeout(self.0.patience(), all).await;
@@ -228,10 +265,14 @@ impl Tier for SharedTier {
     fn lease<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Lease> {
         Box::pin(async move {
             // Found by the look-up before; whoever has no secret shares nothing.
-            let Some(seal) = self.0.seal.get().and_then(Option::as_ref) else { return Lease::Unknown };
+            let Some(seal) = self.0.seal.get().and_then(Option::as_ref) else {
+                return Lease::Unknown;
+            };
             let name = format!("flight:{}", seal.name(&digest.0));
             match self.0.redis.within(waiting).claim(&name, LEASE).await {
-                Ok(Claimed::Ours(claim)) => Lease::Lead(Box::new(Held::new(&self.0, digest, claim))),
+                Ok(Claimed::Ours(claim)) => {
+                    Lease::Lead(Box::new(Held::new(&self.0, digest, claim)))
+                }
                 Ok(Claimed::Theirs(theirs)) => Lease::Follow(Box::pin(over(theirs))),
                 Err(_) => Lease::Unknown,
             }
@@ -244,12 +285,24 @@ impl Tier for SharedTier {
 
     fn clear(&self) -> Later<'_, Option<Freed>> {
         Box::pin(async {
-            let swept = self.0.redis.sweep(&names(self.0.seal().await?)).await.ok()?;
+            let swept = self
+                .0
+                .redis
+                .sweep(&names(self.0.seal().await?))
+                .await
+                .ok()?;
             if !swept.whole {
                 let text = "there are more answers in Redis: clear them once more";
-                *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+                *self
+                    .0
+                    .trouble
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
             }
-            Some(Freed { entries: swept.removed, bytes: None })
+            Some(Freed {
+                entries: swept.removed,
+                bytes: None,
+            })
         })
     }
 }

@@ -96,12 +96,25 @@ impl Shelf {
     }
 
     /// Moves a damaged generation out of the way and goes on with an empty one.
-    pub(super) fn anew(folder: &Path, limit: u64, damaged: u64) -> Result<(Self, Option<String>), String> {
-        Ok(Self::of(folder, limit, generations::set_aside(folder, damaged)?))
+    pub(super) fn anew(
+        folder: &Path,
+        limit: u64,
+        damaged: u64,
+    ) -> Result<(Self, Option<String>), String> {
+        Ok(Self::of(
+            folder,
+            limit,
+            generations::set_aside(folder, damaged)?,
+        ))
     }
 
     fn of(folder: &Path, limit: u64, opened: Opened) -> (Self, Option<String>) {
-        let sums = opened.db.get(SUMS).ok().flatten().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let sums = opened
+            .db
+            .get(SUMS)
+            .ok()
+            .flatten()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let shelf = Self {
             folder: folder.to_path_buf(),
             generation: opened.generation,
@@ -137,7 +150,9 @@ impl Shelf {
 
     /// The newest version.
     pub(super) fn get(&mut self, digest: Digest) -> sled::Result<Option<Bytes>> {
-        let Some(record) = self.record(digest)? else { return Ok(None) };
+        let Some(record) = self.record(digest)? else {
+            return Ok(None);
+        };
         let newest = match record.versions.first() {
             Some(version) => self.read(digest, *version)?,
             None => None,
@@ -159,7 +174,9 @@ impl Shelf {
     pub(super) fn put(&mut self, digest: Digest, bytes: &[u8]) -> sled::Result<()> {
         let old = self.record(digest)?;
         if let Some(newest) = old.as_ref().and_then(|record| record.versions.first())
-            && self.read(digest, *newest)?.is_some_and(|kept| *kept == *bytes)
+            && self
+                .read(digest, *newest)?
+                .is_some_and(|kept| *kept == *bytes)
         {
             return Ok(());
         }
@@ -169,7 +186,13 @@ impl Shelf {
         sums.bytes += bytes.len() as u64;
         let mut record = old.unwrap_or_default();
         record.used = sums.tick;
-        record.versions.insert(0, Version { id: sums.tick, bytes: bytes.len() as u64 });
+        record.versions.insert(
+            0,
+            Version {
+                id: sums.tick,
+                bytes: bytes.len() as u64,
+            },
+        );
         let mut batch = sled::Batch::default();
         for gone in record.versions.drain(VERSIONS.min(record.versions.len())..) {
             sums.bytes = sums.bytes.saturating_sub(gone.bytes);
@@ -186,7 +209,9 @@ impl Shelf {
     }
 
     pub(super) fn remove(&mut self, digest: Digest) -> sled::Result<()> {
-        let Some(record) = self.record(digest)? else { return Ok(()) };
+        let Some(record) = self.record(digest)? else {
+            return Ok(());
+        };
         let mut batch = sled::Batch::default();
         let mut sums = self.sums;
         forget(&mut batch, &mut sums, digest, &record);
@@ -197,7 +222,10 @@ impl Shelf {
 
     /// Starts anew.
     pub(super) fn clear(&mut self) -> Result<Freed, String> {
-        let freed = Freed { entries: self.sums.entries, bytes: Some(self.kept()) };
+        let freed = Freed {
+            entries: self.sums.entries,
+            bytes: Some(self.kept()),
+        };
         let next = generations::create(&self.folder, self.generation + 1)?;
         self.turn_to(next, Sums::default())?;
         generations::remove_set_aside(&self.folder, |_| true);
@@ -206,11 +234,20 @@ impl Shelf {
 
     /// Reads every entry; the damaged ones go, and so do pieces that belong to none. The sums are made anew.
     pub(super) fn verify(&mut self) -> sled::Result<Verified> {
-        let (mut verified, mut sums) = (Verified::default(), Sums { tick: self.sums.tick, ..Sums::default() });
+        let (mut verified, mut sums) = (
+            Verified::default(),
+            Sums {
+                tick: self.sums.tick,
+                ..Sums::default()
+            },
+        );
         let mut versions = std::collections::HashSet::new();
         for item in self.db.scan_prefix(b"r") {
             let (key, value) = item?;
-            let digest = key.get(1..).and_then(|digest| digest.try_into().ok()).map(Digest);
+            let digest = key
+                .get(1..)
+                .and_then(|digest| digest.try_into().ok())
+                .map(Digest);
             let record: Option<Record> = serde_json::from_slice(&value).ok();
             if let (Some(digest), Some(record)) = (digest, record)
                 && self.is_sound(digest, &record)?
@@ -226,7 +263,10 @@ impl Shelf {
         }
         for item in self.db.scan_prefix(b"p") {
             let (key, _) = item?;
-            let id = key.get(33..41).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+            let id = key
+                .get(33..41)
+                .and_then(|id| id.try_into().ok())
+                .map(u64::from_be_bytes);
             if id.is_none_or(|id| !versions.contains(&id)) {
                 self.db.remove(key)?;
             }
@@ -243,7 +283,10 @@ impl Shelf {
 
     fn is_sound(&self, digest: Digest, record: &Record) -> sled::Result<bool> {
         for version in &record.versions {
-            if self.read(digest, *version)?.is_none_or(|bytes| Entry::decode(digest, &bytes).is_none()) {
+            if self
+                .read(digest, *version)?
+                .is_none_or(|bytes| Entry::decode(digest, &bytes).is_none())
+            {
                 return Ok(false);
             }
         }
@@ -251,14 +294,19 @@ impl Shelf {
     }
 
     fn record(&self, digest: Digest) -> sled::Result<Option<Record>> {
-        Ok(self.db.get(record_key(digest))?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(self
+            .db
+            .get(record_key(digest))?
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// A version, put together; `None`: a piece is missing.
     fn read(&self, digest: Digest, version: Version) -> sled::Result<Option<Bytes>> {
         let mut bytes = Vec::new();
         for n in 0..version.pieces() {
-            let Some(piece) = self.db.get(piece_key(digest, version.id, n))? else { return Ok(None) };
+            let Some(piece) = self.db.get(piece_key(digest, version.id, n))? else {
+                return Ok(None);
+            };
             bytes.extend_from_slice(&piece);
         }
         Ok((bytes.len() as u64 == version.bytes).then(|| bytes.into()))
@@ -308,9 +356,10 @@ impl Shelf {
         let mut all = Vec::new();
         for item in self.db.scan_prefix(b"r") {
             let (key, value) = item?;
-            if let (Some(Ok(digest)), Ok(record)) =
-                (key.get(1..).map(TryInto::try_into), serde_json::from_slice(&value))
-            {
+            if let (Some(Ok(digest)), Ok(record)) = (
+                key.get(1..).map(TryInto::try_into),
+                serde_json::from_slice(&value),
+            ) {
                 let record: Record = record;
                 all.push((record.used, Digest(digest), record));
             }
@@ -344,7 +393,8 @@ impl Shelf {
             Ok(next) => (next, self.sums),
             Err(cause) => {
                 tracing::warn!(%cause, "the answers cannot be copied; starting anew");
-                let next = generations::create(&self.folder, self.generation + 1).map_err(sled::Error::Unsupported)?;
+                let next = generations::create(&self.folder, self.generation + 1)
+                    .map_err(sled::Error::Unsupported)?;
                 (next, Sums::default())
             }
         };
@@ -379,7 +429,13 @@ fn record_key(digest: Digest) -> Vec<u8> {
 }
 
 fn piece_key(digest: Digest, version: u64, n: u64) -> Vec<u8> {
-    [b"p", &digest.0[..], &version.to_be_bytes(), &n.to_be_bytes()].concat()
+    [
+        b"p",
+        &digest.0[..],
+        &version.to_be_bytes(),
+        &n.to_be_bytes(),
+    ]
+    .concat()
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

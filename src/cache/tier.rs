@@ -96,7 +96,15 @@ pub struct TierFigures {
 impl TierFigures {
     /// Nothing known yet.
     pub fn of(tier: CacheHit) -> Self {
-        Self { tier, entries: None, live_bytes: None, kept_bytes: None, limit_bytes: None, owner: None, note: None }
+        Self {
+            tier,
+            entries: None,
+            live_bytes: None,
+            kept_bytes: None,
+            limit_bytes: None,
+            owner: None,
+            note: None,
+        }
     }
 }
 

@@ -62,13 +62,16 @@ impl ListingError {
 }
 
 pub(super) fn read(text: &str) -> Result<Listing, ListingError> {
-    let file: File = toml::from_str(text).map_err(|error| ListingError::at(text, error.span(), error.message()))?;
-    file.into_listing().map_err(|fault| ListingError::at(text, fault.span(text), &fault.cause))
+    let file: File = toml::from_str(text)
+        .map_err(|error| ListingError::at(text, error.span(), error.message()))?;
+    file.into_listing()
+        .map_err(|fault| ListingError::at(text, fault.span(text), &fault.cause))
 }
 
 /// What is compiled in. Why it cannot be read is for a test to say: no user can mend it.
 pub(super) fn built_in() -> Option<Listing> {
-    let file: File = serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/models.json"))).ok()?;
+    let file: File =
+        serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/models.json"))).ok()?;
     file.into_listing().ok()
 }
 
@@ -91,7 +94,12 @@ impl Fault {
         let top = DeTable::parse(text).ok()?;
         let row = match &self.row {
             Row::Model(n) => top.get_ref().get("model")?.get_ref().as_array()?.get(*n)?,
-            Row::Provider(name) => top.get_ref().get("provider")?.get_ref().as_table()?.get(name.as_str())?,
+            Row::Provider(name) => top
+                .get_ref()
+                .get("provider")?
+                .get_ref()
+                .as_table()?
+                .get(name.as_str())?,
         };
         Some(row.get_ref().as_table()?.get(self.key)?.span())
     }
@@ -105,11 +113,18 @@ struct Misfit {
 
 impl Misfit {
     fn new(key: &'static str, cause: impl Into<String>) -> Self {
-        Self { key, cause: cause.into() }
+        Self {
+            key,
+            cause: cause.into(),
+        }
     }
 
     fn of(self, row: Row) -> Fault {
-        Fault { row, key: self.key, cause: self.cause }
+        Fault {
+            row,
+            key: self.key,
+            cause: self.cause,
+        }
     }
 }
 
@@ -158,7 +173,10 @@ struct PromptCacheRow {
 
 impl From<PromptCacheRow> for PromptCache {
     fn from(row: PromptCacheRow) -> Self {
-        Self { lifetime: Duration::from_secs(row.minutes.saturating_mul(60)), minimum_tokens: row.minimum_tokens }
+        Self {
+            lifetime: Duration::from_secs(row.minutes.saturating_mul(60)),
+            minimum_tokens: row.minimum_tokens,
+        }
     }
 }
 
@@ -238,7 +256,9 @@ impl TryFrom<String> for Day {
 
     fn try_from(text: String) -> Result<Self, String> {
         let day: Option<Date> = text.parse().ok();
-        day.filter(|day| day.to_string() == text).map(Self).ok_or_else(|| "a day is written YYYY-MM-DD".into())
+        day.filter(|day| day.to_string() == text)
+            .map(Self)
+            .ok_or_else(|| "a day is written YYYY-MM-DD".into())
     }
 }
 
@@ -252,10 +272,21 @@ impl Day {
 
 impl File {
     fn into_listing(self) -> Result<Listing, Fault> {
-        let File { source, dialect, provider, model } = self;
-        let prompt_caches =
-            provider.iter().filter_map(|(name, row)| Some((name.clone(), row.prompt_cache?.into()))).collect();
-        let known = Known { source, dialect, prompt_caches };
+        let File {
+            source,
+            dialect,
+            provider,
+            model,
+        } = self;
+        let prompt_caches = provider
+            .iter()
+            .filter_map(|(name, row)| Some((name.clone(), row.prompt_cache?.into())))
+            .collect();
+        let known = Known {
+            source,
+            dialect,
+            prompt_caches,
+        };
         let mut seen = HashSet::new();
         let mut models = Vec::with_capacity(model.len());
         for (n, row) in model.into_iter().enumerate() {
@@ -267,11 +298,21 @@ impl File {
         let assume = |(name, row): (String, ProviderRow)| match known.dialect(&row.dialect) {
             Ok(dialect) => {
                 let encoding = row.encoding.map(|name| name.0);
-                Ok((name, Assumption { dialect, encoding, prompt_cache: row.prompt_cache.map(Into::into) }))
+                Ok((
+                    name,
+                    Assumption {
+                        dialect,
+                        encoding,
+                        prompt_cache: row.prompt_cache.map(Into::into),
+                    },
+                ))
             }
             Err(misfit) => Err(misfit.of(Row::Provider(name))),
         };
-        let providers = provider.into_iter().map(assume).collect::<Result<_, Fault>>()?;
+        let providers = provider
+            .into_iter()
+            .map(assume)
+            .collect::<Result<_, Fault>>()?;
         Ok(Listing { models, providers })
     }
 }
@@ -304,8 +345,15 @@ impl ModelRow {
         }
         let (price, dated) = self.prices(source)?;
         // Without a price for cached input nothing says that the model takes part, and a warm prefix spares nothing.
-        let takes_part = self.price.as_ref().is_some_and(|row| row.cached_input.is_some());
-        let prompt_cache = known.prompt_caches.get(self.id.provider()).copied().filter(|_| takes_part);
+        let takes_part = self
+            .price
+            .as_ref()
+            .is_some_and(|row| row.cached_input.is_some());
+        let prompt_cache = known
+            .prompt_caches
+            .get(self.id.provider())
+            .copied()
+            .filter(|_| takes_part);
         Ok(Model {
             prompt_cache,
             context: self.limits.context,
@@ -322,7 +370,10 @@ impl ModelRow {
             price,
             dated,
             status: match self.retired {
-                Some(row) => Status::Retired { since: row.since.0.to_string(), instead: row.instead },
+                Some(row) => Status::Retired {
+                    since: row.since.0.to_string(),
+                    instead: row.instead,
+                },
                 None if self.deprecated => Status::Deprecated,
                 None => Status::Current,
             },

@@ -25,7 +25,9 @@ pub struct CatalogError {
 pub enum Problem {
     #[error("it is given twice; keep one table")]
     Twice,
-    #[error("the price has no {0}; give input and output together, in US dollars per million tokens")]
+    #[error(
+        "the price has no {0}; give input and output together, in US dollars per million tokens"
+    )]
     MissingPart(&'static str),
     #[error("{key} = {value} is no price: {cause}", cause = super::price::NotAPrice)]
     NotAPrice { key: &'static str, value: Usd },
@@ -35,15 +37,25 @@ pub enum Problem {
         "{key} = {value} is over {SLIP} times off the catalogue's {listed}; prices are US dollars per million tokens, \
          not per token; if it is right, add confirmed = true"
     )]
-    FarOff { key: &'static str, value: Usd, listed: Usd },
+    FarOff {
+        key: &'static str,
+        value: Usd,
+        listed: Usd,
+    },
     #[error("max_output = {max_output} is more than context = {context}")]
     OutputOverContext { max_output: u64, context: u64 },
     #[error("{0} = 0 leaves no room for a request; leave it out when it is not known")]
     NoRoom(&'static str),
     #[error("unknown encoding `{name}`; {cause}", cause = crate::tokens::encoding::UnknownEncoding)]
     UnknownEncoding { name: String },
-    #[error("no price is known for service_tier = \"{tier}\" of this model; {}", priced(offered))]
-    NoTierPrice { tier: &'static str, offered: Vec<&'static str> },
+    #[error(
+        "no price is known for service_tier = \"{tier}\" of this model; {}",
+        priced(offered)
+    )]
+    NoTierPrice {
+        tier: &'static str,
+        offered: Vec<&'static str>,
+    },
     #[error(
         "service_tier = \"{0}\" needs the catalogue's price, for nobody says what the tier costs beside your own; leave input and output out, or the tier"
     )]
@@ -67,7 +79,9 @@ impl Problem {
             Self::FreeAndPriced => "free",
             Self::OutputOverContext { .. } => "max_output",
             Self::UnknownEncoding { .. } => "encoding",
-            Self::NoTierPrice { .. } | Self::TierOfOwnPrice(_) | Self::TierIgnored(_) => "service_tier",
+            Self::NoTierPrice { .. } | Self::TierOfOwnPrice(_) | Self::TierIgnored(_) => {
+                "service_tier"
+            }
             Self::EffortsWithoutReasoning => "efforts",
             Self::AliasHidesAName(_) | Self::AliasTaken { .. } => "alias",
         }
@@ -85,7 +99,10 @@ impl Catalog {
     /// The catalogue with the user's entries: known models in their place, new ones at the end in the file's order.
     pub fn with_entries(mut self, entries: &[ModelEntry]) -> Result<Self, CatalogError> {
         for (n, entry) in entries.iter().enumerate() {
-            let refuse = |problem| CatalogError { id: entry.id.clone(), problem: Box::new(problem) };
+            let refuse = |problem| CatalogError {
+                id: entry.id.clone(),
+                problem: Box::new(problem),
+            };
             if entries[..n].iter().any(|earlier| earlier.id == entry.id) {
                 return Err(refuse(Problem::Twice));
             }
@@ -100,7 +117,10 @@ impl Catalog {
                 return Err(Problem::AliasHidesAName(alias.clone()));
             }
             if let Some(taken_by) = self.aliases.get(alias) {
-                return Err(Problem::AliasTaken { alias: alias.clone(), taken_by: taken_by.clone() });
+                return Err(Problem::AliasTaken {
+                    alias: alias.clone(),
+                    taken_by: taken_by.clone(),
+                });
             }
             self.aliases.insert(alias.clone(), entry.id.clone());
         }
@@ -124,14 +144,18 @@ fn override_with(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem> {
         model.dated = None;
     } else if entry.confirmed {
         // The user vouches for the listed price, at whatever address.
-        model.prices_mut().for_each(|price| price.origin = PriceOrigin::User);
+        model
+            .prices_mut()
+            .for_each(|price| price.origin = PriceOrigin::User);
     }
     if let Some(tier) = entry.service_tier {
         choose_tier(model, entry, tier)?;
     }
     override_limits(model, entry)?;
     if let Some(name) = &entry.encoding {
-        let encoding = name.parse().map_err(|_| Problem::UnknownEncoding { name: name.clone() })?;
+        let encoding = name
+            .parse()
+            .map_err(|_| Problem::UnknownEncoding { name: name.clone() })?;
         model.encoding = Some(encoding);
         model.encoding_assumed = false;
     }
@@ -150,13 +174,26 @@ fn choose_tier(model: &mut Model, entry: &ModelEntry, tier: ServiceTier) -> Resu
         if model.dialect.tier_field == TierField::Ignored {
             return Err(Problem::TierIgnored(name));
         }
-        let listed = model.price.as_ref().or(model.dated.as_ref().map(|dated| &dated.before));
+        let listed = model
+            .price
+            .as_ref()
+            .or(model.dated.as_ref().map(|dated| &dated.before));
         let tiers = listed.map(|price| price.tiers).unwrap_or_default();
         // What is left to the provider may become its dearest.
-        let dearest = if tier == ServiceTier::Auto { ServiceTier::Priority } else { tier };
+        let dearest = if tier == ServiceTier::Auto {
+            ServiceTier::Priority
+        } else {
+            tier
+        };
         if tiers.of(dearest).is_none() {
-            let offered = tiers.iter().map(|(tier, _)| tier).filter(|tier| *tier != ServiceTier::Batch);
-            return Err(Problem::NoTierPrice { tier: name, offered: offered.map(ServiceTier::as_str).collect() });
+            let offered = tiers
+                .iter()
+                .map(|(tier, _)| tier)
+                .filter(|tier| *tier != ServiceTier::Batch);
+            return Err(Problem::NoTierPrice {
+                tier: name,
+                offered: offered.map(ServiceTier::as_str).collect(),
+            });
         }
     }
     model.choose_tier(tier);
@@ -165,22 +202,38 @@ fn choose_tier(model: &mut Model, entry: &ModelEntry, tier: ServiceTier) -> Resu
 
 /// What may be chosen instead.
 fn priced(offered: &[&str]) -> String {
-    if offered.is_empty() { "leave the line out".into() } else { format!("it has one for {}", offered.join(" and ")) }
+    if offered.is_empty() {
+        "leave the line out".into()
+    } else {
+        format!("it has one for {}", offered.join(" and "))
+    }
 }
 
 /// The price that the entry states, if it states one.
 fn user_price(entry: &ModelEntry) -> Result<Option<Price>, Problem> {
-    let given: Vec<Usd> = parts(entry).into_iter().filter_map(|(_, value)| value).collect();
+    let given: Vec<Usd> = parts(entry)
+        .into_iter()
+        .filter_map(|(_, value)| value)
+        .collect();
     let nothing_to_pay = given.iter().all(|value| *value == Usd::ZERO);
     if entry.free {
-        let free = Price { source: SOURCE.into(), ..Price::free(PriceOrigin::User, "") };
-        return if nothing_to_pay { Ok(Some(free)) } else { Err(Problem::FreeAndPriced) };
+        let free = Price {
+            source: SOURCE.into(),
+            ..Price::free(PriceOrigin::User, "")
+        };
+        return if nothing_to_pay {
+            Ok(Some(free))
+        } else {
+            Err(Problem::FreeAndPriced)
+        };
     }
     if given.is_empty() {
         return Ok(None);
     }
     let each = |key, value: Option<Usd>| -> Result<Option<Usd>, Problem> {
-        value.map(|value| per_token(value).map_err(|_| Problem::NotAPrice { key, value })).transpose()
+        value
+            .map(|value| per_token(value).map_err(|_| Problem::NotAPrice { key, value }))
+            .transpose()
     };
     let input = each("input", entry.input)?.ok_or(Problem::MissingPart("input"))?;
     let output = each("output", entry.output)?.ok_or(Problem::MissingPart("output"))?;
@@ -204,12 +257,23 @@ fn parts(entry: &ModelEntry) -> [(&'static str, Option<Usd>); 4] {
 
 /// A price per token where one per million belongs (or the other way round) would make a budget worthless, or useless.
 fn refuse_slip(model: &Model, entry: &ModelEntry) -> Result<(), Problem> {
-    let Some(listed) = model.price.as_ref().or(model.dated.as_ref().map(|dated| &dated.before)) else {
+    let Some(listed) = model
+        .price
+        .as_ref()
+        .or(model.dated.as_ref().map(|dated| &dated.before))
+    else {
         return Ok(());
     };
-    let listed = [Some(listed.input), listed.cached_input, listed.cache_write, Some(listed.output)];
+    let listed = [
+        Some(listed.input),
+        listed.cached_input,
+        listed.cache_write,
+        Some(listed.output),
+    ];
     for ((key, value), listed) in parts(entry).into_iter().zip(listed) {
-        let (Some(value), Some(listed)) = (value, listed.map(per_million)) else { continue };
+        let (Some(value), Some(listed)) = (value, listed.map(per_million)) else {
+            continue;
+        };
         // A 0, on either side, means free and is no slip.
         let free = value == Usd::ZERO || listed == Usd::ZERO;
         if !free && (value > listed.times(SLIP) || value.times(SLIP) < listed) {
@@ -234,7 +298,10 @@ fn override_limits(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem>
     model.max_output = entry.max_output.or(model.max_output);
     match (model.max_output, model.context) {
         (Some(max_output), Some(context)) if max_output > context => {
-            Err(Problem::OutputOverContext { max_output, context })
+            Err(Problem::OutputOverContext {
+                max_output,
+                context,
+            })
         }
         _ => Ok(()),
     }

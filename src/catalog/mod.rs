@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 pub use asset::ListingError;
 pub use entries::CatalogError;
 pub use model::{
-    Api, DatedPrice, Dialect, Model, OutputCap, PromptCache, Status, SystemRole, TemperatureRule, TierField,
+    Api, DatedPrice, Dialect, Model, OutputCap, PromptCache, Status, SystemRole, TemperatureRule,
+    TierField,
 };
 pub use price::terms::{OffPeak, Share, TierPrices};
 pub use price::{LongContext, Price, PriceOrigin, Served};
@@ -37,9 +38,15 @@ pub struct Catalog {
 
 impl Catalog {
     /// The compiled-in catalogue. Prices that end some day are absent until [`at`](Self::at) has looked at the date.
-    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "it is compiled in, and a test reads it")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "it is compiled in, and a test reads it"
+    )]
     pub fn builtin() -> Self {
-        asset::built_in().map(Self::of).expect("the built-in catalogue reads")
+        asset::built_in()
+            .map(Self::of)
+            .expect("the built-in catalogue reads")
     }
 
     /// A catalogue from a text in the form of `assets/models.toml`.
@@ -48,7 +55,11 @@ impl Catalog {
     }
 
     fn of(listing: Listing) -> Self {
-        Self { models: listing.models, aliases: BTreeMap::new(), assumptions: listing.providers }
+        Self {
+            models: listing.models,
+            aliases: BTreeMap::new(),
+            assumptions: listing.providers,
+        }
     }
 
     /// The catalogue with the prices of that instant: where a price has ended, the next one, or none.
@@ -70,8 +81,12 @@ impl Catalog {
 
     /// The models of that name at any provider. The last part of a name that holds slashes counts as its name too.
     pub fn by_bare_name(&self, name: &str) -> Vec<&Model> {
-        let is_named = |id: &ModelId| id.model() == name || id.model().rsplit('/').next() == Some(name);
-        self.models.iter().filter(|model| is_named(&model.id)).collect()
+        let is_named =
+            |id: &ModelId| id.model() == name || id.model().rsplit('/').next() == Some(name);
+        self.models
+            .iter()
+            .filter(|model| is_named(&model.id))
+            .collect()
     }
 
     /// Full names like `typed`, best first, at most `max`. Retired models are not offered.
@@ -80,16 +95,28 @@ impl Catalog {
             .models
             .iter()
             .filter(|model| !matches!(model.status, Status::Retired { .. }))
-            .filter_map(|model| Some((nearest::likeness(typed, model.id.provider(), model.id.model())?, model)))
+            .filter_map(|model| {
+                Some((
+                    nearest::likeness(typed, model.id.provider(), model.id.model())?,
+                    model,
+                ))
+            })
             .collect();
         // Stable: among equals the order of the catalogue, which lists a provider's newest first.
         near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        near.into_iter().take(max).map(|(_, model)| model.id.to_string()).collect()
+        near.into_iter()
+            .take(max)
+            .map(|(_, model)| model.id.to_string())
+            .collect()
     }
 
     /// A model that is not listed, with what is assumed of its provider's models and no price.
     pub fn unlisted(&self, id: &ModelId) -> Model {
-        let assumed = self.assumptions.get(id.provider()).cloned().unwrap_or_default();
+        let assumed = self
+            .assumptions
+            .get(id.provider())
+            .cloned()
+            .unwrap_or_default();
         Model {
             dialect: assumed.dialect,
             encoding: assumed.encoding,

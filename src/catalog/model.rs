@@ -69,7 +69,11 @@ pub struct DatedPrice {
 impl DatedPrice {
     /// The price at `now`, if it is known.
     pub fn at(&self, now: Timestamp) -> Option<&Price> {
-        if now < self.until { Some(&self.before) } else { self.after.as_ref() }
+        if now < self.until {
+            Some(&self.before)
+        } else {
+            self.after.as_ref()
+        }
     }
 }
 
@@ -205,7 +209,10 @@ impl Model {
 
     /// Its price now, and those before and after a known day.
     pub(super) fn prices_mut(&mut self) -> impl Iterator<Item = &mut Price> {
-        let dated = self.dated.as_mut().map(|dated| [Some(&mut dated.before), dated.after.as_mut()]);
+        let dated = self
+            .dated
+            .as_mut()
+            .map(|dated| [Some(&mut dated.before), dated.after.as_mut()]);
         dated.into_iter().flatten().flatten().chain(&mut self.price)
     }
 

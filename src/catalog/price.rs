@@ -70,7 +70,9 @@ pub enum PriceOrigin {
 
 /// A price per million tokens that is finer than a pico-dollar per token, or below zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a price is US dollars per million tokens, not below zero and with at most six decimals, such as 0.25")]
+#[error(
+    "a price is US dollars per million tokens, not below zero and with at most six decimals, such as 0.25"
+)]
 pub struct NotAPrice;
 
 /// The price of one token, from US dollars per million tokens.
@@ -122,7 +124,11 @@ impl Price {
 
     /// Free of charge.
     pub fn free(origin: PriceOrigin, as_of: impl Into<String>) -> Self {
-        Self { free: true, as_of: as_of.into(), ..Self::flat(Usd::ZERO, Usd::ZERO, origin) }
+        Self {
+            free: true,
+            as_of: as_of.into(),
+            ..Self::flat(Usd::ZERO, Usd::ZERO, origin)
+        }
     }
 
     /// The same price, looked at in that moment: [`cost`](Self::cost) and [`expected`](Self::expected) follow it.
@@ -157,18 +163,28 @@ impl Price {
             },
         };
         let cost = |tier| self.rates(usage.input(), (tier, hours)).cost(usage);
-        (tiers.into_iter().map(cost).fold(Usd::ZERO, Usd::max), named && sure)
+        (
+            tiers.into_iter().map(cost).fold(Usd::ZERO, Usd::max),
+            named && sure,
+        )
     }
 
     /// The most that a request can cost whose input is at most `input_upper` tokens and whose output is capped.
     pub fn worst(&self, input_upper: u64, output_cap: u64) -> Usd {
-        self.asked().into_iter().map(|tier| self.bound(input_upper, output_cap, tier)).fold(Usd::ZERO, Usd::max)
+        self.asked()
+            .into_iter()
+            .map(|tier| self.bound(input_upper, output_cap, tier))
+            .fold(Usd::ZERO, Usd::max)
     }
 
     /// The same at a tier that an answer named and that nobody asked for; zero where it is none, or has no price.
     pub fn worst_at(&self, tier: Option<&str>, input_upper: u64, output_cap: u64) -> Usd {
-        let share = tier.and_then(ServiceTier::named).and_then(|tier| self.tiers.of(tier));
-        share.map_or(Usd::ZERO, |share| self.bound(input_upper, output_cap, Some(share)))
+        let share = tier
+            .and_then(ServiceTier::named)
+            .and_then(|tier| self.tiers.of(tier));
+        share.map_or(Usd::ZERO, |share| {
+            self.bound(input_upper, output_cap, Some(share))
+        })
     }
 
     /// The largest output cap whose [`worst`](Self::worst) fits into `left`; `None` when not even a cap of 0 does.
@@ -181,7 +197,9 @@ impl Price {
     }
 
     fn bound(&self, input_upper: u64, output_cap: u64, tier: Option<Share>) -> Usd {
-        let bounds = self.lengths(input_upper, tier).map(|(rates, input)| rates.bound(input, output_cap));
+        let bounds = self
+            .lengths(input_upper, tier)
+            .map(|(rates, input)| rates.bound(input, output_cap));
         bounds.fold(Usd::ZERO, Usd::max)
     }
 
@@ -189,7 +207,10 @@ impl Price {
     fn usual(&self) -> Way {
         (
             self.tiers.of(self.tier),
-            self.off_peak.as_ref().filter(|off_peak| off_peak.now).map(|off_peak| off_peak.share),
+            self.off_peak
+                .as_ref()
+                .filter(|off_peak| off_peak.now)
+                .map(|off_peak| off_peak.share),
         )
     }
 
@@ -214,9 +235,19 @@ impl Price {
             Some((ServiceTier::Default, _)) => (vec![None], true),
             Some((_, Some(share))) => (vec![Some(share)], true),
             _ => {
-                let dearest =
-                    Share { input: self.input.times(DEAREST_TIER), output: Some(self.output.times(DEAREST_TIER)) };
-                (self.tiers.iter().map(|(_, share)| share).chain([dearest]).map(Some).collect(), false)
+                let dearest = Share {
+                    input: self.input.times(DEAREST_TIER),
+                    output: Some(self.output.times(DEAREST_TIER)),
+                };
+                (
+                    self.tiers
+                        .iter()
+                        .map(|(_, share)| share)
+                        .chain([dearest])
+                        .map(Some)
+                        .collect(),
+                    false,
+                )
             }
         }
     }
@@ -227,7 +258,10 @@ impl Price {
             _ => self.listed(),
         };
         let listed = self.listed();
-        [tier, hours].iter().flatten().fold(rates, |rates, share| rates.under(share, &listed))
+        [tier, hours]
+            .iter()
+            .flatten()
+            .fold(rates, |rates, share| rates.under(share, &listed))
     }
 
     fn listed(&self) -> Rates {
@@ -242,9 +276,15 @@ impl Price {
     /// The prices by length that a request of at most `input_upper` tokens may fall under, each with its longest input.
     /// A request that turns out shorter than feared may be billed as a short one, so that counts too.
     fn lengths(&self, input_upper: u64, tier: Option<Share>) -> impl Iterator<Item = (Rates, u64)> {
-        let long = self.long.as_ref().map(|long| long.above).filter(|above| input_upper > *above);
+        let long = self
+            .long
+            .as_ref()
+            .map(|long| long.above)
+            .filter(|above| input_upper > *above);
         let ends = [Some(long.unwrap_or(input_upper)), long.map(|_| input_upper)];
-        ends.into_iter().flatten().map(move |end| (self.rates(end, (tier, None)), end))
+        ends.into_iter()
+            .flatten()
+            .map(move |end| (self.rates(end, (tier, None)), end))
     }
 }
 

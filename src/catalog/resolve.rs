@@ -13,16 +13,32 @@ const SUGGESTIONS: usize = 3;
 /// The name leads to no model, or to more than one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    #[error("several providers have `{name}`; name it in full: {}", list(full_names))]
-    Ambiguous { name: String, full_names: Vec<ModelId> },
-    #[error("no key is set for a provider of `{name}`; set one, or name the model in full: {}", list(full_names))]
-    NoKey { name: String, full_names: Vec<ModelId> },
+    #[error(
+        "several providers have `{name}`; name it in full: {}",
+        list(full_names)
+    )]
+    Ambiguous {
+        name: String,
+        full_names: Vec<ModelId>,
+    },
+    #[error(
+        "no key is set for a provider of `{name}`; set one, or name the model in full: {}",
+        list(full_names)
+    )]
+    NoKey {
+        name: String,
+        full_names: Vec<ModelId>,
+    },
     #[error("there is no model `{name}` in the catalogue; {}", meant(nearest))]
     Unknown { name: String, nearest: Vec<String> },
 }
 
 fn list(names: &[ModelId]) -> String {
-    names.iter().map(ModelId::to_string).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(ModelId::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn meant(nearest: &[String]) -> String {
@@ -37,7 +53,11 @@ impl Catalog {
     ///
     /// A text with a slash is a full name first, and a bare one (`meta-llama/...`) only where no usable provider
     /// bears its first part.
-    pub fn resolve(&self, text: &str, usable: impl Fn(&str) -> bool) -> Result<ModelId, ResolveError> {
+    pub fn resolve(
+        &self,
+        text: &str,
+        usable: impl Fn(&str) -> bool,
+    ) -> Result<ModelId, ResolveError> {
         let name = text.trim();
         if let Some(id) = self.aliases.get(name) {
             return Ok(id.clone());
@@ -46,18 +66,35 @@ impl Catalog {
         if let Some(id) = full.as_ref().filter(|id| self.get(id).is_some()) {
             return Ok(id.clone());
         }
-        let unknown = || ResolveError::Unknown { name: name.into(), nearest: self.nearest(name, SUGGESTIONS) };
+        let unknown = || ResolveError::Unknown {
+            name: name.into(),
+            nearest: self.nearest(name, SUGGESTIONS),
+        };
         if full.is_some_and(|id| usable(id.provider())) {
             return Err(unknown());
         }
-        let known: Vec<ModelId> = self.by_bare_name(name).into_iter().map(|model| model.id.clone()).collect();
-        let mut at_hand: Vec<ModelId> = known.iter().filter(|id| usable(id.provider())).cloned().collect();
+        let known: Vec<ModelId> = self
+            .by_bare_name(name)
+            .into_iter()
+            .map(|model| model.id.clone())
+            .collect();
+        let mut at_hand: Vec<ModelId> = known
+            .iter()
+            .filter(|id| usable(id.provider()))
+            .cloned()
+            .collect();
         let name = name.to_owned();
         match at_hand.len() {
             1 => Ok(at_hand.remove(0)),
             0 if known.is_empty() => Err(unknown()),
-            0 => Err(ResolveError::NoKey { name, full_names: known }),
-            _ => Err(ResolveError::Ambiguous { name, full_names: at_hand }),
+            0 => Err(ResolveError::NoKey {
+                name,
+                full_names: known,
+            }),
+            _ => Err(ResolveError::Ambiguous {
+                name,
+                full_names: at_hand,
+            }),
         }
     }
 }
@@ -68,7 +105,9 @@ mod tests {
 
     fn resolve(text: &str, usable: &[&str]) -> Result<String, String> {
         let found = Catalog::builtin().resolve(text, |provider| usable.contains(&provider));
-        found.map(|id| id.to_string()).map_err(|error| error.to_string())
+        found
+            .map(|id| id.to_string())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -76,16 +115,28 @@ mod tests {
         for (text, usable, model) in [
             ("openai/gpt-5", &[][..], "openai/gpt-5"),
             ("gpt-5", &["openai"], "openai/gpt-5"),
-            (" gpt-5-mini ", &["openai", "anthropic"], "openai/gpt-5-mini"),
+            (
+                " gpt-5-mini ",
+                &["openai", "anthropic"],
+                "openai/gpt-5-mini",
+            ),
             ("guide", &["offline"], "offline/guide"),
             // One model at two providers: the one with a key.
             ("gpt-oss-120b", &["cerebras"], "cerebras/gpt-oss-120b"),
             ("gpt-oss-120b", &["groq"], "groq/openai/gpt-oss-120b"),
             // A model part that itself holds a slash.
             ("openai/gpt-oss-120b", &["groq"], "groq/openai/gpt-oss-120b"),
-            ("meta-llama/llama-4-scout-17b-16e-instruct", &["groq"], "groq/meta-llama/llama-4-scout-17b-16e-instruct"),
+            (
+                "meta-llama/llama-4-scout-17b-16e-instruct",
+                &["groq"],
+                "groq/meta-llama/llama-4-scout-17b-16e-instruct",
+            ),
         ] {
-            assert_eq!(resolve(text, usable).as_deref(), Ok(model), "{text} with {usable:?}");
+            assert_eq!(
+                resolve(text, usable).as_deref(),
+                Ok(model),
+                "{text} with {usable:?}"
+            );
         }
     }
 
@@ -115,7 +166,11 @@ mod tests {
                 "there is no model `qqqqqq` in the catalogue; `chat-agent models` lists those it knows",
             ),
         ] {
-            assert_eq!(resolve(text, usable).as_ref().map_err(String::as_str), Err(sentence), "{text}");
+            assert_eq!(
+                resolve(text, usable).as_ref().map_err(String::as_str),
+                Err(sentence),
+                "{text}"
+            );
         }
     }
 }

@@ -9,12 +9,20 @@ fn id(text: &str) -> ModelId {
 }
 
 fn model(text: &str) -> Model {
-    Catalog::builtin().get(&id(text)).unwrap_or_else(|| panic!("{text} is not listed")).clone()
+    Catalog::builtin()
+        .get(&id(text))
+        .unwrap_or_else(|| panic!("{text} is not listed"))
+        .clone()
 }
 
 /// Noon UTC of a day.
 fn noon(day: &str) -> Timestamp {
-    Timestamp(format!("{day}T12:00:00Z").parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    Timestamp(
+        format!("{day}T12:00:00Z")
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+            .as_millisecond(),
+    )
 }
 
 /// US dollars per million.
@@ -41,17 +49,43 @@ fn every_row_is_sane() {
     let catalog = Catalog::builtin();
     for model in catalog.iter() {
         let name = &model.id;
-        let (context, max_output) = (model.context.expect("context"), model.max_output.expect("max_output"));
+        let (context, max_output) = (
+            model.context.expect("context"),
+            model.max_output.expect("max_output"),
+        );
         assert!(max_output <= context && max_output > 0, "{name}");
-        assert!(model.max_input.is_none_or(|max_input| max_input <= context), "{name}");
-        assert!(model.reasoning || model.dialect.efforts.is_empty(), "{name}");
+        assert!(
+            model.max_input.is_none_or(|max_input| max_input <= context),
+            "{name}"
+        );
+        assert!(
+            model.reasoning || model.dialect.efforts.is_empty(),
+            "{name}"
+        );
         assert!(model.dialect.efforts.is_sorted_by(|a, b| a < b), "{name}");
-        assert!(!model.encoding_assumed || model.encoding.is_some(), "{name}");
-        assert!(!model.source.is_empty() && model.note.lines().count() <= 1, "{name}");
+        assert!(
+            !model.encoding_assumed || model.encoding.is_some(),
+            "{name}"
+        );
+        assert!(
+            !model.source.is_empty() && model.note.lines().count() <= 1,
+            "{name}"
+        );
         let can_switch_off = model.dialect.efforts.contains(&Effort::None);
-        assert!(model.dialect.temperature != TemperatureRule::OnlyWithoutEffort || can_switch_off, "{name}");
-        if let Status::Retired { instead: Some(instead), .. } = &model.status {
-            assert_eq!(catalog.get(instead).expect("replacement").status, Status::Current, "{name}");
+        assert!(
+            model.dialect.temperature != TemperatureRule::OnlyWithoutEffort || can_switch_off,
+            "{name}"
+        );
+        if let Status::Retired {
+            instead: Some(instead),
+            ..
+        } = &model.status
+        {
+            assert_eq!(
+                catalog.get(instead).expect("replacement").status,
+                Status::Current,
+                "{name}"
+            );
         }
         let dated = model.dated.as_ref().map(|dated| &dated.before);
         if let Some(price) = model.price.as_ref().or(dated) {
@@ -64,28 +98,57 @@ fn every_price_is_sane(model: &Model, price: &Price) {
     let name = &model.id;
     assert_eq!(price.origin, PriceOrigin::Catalogue, "{name}");
     assert_eq!(price.free, name.provider() == "offline", "{name}");
-    assert_eq!(price.input == Usd::ZERO || price.output == Usd::ZERO, price.free, "{name}");
+    assert_eq!(
+        price.input == Usd::ZERO || price.output == Usd::ZERO,
+        price.free,
+        "{name}"
+    );
     assert!(price.input <= price.output, "{name}");
-    assert!(price.cached_input.is_none_or(|cached| cached < price.input), "{name}");
-    assert!(price.cache_write.is_none_or(|write| write > price.input), "{name}");
-    assert_eq!((price.source.as_str(), price.as_of.as_str()), (model.source.as_str(), model.as_of.as_str()), "{name}");
+    assert!(
+        price.cached_input.is_none_or(|cached| cached < price.input),
+        "{name}"
+    );
+    assert!(
+        price.cache_write.is_none_or(|write| write > price.input),
+        "{name}"
+    );
+    assert_eq!(
+        (price.source.as_str(), price.as_of.as_str()),
+        (model.source.as_str(), model.as_of.as_str()),
+        "{name}"
+    );
     for (tier, share) in price.tiers.iter() {
         match tier {
-            ServiceTier::Flex | ServiceTier::Batch => assert_eq!(share.input.times(2), price.input, "{name}"),
+            ServiceTier::Flex | ServiceTier::Batch => {
+                assert_eq!(share.input.times(2), price.input, "{name}")
+            }
             // `Price::settled` takes twice the listed price for the dearest that a tier without a price can be.
-            _ => assert!(share.input > price.input && share.input <= price.input.times(2), "{name}"),
+            _ => assert!(
+                share.input > price.input && share.input <= price.input.times(2),
+                "{name}"
+            ),
         }
         // Where the output is stated too, it has the share of the input.
         let derived = price.output.in_proportion(share.input, price.input);
         assert_eq!(share.output.unwrap_or(derived), derived, "{name}");
     }
     if let Some(off_peak) = &price.off_peak {
-        assert_eq!((name.provider(), off_peak.share.input.times(2)), ("deepseek", price.input), "{name}");
+        assert_eq!(
+            (name.provider(), off_peak.share.input.times(2)),
+            ("deepseek", price.input),
+            "{name}"
+        );
     }
     if let Some(long) = &price.long {
         assert!(long.above < model.context.unwrap(), "{name}");
-        assert!(long.input > price.input && long.output > price.output, "{name}");
-        assert!(long.cached_input.is_none_or(|cached| cached < long.input), "{name}");
+        assert!(
+            long.input > price.input && long.output > price.output,
+            "{name}"
+        );
+        assert!(
+            long.cached_input.is_none_or(|cached| cached < long.input),
+            "{name}"
+        );
     }
 }
 
@@ -111,12 +174,22 @@ fn the_models_of_old_are_asked_as_they_want() {
             service_tier: None,
         };
         let model = model(name);
-        assert_eq!((model.dialect, model.status), (expected, Status::Current), "{name}");
+        assert_eq!(
+            (model.dialect, model.status),
+            (expected, Status::Current),
+            "{name}"
+        );
         assert_eq!(model.encoding, Some(Encoding::O200kBase), "{name}");
     }
     let o1_mini = model("openai/o1-mini");
     assert_eq!(o1_mini.dialect.system, SystemRole::FoldIntoUser);
-    assert_eq!(o1_mini.status, Status::Retired { since: "2025-10-27".into(), instead: Some(id("openai/o4-mini")) });
+    assert_eq!(
+        o1_mini.status,
+        Status::Retired {
+            since: "2025-10-27".into(),
+            instead: Some(id("openai/o4-mini"))
+        }
+    );
 }
 
 #[test]
@@ -124,28 +197,68 @@ fn the_rules_of_each_family() {
     use OutputCap::{MaxCompletionTokens, MaxTokens};
     use TemperatureRule::{Any, Never, OnlyWithoutEffort, UpToOne};
     for (name, cap, temperature, api) in [
-        ("openai/gpt-5.1", MaxCompletionTokens, OnlyWithoutEffort, Api::Chat),
-        ("openai/gpt-5.6-sol", MaxCompletionTokens, OnlyWithoutEffort, Api::Chat),
+        (
+            "openai/gpt-5.1",
+            MaxCompletionTokens,
+            OnlyWithoutEffort,
+            Api::Chat,
+        ),
+        (
+            "openai/gpt-5.6-sol",
+            MaxCompletionTokens,
+            OnlyWithoutEffort,
+            Api::Chat,
+        ),
         ("openai/gpt-6-sol", MaxCompletionTokens, Never, Api::Chat),
-        ("openai/gpt-5-chat-latest", MaxCompletionTokens, Any, Api::Chat),
+        (
+            "openai/gpt-5-chat-latest",
+            MaxCompletionTokens,
+            Any,
+            Api::Chat,
+        ),
         ("openai/gpt-4o", MaxTokens, Any, Api::Chat),
-        ("openai/gpt-5-pro", MaxCompletionTokens, Never, Api::Responses),
-        ("openai/gpt-5.3-codex", MaxCompletionTokens, Never, Api::Responses),
+        (
+            "openai/gpt-5-pro",
+            MaxCompletionTokens,
+            Never,
+            Api::Responses,
+        ),
+        (
+            "openai/gpt-5.3-codex",
+            MaxCompletionTokens,
+            Never,
+            Api::Responses,
+        ),
         ("anthropic/claude-sonnet-4-6", MaxTokens, UpToOne, Api::Chat),
         ("anthropic/claude-opus-4-7", MaxTokens, Never, Api::Chat),
         ("deepseek/deepseek-flash", MaxTokens, Any, Api::Chat),
-        ("groq/openai/gpt-oss-120b", MaxCompletionTokens, Any, Api::Chat),
+        (
+            "groq/openai/gpt-oss-120b",
+            MaxCompletionTokens,
+            Any,
+            Api::Chat,
+        ),
         ("xai/grok-4.5", MaxCompletionTokens, Any, Api::Chat),
     ] {
         let dialect = model(name).dialect;
-        assert_eq!((dialect.output_cap, dialect.temperature, dialect.api), (cap, temperature, api), "{name}");
+        assert_eq!(
+            (dialect.output_cap, dialect.temperature, dialect.api),
+            (cap, temperature, api),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn a_zero_in_a_list_became_unknown() {
-    assert_eq!(model("llama/llama-4-maverick-17b-128e-instruct-fp8").price, None);
-    assert_eq!(model("openai/gpt-3.5-turbo").price.unwrap().cached_input, None);
+    assert_eq!(
+        model("llama/llama-4-maverick-17b-128e-instruct-fp8").price,
+        None
+    );
+    assert_eq!(
+        model("openai/gpt-3.5-turbo").price.unwrap().cached_input,
+        None
+    );
     assert_eq!(model("zai/glm-5.2").price.unwrap().cache_write, None);
 }
 
@@ -154,7 +267,10 @@ fn the_guide_is_free_and_built_in() {
     let guide = model("offline/guide");
     assert!(guide.price.unwrap().free);
     assert_eq!((guide.context, guide.max_output), (Some(8192), Some(2048)));
-    assert_eq!((guide.encoding, guide.source.as_str()), (Some(Encoding::O200kBase), "built in"));
+    assert_eq!(
+        (guide.encoding, guide.source.as_str()),
+        (Some(Encoding::O200kBase), "built in")
+    );
 }
 
 #[test]
@@ -169,17 +285,36 @@ fn a_price_with_an_end_holds_to_its_last_day() {
     ] {
         let catalog = Catalog::builtin().at(noon(day));
         let price = catalog.get(&id(name)).unwrap().price.as_ref();
-        assert_eq!(price.map(|price| price.input), input.map(usd), "{name} on {day}");
+        assert_eq!(
+            price.map(|price| price.input),
+            input.map(usd),
+            "{name} on {day}"
+        );
     }
     let undecided = Catalog::builtin();
-    assert_eq!(undecided.get(&id("gemini/gemini-3.8-flash")).unwrap().price, None);
+    assert_eq!(
+        undecided.get(&id("gemini/gemini-3.8-flash")).unwrap().price,
+        None
+    );
     let later = undecided.at(noon("2026-12-31")).at(noon("2027-01-01"));
-    assert_eq!(later.get(&id("gemini/gemini-3.8-flash")).unwrap().price.as_ref().unwrap().output, usd("7.5"));
+    assert_eq!(
+        later
+            .get(&id("gemini/gemini-3.8-flash"))
+            .unwrap()
+            .price
+            .as_ref()
+            .unwrap()
+            .output,
+        usd("7.5")
+    );
 }
 
 #[test]
 fn the_start_of_a_prompt_is_kept_where_the_provider_says_so() {
-    let five_minutes = PromptCache { lifetime: std::time::Duration::from_mins(5), minimum_tokens: 1024 };
+    let five_minutes = PromptCache {
+        lifetime: std::time::Duration::from_mins(5),
+        minimum_tokens: 1024,
+    };
     for (name, kept) in [
         ("openai/gpt-5", Some(five_minutes)),
         // Older than the cache: it has no price for cached input.
@@ -191,14 +326,25 @@ fn the_start_of_a_prompt_is_kept_where_the_provider_says_so() {
     ] {
         assert_eq!(model(name).prompt_cache, kept, "{name}");
     }
-    assert_eq!(Catalog::builtin().unlisted(&id("openai/gpt-9")).prompt_cache, Some(five_minutes));
+    assert_eq!(
+        Catalog::builtin()
+            .unlisted(&id("openai/gpt-9"))
+            .prompt_cache,
+        Some(five_minutes)
+    );
 }
 
 #[test]
 fn a_long_request_is_known_to_cost_more() {
     let long = model("openai/gpt-6-astra").price.unwrap().long.unwrap();
-    assert_eq!((long.above, long.input, long.cache_write), (272_000, usd("20"), Some(usd("25"))));
-    assert_eq!(model("xai/grok-4.7").price.unwrap().long.unwrap().above, 200_000);
+    assert_eq!(
+        (long.above, long.input, long.cache_write),
+        (272_000, usd("20"), Some(usd("25")))
+    );
+    assert_eq!(
+        model("xai/grok-4.7").price.unwrap().long.unwrap().above,
+        200_000
+    );
 }
 
 #[test]
@@ -215,16 +361,30 @@ fn a_mistyped_name_finds_its_model_first() {
         ("magistral", "mistral/magistral-medium-latest"),
     ] {
         let near = Catalog::builtin().nearest(typed, 3);
-        assert_eq!(near.first().map(String::as_str), Some(meant), "{typed}: {near:?}");
+        assert_eq!(
+            near.first().map(String::as_str),
+            Some(meant),
+            "{typed}: {near:?}"
+        );
         assert!(near.len() <= 3);
     }
-    assert_eq!(Catalog::builtin().nearest("some-quite-other-thing", 3), Vec::<String>::new());
-    assert!(!Catalog::builtin().nearest("o1-mini", 9).contains(&"openai/o1-mini".to_string()));
+    assert_eq!(
+        Catalog::builtin().nearest("some-quite-other-thing", 3),
+        Vec::<String>::new()
+    );
+    assert!(
+        !Catalog::builtin()
+            .nearest("o1-mini", 9)
+            .contains(&"openai/o1-mini".to_string())
+    );
 }
 
 #[test]
 fn a_bare_name_lists_its_providers() {
-    let ids: Vec<String> =
-        Catalog::builtin().by_bare_name("gpt-oss-120b").iter().map(|model| model.id.to_string()).collect();
+    let ids: Vec<String> = Catalog::builtin()
+        .by_bare_name("gpt-oss-120b")
+        .iter()
+        .map(|model| model.id.to_string())
+        .collect();
     assert_eq!(ids, ["groq/openai/gpt-oss-120b", "cerebras/gpt-oss-120b"]);
 }

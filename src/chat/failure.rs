@@ -53,7 +53,11 @@ pub struct Failure {
 impl Failure {
     /// A failure with a cause only. Line breaks in `message` become spaces.
     pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
-        Self { kind, message: one_line(message.as_ref()), hint: None }
+        Self {
+            kind,
+            message: one_line(message.as_ref()),
+            hint: None,
+        }
     }
 
     /// Adds the mend.
@@ -77,6 +81,9 @@ mod tests {
         let failure = Failure::new(FailureKind::Usage, "no such\nmodel").hint("try `gpt-5`");
         assert_eq!(failure.to_string(), "no such model - try `gpt-5`");
         assert_eq!(failure.kind.exit_code(), 2);
-        assert_eq!(Failure::new(FailureKind::Request, "down").to_string(), "down");
+        assert_eq!(
+            Failure::new(FailureKind::Request, "down").to_string(),
+            "down"
+        );
     }
 }

@@ -23,6 +23,10 @@ mod tests {
         assert_eq!(name, "80e1abbd31b69556");
         assert!(name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit()));
         assert_ne!(name, fingerprint(b"sk-test-1234567891"));
-        assert_ne!(name, blake3::hash(b"sk-test-1234567890").to_hex()[..16], "no plain hash of the key");
+        assert_ne!(
+            name,
+            blake3::hash(b"sk-test-1234567890").to_hex()[..16],
+            "no plain hash of the key"
+        );
     }
 }

@@ -35,6 +35,9 @@ pub struct Message {
 
 impl Message {
     pub fn new(role: Role, text: impl Into<String>) -> Self {
-        Self { role, text: text.into() }
+        Self {
+            role,
+            text: text.into(),
+        }
     }
 }

@@ -115,7 +115,9 @@ impl FromStr for Usd {
             None => (false, s),
         };
         let (mantissa, exponent) = match body.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NotMoney)?),
+            Some((mantissa, exponent)) => {
+                (mantissa, exponent.parse::<i32>().map_err(|_| NotMoney)?)
+            }
             None => (body, 0),
         };
         let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -173,7 +175,9 @@ impl Serialize for Usd {
 
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -202,11 +206,20 @@ pub struct Cost {
 }
 
 impl Cost {
-    pub const UNKNOWN: Self = Self { usd: None, kind: CostKind::Unknown };
-    pub const FREE: Self = Self { usd: Some(Usd::ZERO), kind: CostKind::Free };
+    pub const UNKNOWN: Self = Self {
+        usd: None,
+        kind: CostKind::Unknown,
+    };
+    pub const FREE: Self = Self {
+        usd: Some(Usd::ZERO),
+        kind: CostKind::Free,
+    };
 
     pub const fn new(usd: Usd, kind: CostKind) -> Self {
-        Self { usd: Some(usd), kind }
+        Self {
+            usd: Some(usd),
+            kind,
+        }
     }
 }
 
@@ -247,9 +260,21 @@ mod tests {
         ] {
             assert_eq!(usd(text).to_string(), printed, "{text}");
         }
-        for bad in
-            ["", ".", "-", "1,5", "NaN", "inf", "$1", "1e", "0.0000000000001", "1e40", "1e2147483647", "--1", "+1"]
-        {
+        for bad in [
+            "",
+            ".",
+            "-",
+            "1,5",
+            "NaN",
+            "inf",
+            "$1",
+            "1e",
+            "0.0000000000001",
+            "1e40",
+            "1e2147483647",
+            "--1",
+            "+1",
+        ] {
             assert_eq!(bad.parse::<Usd>(), Err(NotMoney), "{bad:?}");
         }
     }
@@ -273,18 +298,30 @@ mod tests {
 
     #[test]
     fn a_sum_with_an_unknown_in_it_is_never_shown_as_nothing() {
-        for (known, unknown, shown) in
-            [("0", false, "$0.00"), ("0.31", false, "$0.31"), ("0.31", true, "$0.31 + n/a"), ("0", true, "n/a")]
-        {
+        for (known, unknown, shown) in [
+            ("0", false, "$0.00"),
+            ("0.31", false, "$0.31"),
+            ("0.31", true, "$0.31 + n/a"),
+            ("0", true, "n/a"),
+        ] {
             assert_eq!(usd(known).short_sum(unknown), shown);
         }
     }
 
     #[test]
     fn a_share_of_money_is_rounded_up() {
-        for (amount, part, whole, share) in [(10, 20, 10, 20), (3625, 1, 2, 1813), (7, 0, 3, 0), (7, 9, 0, 7)] {
+        for (amount, part, whole, share) in [
+            (10, 20, 10, 20),
+            (3625, 1, 2, 1813),
+            (7, 0, 3, 0),
+            (7, 9, 0, 7),
+        ] {
             let usd = Usd::from_pico;
-            assert_eq!(usd(amount).in_proportion(usd(part), usd(whole)), usd(share), "{amount} x {part} / {whole}");
+            assert_eq!(
+                usd(amount).in_proportion(usd(part), usd(whole)),
+                usd(share),
+                "{amount} x {part} / {whole}"
+            );
         }
     }
 

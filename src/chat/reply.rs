@@ -98,6 +98,7 @@ impl Reply {
         if self.stale {
             (self.usage, self.billed) = (None, None);
         }
-        self.usage.take_if(|usage| usage.output == 0 && !self.text.is_empty());
+        self.usage
+            .take_if(|usage| usage.output == 0 && !self.text.is_empty());
     }
 }

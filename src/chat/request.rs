@@ -25,7 +25,15 @@ pub enum Effort {
 }
 
 impl Effort {
-    pub const ALL: [Self; 7] = [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh, Self::Max];
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Minimal,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Xhigh,
+        Self::Max,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +58,10 @@ impl FromStr for Effort {
     type Err = UnknownEffort;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|e| e.as_str() == s).ok_or(UnknownEffort)
+        Self::ALL
+            .into_iter()
+            .find(|e| e.as_str() == s)
+            .ok_or(UnknownEffort)
     }
 }
 
@@ -113,7 +124,9 @@ pub struct Digest(pub [u8; 32]);
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0[..6]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -132,7 +145,11 @@ impl Digest {
 
     /// Of everything that was said.
     pub fn of_messages<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
-        Self::of_said(messages.into_iter().map(|message| (message.role, message.text.as_str())))
+        Self::of_said(
+            messages
+                .into_iter()
+                .map(|message| (message.role, message.text.as_str())),
+        )
     }
 
     /// As [`Self::of_messages`], for what is not there as messages: a long text need not be copied to be read.
@@ -152,9 +169,17 @@ impl Digest {
         fields.add(address.as_bytes());
         fields.add(model.provider().as_bytes());
         fields.add(model.model().as_bytes());
-        fields.add(&params.temperature.map_or(Vec::new(), |t| t.to_bits().to_le_bytes().to_vec()));
+        fields.add(
+            &params
+                .temperature
+                .map_or(Vec::new(), |t| t.to_bits().to_le_bytes().to_vec()),
+        );
         fields.add(params.effort.map_or("", Effort::as_str).as_bytes());
-        fields.add(&params.max_output.map_or(Vec::new(), |n| n.to_le_bytes().to_vec()));
+        fields.add(
+            &params
+                .max_output
+                .map_or(Vec::new(), |n| n.to_le_bytes().to_vec()),
+        );
         fields.add(&self.0);
         fields.digest()
     }
@@ -186,7 +211,10 @@ mod tests {
     fn request() -> Request {
         Request {
             model: ModelId::new("openai", "gpt-5"),
-            messages: vec![Message::new(Role::System, "ab"), Message::new(Role::User, "c")],
+            messages: vec![
+                Message::new(Role::System, "ab"),
+                Message::new(Role::User, "c"),
+            ],
             params: Params::default(),
         }
     }
@@ -202,7 +230,12 @@ mod tests {
             |r| r.params.max_output = Some(0),
             |r| r.messages[0].role = Role::User,
             |r| r.messages[1].text.push('d'),
-            |r| r.messages = vec![Message::new(Role::System, "a"), Message::new(Role::User, "bc")],
+            |r| {
+                r.messages = vec![
+                    Message::new(Role::System, "a"),
+                    Message::new(Role::User, "bc"),
+                ]
+            },
         ];
         for (n, change) in changes.iter().enumerate() {
             let mut other = request();
@@ -210,6 +243,10 @@ mod tests {
             assert_ne!(other.digest("a"), base.digest("a"), "change {n}");
         }
         assert_eq!(request().digest("a"), base.digest("a"));
-        assert_ne!(request().digest("b"), base.digest("a"), "another server is another answer");
+        assert_ne!(
+            request().digest("b"),
+            base.digest("a"),
+            "another server is another answer"
+        );
     }
 }

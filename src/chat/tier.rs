@@ -27,7 +27,13 @@ pub enum ServiceTier {
 
 impl ServiceTier {
     /// The tiers that a single request may ask for.
-    pub const ALL: [Self; 5] = [Self::Default, Self::Flex, Self::Priority, Self::Fast, Self::Auto];
+    pub const ALL: [Self; 5] = [
+        Self::Default,
+        Self::Flex,
+        Self::Priority,
+        Self::Fast,
+        Self::Auto,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
@@ -23,7 +25,10 @@ impl Timestamp {
     /// This instant plus `d`, saturating.
     #[must_use]
     pub fn plus(self, d: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -57,20 +62,28 @@ impl Clock {
     /// The machine's wall clock.
     pub fn system() -> Self {
         Self::from_fn(|| {
-            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let elapsed = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
             Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
         })
     }
 
     /// A clock that runs as `f` says, on a machine that does not tell how long it has been running.
     pub fn from_fn(f: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { now: Arc::new(f), uptime: Arc::new(|| None) }
+        Self {
+            now: Arc::new(f),
+            uptime: Arc::new(|| None),
+        }
     }
 
     /// The same with the machine's own clock beside it.
     #[must_use]
     pub fn beside(self, uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static) -> Self {
-        Self { uptime: Arc::new(uptime), ..self }
+        Self {
+            uptime: Arc::new(uptime),
+            ..self
+        }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -47,6 +47,8 @@ impl Usage {
 
     /// All input tokens, whatever they cost.
     pub fn input(&self) -> u64 {
-        self.uncached_input.saturating_add(self.cached_input).saturating_add(self.cache_write)
+        self.uncached_input
+            .saturating_add(self.cached_input)
+            .saturating_add(self.cache_write)
     }
 }

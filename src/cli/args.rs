@@ -107,7 +107,12 @@ pub(super) struct Shared {
     #[arg(long, global = true, value_name = "TEXT")]
     pub(super) system: Option<String>,
     /// Go on with this chat (an id, or the start of one)
-    #[arg(long, global = true, value_name = "ID", conflicts_with = "continue_last")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ID",
+        conflicts_with = "continue_last"
+    )]
     pub(super) session: Option<String>,
     /// Go on with the newest chat
     #[arg(short, long = "continue", global = true)]
@@ -130,12 +135,21 @@ pub(super) struct Shared {
 }
 
 fn amount(text: &str) -> Result<Usd, String> {
-    let usd: Usd = text.parse().map_err(|_| "an amount of US dollars, such as 0.05")?;
-    if usd < Usd::ZERO { Err("an amount cannot be negative".to_owned()) } else { Ok(usd) }
+    let usd: Usd = text
+        .parse()
+        .map_err(|_| "an amount of US dollars, such as 0.05")?;
+    if usd < Usd::ZERO {
+        Err("an amount cannot be negative".to_owned())
+    } else {
+        Ok(usd)
+    }
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|t| (0.0..=2.0).contains(t)).ok_or_else(|| "a number from 0 to 2".to_owned())
+    text.parse()
+        .ok()
+        .filter(|t| (0.0..=2.0).contains(t))
+        .ok_or_else(|| "a number from 0 to 2".to_owned())
 }
 
 #[derive(Debug, Default, Args)]

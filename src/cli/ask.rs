@@ -20,7 +20,9 @@ use super::{input, setup};
 use crate::agent::Start;
 use crate::chat::text::{Sanitiser, one_line};
 use crate::chat::{Failure, FailureKind, Finish, ModelId, SafeText, span};
-use crate::protocol::{Alert, Answer, Attempt, Command, Event, Handle, Kept, Level, Quote, Refused, Route};
+use crate::protocol::{
+    Alert, Answer, Attempt, Command, Event, Handle, Kept, Level, Quote, Refused, Route,
+};
 use crate::store::{Db, Over};
 
 /// How long standard input is waited for without a word.
@@ -39,12 +41,20 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
         return Err(stopped());
     }
     let cost_file = shared.cost_file.as_deref().map(create).transpose()?;
-    let mut handle = core.spawn(Start { seam: Some(prompt.seam), ..core.start(shared, false) });
+    let mut handle = core.spawn(Start {
+        seam: Some(prompt.seam),
+        ..core.start(shared, false)
+    });
     let mut turn = Turn::new(shared, &core, cost_file);
     let first = if shared.estimate {
-        Command::Draft { rev: 1, text: prompt.text.into() }
+        Command::Draft {
+            rev: 1,
+            text: prompt.text.into(),
+        }
     } else {
-        Command::Send { text: prompt.text.into() }
+        Command::Send {
+            text: prompt.text.into(),
+        }
     };
     let _ = handle.commands.send(first).await;
     let status = turn.follow(&mut handle, &mut stops).await;
@@ -93,8 +103,12 @@ async fn gather(args: &AskArgs) -> Result<(Prompt, Option<Stops>), Failure> {
 
 /// A place for the costs that cannot be written is found out before anything is paid for.
 fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path)
-        .map_err(|error| Failure::new(FailureKind::Usage, format!("cannot write {}: {error}", path.display())))
+    File::create(path).map_err(|error| {
+        Failure::new(
+            FailureKind::Usage,
+            format!("cannot write {}: {error}", path.display()),
+        )
+    })
 }
 
 /// The fold over the events of one turn.
@@ -110,7 +124,14 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn new(shared: &'a Shared, core: &'a Core, cost_file: Option<File>) -> Self {
         let (out, gate, seen) = (Outlet::default(), Sanitiser::default(), Seen::default());
-        Self { shared, out, gate, cost_file, core, seen }
+        Self {
+            shared,
+            out,
+            gate,
+            cost_file,
+            core,
+            seen,
+        }
     }
 
     /// Prints what comes until the turn is over. Ctrl-C, or a reader gone away, stops the answer.
@@ -142,8 +163,12 @@ impl<'a> Turn<'a> {
                 Some(Event::Started(started)) => self.seen.started = Some(started),
                 Some(Event::Attempt(attempt)) => self.attempt(attempt),
                 // Other pauses come with the attempt that they follow.
-                Some(Event::Pausing { why, ms: 0 }) if self.shared.verbose > 0 => output::remark(&why),
-                Some(Event::Notice(notice)) if self.hears(notice.level) => output::remark(&notice.text),
+                Some(Event::Pausing { why, ms: 0 }) if self.shared.verbose > 0 => {
+                    output::remark(&why)
+                }
+                Some(Event::Notice(notice)) if self.hears(notice.level) => {
+                    output::remark(&notice.text)
+                }
                 Some(Event::Link(link)) if link.plain && self.shared.verbose > 0 => {
                     output::remark(&format!(
                         "{} is reached by plain http: everybody on the way can read it",
@@ -158,13 +183,20 @@ impl<'a> Turn<'a> {
                     };
                 }
                 Some(Event::Finished(answer)) => return self.finished(&answer).await,
-                Some(Event::Failed { failure, route, answer }) => {
-                    return self.failed(&failure, route.as_ref(), answer.as_deref()).await;
+                Some(Event::Failed {
+                    failure,
+                    route,
+                    answer,
+                }) => {
+                    return self
+                        .failed(&failure, route.as_ref(), answer.as_deref())
+                        .await;
                 }
                 Some(_) => {}
                 None => {
-                    let failure = Failure::new(FailureKind::Request, "the program's core ended early")
-                        .hint("see the log in the data folder");
+                    let failure =
+                        Failure::new(FailureKind::Request, "the program's core ended early")
+                            .hint("see the log in the data folder");
                     return self.failed(&failure, None, None).await;
                 }
             }
@@ -183,7 +215,11 @@ impl<'a> Turn<'a> {
 
     fn print(&mut self, text: &SafeText) -> Result<(), Gone> {
         // A reader that has gone was told of once.
-        if self.out.is_gone() { Ok(()) } else { self.out.text(text) }
+        if self.out.is_gone() {
+            Ok(())
+        } else {
+            self.out.text(text)
+        }
     }
 
     /// Waits for a reader that is slower than the model, but not against a signal. Gives the exit status.
@@ -203,7 +239,10 @@ impl<'a> Turn<'a> {
     fn attempt(&mut self, attempt: Attempt) {
         if self.shared.verbose > 0 && attempt.outcome != "ok" {
             let status = attempt.status.map_or_else(String::new, |s| format!(" {s}"));
-            output::remark(&format!("{}{status}: {}", attempt.provider, attempt.outcome));
+            output::remark(&format!(
+                "{}{status}: {}",
+                attempt.provider, attempt.outcome
+            ));
         }
         self.seen.attempts.push(attempt);
     }
@@ -218,11 +257,21 @@ impl<'a> Turn<'a> {
         0
     }
 
-    async fn failed(&mut self, failure: &Failure, route: Option<&Route>, answer: Option<&Answer>) -> u8 {
+    async fn failed(
+        &mut self,
+        failure: &Failure,
+        route: Option<&Route>,
+        answer: Option<&Answer>,
+    ) -> u8 {
         if let Some(answer) = answer {
             self.print_answer(answer);
         }
-        let report = self.booked(Report::of_failure(failure, route, &self.seen, answer), answer).await;
+        let report = self
+            .booked(
+                Report::of_failure(failure, route, &self.seen, answer),
+                answer,
+            )
+            .await;
         self.write_reports(&report);
         output::failure(failure);
         failure.kind.exit_code()
@@ -230,7 +279,12 @@ impl<'a> Turn<'a> {
 
     /// The report with all that this run was charged: an attempt that failed may have cost something too.
     async fn booked(&self, report: Report, answer: Option<&Answer>) -> Report {
-        let report = report.fitted(self.seen.started.as_ref().and_then(|started| started.fitted));
+        let report = report.fitted(
+            self.seen
+                .started
+                .as_ref()
+                .and_then(|started| started.fitted),
+        );
         let one = answer.is_some() && self.seen.attempts.len() == 1;
         if one || self.seen.attempts.is_empty() {
             return report;
@@ -259,7 +313,11 @@ impl<'a> Turn<'a> {
         if let Some(fitted) = quote.fitted.filter(|_| !self.shared.json) {
             output::remark(&format!("to fit {}: {fitted}", quote.model));
         }
-        let printed = if self.shared.json { output::json(&report) } else { output::report(&estimate_line(quote)) };
+        let printed = if self.shared.json {
+            output::json(&report)
+        } else {
+            output::report(&estimate_line(quote))
+        };
         u8::from(printed.is_err())
     }
 
@@ -268,7 +326,11 @@ impl<'a> Turn<'a> {
         if self.shared.json {
             return;
         }
-        let rest = if self.streams() { self.gate.finish() } else { crate::chat::text::sanitise(&answer.text) };
+        let rest = if self.streams() {
+            self.gate.finish()
+        } else {
+            crate::chat::text::sanitise(&answer.text)
+        };
         if self.print(&rest).is_ok() && !answer.text.is_empty() && !self.out.is_gone() {
             // Whether anybody read it is asked at the end.
             let _ = self.out.end_line();
@@ -293,15 +355,21 @@ fn shortfall(answer: &Answer) -> Option<Failure> {
     let failure = match &answer.facts.finish {
         Some(Finish::Length) => {
             let cap = answer.facts.estimate.output_cap;
-            Failure::new(FailureKind::Cut, format!("the answer was cut at its cap of {cap} tokens"))
-                .hint("raise it with --max-output")
+            Failure::new(
+                FailureKind::Cut,
+                format!("the answer was cut at its cap of {cap} tokens"),
+            )
+            .hint("raise it with --max-output")
         }
-        Some(Finish::ContentFilter) => {
-            Failure::new(FailureKind::Cut, "the provider's content filter stopped the answer")
-                .hint("ask in another way")
-        }
+        Some(Finish::ContentFilter) => Failure::new(
+            FailureKind::Cut,
+            "the provider's content filter stopped the answer",
+        )
+        .hint("ask in another way"),
         Some(Finish::Interrupted) => stopped(),
-        Some(Finish::Cut) | None => Failure::new(FailureKind::Cut, "the answer ended early").hint("ask again"),
+        Some(Finish::Cut) | None => {
+            Failure::new(FailureKind::Cut, "the answer ended early").hint("ask again")
+        }
         Some(_) => return None,
     };
     Some(failure)
@@ -357,24 +425,38 @@ impl Stops {
 fn used_up(alert: &Alert) -> String {
     let share = (alert.share * 1000.0).round() / 10.0;
     let (spent, limit) = (alert.spent.short(), alert.limit.short());
-    format!("{share} % of the limit {} is used up: ${spent} of ${limit}", alert.scope.in_words())
+    format!(
+        "{share} % of the limit {} is used up: ${spent} of ${limit}",
+        alert.scope.in_words()
+    )
 }
 
 /// The receipt in one line: `openai/gpt-5-mini (best of the ladder) · 2310 in · ~600 out · ≈$0.0018 · max $0.0121`; after
 /// the model the effort, and after the expected output the middle half of such answers, where there is one.
 fn estimate_line(quote: &Quote) -> String {
-    let usd = |amount: Option<crate::chat::Usd>| amount.map_or("n/a".to_owned(), |usd| format!("${}", usd.short()));
+    let usd = |amount: Option<crate::chat::Usd>| {
+        amount.map_or("n/a".to_owned(), |usd| format!("${}", usd.short()))
+    };
     let estimate = &quote.estimate;
     let count = if estimate.exact_count { "" } else { "~" };
     let price = if quote.free {
         "free".to_owned()
     } else {
-        format!("≈{} · max {}", usd(estimate.expected_usd), usd(estimate.worst_usd))
+        format!(
+            "≈{} · max {}",
+            usd(estimate.expected_usd),
+            usd(estimate.worst_usd)
+        )
     };
     let effort = quote.route.chosen().and_then(|chosen| chosen.effort);
     let effort = effort.map_or_else(String::new, |effort| format!(" ({effort})"));
-    let usual = quote.usual.map_or_else(String::new, |usual| format!(" ({}–{})", usual.low, usual.high));
-    let kept = quote.kept.as_ref().map_or_else(String::new, |kept| kept_line(kept, &quote.model));
+    let usual = quote.usual.map_or_else(String::new, |usual| {
+        format!(" ({}–{})", usual.low, usual.high)
+    });
+    let kept = quote
+        .kept
+        .as_ref()
+        .map_or_else(String::new, |kept| kept_line(kept, &quote.model));
     format!(
         "{}{effort} ({}) · {count}{} in · ~{} out{usual} · {price}{kept}\n",
         one_line(&quote.model.to_string()).as_str(),
@@ -390,6 +472,9 @@ fn kept_line(kept: &Kept, chosen: &ModelId) -> String {
     if kept.model == *chosen {
         format!(" · cached {age} ago: $0")
     } else {
-        format!(" · {} answered it {age} ago", one_line(&kept.model.to_string()).as_str())
+        format!(
+            " · {} answered it {age} ago",
+            one_line(&kept.model.to_string()).as_str()
+        )
     }
 }

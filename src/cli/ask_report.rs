@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::chat::usage::{Usage, UsageSource};
 use crate::chat::{Cost, CostKind, Failure, FailureKind, SessionId, Usd};
 use crate::protocol::{
-    Answer, AnswerFacts, Attempt, CacheHit, Considered, Counterfactual, Estimate, Fitted, Latency, Quote, Refused,
-    Route, RouteMode, Spread, Started, Warm,
+    Answer, AnswerFacts, Attempt, CacheHit, Considered, Counterfactual, Estimate, Fitted, Latency,
+    Quote, Refused, Route, RouteMode, Spread, Started, Warm,
 };
 use crate::store::Sum;
 
@@ -119,7 +119,11 @@ impl Report {
     /// A turn that went well, or was cut.
     pub(super) fn of_answer(answer: &Answer) -> Self {
         let facts = &answer.facts;
-        Self { answer: Some(answer.text.clone()), session: Some(answer.session.to_string()), ..Self::of_facts(facts) }
+        Self {
+            answer: Some(answer.text.clone()),
+            session: Some(answer.session.to_string()),
+            ..Self::of_facts(facts)
+        }
     }
 
     /// What sending would do; nothing was sent.
@@ -135,7 +139,10 @@ impl Report {
             ..estimate(&quote.estimate)
         });
         if let Some(kept) = quote.kept.as_ref().filter(|kept| kept.model == quote.model) {
-            report.cache = CacheReport { hit: kept.tier, age_s: kept.age_s };
+            report.cache = CacheReport {
+                hit: kept.tier,
+                age_s: kept.age_s,
+            };
         }
         report.fitted(quote.fitted)
     }
@@ -144,7 +151,10 @@ impl Report {
     pub(super) fn of_refusal(refused: &Refused) -> Self {
         let nothing = Seen::default();
         let report = Self::of_failure(&refused.failure, refused.route.as_ref(), &nothing, None);
-        Self { answer: None, ..report }
+        Self {
+            answer: None,
+            ..report
+        }
     }
 
     /// A turn that failed, with whatever had arrived.
@@ -158,8 +168,11 @@ impl Report {
         if report.route.is_none() {
             report.route = considered.map(route);
         }
-        report.error =
-            Some(ErrorReport { kind: failure.kind, message: failure.message.clone(), hint: failure.hint.clone() });
+        report.error = Some(ErrorReport {
+            kind: failure.kind,
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
+        });
         report
     }
 
@@ -194,7 +207,11 @@ impl Report {
 
     /// The line for `--cost-file`.
     pub(super) fn cost_line(&self) -> CostLine<'_> {
-        CostLine { model: &self.model, session: &self.session, cost: &self.cost }
+        CostLine {
+            model: &self.model,
+            session: &self.session,
+            cost: &self.cost,
+        }
     }
 
     fn of_facts(facts: &AnswerFacts) -> Self {
@@ -205,7 +222,10 @@ impl Report {
             usage: usage(&facts.usage),
             estimate: Some(estimate(&facts.estimate)),
             cost: cost(facts.cost, facts.saved),
-            cache: CacheReport { hit: facts.cache, age_s: facts.cache_age_s },
+            cache: CacheReport {
+                hit: facts.cache,
+                age_s: facts.cache_age_s,
+            },
             latency: latency(facts.latency),
             attempts: facts.attempts.clone(),
             ..Self::empty()
@@ -223,7 +243,10 @@ impl Report {
             usage: usage(&Usage::counted(0, 0)),
             estimate: None,
             cost: cost(Cost::new(Usd::ZERO, CostKind::Exact), Some(Usd::ZERO)),
-            cache: CacheReport { hit: CacheHit::None, age_s: 0 },
+            cache: CacheReport {
+                hit: CacheHit::None,
+                age_s: 0,
+            },
             latency: latency(Latency::default()),
             attempts: Vec::new(),
             fitted: None,
@@ -233,7 +256,11 @@ impl Report {
 }
 
 fn route(route: &Route) -> RouteReport {
-    RouteReport { mode: route.mode, reason: route.reason.clone(), considered: route.considered.clone() }
+    RouteReport {
+        mode: route.mode,
+        reason: route.reason.clone(),
+        considered: route.considered.clone(),
+    }
 }
 
 fn usage(usage: &Usage) -> UsageReport {
@@ -259,7 +286,11 @@ fn estimate(estimate: &Estimate) -> EstimateReport {
 }
 
 fn cost(cost: Cost, saved: Option<Usd>) -> CostReport {
-    CostReport { usd: cost.usd, kind: cost.kind, saved_usd: saved }
+    CostReport {
+        usd: cost.usd,
+        kind: cost.kind,
+        saved_usd: saved,
+    }
 }
 
 fn latency(latency: Latency) -> LatencyReport {
@@ -278,8 +309,15 @@ mod tests {
     #[test]
     fn a_failure_has_the_same_keys_as_an_answer() {
         let failure = Failure::new(FailureKind::Budget, "over budget").hint("raise it");
-        let report = serde_json::to_value(Report::of_failure(&failure, None, &Seen::default(), None)).unwrap();
-        let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
+        let report =
+            serde_json::to_value(Report::of_failure(&failure, None, &Seen::default(), None))
+                .unwrap();
+        let keys: Vec<_> = report
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         assert_eq!(
             keys,
             [

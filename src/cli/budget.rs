@@ -34,20 +34,41 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
             }
             let group = look(&core).await?;
             let report = report(shared, &core, &db, group).map_err(Failure::from)?;
-            done(if shared.json { output::json(&report) } else { output::report(&as_text(&report)) })
+            done(if shared.json {
+                output::json(&report)
+            } else {
+                output::report(&as_text(&report))
+            })
         }
     }
 }
 
 /// What Redis says of the group; `None`: there is none.
 async fn look(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
-    let Some(purse) = core.gateway.purse() else { return Ok(None) };
-    let figure = purse.look(core.gateway.store().await?, core.gateway.parts().clock.now()).await;
+    let Some(purse) = core.gateway.purse() else {
+        return Ok(None);
+    };
+    let figure = purse
+        .look(
+            core.gateway.store().await?,
+            core.gateway.parts().clock.now(),
+        )
+        .await;
     Ok(Some(figure.map_err(|none| none.failure().message)))
 }
 
-fn group(budget: &Budget, db: &Db, found: Result<Figure, String>, now: Timestamp) -> Result<GroupRow, StoreError> {
-    let name = budget.limits.group.as_ref().map(|group| group.name.clone()).unwrap_or_default();
+fn group(
+    budget: &Budget,
+    db: &Db,
+    found: Result<Figure, String>,
+    now: Timestamp,
+) -> Result<GroupRow, StoreError> {
+    let name = budget
+        .limits
+        .group
+        .as_ref()
+        .map(|group| group.name.clone())
+        .unwrap_or_default();
     let (figure, away) = match found {
         Ok(figure) => (Some(figure), None),
         Err(why) => (None, Some(why)),
@@ -60,7 +81,9 @@ fn group(budget: &Budget, db: &Db, found: Result<Figure, String>, now: Timestamp
         name,
         leased_usd,
         leased_by_redis_usd: figure.as_ref().map(|figure| figure.mine_there),
-        difference_usd: figure.as_ref().map(|figure| figure.mine_there - figure.mine_here),
+        difference_usd: figure
+            .as_ref()
+            .map(|figure| figure.mine_there - figure.mine_here),
         group_month_usd: figure.as_ref().map(|figure| figure.month),
         silent: figure.map(|figure| figure.silent).unwrap_or_default(),
         away,
@@ -70,14 +93,28 @@ fn group(budget: &Budget, db: &Db, found: Result<Figure, String>, now: Timestamp
 /// The user says that the group has spent what its machines have said, and no more.
 async fn settle_group(core: &Core) -> Result<u8, Failure> {
     let Some(purse) = core.gateway.purse() else {
-        return Err(Failure::new(FailureKind::Usage, "no group has a budget").hint("set `per_day` under [redis]"));
+        return Err(Failure::new(FailureKind::Usage, "no group has a budget")
+            .hint("set `per_day` under [redis]"));
     };
-    let figure = purse.accept(core.gateway.store().await?, core.gateway.parts().clock.now()).await;
+    let figure = purse
+        .accept(
+            core.gateway.store().await?,
+            core.gateway.parts().clock.now(),
+        )
+        .await;
     let figure = figure.map_err(|none| none.failure())?;
-    done(output::report(&format!("the group goes on from ${} this month\n", figure.month.short())))
+    done(output::report(&format!(
+        "the group goes on from ${} this month\n",
+        figure.month.short()
+    )))
 }
 
-fn report(shared: &Shared, core: &Core, db: &Db, found: Option<Result<Figure, String>>) -> Result<Report, StoreError> {
+fn report(
+    shared: &Shared,
+    core: &Core,
+    db: &Db,
+    found: Option<Result<Figure, String>>,
+) -> Result<Report, StoreError> {
     let (parts, budget) = (core.gateway.parts(), core.gateway.budget());
     let session = match &shared.session {
         Some(prefix) => Some(db.find_session(prefix)?),
@@ -90,13 +127,27 @@ fn report(shared: &Shared, core: &Core, db: &Db, found: Option<Result<Figure, St
     let request = budget.limits.per_request.map(ScopeRow::request);
     let uncertain = db.uncertain(db.ledger_time(now)?, UNCERTAIN)?;
     let held = db.open_items()?;
-    let breach = |(model, excess_usd): (ModelId, Usd)| BreachRow { model: model.to_string(), excess_usd };
+    let breach = |(model, excess_usd): (ModelId, Usd)| BreachRow {
+        model: model.to_string(),
+        excess_usd,
+    };
     Ok(Report {
-        scopes: request.into_iter().chain(status.iter().chain(&of_group).map(ScopeRow::of)).collect(),
-        group: found.map(|found| group(&budget, db, found, now)).transpose()?,
-        open: held.iter().map(OpenRow::held).chain(uncertain.iter().map(OpenRow::uncertain)).collect(),
+        scopes: request
+            .into_iter()
+            .chain(status.iter().chain(&of_group).map(ScopeRow::of))
+            .collect(),
+        group: found
+            .map(|found| group(&budget, db, found, now))
+            .transpose()?,
+        open: held
+            .iter()
+            .map(OpenRow::held)
+            .chain(uncertain.iter().map(OpenRow::uncertain))
+            .collect(),
         breaches: db.breaches()?.into_iter().map(breach).collect(),
-        clock: budget.clock(db, now, uptime.as_ref())?.map(|moved| moved.to_string()),
+        clock: budget
+            .clock(db, now, uptime.as_ref())?
+            .map(|moved| moved.to_string()),
     })
 }
 
@@ -104,26 +155,42 @@ fn report(shared: &Shared, core: &Core, db: &Db, found: Option<Result<Figure, St
 fn settle_clock(core: &Core, db: &Db) -> Result<u8, Failure> {
     let (parts, budget) = (core.gateway.parts(), core.gateway.budget());
     let (now, uptime) = (parts.clock.now(), parts.clock.uptime());
-    let ahead = budget.settle_clock(db, now, uptime.as_ref()).map_err(Failure::from)?;
+    let ahead = budget
+        .settle_clock(db, now, uptime.as_ref())
+        .map_err(Failure::from)?;
     let ahead = match ahead {
         0 => String::new(),
         1 => "; one charge is dated later and counts today too".to_owned(),
         n => format!("; {n} charges are dated later and count today too"),
     };
-    done(output::report(&format!("the clock is accepted: {}{ahead}\n", instant(now))))
+    done(output::report(&format!(
+        "the clock is accepted: {}{ahead}\n",
+        instant(now)
+    )))
 }
 
 /// Closes an open request at what it cost, puts right what an uncertain one is booked at, or clears a model's breach.
 fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Failure> {
-    if let Some(item) = db.open_items().map_err(Failure::from)?.into_iter().find(|item| item.id.as_str() == what) {
+    if let Some(item) = db
+        .open_items()
+        .map_err(Failure::from)?
+        .into_iter()
+        .find(|item| item.id.as_str() == what)
+    {
         let booked = settle_open(db, &item, usd, at)?;
-        return done(output::report(&format!("{} is booked at {}\n", item.id, booked.cost)));
+        return done(output::report(&format!(
+            "{} is booked at {}\n",
+            item.id, booked.cost
+        )));
     }
     if let Some(charge) = db.uncertain_charge(what).map_err(Failure::from)? {
         return done(output::report(&correct(db, &charge, usd, at)?));
     }
     let breaches = db.breaches().map_err(Failure::from)?;
-    if let Some((model, excess)) = breaches.into_iter().find(|(model, _)| model.to_string() == what) {
+    if let Some((model, excess)) = breaches
+        .into_iter()
+        .find(|(model, _)| model.to_string() == what)
+    {
         db.clear_breach(&model).map_err(Failure::from)?;
         let name = one_line(&model.to_string());
         return done(output::report(&format!(
@@ -132,28 +199,54 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
             excess.short()
         )));
     }
-    Err(Failure::new(FailureKind::Usage, format!("nothing is open under {what:?}"))
-        .hint("`chat-agent budget show` lists what is"))
+    Err(Failure::new(
+        FailureKind::Usage,
+        format!("nothing is open under {what:?}"),
+    )
+    .hint("`chat-agent budget show` lists what is"))
 }
 
-fn settle_open(db: &Db, item: &OpenItem, usd: Option<Usd>, at: Timestamp) -> Result<Booked, Failure> {
+fn settle_open(
+    db: &Db,
+    item: &OpenItem,
+    usd: Option<Usd>,
+    at: Timestamp,
+) -> Result<Booked, Failure> {
     if item.under_way {
-        let why = format!("{} is under way: the program that asked is still running", item.id);
+        let why = format!(
+            "{} is under way: the program that asked is still running",
+            item.id
+        );
         return Err(Failure::new(FailureKind::Usage, why)
             .hint("stop it there and it books what it costs, or end that program first"));
     }
     let cost = usd.map_or(Cost::UNKNOWN, |usd| Cost::new(usd, CostKind::Billed));
     let outcome = "settled by the user".to_owned();
-    let settlement = Settlement { cost, usage: None, last_word: true, tier: None, outcome, at };
+    let settlement = Settlement {
+        cost,
+        usage: None,
+        last_word: true,
+        tier: None,
+        outcome,
+        at,
+    };
     db.settle(&item.id, &settlement).map_err(Failure::from)
 }
 
 /// What the provider's page says of a request, or that what is booked is right.
-fn correct(db: &Db, charge: &Uncertain, usd: Option<Usd>, at: Timestamp) -> Result<String, Failure> {
+fn correct(
+    db: &Db,
+    charge: &Uncertain,
+    usd: Option<Usd>,
+    at: Timestamp,
+) -> Result<String, Failure> {
     let booked = db.correct(&charge.id, usd, at).map_err(Failure::from)?;
     let was = charge.usd.short();
     Ok(match usd {
-        Some(_) => format!("{} is booked at {}, not at ~${was}\n", charge.id, booked.cost),
+        Some(_) => format!(
+            "{} is booked at {}, not at ~${was}\n",
+            charge.id, booked.cost
+        ),
         None => format!("{} stays booked at {}\n", charge.id, booked.cost),
     })
 }

@@ -104,7 +104,8 @@ impl ScopeRow {
             of: status.of.clone(),
             limit_usd: meter.limit.map(|limit| limit - status.raised),
             raised_usd: Some(status.raised).filter(|raised| *raised > Usd::ZERO),
-            settled_usd: Some(meter.settled).filter(|settled| status.unknown == 0 || *settled > Usd::ZERO),
+            settled_usd: Some(meter.settled)
+                .filter(|settled| status.unknown == 0 || *settled > Usd::ZERO),
             estimated: meter.estimated,
             unknown: status.unknown,
             reserved_usd: meter.reserved,
@@ -153,7 +154,11 @@ impl OpenRow {
             model: item.model.to_string(),
             usd: item.usd,
             since: instant(item.since),
-            state: if item.under_way { Standing::UnderWay } else { Standing::Open },
+            state: if item.under_way {
+                Standing::UnderWay
+            } else {
+                Standing::Open
+            },
             why: None,
         }
     }
@@ -166,7 +171,11 @@ impl OpenRow {
             since: instant(charge.since),
             state: Standing::Uncertain,
             // A server that told no usage has ended well otherwise.
-            why: Some(if charge.outcome == "ok" { NO_USAGE.to_owned() } else { charge.outcome.clone() }),
+            why: Some(if charge.outcome == "ok" {
+                NO_USAGE.to_owned()
+            } else {
+                charge.outcome.clone()
+            }),
         }
     }
 }
@@ -176,14 +185,24 @@ const NO_USAGE: &str = "the server told no usage";
 pub(super) fn as_text(report: &Report) -> String {
     let mut out = scopes(&report.scopes);
     for (state, title) in [
-        (Standing::Open, "open: reserved by a request whose end nobody saw; `chat-agent budget settle ID` closes it"),
-        (Standing::UnderWay, "under way: reserved by a program that is running"),
+        (
+            Standing::Open,
+            "open: reserved by a request whose end nobody saw; `chat-agent budget settle ID` closes it",
+        ),
+        (
+            Standing::UnderWay,
+            "under way: reserved by a program that is running",
+        ),
         (
             Standing::Uncertain,
             "uncertain: booked at the most it may have cost; `chat-agent budget settle ID --usd X` puts it right",
         ),
     ] {
-        let rows: Vec<&OpenRow> = report.open.iter().filter(|row| row.state == state).collect();
+        let rows: Vec<&OpenRow> = report
+            .open
+            .iter()
+            .filter(|row| row.state == state)
+            .collect();
         if !rows.is_empty() {
             let _ = write!(out, "\n{title}\n{}", open(&rows, state));
         }
@@ -191,13 +210,20 @@ pub(super) fn as_text(report: &Report) -> String {
     for breach in &report.breaches {
         let model = one_line(&breach.model);
         let excess = breach.excess_usd.short();
-        let _ = writeln!(out, "\nrefused: {} billed ${excess} more than it was allowed", model.as_str());
+        let _ = writeln!(
+            out,
+            "\nrefused: {} billed ${excess} more than it was allowed",
+            model.as_str()
+        );
     }
     if let Some(row) = &report.group {
         group(&mut out, row);
     }
     if let Some(moved) = &report.clock {
-        let _ = writeln!(out, "\nthe clock {moved}; `chat-agent budget settle clock` accepts it");
+        let _ = writeln!(
+            out,
+            "\nthe clock {moved}; `chat-agent budget settle clock` accepts it"
+        );
     }
     out
 }
@@ -207,9 +233,15 @@ fn scopes(rows: &[ScopeRow]) -> String {
     // A column that nobody raised anything in says nothing.
     let raised = rows.iter().any(|row| row.raised_usd.is_some());
     let line = |row: &ScopeRow| {
-        let of = row.of.as_ref().map_or(String::new(), |of| format!(" {}", one_line(of).as_str()));
+        let of = row
+            .of
+            .as_ref()
+            .map_or(String::new(), |of| format!(" {}", one_line(of).as_str()));
         let mut line = vec![format!("{}{of}", row.scope), usd(row.limit_usd)];
-        line.extend(raised.then(|| row.raised_usd.map_or_else(String::new, |raised| usd(Some(raised)))));
+        line.extend(raised.then(|| {
+            row.raised_usd
+                .map_or_else(String::new, |raised| usd(Some(raised)))
+        }));
         line.extend([row.spent(), usd(Some(row.reserved_usd))]);
         line.push(row.left_usd.map_or(String::new(), |left| usd(Some(left))));
         line.push(row.resets_at.clone().unwrap_or_default());
@@ -224,10 +256,21 @@ fn scopes(rows: &[ScopeRow]) -> String {
 
 fn open(rows: &[&OpenRow], state: Standing) -> String {
     let line = |row: &&OpenRow| {
-        let mark = if state == Standing::Uncertain { "~" } else { "" };
-        let price = row.usd.map_or("n/a".to_owned(), |usd| format!("{mark}${}", usd.short()));
+        let mark = if state == Standing::Uncertain {
+            "~"
+        } else {
+            ""
+        };
+        let price = row
+            .usd
+            .map_or("n/a".to_owned(), |usd| format!("{mark}${}", usd.short()));
         let why = row.why.as_deref().map(|why| one_line(why).into_string());
-        let mut line = vec![row.id.clone(), one_line(&row.model).into_string(), price, row.since.clone()];
+        let mut line = vec![
+            row.id.clone(),
+            one_line(&row.model).into_string(),
+            price,
+            row.since.clone(),
+        ];
         line.extend(why);
         line
     };
@@ -240,7 +283,12 @@ fn open(rows: &[&OpenRow], state: Standing) -> String {
 
 fn group(out: &mut String, group: &GroupRow) {
     let name = one_line(&group.name);
-    let _ = write!(out, "\ngroup {}: ${} leased by this machine this month", name.as_str(), group.leased_usd.short());
+    let _ = write!(
+        out,
+        "\ngroup {}: ${} leased by this machine this month",
+        name.as_str(),
+        group.leased_usd.short()
+    );
     let _ = match (&group.away, group.leased_by_redis_usd, group.difference_usd) {
         (Some(why), ..) => writeln!(out, "; {why}"),
         (None, Some(there), Some(Usd::ZERO)) => writeln!(out, ", and ${} by Redis", there.short()),
@@ -253,6 +301,9 @@ fn group(out: &mut String, group: &GroupRow) {
     };
     if !group.silent.is_empty() {
         let silent = group.silent.len();
-        let _ = writeln!(out, "{silent} machines have said nothing since Redis was started anew or lost its memory");
+        let _ = writeln!(
+            out,
+            "{silent} machines have said nothing since Redis was started anew or lost its memory"
+        );
     }
 }

@@ -38,13 +38,18 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
     let core = setup::core(shared)?;
     let parts = core.gateway.parts();
     let Some(cache) = &parts.cache else {
-        return Err(Failure::new(FailureKind::Usage, "the cache is switched off")
-            .hint("leave --no-cache out, or set `enabled = true` under [cache]"));
+        return Err(
+            Failure::new(FailureKind::Usage, "the cache is switched off")
+                .hint("leave --no-cache out, or set `enabled = true` under [cache]"),
+        );
     };
     let outcome = match action {
         CacheAction::Stats => {
             let db = Db::open(&parts.data_dir).map_err(Failure::from)?;
-            let total = db.stats(By::Model, Timestamp(0), |_| String::new()).map_err(Failure::from)?.total;
+            let total = db
+                .stats(By::Model, Timestamp(0), |_| String::new())
+                .map_err(Failure::from)?
+                .total;
             let report = Report {
                 folder: parts.data_dir.join("cache").display().to_string(),
                 requests: total.requests,
@@ -54,7 +59,11 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
                 saved: total.saved.short_sum(total.saved_unknown),
                 tiers: cache.figures().await.into_iter().map(own_memory).collect(),
             };
-            done(if shared.json { output::json(&report) } else { output::report(&as_table(&report)) })
+            done(if shared.json {
+                output::json(&report)
+            } else {
+                output::report(&as_table(&report))
+            })
         }
         CacheAction::Clear { shared: also } => clear(shared, cache, also).await,
         CacheAction::Verify => verify(shared, cache).await,
@@ -77,7 +86,11 @@ pub(super) fn own(args: &CacheOwnerArgs) -> u8 {
         logging::start(&data_dir.join("log"), 0);
     }
     let linger = std::time::Duration::from_secs(args.linger);
-    match serve(&Service { folder: args.folder.clone(), limit: args.limit, linger }) {
+    match serve(&Service {
+        folder: args.folder.clone(),
+        limit: args.limit,
+        linger,
+    }) {
         Ok(()) => 0,
         Err(error) => {
             tracing::warn!(%error, "the cache has no owner");
@@ -97,7 +110,8 @@ enum Cleared {
     },
 }
 
-const LEFT: &str = "left as they are, others share them; `cache clear --shared` forgets them for everybody";
+const LEFT: &str =
+    "left as they are, others share them; `cache clear --shared` forgets them for everybody";
 
 async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, Failure> {
     let mut all: Vec<Done<Cleared>> = Vec::new();
@@ -106,34 +120,62 @@ async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, 
             CacheHit::Redis if !also_shared => Cleared::Left { note: LEFT },
             name => Cleared::Freed(tier.clear().await.ok_or_else(|| away(name))?),
         };
-        all.push(Done { tier: tier.name(), what });
+        all.push(Done {
+            tier: tier.name(),
+            what,
+        });
     }
     let line = |done: &Done<Cleared>| match &done.what {
         Cleared::Left { note } => format!("{}: {note}\n", name(done.tier)),
         Cleared::Freed(freed) => {
-            let space = freed.bytes.map(|bytes| format!(", {} freed", size(bytes))).unwrap_or_default();
-            format!("{}: {} answers forgotten{space}\n", name(done.tier), thousands(freed.entries))
+            let space = freed
+                .bytes
+                .map(|bytes| format!(", {} freed", size(bytes)))
+                .unwrap_or_default();
+            format!(
+                "{}: {} answers forgotten{space}\n",
+                name(done.tier),
+                thousands(freed.entries)
+            )
         }
     };
-    done(if shared.json { output::json(&all) } else { output::report(&all.iter().map(line).collect::<String>()) })
+    done(if shared.json {
+        output::json(&all)
+    } else {
+        output::report(&all.iter().map(line).collect::<String>())
+    })
 }
 
 async fn verify(shared: &Shared, cache: &Cache) -> Result<u8, Failure> {
     let mut all: Vec<Done<Verified>> = Vec::new();
     for tier in others(cache).filter(|tier| tier.name() == CacheHit::Disk) {
         let what = tier.verify().await.ok_or_else(|| away(tier.name()))?;
-        all.push(Done { tier: tier.name(), what });
+        all.push(Done {
+            tier: tier.name(),
+            what,
+        });
     }
     let line = |done: &Done<Verified>| {
         let (good, removed) = (thousands(done.what.good), thousands(done.what.removed));
-        format!("{}: {good} answers are sound, {removed} were damaged and are removed\n", name(done.tier))
+        format!(
+            "{}: {good} answers are sound, {removed} were damaged and are removed\n",
+            name(done.tier)
+        )
     };
-    done(if shared.json { output::json(&all) } else { output::report(&all.iter().map(line).collect::<String>()) })
+    done(if shared.json {
+        output::json(&all)
+    } else {
+        output::report(&all.iter().map(line).collect::<String>())
+    })
 }
 
 /// The tiers beyond this process, whose memory is empty and about to end.
 fn others(cache: &Cache) -> impl Iterator<Item = &dyn crate::cache::Tier> {
-    cache.tiers().iter().map(AsRef::as_ref).filter(|tier| tier.name() != CacheHit::Memory)
+    cache
+        .tiers()
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|tier| tier.name() != CacheHit::Memory)
 }
 
 /// Memory is each process's own: that of a report says nothing.
@@ -142,12 +184,19 @@ fn own_memory(figures: TierFigures) -> TierFigures {
         return figures;
     }
     let note = Some("each chat has its own".to_owned());
-    TierFigures { limit_bytes: figures.limit_bytes, note, ..TierFigures::of(CacheHit::Memory) }
+    TierFigures {
+        limit_bytes: figures.limit_bytes,
+        note,
+        ..TierFigures::of(CacheHit::Memory)
+    }
 }
 
 fn away(tier: CacheHit) -> Failure {
-    Failure::new(FailureKind::Request, format!("the answers in {} cannot be reached", name(tier)))
-        .hint("`chat-agent doctor` says why")
+    Failure::new(
+        FailureKind::Request,
+        format!("the answers in {} cannot be reached", name(tier)),
+    )
+    .hint("`chat-agent doctor` says why")
 }
 
 fn name(tier: CacheHit) -> &'static str {
@@ -181,9 +230,17 @@ fn as_table(report: &Report) -> String {
     let bytes = |n: Option<u64>| n.map_or_else(|| "n/a".to_owned(), size);
     let line = |tier: &TierFigures| {
         let owner = tier.owner.as_ref().map(|owner| {
-            format!("owner {}, up {} s, {} connected", owner.pid, thousands(owner.uptime_s), owner.clients)
+            format!(
+                "owner {}, up {} s, {} connected",
+                owner.pid,
+                thousands(owner.uptime_s),
+                owner.clients
+            )
         });
-        let note = tier.note.as_deref().map(|note| one_line(note).as_str().to_owned());
+        let note = tier
+            .note
+            .as_deref()
+            .map(|note| one_line(note).as_str().to_owned());
         let words: Vec<String> = owner.into_iter().chain(note).collect();
         vec![
             name(tier.tier).to_owned(),
@@ -195,10 +252,15 @@ fn as_table(report: &Report) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = report.tiers.iter().map(line).collect();
-    let rate = report.hit_rate.map_or_else(|| "n/a".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
+    let rate = report
+        .hit_rate
+        .map_or_else(|| "n/a".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
     format!(
         "{}\ncache hit {rate}: {} of {} answers, saved {}\n",
-        table(&["tier", ">answers", ">bytes", ">kept in", ">limit", ""], &rows),
+        table(
+            &["tier", ">answers", ">bytes", ">kept in", ">limit", ""],
+            &rows
+        ),
         thousands(report.cache_hits),
         thousands(report.requests),
         report.saved,
@@ -211,9 +273,13 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        for (bytes, text) in
-            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (64 << 20, "64.0 MiB"), (5 << 30, "5.0 GiB")]
-        {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (64 << 20, "64.0 MiB"),
+            (5 << 30, "5.0 GiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }

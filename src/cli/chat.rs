@@ -58,6 +58,9 @@ fn options(core: &setup::Core, prompt: String) -> Options {
 
 /// `14:32` where the user is.
 fn time_of_day(at: Timestamp) -> String {
-    let zoned = jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
-    zoned.map(|at| at.strftime("%H:%M").to_string()).unwrap_or_default()
+    let zoned =
+        jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
+    zoned
+        .map(|at| at.strftime("%H:%M").to_string())
+        .unwrap_or_default()
 }

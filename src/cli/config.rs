@@ -20,18 +20,27 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
     let overrides = setup::overrides(shared);
     match action {
         ConfigAction::Path => {
-            let path = config::locate(&overrides, &env)?.config_file.display().to_string();
+            let path = config::locate(&overrides, &env)?
+                .config_file
+                .display()
+                .to_string();
             done(if shared.json {
                 output::json(&serde_json::json!({ "path": path }))
             } else {
-                output::report(&format!("{}\n", crate::chat::text::one_line(&path).as_str()))
+                output::report(&format!(
+                    "{}\n",
+                    crate::chat::text::one_line(&path).as_str()
+                ))
             })
         }
         ConfigAction::Init => {
             let path = config::locate(&overrides, &env)?.config_file;
             edit::init(&path)?;
             let shown = path.display().to_string();
-            done(output::report(&format!("{} written\n", crate::chat::text::one_line(&shown).as_str())))
+            done(output::report(&format!(
+                "{} written\n",
+                crate::chat::text::one_line(&shown).as_str()
+            )))
         }
         ConfigAction::Check => {
             let loaded = setup::load(shared, &env)?;
@@ -41,15 +50,31 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
             // Addresses and the model's name are checked where everything is put together.
             setup::core(shared)?;
             let file = &loaded.locations;
-            let what = if file.config_found { "is in order" } else { "does not exist; the built-in values hold" };
+            let what = if file.config_found {
+                "is in order"
+            } else {
+                "does not exist; the built-in values hold"
+            };
             let shown = file.config_file.display().to_string();
-            done(output::report(&format!("{} {what}\n", crate::chat::text::one_line(&shown).as_str())))
+            done(output::report(&format!(
+                "{} {what}\n",
+                crate::chat::text::one_line(&shown).as_str()
+            )))
         }
         ConfigAction::Show => {
             let loaded = setup::load(shared, &env)?;
             done(if shared.json {
-                let row = |s: config::Setting| Row { key: s.key, value: s.value, origin: s.origin.to_string() };
-                output::json(&config::settings(&loaded).into_iter().map(row).collect::<Vec<_>>())
+                let row = |s: config::Setting| Row {
+                    key: s.key,
+                    value: s.value,
+                    origin: s.origin.to_string(),
+                };
+                output::json(
+                    &config::settings(&loaded)
+                        .into_iter()
+                        .map(row)
+                        .collect::<Vec<_>>(),
+                )
             } else {
                 output::report(crate::chat::text::sanitise(&config::show(&loaded)).as_str())
             })

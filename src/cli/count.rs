@@ -63,22 +63,42 @@ pub(super) fn run(shared: &Shared, args: &CountArgs) -> Result<u8, Failure> {
         let learned = past.learned(&model.id, way.0);
         rows.push(row(&model, counted, learned, &payload));
     }
-    done(if shared.json { output::json(&rows) } else { output::report(&as_table(&rows, &payload)) })
+    done(if shared.json {
+        output::json(&rows)
+    } else {
+        output::report(&as_table(&rows, &payload))
+    })
 }
 
 /// The first chat model framed its messages in a way of its own.
 fn framing(model: &ModelId) -> Framing {
-    if model.model() == "gpt-3.5-turbo-0301" { Framing::FIRST } else { Framing::PUBLISHED }
+    if model.model() == "gpt-3.5-turbo-0301" {
+        Framing::FIRST
+    } else {
+        Framing::PUBLISHED
+    }
 }
 
-fn count((tokenizer, framing): (Tokenizer, Framing), payload: &Payload) -> Result<Counted, Failure> {
-    let messages = tokens::sent(tokenizer, framing, payload.messages.iter().map(payload::Line::sent));
+fn count(
+    (tokenizer, framing): (Tokenizer, Framing),
+    payload: &Payload,
+) -> Result<Counted, Failure> {
+    let messages = tokens::sent(
+        tokenizer,
+        framing,
+        payload.messages.iter().map(payload::Line::sent),
+    );
     let messages = payload.loose.iter().fold(messages, |sum, text| {
         let tokens = tokens::count(tokenizer.encoding(), text);
-        sum.plus(Count { tokens, upper: text.len() as u64, exact: false })
+        sum.plus(Count {
+            tokens,
+            upper: text.len() as u64,
+            exact: false,
+        })
     });
-    let tools = tokens::tools(tokenizer, &payload.tools)
-        .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()).hint("tools are as the API takes them"))?;
+    let tools = tokens::tools(tokenizer, &payload.tools).map_err(|error| {
+        Failure::new(FailureKind::Usage, error.to_string()).hint("tools are as the API takes them")
+    })?;
     Ok(Counted { messages, tools })
 }
 
@@ -116,7 +136,11 @@ fn chosen(core: &setup::Core, shared: &Shared) -> Result<Vec<Model>, Failure> {
         return Ok(vec![core.gateway.model(id)?]);
     }
     let catalog = &core.gateway.parts().catalog;
-    Ok(catalog.iter().filter(|m| m.status == Status::Current).cloned().collect())
+    Ok(catalog
+        .iter()
+        .filter(|m| m.status == Status::Current)
+        .cloned()
+        .collect())
 }
 
 fn row(model: &Model, counted: Counted, learned: Option<Calibration>, payload: &Payload) -> Row {
@@ -133,11 +157,20 @@ fn row(model: &Model, counted: Counted, learned: Option<Calibration>, payload: &
         model: model.id.to_string(),
         tokens,
         upper_tokens: with(text.upper.max(words)),
-        exact: text.exact && (payload.images.is_empty() || model.images.is_some_and(tokens::ImageRule::is_exact)),
+        exact: text.exact
+            && (payload.images.is_empty() || model.images.is_some_and(tokens::ImageRule::is_exact)),
         band_permille,
-        parts: Parts { messages: counted.messages.tokens, tools: counted.tools.tokens, images },
+        parts: Parts {
+            messages: counted.messages.tokens,
+            tools: counted.tools.tokens,
+            images,
+        },
         encoding: model.encoding.map(|e| e.to_string()),
-        input_usd: model.price.as_ref().zip(tokens).map(|(p, tokens)| p.expected(tokens, 0)),
+        input_usd: model
+            .price
+            .as_ref()
+            .zip(tokens)
+            .map(|(p, tokens)| p.expected(tokens, 0)),
         free: model.price.as_ref().is_some_and(|p| p.free),
         context: model.context,
         fits: match (holds, tokens) {
@@ -151,16 +184,17 @@ fn row(model: &Model, counted: Counted, learned: Option<Calibration>, payload: &
 
 /// Tokens of all images; `None`: this model has no published rule, or an image's size is not known.
 fn images(model: &Model, payload: &Payload) -> Option<u64> {
-    payload
-        .images
-        .iter()
-        .try_fold(0u64, |sum, image| Some(sum.saturating_add(model.images?.tokens(image.size, image.detail)?)))
+    payload.images.iter().try_fold(0u64, |sum, image| {
+        Some(sum.saturating_add(model.images?.tokens(image.size, image.detail)?))
+    })
 }
 
 fn as_table(rows: &[Row], payload: &Payload) -> String {
     let line = |row: &Row| {
         let sign = if row.exact { "" } else { "~" };
-        let band = row.band_permille.map_or(String::new(), |band| format!(" ±{} %", band.div_ceil(10)));
+        let band = row
+            .band_permille
+            .map_or(String::new(), |band| format!(" ±{} %", band.div_ceil(10)));
         let price = match row.input_usd {
             _ if row.free => "free".to_owned(),
             Some(usd) => format!("{sign}${}", usd.short()),
@@ -169,16 +203,23 @@ fn as_table(rows: &[Row], payload: &Payload) -> String {
         let remark = match row.fits {
             Some(false) => "does not fit",
             _ if row.tokens.is_some() => "",
-            _ if payload.images.iter().any(|image| image.size.is_none()) => "an image lies elsewhere",
+            _ if payload.images.iter().any(|image| image.size.is_none()) => {
+                "an image lies elsewhere"
+            }
             _ => "no published rule for images",
         };
         vec![
             one_line(&row.model).as_str().to_owned(),
-            row.tokens.map_or("n/a".to_owned(), |tokens| format!("{sign}{}{band}", thousands(tokens))),
+            row.tokens.map_or("n/a".to_owned(), |tokens| {
+                format!("{sign}{}{band}", thousands(tokens))
+            }),
             price,
             row.context.map_or("n/a".to_owned(), thousands),
             remark.to_owned(),
         ]
     };
-    table(&["model", ">tokens", ">input", ">context", ""], &rows.iter().map(line).collect::<Vec<_>>())
+    table(
+        &["model", ">tokens", ">input", ">context", ""],
+        &rows.iter().map(line).collect::<Vec<_>>(),
+    )
 }

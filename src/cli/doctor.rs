@@ -39,7 +39,11 @@ struct Line {
 
 impl Line {
     fn new(name: impl Into<String>, ok: Option<bool>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), ok, text: text.into() }
+        Self {
+            name: name.into(),
+            ok,
+            text: text.into(),
+        }
     }
 }
 
@@ -54,24 +58,47 @@ pub(super) async fn run(shared: &Shared) -> Result<u8, Failure> {
     let gateway = &core.gateway;
     let names: Vec<String> = gateway.surveyed().into_iter().map(str::to_owned).collect();
     let roots = tokio::task::spawn_blocking(client::system_roots);
-    let look =
-        async { tokio::join!(surveys(gateway, &names), gateway.local_servers(NEAR), roots, folder_lines(&core)) };
+    let look = async {
+        tokio::join!(
+            surveys(gateway, &names),
+            gateway.local_servers(NEAR),
+            roots,
+            folder_lines(&core)
+        )
+    };
     let (surveys, near, roots, folders) = said_late(look, &names).await;
     let mut lines = folders;
     lines.extend(network_lines(&core, roots.unwrap_or_default()));
     lines.extend(surveys.iter().flat_map(provider_lines));
     lines.extend(near.iter().map(local_line));
-    let remote = surveys.iter().filter(|survey| survey.is_usable()).map(|survey| survey.provider.clone());
-    let mut usable: Vec<String> = remote.chain(near.iter().map(|server| server.provider.clone())).collect();
+    let remote = surveys
+        .iter()
+        .filter(|survey| survey.is_usable())
+        .map(|survey| survey.provider.clone());
+    let mut usable: Vec<String> = remote
+        .chain(near.iter().map(|server| server.provider.clone()))
+        .collect();
     usable.dedup();
     if usable.is_empty() {
-        let mend = if names.is_empty() { "set OPENAI_API_KEY, or start a server such as Ollama" } else { "see above" };
-        lines.push(Line::new("usable", Some(false), format!("nothing but the built-in guide: {mend}")));
+        let mend = if names.is_empty() {
+            "set OPENAI_API_KEY, or start a server such as Ollama"
+        } else {
+            "see above"
+        };
+        lines.push(Line::new(
+            "usable",
+            Some(false),
+            format!("nothing but the built-in guide: {mend}"),
+        ));
     } else {
         lines.push(Line::new("usable", Some(true), usable.join(", ")));
     }
     let report = Report { usable, lines };
-    let printed = if shared.json { output::json(&report) } else { output::report(&page(&report.lines)) };
+    let printed = if shared.json {
+        output::json(&report)
+    } else {
+        output::report(&page(&report.lines))
+    };
     Ok(u8::from(printed.is_err() || report.usable.is_empty()))
 }
 
@@ -84,7 +111,11 @@ async fn said_late<T>(work: impl Future<Output = T>, names: &[String]) -> T {
     }
     output::remark(&format!(
         "waiting for {}",
-        if names.is_empty() { "this machine".to_owned() } else { names.join(", ") }
+        if names.is_empty() {
+            "this machine".to_owned()
+        } else {
+            names.join(", ")
+        }
     ));
     work.await
 }
@@ -104,7 +135,11 @@ async fn surveys(gateway: &Arc<Gateway>, names: &[String]) -> Vec<Survey> {
 /// Files and folders, and what lies in them.
 async fn folder_lines(core: &Core) -> Vec<Line> {
     let at = &core.loaded.locations;
-    let found = if at.config_found { "" } else { " (not there: the built-in values hold)" };
+    let found = if at.config_found {
+        ""
+    } else {
+        " (not there: the built-in values hold)"
+    };
     let shown = |path: &Path| path.display().to_string();
     let store = match core.gateway.store().await {
         Ok(_) => Line::new("store", Some(true), "chat.db opens"),
@@ -131,7 +166,10 @@ async fn cache_line(core: &Core) -> Line {
     let owner = look.figures().await.into_iter().find_map(|tier| tier.owner);
     let held = match owner {
         Some(owner) => {
-            format!("held by process {}, up {} s, {} connected", owner.pid, owner.uptime_s, owner.clients)
+            format!(
+                "held by process {}, up {} s, {} connected",
+                owner.pid, owner.uptime_s, owner.clients
+            )
         }
         None => "no owner answers now".to_owned(),
     };
@@ -140,60 +178,105 @@ async fn cache_line(core: &Core) -> Line {
 
 /// Whether the Redis that is configured answers.
 async fn redis_line(core: &Core) -> Line {
-    let (Some(config), Some(answer)) = (&core.loaded.config.masked().redis, core.gateway.survey_redis().await) else {
-        return Line::new("redis", None, "not configured: everything stays on this machine");
+    let (Some(config), Some(answer)) = (
+        &core.loaded.config.masked().redis,
+        core.gateway.survey_redis().await,
+    ) else {
+        return Line::new(
+            "redis",
+            None,
+            "not configured: everything stays on this machine",
+        );
     };
     let (ok, said) = match answer {
         Ok(took) => (true, format!("answers in {} ms", took.as_millis())),
         Err(why) => (false, why),
     };
     let group = core.gateway.parts().budget.limits.group.as_ref();
-    let group = group.map(|group| format!(" · budget of the group {}", group.name)).unwrap_or_default();
+    let group = group
+        .map(|group| format!(" · budget of the group {}", group.name))
+        .unwrap_or_default();
     Line::new("redis", Some(ok), format!("{} · {said}{group}", config.url))
 }
 
 fn network_lines(core: &Core, system_roots: usize) -> Vec<Line> {
     let network = core.gateway.network();
-    let own = network.extra_ca_file.as_deref().map(|file| (file, client::certificates(file)));
+    let own = network
+        .extra_ca_file
+        .as_deref()
+        .map(|file| (file, client::certificates(file)));
     let system = format!("{system_roots} authorities of the system");
     let tls = match own {
         None => Line::new("tls", Some(system_roots > 0), system),
-        Some((file, Ok(own))) => Line::new("tls", Some(true), format!("{system}, {} of {}", own.len(), file.display())),
+        Some((file, Ok(own))) => Line::new(
+            "tls",
+            Some(true),
+            format!("{system}, {} of {}", own.len(), file.display()),
+        ),
         Some((_, Err(cause))) => Line::new("tls", Some(false), cause),
     };
     let mut lines = vec![tls];
     let ignored = network.proxies.ignored().iter();
-    lines.extend(
-        ignored
-            .map(|name| Line::new("proxy", Some(false), format!("{name} holds no address of a proxy: it is ignored"))),
-    );
+    lines.extend(ignored.map(|name| {
+        Line::new(
+            "proxy",
+            Some(false),
+            format!("{name} holds no address of a proxy: it is ignored"),
+        )
+    }));
     lines
 }
 
 /// A line for each address, the first with what belongs to all of them, and one for each key that cannot be used.
 fn provider_lines(survey: &Survey) -> Vec<Line> {
     let (mut keys, mut prices) = (Vec::new(), None);
-    keys.extend(survey.keys.iter().map(|key| format!("key {} ({})", key.last4, key.source)));
+    keys.extend(
+        survey
+            .keys
+            .iter()
+            .map(|key| format!("key {} ({})", key.last4, key.source)),
+    );
     if survey.known > 0 {
-        prices = Some(format!("{} of {} prices known", survey.priced, survey.known));
+        prices = Some(format!(
+            "{} of {} prices known",
+            survey.priced, survey.known
+        ));
     }
     let addresses = survey.addresses.iter().map(|address| {
         let said = address_words(address, std::mem::take(&mut keys), prices.take());
         let right = address.clock_ms.unwrap_or_default().abs() <= CLOCK_MS;
-        Line::new(&survey.provider, Some(address.models.is_ok() && right), said.join(" · "))
+        Line::new(
+            &survey.provider,
+            Some(address.models.is_ok() && right),
+            said.join(" · "),
+        )
     });
     let mut lines: Vec<Line> = addresses.collect();
-    lines.extend(survey.key_errors.iter().map(|error| Line::new(&survey.provider, Some(false), error)));
+    lines.extend(
+        survey
+            .key_errors
+            .iter()
+            .map(|error| Line::new(&survey.provider, Some(false), error)),
+    );
     lines
 }
 
 fn address_words(address: &Address, mut said: Vec<String>, prices: Option<String>) -> Vec<String> {
     if let Some(ms) = address.reached_ms {
-        said.push(format!("{} in {ms} ms, HTTP/{}", address.host, if address.http2 { "2" } else { "1.1" }));
+        said.push(format!(
+            "{} in {ms} ms, HTTP/{}",
+            address.host,
+            if address.http2 { "2" } else { "1.1" }
+        ));
     } else {
         said.push(address.host.clone());
     }
-    said.extend(address.through.iter().map(|proxy| format!("through {proxy}")));
+    said.extend(
+        address
+            .through
+            .iter()
+            .map(|proxy| format!("through {proxy}")),
+    );
     if address.plain {
         said.push("PLAIN HTTP: everybody on the way can read the key".to_owned());
     }
@@ -205,7 +288,10 @@ fn address_words(address: &Address, mut said: Vec<String>, prices: Option<String
     let off = address.clock_ms.unwrap_or_default();
     if off.abs() > CLOCK_MS {
         let side = if off > 0 { "behind" } else { "ahead" };
-        said.push(format!("this machine's clock is {} s {side}: set it", off.abs() / 1000));
+        said.push(format!(
+            "this machine's clock is {} s {side}: set it",
+            off.abs() / 1000
+        ));
     } else if address.clock_ms.is_some() {
         said.push("clocks agree".to_owned());
     }
@@ -213,12 +299,20 @@ fn address_words(address: &Address, mut said: Vec<String>, prices: Option<String
 }
 
 fn local_line(server: &LocalServer) -> Line {
-    let text = format!("{} on this machine · {} models", server.host, server.models.len());
+    let text = format!(
+        "{} on this machine · {} models",
+        server.host,
+        server.models.len()
+    );
     Line::new(&server.provider, Some(true), text)
 }
 
 fn page(lines: &[Line]) -> String {
-    let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or_default();
+    let width = lines
+        .iter()
+        .map(|line| line.name.chars().count())
+        .max()
+        .unwrap_or_default();
     let mut page = String::new();
     for line in lines {
         let mark = match line.ok {
@@ -227,7 +321,12 @@ fn page(lines: &[Line]) -> String {
             None => "  ",
         };
         // Writing to a `String` cannot fail.
-        let _ = writeln!(page, "{mark}  {:width$}  {}", one_line(&line.name).as_str(), one_line(&line.text).as_str());
+        let _ = writeln!(
+            page,
+            "{mark}  {:width$}  {}",
+            one_line(&line.name).as_str(),
+            one_line(&line.text).as_str()
+        );
     }
     page
 }

@@ -57,7 +57,10 @@ pub(super) fn prompt(words: &[String], files: &[PathBuf]) -> Result<Prompt, Fail
     for path in files {
         parts.push(fenced(&path.display().to_string(), &file(path)?));
     }
-    Ok(Prompt { text: parts.join("\n\n"), seam })
+    Ok(Prompt {
+        text: parts.join("\n\n"),
+        seam,
+    })
 }
 
 /// Standard input has an end, so it can be read once only; a pipe is read without being named.
@@ -65,8 +68,14 @@ fn once(piped: bool, files: &[PathBuf]) -> Result<(), Failure> {
     let named = files.iter().filter(|path| is_stdin(path)).count();
     let refuse = |cause: &str, mend: &str| Err(Failure::new(FailureKind::Usage, cause).hint(mend));
     match (piped, named) {
-        (true, 1..) => refuse("-f - names standard input, which is read anyway when it is a pipe", "leave -f - out"),
-        (false, 2..) => refuse("-f - is given twice, but standard input can be read once only", "give it once"),
+        (true, 1..) => refuse(
+            "-f - names standard input, which is read anyway when it is a pipe",
+            "leave -f - out",
+        ),
+        (false, 2..) => refuse(
+            "-f - is given twice, but standard input can be read once only",
+            "give it once",
+        ),
         _ => Ok(()),
     }
 }
@@ -98,15 +107,24 @@ pub(super) fn bytes(path: &Path) -> Result<(String, Vec<u8>), Failure> {
     let mut bytes = Vec::new();
     if is_stdin(path) {
         let name = "standard input".to_owned();
-        io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(&name, &e))?;
+        io::stdin()
+            .lock()
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| unreadable(&name, &e))?;
         return Ok((name, bytes));
     }
     let name = path.display().to_string();
     let open = std::fs::File::open(path).map_err(|e| unreadable(&name, &e))?;
     if open.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Err(Failure::new(FailureKind::Usage, format!("{name} is a folder")).hint("name the files in it"));
+        return Err(
+            Failure::new(FailureKind::Usage, format!("{name} is a folder"))
+                .hint("name the files in it"),
+        );
     }
-    open.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(&name, &e))?;
+    open.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| unreadable(&name, &e))?;
     Ok((name, bytes))
 }
 
@@ -117,13 +135,21 @@ fn unreadable(name: &str, error: &io::Error) -> Failure {
 /// The bytes as text; what is not UTF-8 is replaced, and that is said.
 pub(super) fn text(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
     if bytes.len() as u64 > LARGEST {
-        return Err(Failure::new(FailureKind::Usage, format!("{name} is larger than 64 MiB")).hint("give a part of it"));
+        return Err(
+            Failure::new(FailureKind::Usage, format!("{name} is larger than 64 MiB"))
+                .hint("give a part of it"),
+        );
     }
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(bytes);
+    let bytes = bytes
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .map(<[u8]>::to_vec)
+        .unwrap_or(bytes);
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| {
         let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let replaced = lossy.matches('\u{FFFD}').count();
-        output::remark(&format!("{name} is not all UTF-8: {replaced} places were replaced by \u{FFFD}"));
+        output::remark(&format!(
+            "{name} is not all UTF-8: {replaced} places were replaced by \u{FFFD}"
+        ));
         lossy
     }))
 }
@@ -135,7 +161,10 @@ mod tests {
     #[test]
     fn a_file_cannot_close_its_fence() {
         assert_eq!(fenced("a.md", "x\n"), "a.md:\n```\nx\n```");
-        assert_eq!(fenced("a.md", "```rust\n````\n"), "a.md:\n`````\n```rust\n````\n`````");
+        assert_eq!(
+            fenced("a.md", "```rust\n````\n"),
+            "a.md:\n`````\n```rust\n````\n`````"
+        );
     }
 
     #[test]
@@ -147,7 +176,11 @@ mod tests {
             (true, &["a", "./-"], true),
             (true, &["a", "-"], false),
         ] {
-            assert_eq!(once(piped, &files(names)).is_ok(), read, "{piped} {names:?}");
+            assert_eq!(
+                once(piped, &files(names)).is_ok(),
+                read,
+                "{piped} {names:?}"
+            );
         }
     }
 

@@ -26,11 +26,18 @@ pub(super) fn start(folder: &Path, verbosity: u8) {
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let file = Mutex::new(LogFile { folder: folder.to_path_buf(), open: None });
-    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(file);
+    let file = Mutex::new(LogFile {
+        folder: folder.to_path_buf(),
+        open: None,
+    });
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(file);
     // Other crates may log what they were handed, prompts and headers included.
     let only_ours = Targets::new().with_target("chat_agent", level);
-    let _ = tracing_subscriber::registry().with(layer.with_filter(only_ours)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(only_ours))
+        .try_init();
 }
 
 struct LogFile {
@@ -40,24 +47,41 @@ struct LogFile {
 
 impl LogFile {
     fn path(&self, age: u32) -> PathBuf {
-        let name = if age == 0 { "chat-agent.log".to_owned() } else { format!("chat-agent.log.{age}") };
+        let name = if age == 0 {
+            "chat-agent.log".to_owned()
+        } else {
+            format!("chat-agent.log.{age}")
+        };
         self.folder.join(name)
     }
 
     fn file(&mut self) -> io::Result<&mut (File, u64)> {
-        if self.open.as_ref().is_some_and(|(_, size)| *size >= ROTATE_AT) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|(_, size)| *size >= ROTATE_AT)
+        {
             self.open = None;
             for age in (0..KEPT).rev() {
                 let _ = fs::rename(self.path(age), self.path(age + 1));
             }
         }
         if self.open.is_none() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path(0))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.folder)?;
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(self.path(0))?;
             let size = file.metadata()?.len();
             self.open = Some((file, size));
         }
-        self.open.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.open
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -84,16 +108,33 @@ mod tests {
     fn the_log_rotates_and_is_private() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("log");
-        let mut log = LogFile { folder: folder.clone(), open: None };
+        let mut log = LogFile {
+            folder: folder.clone(),
+            open: None,
+        };
         assert!(!folder.exists(), "nothing is opened before the first line");
         let line = vec![b'x'; 1 << 20];
         for _ in 0..30 {
             log.write_all(&line).unwrap();
         }
-        let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut names: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         names.sort();
-        assert_eq!(names, ["chat-agent.log", "chat-agent.log.1", "chat-agent.log.2", "chat-agent.log.3"]);
-        let mode = fs::metadata(folder.join("chat-agent.log")).unwrap().permissions().mode();
+        assert_eq!(
+            names,
+            [
+                "chat-agent.log",
+                "chat-agent.log.1",
+                "chat-agent.log.2",
+                "chat-agent.log.3"
+            ]
+        );
+        let mode = fs::metadata(folder.join("chat-agent.log"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

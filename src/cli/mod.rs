@@ -52,13 +52,17 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<u8, Failure> {
     let shared = cli.shared;
     match cli.command {
-        None if input::is_piped() || !has_screen() || asks_at_once(&shared) => one_shot(ask::run(&shared, &cli.prompt)),
+        None if input::is_piped() || !has_screen() || asks_at_once(&shared) => {
+            one_shot(ask::run(&shared, &cli.prompt))
+        }
         None => chat::run(&shared, &cli.prompt),
         // `-f` belongs to the prompt, so only `ask` may follow it.
         Some(Command::Ask(args)) => one_shot(ask::run(&shared, &args.after(cli.prompt))),
-        Some(_) if !cli.prompt.files.is_empty() => {
-            Err(Failure::new(FailureKind::Usage, "-f FILE belongs to a prompt").hint("write it after `chat-agent ask`"))
-        }
+        Some(_) if !cli.prompt.files.is_empty() => Err(Failure::new(
+            FailureKind::Usage,
+            "-f FILE belongs to a prompt",
+        )
+        .hint("write it after `chat-agent ask`")),
         Some(Command::Count(args)) => count::run(&shared, &args),
         Some(Command::Models { action }) => models::run(&shared, action),
         Some(Command::Stats(args)) => stats::run(&shared, &args),
@@ -72,7 +76,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "chat-agent", &mut script);
             // For bash, clap_complete names a command with a dash in one way and looks for it in another.
-            let script = String::from_utf8_lossy(&script).replace("chat__subcmd__agent", "chat__agent");
+            let script =
+                String::from_utf8_lossy(&script).replace("chat__subcmd__agent", "chat__agent");
             done(output::report(&script))
         }
     }
@@ -90,7 +95,10 @@ fn asks_at_once(shared: &args::Shared) -> bool {
 
 /// Runs on this thread: a one-shot has nothing to do at the same time that a second worker could take.
 fn one_shot(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| no_runtime(&e))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| no_runtime(&e))?;
     let status = runtime.block_on(work);
     // A reader of a pipe or a name server that never answers must not hold the program back.
     runtime.shutdown_background();
@@ -102,19 +110,32 @@ fn no_runtime(error: &std::io::Error) -> Failure {
 }
 
 /// Success, or the reader of standard output has gone away, which is its own business.
-#[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "every command ends in this shape")]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "every command ends in this shape"
+)]
 fn done(printed: Result<(), output::Gone>) -> Result<u8, Failure> {
     Ok(u8::from(printed.is_err()))
 }
 
 /// What clap has to say: help and version as they are, an error in one line.
 fn usage(error: &clap::Error) -> u8 {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         return u8::from(output::report(&error.render().to_string()).is_err());
     }
     let text = error.render().to_string();
-    let words = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let line = words.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let words = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"));
+    let line = words
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
     let line = line.trim_start_matches("error: ");
     output::remark(&format!("{line} - `chat-agent --help` lists what there is"));
     FailureKind::Usage.exit_code()

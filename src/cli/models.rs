@@ -57,22 +57,45 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
     let core = setup::core(shared)?;
     match action.unwrap_or(ModelsAction::List) {
         ModelsAction::List => {
-            let rows: Vec<Row> = core.gateway.parts().catalog.iter().map(|model| row(&core, model)).collect();
-            done(if shared.json { output::json(&rows) } else { output::report(&as_table(&rows)) })
+            let rows: Vec<Row> = core
+                .gateway
+                .parts()
+                .catalog
+                .iter()
+                .map(|model| row(&core, model))
+                .collect();
+            done(if shared.json {
+                output::json(&rows)
+            } else {
+                output::report(&as_table(&rows))
+            })
         }
         ModelsAction::Show { name } => {
             let model = match setup::select(&core.gateway, &name) {
                 Ok(Selection::Pinned(id)) => core.gateway.model(&id)?,
                 Ok(Selection::Auto) => {
-                    let ladder: Vec<String> =
-                        core.loaded.config.router.ladder.iter().map(ToString::to_string).collect();
-                    return done(output::report(&format!("auto: {}\n", one_line(&ladder.join(" > ")).as_str())));
+                    let ladder: Vec<String> = core
+                        .loaded
+                        .config
+                        .router
+                        .ladder
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect();
+                    return done(output::report(&format!(
+                        "auto: {}\n",
+                        one_line(&ladder.join(" > ")).as_str()
+                    )));
                 }
                 // Without a key a name is still known.
                 Err(failure) => known(&core, &name).ok_or(failure)?,
             };
             let row = row(&core, &model);
-            done(if shared.json { output::json(&row) } else { output::report(&as_page(&row)) })
+            done(if shared.json {
+                output::json(&row)
+            } else {
+                output::report(&as_page(&row))
+            })
         }
     }
 }
@@ -96,7 +119,10 @@ fn row(core: &setup::Core, model: &Model) -> Row {
         free: known.is_some_and(|p| p.free),
         service_tier: known.map_or(ServiceTier::Default, |p| p.tier).as_str(),
         terms: known.map(terms).unwrap_or_default(),
-        price_until: model.dated.as_ref().and_then(|dated| last_day(dated, known)),
+        price_until: model
+            .dated
+            .as_ref()
+            .and_then(|dated| last_day(dated, known)),
         context: model.context,
         max_output: model.max_output,
         encoding: model.encoding.map(Encoding::as_str),
@@ -107,8 +133,14 @@ fn row(core: &setup::Core, model: &Model) -> Row {
         status: match &model.status {
             Status::Current => "current".to_owned(),
             Status::Deprecated => "deprecated".to_owned(),
-            Status::Retired { since, instead: Some(instead) } => format!("retired on {since}, use {instead}"),
-            Status::Retired { since, instead: None } => format!("retired on {since}"),
+            Status::Retired {
+                since,
+                instead: Some(instead),
+            } => format!("retired on {since}, use {instead}"),
+            Status::Retired {
+                since,
+                instead: None,
+            } => format!("retired on {since}"),
         },
         source: model.source.clone(),
         as_of: model.as_of.clone(),
@@ -123,12 +155,24 @@ fn terms(price: &Price) -> Vec<Term> {
         name,
         when,
         input_usd: million(share.input),
-        output_usd: million(share.output.unwrap_or_else(|| price.output.in_proportion(share.input, price.input))),
+        output_usd: million(
+            share
+                .output
+                .unwrap_or_else(|| price.output.in_proportion(share.input, price.input)),
+        ),
     };
-    let tiers = price.tiers.iter().map(|(tier, of)| share(tier.as_str(), String::new(), of));
+    let tiers = price
+        .tiers
+        .iter()
+        .map(|(tier, of)| share(tier.as_str(), String::new(), of));
     let hours = price.off_peak.iter().map(|off_peak| {
         let span = |(start, end): &(u8, u8)| format!("{start:02}-{end:02}");
-        let peak = off_peak.peak_hours.iter().map(span).collect::<Vec<_>>().join(" and ");
+        let peak = off_peak
+            .peak_hours
+            .iter()
+            .map(span)
+            .collect::<Vec<_>>()
+            .join(" and ");
         share("off_peak", format!("outside {peak} UTC"), off_peak.share)
     });
     let long = price.long.iter().map(|long| Term {
@@ -159,7 +203,11 @@ fn money(usd: Option<Usd>, free: bool) -> String {
 
 fn as_table(rows: &[Row]) -> String {
     let line = |row: &Row| {
-        let mut remark = if row.status == "current" { String::new() } else { row.status.clone() };
+        let mut remark = if row.status == "current" {
+            String::new()
+        } else {
+            row.status.clone()
+        };
         if remark.is_empty() && row.unusable.is_some() {
             remark.push_str("no key");
         }
@@ -173,7 +221,15 @@ fn as_table(rows: &[Row]) -> String {
             remark,
         ]
     };
-    let heads = ["model", ">in $/M", ">cached $/M", ">out $/M", ">context", ">max out", ""];
+    let heads = [
+        "model",
+        ">in $/M",
+        ">cached $/M",
+        ">out $/M",
+        ">context",
+        ">max out",
+        "",
+    ];
     table(&heads, &rows.iter().map(line).collect::<Vec<_>>())
 }
 
@@ -196,7 +252,12 @@ fn as_page(row: &Row) -> String {
         ("service tier", row.service_tier.to_owned()),
         ("context", count(row.context)),
         ("longest answer", count(row.max_output)),
-        ("encoding", row.encoding.unwrap_or("not public: counts are estimates").to_owned()),
+        (
+            "encoding",
+            row.encoding
+                .unwrap_or("not public: counts are estimates")
+                .to_owned(),
+        ),
         ("reasoning", yes(row.reasoning)),
         ("efforts", row.efforts.join(", ")),
         ("tools", yes(row.tools)),
@@ -204,18 +265,42 @@ fn as_page(row: &Row) -> String {
         ("status", row.status.clone()),
         ("source", format!("{} {}", row.source, row.as_of)),
         ("note", row.note.clone()),
-        ("usable", row.unusable.clone().map_or("yes".to_owned(), |why| format!("no: {why}"))),
+        (
+            "usable",
+            row.unusable
+                .clone()
+                .map_or("yes".to_owned(), |why| format!("no: {why}")),
+        ),
     ];
     let terms = row.terms.iter().map(|term| {
-        let when = if term.when.is_empty() { String::new() } else { format!(", {}", term.when) };
-        (term.name, format!("${} in, ${} out per million tokens{when}", term.input_usd, term.output_usd))
+        let when = if term.when.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", term.when)
+        };
+        (
+            term.name,
+            format!(
+                "${} in, ${} out per million tokens{when}",
+                term.input_usd, term.output_usd
+            ),
+        )
     });
     let (prices, rest) = pairs.split_at(PRICES);
-    let all = prices.iter().cloned().chain(terms).chain(rest.iter().cloned());
+    let all = prices
+        .iter()
+        .cloned()
+        .chain(terms)
+        .chain(rest.iter().cloned());
     let mut page = format!("{}\n", one_line(&row.model).as_str());
     for (name, value) in all.filter(|(_, value)| !value.trim().is_empty()) {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(page, "  {:<15} {}", name.replace('_', " "), one_line(&value).as_str());
+        let _ = writeln!(
+            page,
+            "  {:<15} {}",
+            name.replace('_', " "),
+            one_line(&value).as_str()
+        );
     }
     page
 }

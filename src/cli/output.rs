@@ -53,7 +53,11 @@ fn escaped(json: &str) -> String {
         if is_plain(c) {
             line.push(c);
         } else {
-            line.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            line.extend(
+                c.encode_utf16(&mut [0; 2])
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            );
         }
     }
     line
@@ -78,7 +82,10 @@ mod tests {
     fn json_holds_the_same_value_and_no_foreign_bytes() {
         let value = "a\u{9b}b\u{202e}c\u{200b}d\u{7f}e\u{e0041}f\u{85}ü世\t";
         let line = escaped(&serde_json::to_string(value).unwrap());
-        assert_eq!(line, r#""a\u009bb\u202ec\u200bd\u007fe\udb40\udc41f\u0085ü世\t""#);
+        assert_eq!(
+            line,
+            r#""a\u009bb\u202ec\u200bd\u007fe\udb40\udc41f\u0085ü世\t""#
+        );
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
     }
 }

@@ -39,7 +39,11 @@ pub(super) struct Image {
 
 impl Line {
     pub(super) fn sent(&self) -> Sent<'_> {
-        Sent { role: &self.role, name: self.name.as_deref(), text: &self.text }
+        Sent {
+            role: &self.role,
+            name: self.name.as_deref(),
+            text: &self.text,
+        }
     }
 }
 
@@ -57,15 +61,23 @@ pub(super) fn gather(args: &CountArgs) -> Result<Payload, Failure> {
     for path in &args.files {
         let (name, bytes) = input::bytes(path)?;
         match image_file::size_of_file(path, &bytes) {
-            Some(Ok(size)) => payload.images.push(Image { size: Some(size), detail: args.detail.into() }),
+            Some(Ok(size)) => payload.images.push(Image {
+                size: Some(size),
+                detail: args.detail.into(),
+            }),
             Some(Err(problem)) => return Err(wrong(path, &problem)),
             None => texts.push(input::text(&name, bytes)?),
         }
     }
-    payload.messages.push(Line { role: "user".to_owned(), name: None, text: texts.join("\n") });
+    payload.messages.push(Line {
+        role: "user".to_owned(),
+        name: None,
+        text: texts.join("\n"),
+    });
     if let Some(path) = &args.tools {
         let Value::Array(tools) = json(path)? else {
-            return Err(wrong(path, "is no JSON array").hint("write the tools as the API takes them, in brackets"));
+            return Err(wrong(path, "is no JSON array")
+                .hint("write the tools as the API takes them, in brackets"));
         };
         payload.tools = tools;
     }
@@ -84,12 +96,18 @@ fn wrong(path: &Path, problem: &str) -> Failure {
 
 /// The parts of a chat completion's body.
 fn request(body: &Value) -> Result<Payload, String> {
-    let messages = body.get("messages").and_then(Value::as_array).ok_or("has no array `messages`")?;
+    let messages = body
+        .get("messages")
+        .and_then(Value::as_array)
+        .ok_or("has no array `messages`")?;
     let mut payload = Payload::default();
     for (at, message) in messages.iter().enumerate() {
-        payload
-            .message(message)
-            .map_err(|problem| format!("has a message that cannot be counted: number {} {problem}", at + 1))?;
+        payload.message(message).map_err(|problem| {
+            format!(
+                "has a message that cannot be counted: number {} {problem}",
+                at + 1
+            )
+        })?;
     }
     match body.get("tools") {
         None | Some(Value::Null) => {}
@@ -97,8 +115,14 @@ fn request(body: &Value) -> Result<Payload, String> {
         Some(_) => return Err("has `tools` that are no array".to_owned()),
     }
     // Both become a part of the prompt.
-    let beside = ["functions", "response_format"].into_iter().filter_map(|key| body.get(key));
-    payload.loose.extend(beside.filter(|value| !value.is_null()).map(Value::to_string));
+    let beside = ["functions", "response_format"]
+        .into_iter()
+        .filter_map(|key| body.get(key));
+    payload.loose.extend(
+        beside
+            .filter(|value| !value.is_null())
+            .map(Value::to_string),
+    );
     Ok(payload)
 }
 
@@ -110,7 +134,10 @@ impl Payload {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(Value::Array(parts)) => {
-                let texts = parts.iter().map(|part| self.part(part)).collect::<Result<Vec<_>, _>>()?;
+                let texts = parts
+                    .iter()
+                    .map(|part| self.part(part))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let mut texts = texts.into_iter().flatten();
                 let first = texts.next().unwrap_or_default();
                 // How several are joined is not published.
@@ -120,33 +147,57 @@ impl Payload {
             Some(_) => return Err("has content that is neither text nor parts".to_owned()),
         };
         for key in ["tool_calls", "function_call", "refusal"] {
-            self.loose.extend(message.get(key).filter(|value| !value.is_null()).map(Value::to_string));
+            self.loose.extend(
+                message
+                    .get(key)
+                    .filter(|value| !value.is_null())
+                    .map(Value::to_string),
+            );
         }
-        self.messages.push(Line { role, name: word("name"), text });
+        self.messages.push(Line {
+            role,
+            name: word("name"),
+            text,
+        });
         Ok(())
     }
 
     /// Takes a part; the text of one that is text.
     fn part(&mut self, part: &Value) -> Result<Option<String>, String> {
-        let kind = part.get("type").and_then(Value::as_str).ok_or("has a part without a type")?;
+        let kind = part
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or("has a part without a type")?;
         match kind {
             "text" => {
-                let text = part.get("text").and_then(Value::as_str).ok_or("has a text part without text")?;
+                let text = part
+                    .get("text")
+                    .and_then(Value::as_str)
+                    .ok_or("has a text part without text")?;
                 Ok(Some(text.to_owned()))
             }
             "image_url" => {
                 let image = part.get("image_url").unwrap_or(&Value::Null);
-                let url = image.get("url").and_then(Value::as_str).ok_or("has an image without a url")?;
+                let url = image
+                    .get("url")
+                    .and_then(Value::as_str)
+                    .ok_or("has an image without a url")?;
                 let detail = match image.get("detail").and_then(Value::as_str) {
                     Some("low") => Detail::Low,
                     None | Some("auto" | "high") => Detail::High,
-                    Some(_) => return Err("has an image whose detail is not low, high or auto".to_owned()),
+                    Some(_) => {
+                        return Err("has an image whose detail is not low, high or auto".to_owned());
+                    }
                 };
-                let size = image_file::size_of_address(url).transpose().map_err(|problem| image_problem(&problem))?;
+                let size = image_file::size_of_address(url)
+                    .transpose()
+                    .map_err(|problem| image_problem(&problem))?;
                 self.images.push(Image { size, detail });
                 Ok(None)
             }
-            kind => Err(format!("has a part of type {kind:?}; text and image_url are counted")),
+            kind => Err(format!(
+                "has a part of type {kind:?}; text and image_url are counted"
+            )),
         }
     }
 }
@@ -162,7 +213,11 @@ mod tests {
     use super::*;
 
     fn line(role: &str, name: Option<&str>, text: &str) -> Line {
-        Line { role: role.to_owned(), name: name.map(str::to_owned), text: text.to_owned() }
+        Line {
+            role: role.to_owned(),
+            name: name.map(str::to_owned),
+            text: text.to_owned(),
+        }
     }
 
     #[test]
@@ -188,26 +243,51 @@ mod tests {
                 line("assistant", None, ""),
             ],
             tools: vec![json!({"type": "function"})],
-            images: vec![Image { size: None, detail: Detail::Low }],
-            loose: vec!["And this?".to_owned(), "[{\"id\":\"1\"}]".to_owned(), "{\"type\":\"json_object\"}".to_owned()],
+            images: vec![Image {
+                size: None,
+                detail: Detail::Low,
+            }],
+            loose: vec![
+                "And this?".to_owned(),
+                "[{\"id\":\"1\"}]".to_owned(),
+                "{\"type\":\"json_object\"}".to_owned(),
+            ],
         };
         assert_eq!(request(&body), Ok(expected));
     }
 
     #[test]
     fn what_cannot_be_counted_is_named() {
-        let message = |message: Value| json!({"messages": [{"role": "user", "content": "x"}, message]});
+        let message =
+            |message: Value| json!({"messages": [{"role": "user", "content": "x"}, message]});
         for (body, problem) in [
             (json!([]), "has no array `messages`"),
             (json!({"messages": {}}), "has no array `messages`"),
-            (json!({"messages": [], "tools": 3}), "has `tools` that are no array"),
-            (message(json!(3)), "number 2 has no role"),
-            (message(json!({"role": "user", "content": 3})), "number 2 has content that is neither text nor parts"),
-            (message(json!({"role": "user", "content": [3]})), "number 2 has a part without a type"),
-            (message(json!({"role": "user", "content": [{"type": "input_audio"}]})), "type \"input_audio\""),
-            (message(json!({"role": "user", "content": [{"type": "image_url"}]})), "an image without a url"),
             (
-                message(json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,x"}}]})),
+                json!({"messages": [], "tools": 3}),
+                "has `tools` that are no array",
+            ),
+            (message(json!(3)), "number 2 has no role"),
+            (
+                message(json!({"role": "user", "content": 3})),
+                "number 2 has content that is neither text nor parts",
+            ),
+            (
+                message(json!({"role": "user", "content": [3]})),
+                "number 2 has a part without a type",
+            ),
+            (
+                message(json!({"role": "user", "content": [{"type": "input_audio"}]})),
+                "type \"input_audio\"",
+            ),
+            (
+                message(json!({"role": "user", "content": [{"type": "image_url"}]})),
+                "an image without a url",
+            ),
+            (
+                message(
+                    json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,x"}}]}),
+                ),
                 "number 2 has an image that has a data: address that is not in base64",
             ),
         ] {

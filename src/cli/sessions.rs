@@ -62,24 +62,38 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
                     estimated: sum.estimated || sum.reserved > Usd::ZERO,
                 });
             }
-            done(if shared.json { output::json(&rows) } else { output::report(&list(&rows)) })
+            done(if shared.json {
+                output::json(&rows)
+            } else {
+                output::report(&list(&rows))
+            })
         }
         SessionsAction::Show { id } => {
             let chat = found(&db, &id)?;
-            done(if shared.json { output::json(&page(&chat)) } else { output::report(&transcript(&chat)) })
+            done(if shared.json {
+                output::json(&page(&chat))
+            } else {
+                output::report(&transcript(&chat))
+            })
         }
         SessionsAction::Search { query, limit } => {
             let hits = db.search(&query.join(" "), limit).map_err(Failure::from)?;
             let rows: Vec<HitRow> = hits.into_iter().map(hit).collect();
-            done(if shared.json { output::json(&rows) } else { output::report(&hit_list(&rows)) })
+            done(if shared.json {
+                output::json(&rows)
+            } else {
+                output::report(&hit_list(&rows))
+            })
         }
         SessionsAction::Rename { id, title } => {
             let title = one_line(&title.join(" "));
             if title.is_empty() {
-                return Err(Failure::new(FailureKind::Usage, "a chat needs a title").hint("write it after the id"));
+                return Err(Failure::new(FailureKind::Usage, "a chat needs a title")
+                    .hint("write it after the id"));
             }
             let chat = found(&db, &id)?;
-            db.rename_session(&chat.id, title.as_str()).map_err(Failure::from)?;
+            db.rename_session(&chat.id, title.as_str())
+                .map_err(Failure::from)?;
             Ok(0)
         }
         SessionsAction::Delete { id } => {
@@ -97,12 +111,18 @@ fn found(db: &Db, prefix: &str) -> Result<Chat, Failure> {
 
 /// An instant as RFC 3339 in UTC.
 pub(super) fn instant(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map(|t| t.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(at.0)
+        .map(|t| t.to_string())
+        .unwrap_or_default()
 }
 
 fn local(at: &str) -> String {
-    let zoned = at.parse::<jiff::Timestamp>().map(|t| t.to_zoned(jiff::tz::TimeZone::system()));
-    zoned.map(|z| z.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
+    let zoned = at
+        .parse::<jiff::Timestamp>()
+        .map(|t| t.to_zoned(jiff::tz::TimeZone::system()));
+    zoned
+        .map(|z| z.strftime("%Y-%m-%d %H:%M").to_string())
+        .unwrap_or_default()
 }
 
 fn list(rows: &[SessionRow]) -> String {
@@ -115,7 +135,10 @@ fn list(rows: &[SessionRow]) -> String {
             one_line(&row.title).as_str().to_owned(),
         ]
     };
-    table(&["session", "last used", ">messages", ">cost", "title"], &rows.iter().map(line).collect::<Vec<_>>())
+    table(
+        &["session", "last used", ">messages", ">cost", "title"],
+        &rows.iter().map(line).collect::<Vec<_>>(),
+    )
 }
 
 /// `~` for an estimate in it, `+ n/a` for an unknown beside it.
@@ -148,7 +171,10 @@ fn hit_list(rows: &[HitRow]) -> String {
             one_line(&row.text).as_str().to_owned(),
         ]
     };
-    table(&["session", "when", "who", "title", "text"], &rows.iter().map(line).collect::<Vec<_>>())
+    table(
+        &["session", "when", "who", "title", "text"],
+        &rows.iter().map(line).collect::<Vec<_>>(),
+    )
 }
 
 fn page(chat: &Chat) -> serde_json::Value {
@@ -180,7 +206,12 @@ fn transcript(chat: &Chat) -> String {
         };
         let text = sanitise(&message.entry.text);
         // Writing to a `String` cannot fail.
-        let _ = writeln!(out, "\n## {}\n\n{}", one_line(&who).as_str(), text.as_str().trim_end());
+        let _ = writeln!(
+            out,
+            "\n## {}\n\n{}",
+            one_line(&who).as_str(),
+            text.as_str().trim_end()
+        );
     }
     out
 }

@@ -57,7 +57,11 @@ pub(super) fn core_of_question(shared: &Shared) -> Result<Core, Failure> {
     let env = Env::from_process();
     let loaded = load(shared, &env)?;
     if let Some(program) = this_program().filter(|_| loaded.config.cache.enabled) {
-        crate::cache::begin(&cache_folder(&loaded), cache_settings(&loaded.config), program);
+        crate::cache::begin(
+            &cache_folder(&loaded),
+            cache_settings(&loaded.config),
+            program,
+        );
     }
     let opening = Store::begin(&loaded.locations.data_dir);
     let core = put_together(shared, env, loaded);
@@ -75,14 +79,22 @@ fn put_together(shared: &Shared, env: Env, loaded: Loaded) -> Result<Core, Failu
     let config = Arc::new(loaded.config.clone());
     let clock = Clock::system().beside(crate::store::uptime);
     let catalog = catalog(&loaded, &clock)?;
-    let providers =
-        providers(&config.providers, &env).map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
+    let providers = providers(&config.providers, &env)
+        .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
     let random = Random::system();
-    let redis = config.redis.as_ref().map(|redis| shared_redis(redis, &config));
+    let redis = config
+        .redis
+        .as_ref()
+        .map(|redis| shared_redis(redis, &config));
     let env = Arc::new(env);
-    let answers = redis.as_ref().map(|redis| shared_answers(&config, &env, redis));
+    let answers = redis
+        .as_ref()
+        .map(|redis| shared_answers(&config, &env, redis));
     let gateway = Gateway::new(Parts {
-        budget: Budget { limits: limits(&config, shared), zone: super::zone::local(&env) },
+        budget: Budget {
+            limits: limits(&config, shared),
+            zone: super::zone::local(&env),
+        },
         cache: cache(&config, &loaded, answers),
         catalog: Arc::new(catalog),
         env,
@@ -98,25 +110,43 @@ fn put_together(shared: &Shared, env: Env, loaded: Loaded) -> Result<Core, Failu
         None => gateway,
     };
     let selection = select(&gateway, &loaded.config.model)?;
-    Ok(Core { gateway: Arc::new(gateway), loaded, selection })
+    Ok(Core {
+        gateway: Arc::new(gateway),
+        loaded,
+        selection,
+    })
 }
 
 /// The catalogue with the user's own entries, at today's prices. The ladder is held against it.
 pub(super) fn catalog(loaded: &Loaded, clock: &Clock) -> Result<Catalog, Failure> {
     let entries = &loaded.config.models;
-    let catalog = Catalog::builtin().at(clock.now()).with_entries(entries).map_err(|error| {
-        let index = entries.iter().rposition(|entry| entry.id == error.id).unwrap_or_default();
-        Failure::from(loaded.fault_in_model(index, error.key(), &error.to_string()))
-    })?;
+    let catalog = Catalog::builtin()
+        .at(clock.now())
+        .with_entries(entries)
+        .map_err(|error| {
+            let index = entries
+                .iter()
+                .rposition(|entry| entry.id == error.id)
+                .unwrap_or_default();
+            Failure::from(loaded.fault_in_model(index, error.key(), &error.to_string()))
+        })?;
     check_ladder(&loaded.config.router.ladder, &catalog)?;
     Ok(catalog)
 }
 
 fn limits(config: &Config, shared: &Shared) -> Limits {
-    let of = |model: &ModelEntry| DayMonth { per_day: model.per_day, per_month: model.per_month };
-    let models = config.models.iter().map(|model| (model.id.clone(), of(model)));
+    let of = |model: &ModelEntry| DayMonth {
+        per_day: model.per_day,
+        per_month: model.per_month,
+    };
+    let models = config
+        .models
+        .iter()
+        .map(|model| (model.id.clone(), of(model)));
     Limits {
-        models: models.filter(|(_, limit)| *limit != DayMonth::default()).collect(),
+        models: models
+            .filter(|(_, limit)| *limit != DayMonth::default())
+            .collect(),
         // Known when the keys have been read.
         keys: Vec::new(),
         // The gateway's own matter.
@@ -138,30 +168,46 @@ fn shared_redis(config: &config::Redis, all: &Config) -> Redis {
         patience: config.patience,
     };
     match all.network.extra_ca_file.clone() {
-        Some(file) => Redis::trusting(settings, Arc::new(move || provider::client::trusted_with(&file))),
+        Some(file) => Redis::trusting(
+            settings,
+            Arc::new(move || provider::client::trusted_with(&file)),
+        ),
         None => Redis::new(settings),
     }
 }
 
 /// The tier of answers that machines share; what its secret is is found out when it is first needed.
 fn shared_answers(config: &Config, env: &Arc<Env>, redis: &Redis) -> Box<dyn Tier> {
-    let (source, env) = (config.redis.as_ref().and_then(|redis| redis.secret.clone()), Arc::clone(env));
+    let (source, env) = (
+        config.redis.as_ref().and_then(|redis| redis.secret.clone()),
+        Arc::clone(env),
+    );
     let seal = async move {
         let source = source.ok_or("answers are not shared: there is no `secret` under [redis]")?;
         let secret = provider::key::load(&source, &env).await;
         let secret = secret.map_err(|error| format!("answers are not shared: {error}"))?;
-        let secret = secret.ok_or("answers are not shared: the `secret` under [redis] is not set")?;
-        secret
-            .seal()
-            .ok_or_else(|| "answers are not shared: the `secret` under [redis] has fewer than 16 characters".into())
+        let secret =
+            secret.ok_or("answers are not shared: the `secret` under [redis] is not set")?;
+        secret.seal().ok_or_else(|| {
+            "answers are not shared: the `secret` under [redis] has fewer than 16 characters".into()
+        })
     };
-    Box::new(SharedTier::new(redis.clone(), config.cache.ttl, Box::pin(seal)))
+    Box::new(SharedTier::new(
+        redis.clone(),
+        config.cache.ttl,
+        Box::pin(seal),
+    ))
 }
 
 /// Sizes and times of the cache.
 pub(super) fn cache_settings(config: &Config) -> Settings {
     let from = &config.cache;
-    Settings { ttl: from.ttl, memory: from.memory, disk: from.disk, patience: from.patience }
+    Settings {
+        ttl: from.ttl,
+        memory: from.memory,
+        disk: from.disk,
+        patience: from.patience,
+    }
 }
 
 fn cache_folder(loaded: &Loaded) -> PathBuf {
@@ -169,13 +215,24 @@ fn cache_folder(loaded: &Loaded) -> PathBuf {
 }
 
 fn cache(config: &Config, loaded: &Loaded, shared: Option<Box<dyn Tier>>) -> Option<Cache> {
-    config.cache.enabled.then(|| Cache::new(&cache_folder(loaded), cache_settings(config), this_program(), shared))
+    config.cache.enabled.then(|| {
+        Cache::new(
+            &cache_folder(loaded),
+            cache_settings(config),
+            this_program(),
+            shared,
+        )
+    })
 }
 
 /// What is started as the owner of the cache: this very program, also when its file was replaced meanwhile.
 fn this_program() -> Option<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
-    if running.exists() { Some(running) } else { std::env::current_exe().ok() }
+    if running.exists() {
+        Some(running)
+    } else {
+        std::env::current_exe().ok()
+    }
 }
 
 /// What a name typed by the user stands for.
@@ -195,7 +252,13 @@ pub(super) fn select(gateway: &Gateway, name: &str) -> Result<Selection, Failure
         },
         Err(ref error @ ResolveError::NoKey { ref full_names, .. }) => {
             let failure = unresolved(error);
-            let mend = |id: &ModelId| Some(format!("{} {}", id.provider(), gateway.unusable(id.provider())?));
+            let mend = |id: &ModelId| {
+                Some(format!(
+                    "{} {}",
+                    id.provider(),
+                    gateway.unusable(id.provider())?
+                ))
+            };
             Err(match full_names.first().and_then(mend) {
                 Some(mend) => failure.hint(mend),
                 None => failure,
@@ -225,14 +288,25 @@ impl Core {
             effort: shared.effort,
             system: shared.system.clone(),
             default_system: self.loaded.config.system.clone(),
-            params: Params { temperature: shared.temperature, effort: shared.effort, max_output: shared.max_output },
+            params: Params {
+                temperature: shared.temperature,
+                effort: shared.effort,
+                max_output: shared.max_output,
+            },
             // A favourite that no longer exists is left out, not a reason to refuse to start.
-            favourites: favourites.iter().filter_map(|name| select(&self.gateway, name).ok()).collect(),
+            favourites: favourites
+                .iter()
+                .filter_map(|name| select(&self.gateway, name).ok())
+                .collect(),
             overflow: shared.on_overflow,
             seam: None,
             cached: self.loaded.config.cache.enabled,
             refresh: shared.refresh,
-            stale: if shared.stale { Stale::WhenDown } else { Stale::Never },
+            stale: if shared.stale {
+                Stale::WhenDown
+            } else {
+                Stale::Never
+            },
             screen,
             config_file: Some(self.loaded.locations.config_file.clone()),
         }

@@ -80,7 +80,9 @@ pub(super) fn run(shared: &Shared, args: &StatsArgs) -> Result<u8, Failure> {
     let length = i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
     let since = Timestamp(parts.clock.now().0.saturating_sub(length));
     let by = By::from(args.by);
-    let stats = db.stats(by, since, days(&parts.budget.zone)).map_err(Failure::from)?;
+    let stats = db
+        .stats(by, since, days(&parts.budget.zone))
+        .map_err(Failure::from)?;
     let card = db.report_card().map_err(Failure::from)?;
     if shared.json {
         let report = Report {
@@ -93,7 +95,11 @@ pub(super) fn run(shared: &Shared, args: &StatsArgs) -> Result<u8, Failure> {
         return done(output::json(&report));
     }
     let zone = &parts.budget.zone;
-    done(output::report(&format!("{}{}", as_table(by, since, zone, &stats), as_card(&card))))
+    done(output::report(&format!(
+        "{}{}",
+        as_table(by, since, zone, &stats),
+        as_card(&card)
+    )))
 }
 
 /// Names the day of an instant, as the budget's windows have it.
@@ -127,7 +133,11 @@ fn word(by: By) -> &'static str {
 }
 
 fn row(group: &Group) -> Row {
-    Row { name: group.name.clone(), title: group.title.clone(), sums: sums(&group.figures) }
+    Row {
+        name: group.name.clone(),
+        title: group.title.clone(),
+        sums: sums(&group.figures),
+    }
 }
 
 fn sums(figures: &Figures) -> Sums {
@@ -153,10 +163,16 @@ fn sums(figures: &Figures) -> Sums {
 
 /// All input, whatever it cost.
 fn input(figures: &Figures) -> u64 {
-    figures.uncached_input.saturating_add(figures.cached_input).saturating_add(figures.cache_write)
+    figures
+        .uncached_input
+        .saturating_add(figures.cached_input)
+        .saturating_add(figures.cache_write)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "tenths of a percent, for display")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "tenths of a percent, for display"
+)]
 fn percent(permille: i64) -> f64 {
     permille as f64 / 10.0
 }
@@ -176,20 +192,46 @@ fn card_row(model: &Accuracy) -> CardRow {
 }
 
 fn as_table(by: By, since: Timestamp, zone: &jiff::tz::TimeZone, stats: &Stats) -> String {
-    let heads =
-        [word(by), ">requests", ">errors", ">cache hits", ">in", ">cached", ">out", ">cost", ">saved", ">p50", ">p95"];
-    let mut rows: Vec<Vec<String>> = stats.groups.iter().map(|group| line(label(by, group), &group.figures)).collect();
+    let heads = [
+        word(by),
+        ">requests",
+        ">errors",
+        ">cache hits",
+        ">in",
+        ">cached",
+        ">out",
+        ">cost",
+        ">saved",
+        ">p50",
+        ">p95",
+    ];
+    let mut rows: Vec<Vec<String>> = stats
+        .groups
+        .iter()
+        .map(|group| line(label(by, group), &group.figures))
+        .collect();
     rows.push(line("total".to_owned(), &stats.total));
     let mut out = table(&heads, &rows);
     let total = &stats.total;
     // Writing to a `String` cannot fail.
-    let _ =
-        writeln!(out, "\nsince {}; p50 and p95 are times to the first token", in_zone(since, zone, "%Y-%m-%d %H:%M"));
+    let _ = writeln!(
+        out,
+        "\nsince {}; p50 and p95 are times to the first token",
+        in_zone(since, zone, "%Y-%m-%d %H:%M")
+    );
     if total.unpriced > 0 {
-        let _ = writeln!(out, "n/a: {} of unknown price, in no sum", plural(total.unpriced, "attempt"));
+        let _ = writeln!(
+            out,
+            "n/a: {} of unknown price, in no sum",
+            plural(total.unpriced, "attempt")
+        );
     }
     if total.reserved > Usd::ZERO {
-        let _ = writeln!(out, "reserved beside it: ${}, see `chat-agent budget show`", total.reserved.short());
+        let _ = writeln!(
+            out,
+            "reserved beside it: ${}, see `chat-agent budget show`",
+            total.reserved.short()
+        );
     }
     out
 }
@@ -233,7 +275,11 @@ fn cost(figures: &Figures) -> String {
         CostKind::Estimated => format!("~${}", figures.spent.short()),
         CostKind::Billed | CostKind::Exact => format!("${}", figures.spent.short()),
     };
-    if figures.unpriced == 0 { known } else { format!("{known} + {} n/a", thousands(figures.unpriced)) }
+    if figures.unpriced == 0 {
+        known
+    } else {
+        format!("{known} + {} n/a", thousands(figures.unpriced))
+    }
 }
 
 fn as_card(card: &[Accuracy]) -> String {
@@ -243,7 +289,13 @@ fn as_card(card: &[Accuracy]) -> String {
     let signed = |permille: i64| format!("{:+.1} %", percent(permille));
     let line = |model: &Accuracy| {
         let error = |of: Option<i64>| of.map_or("n/a".to_owned(), signed);
-        let usd = |usd: Usd| if model.priced == 0 { "n/a".to_owned() } else { format!("${}", usd.short()) };
+        let usd = |usd: Usd| {
+            if model.priced == 0 {
+                "n/a".to_owned()
+            } else {
+                format!("${}", usd.short())
+            }
+        };
         vec![
             one_line(&model.model.to_string()).into_string(),
             model.replies.to_string(),
@@ -267,7 +319,10 @@ fn as_card(card: &[Accuracy]) -> String {
         ">booked",
         ">error",
     ];
-    format!("\n{}", table(&heads, &card.iter().map(line).collect::<Vec<_>>()))
+    format!(
+        "\n{}",
+        table(&heads, &card.iter().map(line).collect::<Vec<_>>())
+    )
 }
 
 /// How far the expected cost of all replies lies from what was booked, in thousandths; `None`: it cost nothing.
@@ -285,9 +340,15 @@ mod tests {
         let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(2));
         let mut day = days(&zone);
         // 2026-11-22T12:00:00Z, then by hours.
-        let names = [0, 9, 10, 33, 34, -15, -14].map(|hours| day(Timestamp(1_795_348_800_000 + hours * 3_600_000)));
-        let expected = ["22", "22", "23", "23", "24", "21", "22"].map(|day| format!("2026-11-{day}"));
+        let names = [0, 9, 10, 33, 34, -15, -14]
+            .map(|hours| day(Timestamp(1_795_348_800_000 + hours * 3_600_000)));
+        let expected =
+            ["22", "22", "23", "23", "24", "21", "22"].map(|day| format!("2026-11-{day}"));
         assert_eq!(names, expected);
-        assert_eq!(day(Timestamp(i64::MAX)), i64::MAX.to_string(), "beyond all calendars");
+        assert_eq!(
+            day(Timestamp(i64::MAX)),
+            i64::MAX.to_string(),
+            "beyond all calendars"
+        );
     }
 }

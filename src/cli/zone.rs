@@ -17,13 +17,21 @@ const LARGEST: u64 = 64 * 1024;
 /// The zone of `TZ`, else of the machine.
 pub(super) fn local(env: &Env) -> TimeZone {
     let named = env.get("TZ").is_some();
-    let short = if named { None } else { rules(Path::new("/etc/localtime")) };
+    let short = if named {
+        None
+    } else {
+        rules(Path::new("/etc/localtime"))
+    };
     short.unwrap_or_else(TimeZone::system)
 }
 
 fn rules(file: &Path) -> Option<TimeZone> {
     let mut bytes = Vec::new();
-    std::fs::File::open(file).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    std::fs::File::open(file)
+        .ok()?
+        .take(LARGEST)
+        .read_to_end(&mut bytes)
+        .ok()?;
     TimeZone::tzif("local", &bytes).ok()
 }
 

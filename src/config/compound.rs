@@ -33,15 +33,23 @@ pub(super) struct Source;
 impl Source {
     /// The only source in a table that may say other things too.
     fn of(item: &Item, also: &[&'static str]) -> Result<KeySource, Fault> {
-        let Some(table) = item.get_ref().as_table() else { return expected(item, A_SOURCE) };
+        let Some(table) = item.get_ref().as_table() else {
+            return expected(item, A_SOURCE);
+        };
         let pairs = pairs(table);
         let known = |name: &str| SOURCES.contains(&name) || also.contains(&name);
         if let Some((key, _)) = pairs.iter().find(|(key, _)| !known(key.get_ref().as_ref())) {
             let names: Vec<_> = SOURCES.iter().chain(also).copied().collect();
-            let cause = format!("unknown kind of key source{}", rules::nearest(key.get_ref(), names));
+            let cause = format!(
+                "unknown kind of key source{}",
+                rules::nearest(key.get_ref(), names)
+            );
             return Err(Fault::new(key.span().start, cause));
         }
-        let sources: Vec<_> = pairs.iter().filter(|(key, _)| SOURCES.contains(&key.get_ref().as_ref())).collect();
+        let sources: Vec<_> = pairs
+            .iter()
+            .filter(|(key, _)| SOURCES.contains(&key.get_ref().as_ref()))
+            .collect();
         match sources.as_slice() {
             [(key, value)] => {
                 let written = Label::read(value)?;
@@ -55,9 +63,10 @@ impl Source {
                     _ => Ok(KeySource::File(PathBuf::from(written))),
                 }
             }
-            [_, (second, _), ..] => {
-                Err(Fault::new(second.span().start, format!("two key sources in one: expected {A_SOURCE}")))
-            }
+            [_, (second, _), ..] => Err(Fault::new(
+                second.span().start,
+                format!("two key sources in one: expected {A_SOURCE}"),
+            )),
             [] => expected(item, A_SOURCE),
         }
     }
@@ -93,15 +102,31 @@ impl Kind for Entry {
 
     fn read(item: &Item) -> Result<KeyEntry, Fault> {
         let source = Source::of(item, &LIMITS)?;
-        let limit = |name| item.get_ref().as_table().and_then(|table| table.get(name)).map(Dollars::read).transpose();
+        let limit = |name| {
+            item.get_ref()
+                .as_table()
+                .and_then(|table| table.get(name))
+                .map(Dollars::read)
+                .transpose()
+        };
         let [per_day, per_month] = LIMITS;
-        Ok(KeyEntry { source, per_day: limit(per_day)?, per_month: limit(per_month)? })
+        Ok(KeyEntry {
+            source,
+            per_day: limit(per_day)?,
+            per_month: limit(per_month)?,
+        })
     }
 
     fn show(value: &KeyEntry) -> Option<String> {
         let limits = LIMITS.into_iter().zip([&value.per_day, &value.per_month]);
-        let limits = limits.filter_map(|(name, usd)| Some(format!(", {name} = {}", Dollars::show(usd.as_ref()?)?)));
-        Some(format!("{{ {}{} }}", Source::shown(&value.source)?, limits.collect::<String>()))
+        let limits = limits.filter_map(|(name, usd)| {
+            Some(format!(", {name} = {}", Dollars::show(usd.as_ref()?)?))
+        });
+        Some(format!(
+            "{{ {}{} }}",
+            Source::shown(&value.source)?,
+            limits.collect::<String>()
+        ))
     }
 }
 
@@ -120,7 +145,10 @@ impl Kind for Headers {
             let name = key.get_ref().as_ref();
             rules::header_name(name).map_err(|cause| Fault::new(key.span().start, cause))?;
             if headers.keys().any(|known| known.eq_ignore_ascii_case(name)) {
-                return Err(Fault::new(key.span().start, format!("the header {} is set twice", quoted(name))));
+                return Err(Fault::new(
+                    key.span().start,
+                    format!("the header {} is set twice", quoted(name)),
+                ));
             }
             let content = text(value, "a header's value in quotes")?;
             rules::header_value(content).map_err(|cause| Fault::new(value.span().start, cause))?;
@@ -130,8 +158,15 @@ impl Kind for Headers {
     }
 
     fn show(value: &Self::Of) -> Option<String> {
-        let pairs: Vec<_> = value.iter().map(|(k, v)| format!("{} = {}", value::key(k), value::quote(v))).collect();
-        Some(if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) })
+        let pairs: Vec<_> = value
+            .iter()
+            .map(|(k, v)| format!("{} = {}", value::key(k), value::quote(v)))
+            .collect();
+        Some(if pairs.is_empty() {
+            "{}".to_owned()
+        } else {
+            format!("{{ {} }}", pairs.join(", "))
+        })
     }
 }
 
@@ -186,5 +221,12 @@ pub(super) fn unknown<'a>(
     valid: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Fault {
     let name = key.get_ref();
-    Fault::new(key.span().start, format!("unknown key {}{inside}{}", quoted(name), suggestion(name, valid)))
+    Fault::new(
+        key.span().start,
+        format!(
+            "unknown key {}{inside}{}",
+            quoted(name),
+            suggestion(name, valid)
+        ),
+    )
 }

@@ -22,17 +22,18 @@ pub fn init(path: &Path) -> Result<(), ConfigError> {
     let mut out = match private(path) {
         Ok(out) => out,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(
-                ConfigError::file(path, "exists already and is left alone").with_hint("edit it, or move it away")
-            );
+            return Err(ConfigError::file(path, "exists already and is left alone")
+                .with_hint("edit it, or move it away"));
         }
         Err(error) => return Err(ConfigError::storage(path, &error)),
     };
-    out.write_all(EXAMPLE.as_bytes()).and_then(|()| out.sync_all()).map_err(|error| {
-        // Half an example is worse than none; the first error is the one to report.
-        let _ = fs::remove_file(path);
-        ConfigError::storage(path, &error)
-    })
+    out.write_all(EXAMPLE.as_bytes())
+        .and_then(|()| out.sync_all())
+        .map_err(|error| {
+            // Half an example is worse than none; the first error is the one to report.
+            let _ = fs::remove_file(path);
+            ConfigError::storage(path, &error)
+        })
 }
 
 /// Sets a text (`model`, `ui.theme`) in the file; a file that does not exist yet is made.
@@ -53,12 +54,17 @@ pub fn set_list(path: &Path, key: &str, values: &[String]) -> Result<(), ConfigE
 }
 
 /// Replaces the value of a dotted key by what `new` makes of the old one; `None` leaves the file as it is.
-fn change(path: &Path, key: &str, new: impl FnOnce(Option<&Value>) -> Option<Value>) -> Result<(), ConfigError> {
+fn change(
+    path: &Path,
+    key: &str,
+    new: impl FnOnce(Option<&Value>) -> Option<Value>,
+) -> Result<(), ConfigError> {
     let text = read_file(path)?;
     let before = text.as_deref().unwrap_or_default();
     file::read(before).map_err(|fault| fault.place(path, before.as_bytes()))?;
-    let mut document: DocumentMut =
-        before.parse().map_err(|_| ConfigError::file(path, "cannot be edited: it is not TOML"))?;
+    let mut document: DocumentMut = before
+        .parse()
+        .map_err(|_| ConfigError::file(path, "cannot be edited: it is not TOML"))?;
     let table = match key.split_once('.') {
         None => document.as_table_mut() as &mut dyn TableLike,
         Some((section, _)) => document
@@ -69,7 +75,9 @@ fn change(path: &Path, key: &str, new: impl FnOnce(Option<&Value>) -> Option<Val
     };
     let name = key.split_once('.').map_or(key, |(_, name)| name);
     let old = table.get(name).and_then(Item::as_value);
-    let Some(mut value) = new(old) else { return Ok(()) };
+    let Some(mut value) = new(old) else {
+        return Ok(());
+    };
     if let Some(old) = old {
         // The space and the comment around the old value.
         *value.decor_mut() = old.decor().clone();
@@ -84,25 +92,43 @@ fn change(path: &Path, key: &str, new: impl FnOnce(Option<&Value>) -> Option<Val
         after = after.replace("\r\n", "\n").replace('\n', "\r\n");
     }
     file::read(&after).map_err(|fault| fault.place(path, after.as_bytes()))?;
-    if text.as_deref() == Some(&after) { Ok(()) } else { replace(path, &after) }
+    if text.as_deref() == Some(&after) {
+        Ok(())
+    } else {
+        replace(path, &after)
+    }
 }
 
 /// The old list with what is no longer wanted taken out and what is new put in. A comment at the end of a line belongs
 /// to the entry before it, though TOML reads it after the comma.
 fn merged(old: &Array, wanted: &[String]) -> Array {
     let mut left: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let prefixes: Vec<&str> = old.iter().map(|value| raw(value.decor().prefix())).collect();
-    let ends: Vec<&str> = prefixes.iter().copied().chain([raw(Some(old.trailing()))]).collect();
+    let prefixes: Vec<&str> = old
+        .iter()
+        .map(|value| raw(value.decor().prefix()))
+        .collect();
+    let ends: Vec<&str> = prefixes
+        .iter()
+        .copied()
+        .chain([raw(Some(old.trailing()))])
+        .collect();
     let mut list = Array::new();
     let mut line_end = ends.first().map_or("", |text| split_line(text).0);
     for (index, value) in old.iter().enumerate() {
-        let Some(found) = value.as_str().and_then(|text| left.iter().position(|entry| *entry == text)) else {
+        let Some(found) = value
+            .as_str()
+            .and_then(|text| left.iter().position(|entry| *entry == text))
+        else {
             continue;
         };
         left.remove(found);
         let own = split_line(prefixes[index]).1;
         // Whoever comes to stand first in a list on one line has no space before it.
-        let own = if list.is_empty() && !own.contains('\n') { split_line(prefixes[0]).1 } else { own };
+        let own = if list.is_empty() && !own.contains('\n') {
+            split_line(prefixes[0]).1
+        } else {
+            own
+        };
         let suffix = raw(value.decor().suffix());
         list.push_formatted(value.clone().decorated(join(line_end, own), suffix));
         line_end = split_line(ends[index + 1]).0;
@@ -121,12 +147,18 @@ fn merged(old: &Array, wanted: &[String]) -> Array {
     }
     list.set_trailing(join(line_end, split_line(raw(Some(old.trailing()))).1));
     list.set_trailing_comma(old.trailing_comma() && !list.is_empty());
-    if is(&list, wanted) { list } else { wanted.iter().collect() }
+    if is(&list, wanted) {
+        list
+    } else {
+        wanted.iter().collect()
+    }
 }
 
 /// Whether the list says just this.
 fn is(list: &Array, wanted: &[String]) -> bool {
-    list.iter().map(Value::as_str).eq(wanted.iter().map(|entry| Some(entry.as_str())))
+    list.iter()
+        .map(Value::as_str)
+        .eq(wanted.iter().map(|entry| Some(entry.as_str())))
 }
 
 fn raw(text: Option<&RawString>) -> &str {
@@ -135,7 +167,9 @@ fn raw(text: Option<&RawString>) -> &str {
 
 /// What ends the line of the entry before, and what belongs to the entry after.
 fn split_line(text: &str) -> (&str, &str) {
-    let end = text.find('\n').map_or(0, |newline| newline - usize::from(text[..newline].ends_with('\r')));
+    let end = text.find('\n').map_or(0, |newline| {
+        newline - usize::from(text[..newline].ends_with('\r'))
+    });
     text.split_at(end)
 }
 
@@ -150,10 +184,14 @@ fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
     make_folder(path)?;
     // A link (a file kept in a repository of dot files) stays a link; what it points to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mode = fs::metadata(&target).map_or(0o600, |metadata| metadata.permissions().mode() & 0o7777);
+    let mode =
+        fs::metadata(&target).map_or(0o600, |metadata| metadata.permissions().mode() & 0o7777);
     if mode & 0o200 == 0 {
         // A rename would succeed all the same, but the owner has said no.
-        return Err(ConfigError::storage(path, &ErrorKind::PermissionDenied.into()));
+        return Err(ConfigError::storage(
+            path,
+            &ErrorKind::PermissionDenied.into(),
+        ));
     }
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
@@ -173,10 +211,23 @@ fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
 }
 
 fn private(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn make_folder(path: &Path) -> Result<(), ConfigError> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| ConfigError::storage(path, &error))
+    let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| ConfigError::storage(path, &error))
 }

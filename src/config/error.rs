@@ -13,7 +13,11 @@ use crate::chat::{Failure, FailureKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// `line` and `column` count from 1, a column is a character.
-    Line { file: PathBuf, line: usize, column: usize },
+    Line {
+        file: PathBuf,
+        line: usize,
+        column: usize,
+    },
     /// The file as a whole.
     File(PathBuf),
     /// A variable or a flag, by name.
@@ -32,7 +36,12 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn new(place: Place, cause: impl AsRef<str>) -> Self {
-        Self { place, cause: one_line(cause.as_ref()), hint: None, kind: FailureKind::Usage }
+        Self {
+            place,
+            cause: one_line(cause.as_ref()),
+            hint: None,
+            kind: FailureKind::Usage,
+        }
     }
 
     /// A fault of the file as a whole.
@@ -42,7 +51,10 @@ impl ConfigError {
 
     /// The file could not be written.
     pub(super) fn storage(path: &Path, error: &std::io::Error) -> Self {
-        Self { kind: FailureKind::Storage, ..Self::file(path, format!("cannot be written: {error}")) }
+        Self {
+            kind: FailureKind::Storage,
+            ..Self::file(path, format!("cannot be written: {error}"))
+        }
     }
 
     pub(super) fn with_hint(mut self, hint: impl AsRef<str>) -> Self {
@@ -73,7 +85,9 @@ impl From<ConfigError> for Failure {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line { file, line, column } => write!(f, "{}:{line}:{column}", one_line(&file.to_string_lossy())),
+            Self::Line { file, line, column } => {
+                write!(f, "{}:{line}:{column}", one_line(&file.to_string_lossy()))
+            }
             Self::File(file) => f.write_str(&one_line(&file.to_string_lossy())),
             Self::Named(name) => f.write_str(name),
         }
@@ -89,13 +103,23 @@ pub(super) struct Fault {
 
 impl Fault {
     pub fn new(at: usize, cause: impl Into<String>) -> Self {
-        Self { at, cause: cause.into() }
+        Self {
+            at,
+            cause: cause.into(),
+        }
     }
 
     /// The same with the place in words: `text` is what was read from `file`.
     pub fn place(self, file: &Path, text: &[u8]) -> ConfigError {
         let (line, column) = place(self.at, text);
-        ConfigError::new(Place::Line { file: file.to_owned(), line, column }, self.cause)
+        ConfigError::new(
+            Place::Line {
+                file: file.to_owned(),
+                line,
+                column,
+            },
+            self.cause,
+        )
     }
 }
 
@@ -103,18 +127,35 @@ impl Fault {
 pub(super) fn place(at: usize, text: &[u8]) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.split(|&byte| byte == b'\n').count();
-    let line_text = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line_text = before
+        .rsplit(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
     // A byte that continues a character is no column of its own.
-    (line, line_text.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() + 1)
+    (
+        line,
+        line_text
+            .iter()
+            .filter(|&&byte| byte & 0xC0 != 0x80)
+            .count()
+            + 1,
+    )
 }
 
 /// The valid name that was probably meant, as the tail of a sentence; all of them when none is near.
-pub(super) fn suggestion<'a>(written: &str, valid: impl IntoIterator<Item = &'a str> + Clone) -> String {
+pub(super) fn suggestion<'a>(
+    written: &str,
+    valid: impl IntoIterator<Item = &'a str> + Clone,
+) -> String {
     let lower = written.to_lowercase();
     let distance = |name: &str| {
         // The beginning of a name is as good as the name.
         let begins = lower.len() >= 3 && name.starts_with(&lower);
-        if begins { 1 } else { strsim::damerau_levenshtein(&lower, name) }
+        if begins {
+            1
+        } else {
+            strsim::damerau_levenshtein(&lower, name)
+        }
     };
     let nearest = valid.clone().into_iter().min_by_key(|name| distance(name));
     match nearest {
@@ -122,7 +163,10 @@ pub(super) fn suggestion<'a>(written: &str, valid: impl IntoIterator<Item = &'a 
         Some(name) if written.len() <= 64 && distance(name) <= name.len().div_ceil(2).min(4) => {
             format!("; did you mean `{name}`?")
         }
-        _ => format!("; valid are {}", valid.into_iter().collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "; valid are {}",
+            valid.into_iter().collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
@@ -136,5 +180,13 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '\u{FFFD}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+                '\u{FFFD}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }

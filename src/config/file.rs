@@ -12,8 +12,9 @@ use toml::de::DeTable;
 use super::compound::{Bindings, Entry, Headers, Source, free_table, unknown};
 use super::error::{Fault, quoted};
 use super::kind::{
-    Alias, BaseUrl, Choice, Dollars, EncodingName, FileName, Flag, FullName, Item, Kind, Label, Lapse, List, Maybe,
-    OneOf, Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size, Target, Text, Tokens, Tries,
+    Alias, BaseUrl, Choice, Dollars, EncodingName, FileName, Flag, FullName, Item, Kind, Label,
+    Lapse, List, Maybe, OneOf, Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size,
+    Target, Text, Tokens, Tries,
 };
 use super::ladder::Rung;
 use super::{Config, ModelEntry, OnLimit, Provider, Redis, Theme, rules};
@@ -99,7 +100,10 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
             "retries", limits.retries, Tries;
         }),
     ),
-    ("network", Shape::Keys(keys! { Config: "extra_ca_file", network.extra_ca_file, Maybe<FileName>; })),
+    (
+        "network",
+        Shape::Keys(keys! { Config: "extra_ca_file", network.extra_ca_file, Maybe<FileName>; }),
+    ),
     (
         "slo",
         Shape::Keys(keys! { Config:
@@ -180,11 +184,20 @@ pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), Faul
         let name = key.get_ref().as_ref();
         if let Some(found) = TOP.iter().find(|known| known.name == name) {
             walk.one(found, &mut config, item, "");
-        } else if let Some((section, shape)) = SECTIONS.iter().find(|(section, _)| *section == name) {
+        } else if let Some((section, shape)) = SECTIONS.iter().find(|(section, _)| *section == name)
+        {
             walk.section(section, shape, &mut config, item);
         } else {
             walk.faults.push(misplaced(name, "").map_or_else(
-                || unknown(key, "", TOP.iter().map(|key| key.name).chain(SECTIONS.iter().map(|(name, _)| *name))),
+                || {
+                    unknown(
+                        key,
+                        "",
+                        TOP.iter()
+                            .map(|key| key.name)
+                            .chain(SECTIONS.iter().map(|(name, _)| *name)),
+                    )
+                },
                 |cause| Fault::new(key.span().start, cause),
             ));
         }
@@ -206,7 +219,8 @@ struct Walk {
 
 impl Walk {
     fn one<T>(&mut self, key: &Key<T>, target: &mut T, item: &Item, prefix: &str) {
-        self.said.insert(format!("{prefix}{}", key.name), item.span().start);
+        self.said
+            .insert(format!("{prefix}{}", key.name), item.span().start);
         self.faults.extend((key.read)(target, item).err());
     }
 
@@ -215,18 +229,30 @@ impl Walk {
             Shape::Keys(keys) => self.table(keys, &[], config, item, name),
             Shape::Aliases => {
                 config.aliases = free_table::<Target>(item, rules::alias, &mut self.faults);
-                self.said.extend(config.aliases.keys().map(|alias| (format!("{name}.{alias}"), item.span().start)));
+                self.said.extend(
+                    config
+                        .aliases
+                        .keys()
+                        .map(|alias| (format!("{name}.{alias}"), item.span().start)),
+                );
             }
             Shape::Bindings => {
                 config.keys = free_table::<Bindings>(item, rules::label, &mut self.faults);
-                self.said.extend(config.keys.keys().map(|action| (format!("{name}.{action}"), item.span().start)));
+                self.said.extend(
+                    config
+                        .keys
+                        .keys()
+                        .map(|action| (format!("{name}.{action}"), item.span().start)),
+                );
             }
             Shape::Redis => {
                 let mut redis = Redis::at(String::new());
                 self.table(REDIS, &["url"], &mut redis, item, name);
                 config.redis = Some(redis);
             }
-            Shape::Providers => config.providers = self.list(PROVIDER, "name", Provider::default, item, name),
+            Shape::Providers => {
+                config.providers = self.list(PROVIDER, "name", Provider::default, item, name)
+            }
             Shape::Models => {
                 let blank = || ModelEntry::new(ModelId::new("", ""));
                 config.models = self.list(MODEL, "id", blank, item, name);
@@ -234,21 +260,43 @@ impl Walk {
         }
     }
 
-    fn list<T>(&mut self, keys: &[Key<T>], required: &str, blank: fn() -> T, item: &Item, name: &str) -> Vec<T> {
+    fn list<T>(
+        &mut self,
+        keys: &[Key<T>],
+        required: &str,
+        blank: fn() -> T,
+        item: &Item,
+        name: &str,
+    ) -> Vec<T> {
         let Some(items) = item.get_ref().as_array() else {
-            self.faults
-                .push(Fault::new(item.span().start, format!("expected a list: write [[{name}]] for each entry")));
+            self.faults.push(Fault::new(
+                item.span().start,
+                format!("expected a list: write [[{name}]] for each entry"),
+            ));
             return Vec::new();
         };
         let read = |(index, item): (usize, &Item)| {
             let mut entry = blank();
-            self.table(keys, &[required], &mut entry, item, &format!("{name}.{index}"));
+            self.table(
+                keys,
+                &[required],
+                &mut entry,
+                item,
+                &format!("{name}.{index}"),
+            );
             entry
         };
         items.iter().enumerate().map(read).collect()
     }
 
-    fn table<T>(&mut self, keys: &[Key<T>], required: &[&str], target: &mut T, item: &Item, path: &str) {
+    fn table<T>(
+        &mut self,
+        keys: &[Key<T>],
+        required: &[&str],
+        target: &mut T,
+        item: &Item,
+        path: &str,
+    ) {
         let section = path.split('.').next().unwrap_or(path);
         let Some(table) = item.get_ref().as_table() else {
             self.faults.push(Fault::new(
@@ -262,26 +310,50 @@ impl Walk {
             match keys.iter().find(|known| known.name == name) {
                 Some(found) => self.one(found, target, item, &format!("{path}.")),
                 None => self.faults.push(misplaced(name, section).map_or_else(
-                    || unknown(key, &format!(" in [{section}]"), keys.iter().map(|key| key.name)),
+                    || {
+                        unknown(
+                            key,
+                            &format!(" in [{section}]"),
+                            keys.iter().map(|key| key.name),
+                        )
+                    },
                     |cause| Fault::new(key.span().start, cause),
                 )),
             }
         }
         for missing in required.iter().filter(|name| table.get(**name).is_none()) {
-            self.faults.push(Fault::new(item.span().start, format!("[{section}] needs a line `{missing} = …`")));
+            self.faults.push(Fault::new(
+                item.span().start,
+                format!("[{section}] needs a line `{missing} = …`"),
+            ));
         }
     }
 }
 
 /// A name that is right, but in the wrong table: TOML puts every line under the last `[section]` above it.
 fn misplaced(name: &str, section: &str) -> Option<String> {
-    let homes = SECTIONS.iter().filter(|(home, shape)| *home != section && shape.names().contains(&name));
+    let homes = SECTIONS
+        .iter()
+        .filter(|(home, shape)| *home != section && shape.names().contains(&name));
     let homes: Vec<_> = homes.map(|(home, _)| format!("[{home}]")).collect();
     if !section.is_empty() && TOP.iter().any(|key| key.name == name) {
-        return Some(format!("unknown key {} in [{section}]; it stands above the first [section]", quoted(name)));
+        return Some(format!(
+            "unknown key {} in [{section}]; it stands above the first [section]",
+            quoted(name)
+        ));
     }
-    let inside = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
-    (!homes.is_empty()).then(|| format!("unknown key {}{inside}; it stands in {}", quoted(name), homes.join(" or ")))
+    let inside = if section.is_empty() {
+        String::new()
+    } else {
+        format!(" in [{section}]")
+    };
+    (!homes.is_empty()).then(|| {
+        format!(
+            "unknown key {}{inside}; it stands in {}",
+            quoted(name),
+            homes.join(" or ")
+        )
+    })
 }
 
 impl Shape {

@@ -32,7 +32,9 @@ pub(super) fn expected<T>(item: &Item, what: &str) -> Result<T, Fault> {
 
 /// The text of an item that must be one.
 pub(super) fn text<'a>(item: &'a Item, what: &str) -> Result<&'a str, Fault> {
-    item.get_ref().as_str().map_or_else(|| expected(item, what), Ok)
+    item.get_ref()
+        .as_str()
+        .map_or_else(|| expected(item, what), Ok)
 }
 
 /// A setting that may be absent.
@@ -64,7 +66,14 @@ impl<K: Kind> Kind for List<K> {
     }
 
     fn show(value: &Self::Of) -> Option<String> {
-        Some(format!("[{}]", value.iter().filter_map(K::show).collect::<Vec<_>>().join(", ")))
+        Some(format!(
+            "[{}]",
+            value
+                .iter()
+                .filter_map(K::show)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
     }
 }
 
@@ -75,7 +84,9 @@ impl Kind for Flag {
     type Of = bool;
 
     fn read(item: &Item) -> Result<bool, Fault> {
-        item.get_ref().as_bool().map_or_else(|| expected(item, "true or false"), Ok)
+        item.get_ref()
+            .as_bool()
+            .map_or_else(|| expected(item, "true or false"), Ok)
     }
 
     fn show(value: &bool) -> Option<String> {
@@ -209,9 +220,16 @@ impl<W: Word> Kind for OneOf<W> {
         let words = || W::ALL.iter().map(|w| w.word());
         let list = words().collect::<Vec<_>>().join(", ");
         let written = text(item, &format!("one of {list}, in quotes"))?;
-        W::ALL.iter().copied().find(|w| w.word() == written).ok_or_else(|| {
-            Fault::new(item.span().start, format!("expected one of {list}{}", rules::nearest(written, words())))
-        })
+        W::ALL
+            .iter()
+            .copied()
+            .find(|w| w.word() == written)
+            .ok_or_else(|| {
+                Fault::new(
+                    item.span().start,
+                    format!("expected one of {list}{}", rules::nearest(written, words())),
+                )
+            })
     }
 
     fn show(value: &W) -> Option<String> {
@@ -235,7 +253,10 @@ impl Kind for Dollars {
         match digits.parse::<Usd>() {
             Ok(amount) if amount >= Usd::ZERO => Ok(amount),
             Ok(_) => expected(item, "an amount of 0 or more (leave the line out for none)"),
-            Err(_) => expected(item, "an amount of US dollars with at most 12 decimals, such as 0.25"),
+            Err(_) => expected(
+                item,
+                "an amount of US dollars with at most 12 decimals, such as 0.25",
+            ),
         }
     }
 
@@ -251,7 +272,8 @@ impl Kind for Lapse {
     type Of = Duration;
 
     fn read(item: &Item) -> Result<Duration, Fault> {
-        let what = "a time above zero such as \"250ms\", \"5s\", \"1h30m\" or \"7d\" (at most 3650d)";
+        let what =
+            "a time above zero such as \"250ms\", \"5s\", \"1h30m\" or \"7d\" (at most 3650d)";
         match value::parse_duration(text(item, what)?) {
             Some(length) if !length.is_zero() => Ok(length),
             _ => expected(item, what),

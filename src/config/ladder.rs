@@ -35,15 +35,23 @@ impl FromStr for LadderRung {
             None => (written, None),
         };
         rules::full_name(name)?;
-        let model = name.parse().map_err(|_| format!("expected {}", rules::FULL_NAME))?;
+        let model = name
+            .parse()
+            .map_err(|_| format!("expected {}", rules::FULL_NAME))?;
         let known = |word: &str| {
             let words = || Effort::ALL.into_iter().map(Effort::as_str);
             let list = words().collect::<Vec<_>>().join(", ");
             word.parse().map_err(|_| {
-                format!("expected an effort after the model's name: {list}{}", rules::nearest(word, words()))
+                format!(
+                    "expected an effort after the model's name: {list}{}",
+                    rules::nearest(word, words())
+                )
             })
         };
-        Ok(Self { model, effort: effort.map(known).transpose()? })
+        Ok(Self {
+            model,
+            effort: effort.map(known).transpose()?,
+        })
     }
 }
 
@@ -54,7 +62,9 @@ impl Kind for Rung {
     type Of = LadderRung;
 
     fn read(item: &Item) -> Result<LadderRung, Fault> {
-        text(item, rules::FULL_NAME)?.parse().map_err(|cause: String| Fault::new(item.span().start, cause))
+        text(item, rules::FULL_NAME)?
+            .parse()
+            .map_err(|cause: String| Fault::new(item.span().start, cause))
     }
 
     fn show(value: &LadderRung) -> Option<String> {

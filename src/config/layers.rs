@@ -33,7 +33,9 @@ impl Env {
     pub fn from_process() -> Self {
         let mut env = Self::default();
         for (name, value) in std::env::vars_os() {
-            let Ok(name) = name.into_string() else { continue };
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
             match value.into_string() {
                 Ok(value) => drop(env.variables.insert(name, value)),
                 Err(_) => drop(env.unreadable.insert(name)),
@@ -45,26 +47,43 @@ impl Env {
     }
 
     /// A made-up environment without a home folder.
-    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        let variables = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { variables, ..Self::default() }
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let variables = pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Self {
+            variables,
+            ..Self::default()
+        }
     }
 
     /// The same with these as the platform's configuration and data folder.
     #[must_use]
     pub fn with_folders(self, config: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
-        Self { folders: Some((config.into(), data.into())), ..self }
+        Self {
+            folders: Some((config.into(), data.into())),
+            ..self
+        }
     }
 
     /// A variable's value. An empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// One of the program's own variables: a value that cannot be read is a fault, not an absence.
     fn own(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
         if self.unreadable.contains(name) {
-            return Err(ConfigError::new(Place::Named(name), "the value is not UTF-8; use the flag instead"));
+            return Err(ConfigError::new(
+                Place::Named(name),
+                "the value is not UTF-8; use the flag instead",
+            ));
         }
         Ok(self.get(name))
     }
@@ -72,7 +91,10 @@ impl Env {
 
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Env").field("names", &self.variables.keys()).field("folders", &self.folders).finish()
+        f.debug_struct("Env")
+            .field("names", &self.variables.keys())
+            .field("folders", &self.folders)
+            .finish()
     }
 }
 
@@ -121,7 +143,9 @@ impl Provenance {
 
     /// Everything that is not built in.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Origin)> {
-        self.origins.iter().map(|(key, origin)| (key.as_str(), *origin))
+        self.origins
+            .iter()
+            .map(|(key, origin)| (key.as_str(), *origin))
     }
 
     fn set(&mut self, key: &str, origin: Origin) {
@@ -170,16 +194,23 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
         Some(text) => {
             locations.config_found = true;
             let said;
-            (config, said) = file::read(&text).map_err(|f| f.place(&locations.config_file, text.as_bytes()))?;
+            (config, said) =
+                file::read(&text).map_err(|f| f.place(&locations.config_file, text.as_bytes()))?;
             for (key, at) in &said {
                 provenance.set(key, Origin::File);
                 if key.starts_with("models.") {
-                    provenance.places.insert(key.clone(), place(*at, text.as_bytes()));
+                    provenance
+                        .places
+                        .insert(key.clone(), place(*at, text.as_bytes()));
                 }
             }
-            let at = said.get("network.extra_ca_file").copied().unwrap_or_default();
-            network::resolve(&mut config.network, &locations.config_file, env)
-                .map_err(|cause| Fault::new(at, cause).place(&locations.config_file, text.as_bytes()))?;
+            let at = said
+                .get("network.extra_ca_file")
+                .copied()
+                .unwrap_or_default();
+            network::resolve(&mut config.network, &locations.config_file, env).map_err(
+                |cause| Fault::new(at, cause).place(&locations.config_file, text.as_bytes()),
+            )?;
         }
         None if named => return Err(missing(&locations.config_file)),
         None => {}
@@ -188,7 +219,11 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
         choose(&mut config, &mut provenance, model, MODEL, Origin::Env)?;
     }
     apply(overrides, &mut config, &mut provenance)?;
-    Ok(Loaded { config, locations, provenance })
+    Ok(Loaded {
+        config,
+        locations,
+        provenance,
+    })
 }
 
 /// Where the files lie, whether or not they exist or can be read: for `config path` and `config init`.
@@ -207,20 +242,37 @@ fn find(overrides: &Overrides, env: &Env) -> Result<(Locations, bool), ConfigErr
         None => env.own(DATA_DIR)?.map(PathBuf::from),
     };
     let homeless = |what: &str, flag: &'static str| {
-        let cause = format!("no home folder is known, so there is no place for {what}: name one with {flag}");
+        let cause = format!(
+            "no home folder is known, so there is no place for {what}: name one with {flag}"
+        );
         ConfigError::new(Place::Named(flag), cause)
     };
     let is_named = named.is_some();
     let config_file = named
-        .or_else(|| env.folders.as_ref().map(|(config, _)| config.join("config.toml")))
+        .or_else(|| {
+            env.folders
+                .as_ref()
+                .map(|(config, _)| config.join("config.toml"))
+        })
         .ok_or_else(|| homeless("the configuration", "--config"))?;
     let data_dir = data_dir
         .or_else(|| env.folders.as_ref().map(|(_, data)| data.clone()))
         .ok_or_else(|| homeless("data", "--data-dir"))?;
-    let data_dir = std::path::absolute(&data_dir)
-        .map_err(|error| ConfigError::new(Place::Named("--data-dir"), format!("not a folder's name: {error}")))?;
+    let data_dir = std::path::absolute(&data_dir).map_err(|error| {
+        ConfigError::new(
+            Place::Named("--data-dir"),
+            format!("not a folder's name: {error}"),
+        )
+    })?;
     let config_found = config_file.exists();
-    Ok((Locations { config_file, config_found, data_dir }, is_named))
+    Ok((
+        Locations {
+            config_file,
+            config_found,
+            data_dir,
+        },
+        is_named,
+    ))
 }
 
 fn choose(
@@ -236,7 +288,11 @@ fn choose(
     Ok(())
 }
 
-fn apply(overrides: &Overrides, config: &mut Config, provenance: &mut Provenance) -> Result<(), ConfigError> {
+fn apply(
+    overrides: &Overrides,
+    config: &mut Config,
+    provenance: &mut Provenance,
+) -> Result<(), ConfigError> {
     if let Some(model) = &overrides.model {
         choose(config, provenance, model, "--model", Origin::Flag)?;
     }
@@ -258,25 +314,37 @@ pub(super) fn missing(path: &Path) -> ConfigError {
 
 /// The text of the file without a byte order mark; `None` when there is no such file.
 pub(super) fn read_file(path: &Path) -> Result<Option<String>, ConfigError> {
-    let fails = |error: &std::io::Error| ConfigError::file(path, format!("cannot be read: {error}"));
+    let fails =
+        |error: &std::io::Error| ConfigError::file(path, format!("cannot be read: {error}"));
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(fails(&error)),
     };
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(ConfigError::file(path, "is a folder; name the file in it"));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| fails(&error))?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| fails(&error))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(ConfigError::file(path, "is larger than 256 KiB, so it is not a configuration file"));
+        return Err(ConfigError::file(
+            path,
+            "is larger than 256 KiB, so it is not a configuration file",
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Fault::new(at, "this byte is not UTF-8 text: save the file as UTF-8").place(path, error.as_bytes())
+        Fault::new(at, "this byte is not UTF-8 text: save the file as UTF-8")
+            .place(path, error.as_bytes())
     })?;
-    Ok(Some(text.strip_prefix('\u{FEFF}').map_or_else(|| text.clone(), str::to_owned)))
+    Ok(Some(
+        text.strip_prefix('\u{FEFF}')
+            .map_or_else(|| text.clone(), str::to_owned),
+    ))
 }
 
 #[cfg(test)]
@@ -286,9 +354,16 @@ mod tests {
     #[test]
     fn a_variable_of_ours_that_is_no_text_is_named() {
         for name in [CONFIG, DATA_DIR, MODEL] {
-            let env = Env { unreadable: [name.to_owned()].into(), ..Env::default() }.with_folders("/none", "/none");
+            let env = Env {
+                unreadable: [name.to_owned()].into(),
+                ..Env::default()
+            }
+            .with_folders("/none", "/none");
             let error = load(&Overrides::default(), &env).unwrap_err().to_string();
-            assert_eq!(error, format!("{name}: the value is not UTF-8; use the flag instead"));
+            assert_eq!(
+                error,
+                format!("{name}: the value is not UTF-8; use the flag instead")
+            );
         }
     }
 }

@@ -186,7 +186,11 @@ pub struct KeyEntry {
 /// A key without limits.
 impl From<KeySource> for KeyEntry {
     fn from(source: KeySource) -> Self {
-        Self { source, per_day: None, per_month: None }
+        Self {
+            source,
+            per_day: None,
+            per_month: None,
+        }
     }
 }
 
@@ -254,7 +258,10 @@ impl Default for Config {
             },
             router: Router {
                 ladder: ["gpt-5", "gpt-5-mini", "gpt-5-nano"]
-                    .map(|name| LadderRung { model: ModelId::new("openai", name), effort: None })
+                    .map(|name| LadderRung {
+                        model: ModelId::new("openai", name),
+                        effort: None,
+                    })
                     .into(),
                 pace: true,
             },
@@ -286,7 +293,12 @@ impl Default for Config {
             },
             providers: Vec::new(),
             models: Vec::new(),
-            ui: Ui { theme: Theme::Auto, panel: true, mouse: false, notify: false },
+            ui: Ui {
+                theme: Theme::Auto,
+                panel: true,
+                mouse: false,
+                notify: false,
+            },
             keys: BTreeMap::new(),
         }
     }
@@ -340,7 +352,10 @@ impl Config {
     pub fn masked(&self) -> Self {
         let mut masked = self.clone();
         for provider in &mut masked.providers {
-            provider.headers.values_mut().for_each(|value| value.replace_range(.., rules::STARS));
+            provider
+                .headers
+                .values_mut()
+                .for_each(|value| value.replace_range(.., rules::STARS));
         }
         if let Some(redis) = &mut masked.redis {
             redis.url = rules::masked_url(&redis.url);

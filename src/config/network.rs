@@ -16,13 +16,20 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Makes the path absolute and looks at the file. The error is a cause with its mend.
 pub(super) fn resolve(network: &mut Network, config_file: &Path, env: &Env) -> Result<(), String> {
-    let Some(written) = &network.extra_ca_file else { return Ok(()) };
-    let path = match (written.strip_prefix("~"), env.get("HOME"), config_file.parent()) {
+    let Some(written) = &network.extra_ca_file else {
+        return Ok(());
+    };
+    let path = match (
+        written.strip_prefix("~"),
+        env.get("HOME"),
+        config_file.parent(),
+    ) {
         (Ok(rest), Some(home), _) => Path::new(home).join(rest),
         (_, _, Some(folder)) => folder.join(written),
         _ => written.clone(),
     };
-    let path = std::path::absolute(&path).map_err(|error| format!("expected the name of a file: {error}"))?;
+    let path = std::path::absolute(&path)
+        .map_err(|error| format!("expected the name of a file: {error}"))?;
     look(&path)?;
     network.extra_ca_file = Some(path);
     Ok(())
@@ -30,20 +37,28 @@ pub(super) fn resolve(network: &mut Network, config_file: &Path, env: &Env) -> R
 
 fn look(path: &Path) -> Result<(), String> {
     let shown = path.display();
-    let unreadable = |error: std::io::Error| format!("the certificates in {shown} cannot be read: {error}");
+    let unreadable =
+        |error: std::io::Error| format!("the certificates in {shown} cannot be read: {error}");
     // Looked at before it is opened: opening a pipe would wait for its other end.
     let found = std::fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {
-        return Err(format!("{shown} is not a file: name a file of certificates in PEM form"));
+        return Err(format!(
+            "{shown} is not a file: name a file of certificates in PEM form"
+        ));
     }
     if found.len() > LARGEST {
-        return Err(format!("{shown} is larger than 4 MiB, so it is no file of certificates"));
+        return Err(format!(
+            "{shown} is larger than 4 MiB, so it is no file of certificates"
+        ));
     }
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     read.map_err(unreadable)?;
     if bytes.trim_ascii().is_empty() {
-        return Err(format!("{shown} is empty: put certificates in PEM form into it, or take this line out"));
+        return Err(format!(
+            "{shown} is empty: put certificates in PEM form into it, or take this line out"
+        ));
     }
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return Err(format!(
@@ -66,10 +81,13 @@ mod tests {
         }
         let file = home.path().join("config.toml");
         std::fs::write(&file, format!("[network]\nextra_ca_file = \"{written}\"\n")).unwrap();
-        let env = Env::from_pairs([("HOME", home.path().to_str().unwrap())]).with_folders(home.path(), home.path());
+        let env = Env::from_pairs([("HOME", home.path().to_str().unwrap())])
+            .with_folders(home.path(), home.path());
         match load(&Overrides::default(), &env) {
             Ok(loaded) => Ok(loaded.config.network.extra_ca_file.unwrap()),
-            Err(error) => Err(error.to_string().replace(home.path().to_str().unwrap(), "HOME")),
+            Err(error) => Err(error
+                .to_string()
+                .replace(home.path().to_str().unwrap(), "HOME")),
         }
     }
 
@@ -78,22 +96,37 @@ mod tests {
         let pem = Some("words\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         for written in ["ca.pem", "~/ca.pem", "./ca.pem"] {
             let path = loaded(written, pem).unwrap();
-            assert!(path.is_absolute() && path.ends_with("ca.pem"), "{}", path.display());
+            assert!(
+                path.is_absolute() && path.ends_with("ca.pem"),
+                "{}",
+                path.display()
+            );
         }
     }
 
     #[test]
     fn a_file_that_cannot_be_meant_is_refused_with_its_place_and_the_mend() {
         for (written, content, cause) in [
-            ("ca.pem", None, "the certificates in HOME/ca.pem cannot be read: No such file"),
+            (
+                "ca.pem",
+                None,
+                "the certificates in HOME/ca.pem cannot be read: No such file",
+            ),
             ("ca.pem", Some(""), "HOME/ca.pem is empty: put certificates"),
             ("ca.pem", Some(" \n"), "HOME/ca.pem is empty"),
-            ("ca.pem", Some("0\u{82}binary"), "HOME/ca.pem holds no certificate in PEM form"),
+            (
+                "ca.pem",
+                Some("0\u{82}binary"),
+                "HOME/ca.pem holds no certificate in PEM form",
+            ),
             (".", None, "is not a file"),
             ("", None, "expected a text that is not empty"),
         ] {
             let error = loaded(written, content).unwrap_err();
-            assert!(error.starts_with("HOME/config.toml:2:17: ") && error.contains(cause), "{error}");
+            assert!(
+                error.starts_with("HOME/config.toml:2:17: ") && error.contains(cause),
+                "{error}"
+            );
             assert!(!error.contains('\n'));
         }
     }

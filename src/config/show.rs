@@ -38,7 +38,11 @@ pub(super) fn render(config: &Config, provenance: &Provenance) -> String {
 }
 
 fn page<'a>(config: &Config, provenance: &'a Provenance) -> Page<'a> {
-    let mut page = Page { text: String::new(), settings: Vec::new(), provenance };
+    let mut page = Page {
+        text: String::new(),
+        settings: Vec::new(),
+        provenance,
+    };
     page.table(TOP, config, "");
     for (name, shape) in SECTIONS {
         match shape {
@@ -97,9 +101,17 @@ impl Page<'_> {
 
     fn line(&mut self, path: &str, name: &str, shown: Option<String>) {
         let Some(shown) = shown else { return };
-        let dotted = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let dotted = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
         let origin = self.provenance.of(&dotted);
         let _ = writeln!(self.text, "{} = {shown}  # {origin}", value::key(name));
-        self.settings.push(Setting { key: dotted, value: shown, origin });
+        self.settings.push(Setting {
+            key: dotted,
+            value: shown,
+            origin,
+        });
     }
 }

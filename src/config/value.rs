@@ -8,8 +8,14 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// Units of time in milliseconds, longest first.
-const SPANS: [(&str, u64); 6] =
-    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const SPANS: [(&str, u64); 6] = [
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
 
 /// The longest duration: beyond this a deadline could leave the range of the clock.
 const LONGEST_MS: u64 = 3650 * 86_400_000;
@@ -34,7 +40,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut units = SPANS.iter();
     while !rest.is_empty() {
         let (count, after) = leading_number(rest)?;
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         // The iterator is never rewound: each unit stands once, and after the longer ones.
         let (_, length) = units.find(|(name, _)| *name == unit)?;
@@ -55,27 +63,40 @@ pub(super) fn duration(length: Duration) -> String {
             left %= size;
         }
     }
-    if text.is_empty() { "0s".to_owned() } else { text }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
 }
 
 /// `64MiB`, `512 MB`, `0 B`: a whole number and a unit, in any case; the result in bytes.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let (count, unit) = leading_number(text.trim())?;
-    let (_, size) = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    let (_, size) = SIZES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     // No file and no memory is larger than a signed count of bytes.
-    count.checked_mul(*size).filter(|&bytes| i64::try_from(bytes).is_ok())
+    count
+        .checked_mul(*size)
+        .filter(|&bytes| i64::try_from(bytes).is_ok())
 }
 
 /// A size in the form that [`parse_bytes`] reads.
 pub(super) fn bytes(count: u64) -> String {
-    match SIZES.iter().find(|(_, size)| count >= *size && count.is_multiple_of(*size)) {
+    match SIZES
+        .iter()
+        .find(|(_, size)| count >= *size && count.is_multiple_of(*size))
+    {
         Some((unit, size)) => format!("{}{unit}", count / size),
         None => "0B".to_owned(),
     }
 }
 
 fn leading_number(text: &str) -> Option<(u64, &str)> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, rest) = text.split_at(digits);
     Some((number.parse().ok()?, rest.trim_start()))
 }
@@ -108,7 +129,10 @@ fn is_hidden(c: char) -> bool {
 
 /// A key: bare when TOML lets it be, else quoted.
 pub(super) fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { name.to_owned() } else { quote(name) }
 }
 
@@ -133,11 +157,27 @@ mod tests {
             ("0s", 0),
             ("3650d", LONGEST_MS),
         ] {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::from_millis(ms)),
+                "{text}"
+            );
         }
-        for bad in
-            ["", " ", "5", "s", "5x", "-5s", "1.5s", "5s1h", "5s5s", "5S", "3651d", "99999999999999999999d", "5s!"]
-        {
+        for bad in [
+            "",
+            " ",
+            "5",
+            "s",
+            "5x",
+            "-5s",
+            "1.5s",
+            "5s1h",
+            "5s5s",
+            "5S",
+            "3651d",
+            "99999999999999999999d",
+            "5s!",
+        ] {
             assert_eq!(parse_duration(bad), None, "{bad:?}");
         }
     }
@@ -156,7 +196,17 @@ mod tests {
         ] {
             assert_eq!(parse_bytes(text), Some(bytes), "{text}");
         }
-        for bad in ["", "64", "MiB", "64M", "-1B", "1.5GiB", "64 Mi B", "99999999999999999999B", "10000000000GB"] {
+        for bad in [
+            "",
+            "64",
+            "MiB",
+            "64M",
+            "-1B",
+            "1.5GiB",
+            "64 Mi B",
+            "99999999999999999999B",
+            "10000000000GB",
+        ] {
             assert_eq!(parse_bytes(bad), None, "{bad:?}");
         }
     }

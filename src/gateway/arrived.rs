@@ -61,7 +61,9 @@ impl Live {
 
     /// Waits for the write under way, and puts back in front what it could not store.
     pub(super) async fn take_back(&mut self) {
-        let Some(writing) = self.writing.take() else { return };
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
         if let Ok(Some(pieces)) = writing.await {
             self.text.insert_str(0, &pieces.0);
             self.reasoning.insert_str(0, &pieces.1);
@@ -82,7 +84,11 @@ impl Live {
 
     /// When the store or the front end is next to be told something, or reading goes on; `None`: none of them waits.
     pub(super) fn wakes(&self, now: Instant) -> Option<Instant> {
-        self.flush_at.into_iter().chain(self.frames.due(now)).chain(self.frames.rests(now)).min()
+        self.flush_at
+            .into_iter()
+            .chain(self.frames.due(now))
+            .chain(self.frames.rests(now))
+            .min()
     }
 
     /// Takes what comes after the cut for the bill only.
@@ -101,13 +107,25 @@ impl Live {
         if complete && self.reply.usage.is_some() {
             return Count::default();
         }
-        let texts = [self.reply.text.clone(), self.reply.reasoning.clone(), self.unseen.clone()];
+        let texts = [
+            self.reply.text.clone(),
+            self.reply.reasoning.clone(),
+            self.unseen.clone(),
+        ];
         let bytes = texts.iter().map(|text| text.len() as u64).sum();
         let encoding = tokenizer.encoding();
         let work = move || texts.iter().map(|text| tokens::count(encoding, text)).sum();
         let tokens = tokio::task::spawn_blocking(work).await.unwrap_or(bytes);
-        let upper = if matches!(tokenizer, Tokenizer::Guess(_)) { bytes } else { tokens };
-        Count { tokens, upper, exact: false }
+        let upper = if matches!(tokenizer, Tokenizer::Guess(_)) {
+            bytes
+        } else {
+            tokens
+        };
+        Count {
+            tokens,
+            upper,
+            exact: false,
+        }
     }
 }
 

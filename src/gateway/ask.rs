@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Conversation, Question, Step};
 use crate::chat::request::Digest;
 use crate::chat::{
-    Failure, FailureKind, Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection, SessionId, Timestamp,
+    Failure, FailureKind, Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection,
+    SessionId, Timestamp,
 };
 use crate::protocol::Raise;
 use crate::store::Setting;
@@ -84,7 +85,12 @@ pub struct LastAnswer {
 
 impl Ask {
     /// The first question of a chat, with nothing set: no cap, no limit raised, nobody to ask, the cache in use.
-    pub fn new(session: SessionId, selection: Selection, question: impl Into<String>, random: &Random) -> Self {
+    pub fn new(
+        session: SessionId,
+        selection: Selection,
+        question: impl Into<String>,
+        random: &Random,
+    ) -> Self {
         Self {
             session,
             selection,
@@ -117,13 +123,19 @@ impl Ask {
 
     /// Whether a lower rung is then proposed that `auto` does not take unasked.
     pub fn proposes_at(&self, failure: &Failure) -> bool {
-        self.asks_at(failure) && self.consult == Consult::BeforeLowerRung && self.selection == Selection::Auto
+        self.asks_at(failure)
+            && self.consult == Consult::BeforeLowerRung
+            && self.selection == Selection::Auto
     }
 
     /// The same with nobody to ask, and nothing raised.
     #[must_use]
     pub fn unasked(&self) -> Self {
-        Self { consult: Consult::Never, raise: None, ..self.clone() }
+        Self {
+            consult: Consult::Never,
+            raise: None,
+            ..self.clone()
+        }
     }
 
     /// The question as a message.
@@ -133,14 +145,29 @@ impl Ask {
 
     /// Everything that is sent, in order.
     pub fn messages(&self) -> Vec<Message> {
-        let system = self.system.iter().map(|text| Message::new(Role::System, text.clone()));
-        system.chain(self.conversation.messages().iter().cloned()).chain([self.message()]).collect()
+        let system = self
+            .system
+            .iter()
+            .map(|text| Message::new(Role::System, text.clone()));
+        system
+            .chain(self.conversation.messages().iter().cloned())
+            .chain([self.message()])
+            .collect()
     }
 
     /// The digest of everything that is sent. Reads all of it, and copies none.
     pub(super) fn said(&self) -> Digest {
         let system = self.system.as_deref().map(|text| (Role::System, text));
-        let before = self.conversation.messages().iter().map(|message| (message.role, message.text.as_str()));
-        Digest::of_said(system.into_iter().chain(before).chain([(Role::User, self.question.as_str())]))
+        let before = self
+            .conversation
+            .messages()
+            .iter()
+            .map(|message| (message.role, message.text.as_str()));
+        Digest::of_said(
+            system
+                .into_iter()
+                .chain(before)
+                .chain([(Role::User, self.question.as_str())]),
+        )
     }
 }

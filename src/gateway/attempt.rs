@@ -71,8 +71,14 @@ impl Turn {
     pub(super) async fn try_rung(&mut self, planned: &Planned) -> RungEnd {
         let rung = &planned.plan.first;
         let gateway = std::sync::Arc::clone(&self.gateway);
-        let (Some(model), Some(route)) = (planned.model(&rung.model), gateway.routes.get(rung.model.provider())) else {
-            return RungEnd::Next(Failure::new(FailureKind::Usage, format!("{} cannot be reached", rung.model)));
+        let (Some(model), Some(route)) = (
+            planned.model(&rung.model),
+            gateway.routes.get(rung.model.provider()),
+        ) else {
+            return RungEnd::Next(Failure::new(
+                FailureKind::Usage,
+                format!("{} cannot be reached", rung.model),
+            ));
         };
         let mut on = OnRung {
             planned,
@@ -128,9 +134,15 @@ impl Turn {
                     on.again = None;
                     on.left.extend(place);
                 }
-                Next::LowerRung => return RungEnd::Next(route.naming_key(failure(rung, &error), &error, &key)),
-                Next::LargerRung => return RungEnd::Larger(route.naming_key(failure(rung, &error), &error, &key)),
-                Next::GiveUp => return RungEnd::Stop(route.naming_key(failure(rung, &error), &error, &key)),
+                Next::LowerRung => {
+                    return RungEnd::Next(route.naming_key(failure(rung, &error), &error, &key));
+                }
+                Next::LargerRung => {
+                    return RungEnd::Larger(route.naming_key(failure(rung, &error), &error, &key));
+                }
+                Next::GiveUp => {
+                    return RungEnd::Stop(route.naming_key(failure(rung, &error), &error, &key));
+                }
             }
         }
     }
@@ -162,10 +174,12 @@ impl Turn {
             }
             Err(failure) => return AttemptEnd::Blocked(RungEnd::Stop(failure)),
         };
-        self.started(on.rung, Some(on.model), &on.planned.plan.route, key.shown()).await;
+        self.started(on.rung, Some(on.model), &on.planned.plan.route, key.shown())
+            .await;
         // The last moment at which it is certain that nothing was sent.
         if stop.is_cancelled() {
-            self.release(&hold, "stopped before it was sent", false).await;
+            self.release(&hold, "stopped before it was sent", false)
+                .await;
             return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
         }
         if !self.has_asked(on.route) {
@@ -236,12 +250,28 @@ impl Turn {
     async fn key(&self, on: &mut OnRung<'_>) -> Result<Taken, NoKey> {
         let (env, model) = (&self.gateway.parts.env, &on.rung.model);
         if let Some(others) = self.gateway.others.as_ref().filter(|_| !on.heard) {
-            others.hear(on.route, env, model.model(), &self.waiting, self.began, self.now()).await;
+            others
+                .hear(
+                    on.route,
+                    env,
+                    model.model(),
+                    &self.waiting,
+                    self.began,
+                    self.now(),
+                )
+                .await;
             on.heard = true;
         }
-        let taken = on.route.key(env, model, self.began, self.now(), &on.at_limit).await;
+        let taken = on
+            .route
+            .key(env, model, self.began, self.now(), &on.at_limit)
+            .await;
         for text in on.route.untold_key_errors() {
-            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+            self.emit(Event::Notice(Notice {
+                level: Level::Warning,
+                text,
+            }))
+            .await;
         }
         taken
     }
@@ -264,7 +294,13 @@ impl Turn {
     }
 
     /// Accounts for an attempt that brought no part of an answer.
-    pub(super) async fn failed(&mut self, on: &OnRung<'_>, key: Taken, hold: &Hold, error: WireError) -> AttemptEnd {
+    pub(super) async fn failed(
+        &mut self,
+        on: &OnRung<'_>,
+        key: Taken,
+        hold: &Hold,
+        error: WireError,
+    ) -> AttemptEnd {
         if let Some(meta) = &error.meta {
             self.learn(on, &key, meta);
         }
@@ -277,7 +313,13 @@ impl Turn {
             Sent::MaybeBilled => self.book(hold, &error.message, blame).await,
         }
         if let Some(mend) = self.mend_for(on, &error) {
-            self.note(on, &key, error.status, &format!("{}; asked again {mend}", error.message)).await;
+            self.note(
+                on,
+                &key,
+                error.status,
+                &format!("{}; asked again {mend}", error.message),
+            )
+            .await;
             return AttemptEnd::Mended(mend);
         }
         self.note(on, &key, error.status, &error.message).await;
@@ -299,7 +341,10 @@ impl Turn {
             here: on.here + u32::from(on.trial),
             other_rung: !on.planned.plan.fallbacks.is_empty(),
             larger_rung: on.planned.has_larger(&on.rung.model),
-            other_key: on.route.with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now)).unwrap_or(false),
+            other_key: on
+                .route
+                .with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now))
+                .unwrap_or(false),
             other_endpoint: on.route.health.has_other(&elsewhere, now),
             affordable,
             dice: self.gateway.parts.random.unit(),
@@ -307,7 +352,10 @@ impl Turn {
         // Asked and taken in one go, for others ask too. Another rung pays when it is begun.
         let Decision { next, key: fate } = on.route.with_retries(|retries| {
             let decision = decide(error, situation(retries.allows(now)));
-            if matches!(decision.next, Next::Again(_) | Next::OtherKey | Next::OtherEndpoint) {
+            if matches!(
+                decision.next,
+                Next::Again(_) | Next::OtherKey | Next::OtherEndpoint
+            ) {
                 let _ = retries.spend(now);
             }
             decision
@@ -315,7 +363,11 @@ impl Turn {
         // A barred one is out of use already: see `Route::judge`.
         if let KeyFate::Cool(time) = fate {
             // The same key again: it cools for as long as was just decided to be waited.
-            let until = now.plus(if let Next::Again(wait) = next { wait } else { time });
+            let until = now.plus(if let Next::Again(wait) = next {
+                wait
+            } else {
+                time
+            });
             on.route.cool(key, &on.rung.model, now, until);
             if let Some(others) = &self.gateway.others {
                 others.tell(on.route, key, model, until, now);
@@ -330,9 +382,10 @@ impl Turn {
     async fn no_room(&self, on: &OnRung<'_>, failure: Failure) -> RungEnd {
         // The limit is in the way of another try only; what failed the first one is the news.
         let failure = match &self.last_failure {
-            Some(last) if on.here > 0 => {
-                Failure { hint: Some(format!("no second try: {}", failure.message)), ..last.clone() }
-            }
+            Some(last) if on.here > 0 => Failure {
+                hint: Some(format!("no second try: {}", failure.message)),
+                ..last.clone()
+            },
             _ => failure,
         };
         if !self.goes_lower {
@@ -340,18 +393,31 @@ impl Turn {
         }
         if !on.planned.plan.fallbacks.is_empty() {
             let text = format!("{}: {failure}", on.rung.model);
-            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+            self.emit(Event::Notice(Notice {
+                level: Level::Warning,
+                text,
+            }))
+            .await;
         }
         RungEnd::Next(failure)
     }
 
     /// Adds an attempt to the record of the exchange.
-    pub(super) async fn note(&mut self, on: &OnRung<'_>, key: &Taken, status: Option<u16>, outcome: &str) {
+    pub(super) async fn note(
+        &mut self,
+        on: &OnRung<'_>,
+        key: &Taken,
+        status: Option<u16>,
+        outcome: &str,
+    ) {
         let attempt = Attempt {
             provider: on.rung.model.provider().to_owned(),
             key: key.shown(),
             status,
-            endpoint: on.endpoint.filter(|_| on.route.health.len() > 1).map(|endpoint| endpoint.host().to_owned()),
+            endpoint: on
+                .endpoint
+                .filter(|_| on.route.health.len() > 1)
+                .map(|endpoint| endpoint.host().to_owned()),
             outcome: outcome.to_owned(),
             wait_ms: u64::try_from(on.waited.as_millis()).unwrap_or(u64::MAX),
         };
@@ -381,13 +447,23 @@ fn no_key_has_room() -> Failure {
 
 /// The failure as the user hears of it: who, what, and the mend.
 pub(super) fn failure(rung: &Rung, error: &WireError) -> Failure {
-    let kind = if is_servers_fault(error) { FailureKind::Unavailable } else { FailureKind::Request };
-    let status = error.status.map_or_else(String::new, |status| format!(" ({status})"));
+    let kind = if is_servers_fault(error) {
+        FailureKind::Unavailable
+    } else {
+        FailureKind::Request
+    };
+    let status = error
+        .status
+        .map_or_else(String::new, |status| format!(" ({status})"));
     let failure = Failure::new(kind, format!("{}{status}: {}", rung.model, error.message));
-    match (error.retry_after.filter(|asked| *asked > backoff::LONGEST), error.hint()) {
-        (Some(asked), _) => {
-            failure.hint(format!("it asks to be left alone for {} s; choose another model", asked.as_secs()))
-        }
+    match (
+        error.retry_after.filter(|asked| *asked > backoff::LONGEST),
+        error.hint(),
+    ) {
+        (Some(asked), _) => failure.hint(format!(
+            "it asks to be left alone for {} s; choose another model",
+            asked.as_secs()
+        )),
         (None, Some(hint)) => failure.hint(hint),
         (None, None) => failure,
     }

@@ -30,7 +30,9 @@ pub fn wait(cause: Cause, retry: u32, asked: Option<Duration>, dice: f64) -> Opt
         (Cause::RateLimit, None) => (FIRST_OF_MINUTE, 0.5 + dice / 2.0),
         _ => (FIRST, dice),
     };
-    let step = first.saturating_mul(1 << retry.saturating_sub(1).min(10)).min(HIGHEST);
+    let step = first
+        .saturating_mul(1 << retry.saturating_sub(1).min(10))
+        .min(HIGHEST);
     let jittered = step.mul_f64(share);
     match asked {
         Some(asked) if asked > LONGEST => None,
@@ -68,7 +70,11 @@ mod tests {
             (RateLimit, 3, Some(ms(20)), 1.0, Some(secs(2))),
             (RateLimit, 1, Some(secs(61)), 0.0, None),
         ] {
-            assert_eq!(wait(cause, retry, asked, dice), expected, "{cause:?} {retry} asked {asked:?} dice {dice}");
+            assert_eq!(
+                wait(cause, retry, asked, dice),
+                expected,
+                "{cause:?} {retry} asked {asked:?} dice {dice}"
+            );
         }
     }
 }

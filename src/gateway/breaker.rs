@@ -89,7 +89,9 @@ impl Breaker {
     pub fn state(&self, now: Timestamp) -> Circuit {
         match self.state {
             State::Closed => Circuit::Closed,
-            State::Open { since, until, .. } if is_shut(since, until, now) => Circuit::Open { until },
+            State::Open { since, until, .. } if is_shut(since, until, now) => {
+                Circuit::Open { until }
+            }
             State::Open { .. } | State::Probed { .. } => Circuit::HalfOpen,
         }
     }
@@ -111,8 +113,15 @@ impl Breaker {
         if let State::Open { times, .. } = self.state {
             self.go(State::Probed { times });
         }
-        let probe = if let State::Probed { times } = self.state { Some(times) } else { None };
-        Ok(Ticket { probe, epoch: self.epoch })
+        let probe = if let State::Probed { times } = self.state {
+            Some(times)
+        } else {
+            None
+        };
+        Ok(Ticket {
+            probe,
+            epoch: self.epoch,
+        })
     }
 
     /// Takes the outcome of a request. `dice` is uniform in 0..1.
@@ -121,7 +130,9 @@ impl Breaker {
             return;
         }
         match (self.state, outcome) {
-            (State::Probed { times }, Outcome::Fails(asked)) => self.open(times.saturating_add(1), asked, now, dice),
+            (State::Probed { times }, Outcome::Fails(asked)) => {
+                self.open(times.saturating_add(1), asked, now, dice)
+            }
             (State::Probed { .. }, _) => {
                 self.recent.clear();
                 self.go(State::Closed);
@@ -142,7 +153,11 @@ impl Breaker {
     pub fn give_back(&mut self, ticket: Ticket, now: Timestamp) {
         if let (State::Probed { times }, true) = (self.state, ticket.into_epoch() == self.epoch) {
             // As open as before, and its time is over: the next one is let through.
-            self.go(State::Open { since: now, until: now, times });
+            self.go(State::Open {
+                since: now,
+                until: now,
+                times,
+            });
         }
     }
 
@@ -155,7 +170,11 @@ impl Breaker {
         };
         let in_trouble = open.is_some() || self.recent.back().is_some_and(|(_, failed)| *failed);
         let newest = self.recent.len().saturating_sub(2 * TELLING);
-        in_trouble.then(|| Outage { recent: self.recent.range(newest..).copied().collect(), open, lost: None })
+        in_trouble.then(|| Outage {
+            recent: self.recent.range(newest..).copied().collect(),
+            open,
+            lost: None,
+        })
     }
 
     /// Takes in what another process knew, before anything is known here.
@@ -164,23 +183,40 @@ impl Breaker {
             return;
         }
         let (known, most) = (outage.recent.iter().copied(), now.plus(ASKED.max(HIGHEST)));
-        self.recent.extend(known.filter(|(at, _)| *at <= now && now.since(*at) <= WINDOW).take(2 * TELLING));
+        self.recent.extend(
+            known
+                .filter(|(at, _)| *at <= now && now.since(*at) <= WINDOW)
+                .take(2 * TELLING),
+        );
         // A time that no circuit could have set comes from a clock that was wrong.
         if let Some((until, times)) = outage.open.filter(|(until, _)| *until <= most) {
-            self.go(State::Open { since: now, until, times });
+            self.go(State::Open {
+                since: now,
+                until,
+                times,
+            });
         }
     }
 
     fn count(&mut self, now: Timestamp, failed: bool) {
         self.recent.push_back((now, failed));
-        while self.recent.len() > KEPT || self.recent.front().is_some_and(|(at, _)| now.since(*at) > WINDOW) {
+        while self.recent.len() > KEPT
+            || self
+                .recent
+                .front()
+                .is_some_and(|(at, _)| now.since(*at) > WINDOW)
+        {
             self.recent.pop_front();
         }
     }
 
     fn open(&mut self, times: u32, asked: Option<Duration>, now: Timestamp, dice: f64) {
         let until = now.plus(opening(times, asked, dice));
-        self.go(State::Open { since: now, until, times });
+        self.go(State::Open {
+            since: now,
+            until,
+            times,
+        });
     }
 
     fn go(&mut self, state: State) {

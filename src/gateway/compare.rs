@@ -18,24 +18,49 @@ impl Gateway {
     pub(super) fn compared(&self, ask: &Ask) -> Vec<Asked> {
         let effort = ask.params.effort;
         let favourites = ask.favourites.iter().map(|id| (id.clone(), effort));
-        let rungs = self.ladder(effort).into_iter().map(|rung| (rung.model, rung.effort));
+        let rungs = self
+            .ladder(effort)
+            .into_iter()
+            .map(|rung| (rung.model, rung.effort));
         let mut found: Vec<Asked> = Vec::new();
         for (id, effort) in favourites.chain(rungs) {
-            if found.iter().any(|(model, _)| model.id == id) || self.unusable(id.provider()).is_some() {
+            if found.iter().any(|(model, _)| model.id == id)
+                || self.unusable(id.provider()).is_some()
+            {
                 continue;
             }
-            let asked =
-                |model: &Model| model.dialect.api == Api::Chat && !matches!(model.status, Status::Retired { .. });
-            found.extend(self.model(&id).ok().filter(asked).map(|model| (model, effort)));
+            let asked = |model: &Model| {
+                model.dialect.api == Api::Chat && !matches!(model.status, Status::Retired { .. })
+            };
+            found.extend(
+                self.model(&id)
+                    .ok()
+                    .filter(asked)
+                    .map(|model| (model, effort)),
+            );
         }
         found
     }
 
     /// What these tokens would have cost on the other favourites and rungs. The tokens are taken as they were counted and
     /// kept on the model that answered: a chat held on the other one would have its start in that one's cache as well.
-    pub(super) fn others(&self, ask: &Ask, answered: &ModelId, usage: &Usage) -> Vec<Counterfactual> {
-        let models = self.compared(ask).into_iter().map(|(model, _)| model).filter(|model| model.id != *answered);
-        models.map(|m| Counterfactual { usd: m.price.as_ref().map(|p| p.cost(usage)), model: m.id }).collect()
+    pub(super) fn others(
+        &self,
+        ask: &Ask,
+        answered: &ModelId,
+        usage: &Usage,
+    ) -> Vec<Counterfactual> {
+        let models = self
+            .compared(ask)
+            .into_iter()
+            .map(|(model, _)| model)
+            .filter(|model| model.id != *answered);
+        models
+            .map(|m| Counterfactual {
+                usd: m.price.as_ref().map(|p| p.cost(usage)),
+                model: m.id,
+            })
+            .collect()
     }
 
     /// The start of the chat that the provider of the last answer still has in its cache, and what reading it from there
@@ -53,9 +78,18 @@ impl Gateway {
         }
         let price = model.price.as_ref()?;
         let fresh = Usage::counted(last.input_tokens, 0);
-        let read = Usage { uncached_input: 0, cached_input: last.input_tokens, ..fresh };
+        let read = Usage {
+            uncached_input: 0,
+            cached_input: last.input_tokens,
+            ..fresh
+        };
         let spares = price.cost(&fresh) - price.cost(&read);
-        (spares > Usd::ZERO).then_some(Warm { model: model.id, tokens: last.input_tokens, until, spares })
+        (spares > Usd::ZERO).then_some(Warm {
+            model: model.id,
+            tokens: last.input_tokens,
+            until,
+            spares,
+        })
     }
 }
 
@@ -65,7 +99,11 @@ impl Planned {
         let contenders = compared
             .iter()
             .filter(|id| **id != self.plan.first.model)
-            .filter_map(|id| self.contenders.iter().find(|contender| contender.model.id == *id));
+            .filter_map(|id| {
+                self.contenders
+                    .iter()
+                    .find(|contender| contender.model.id == *id)
+            });
         contenders
             .map(|contender| {
                 let output = router::expected_output(contender.lengths.as_ref());

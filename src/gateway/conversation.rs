@@ -27,7 +27,11 @@ pub(super) struct Cut {
 
 impl Conversation {
     pub fn new(messages: Vec<Message>) -> Self {
-        Self { messages: messages.into(), from: 0, counted: Arc::default() }
+        Self {
+            messages: messages.into(),
+            from: 0,
+            counted: Arc::default(),
+        }
     }
 
     pub fn messages(&self) -> &[Message] {
@@ -41,7 +45,10 @@ impl Conversation {
 
     /// How many questions have been asked.
     pub fn turns(&self) -> usize {
-        self.messages().iter().filter(|message| message.role == Role::User).count()
+        self.messages()
+            .iter()
+            .filter(|message| message.role == Role::User)
+            .count()
     }
 
     /// Tokens of the messages. They are counted at the first call for a tokenizer, which may take milliseconds a megabyte,
@@ -53,7 +60,8 @@ impl Conversation {
     /// Leaves out the oldest turns, each whole, until what remains is at most `room` tokens. Linear in the messages.
     pub(super) fn cut(&self, tokenizer: Tokenizer, room: u64) -> Cut {
         let sums = self.sums(tokenizer);
-        let starts = (self.from + 1..self.messages.len()).filter(|&at| self.messages[at].role == Role::User);
+        let starts =
+            (self.from + 1..self.messages.len()).filter(|&at| self.messages[at].role == Role::User);
         let (mut from, mut turns) = (self.from, 0);
         for next in starts.chain([self.messages.len()]) {
             if self.own(&sums, from).tokens <= room {
@@ -62,20 +70,39 @@ impl Conversation {
             (from, turns) = (next, turns + 1);
         }
         let tokens = self.own(&sums, self.from).tokens - self.own(&sums, from).tokens;
-        let rest = Self { messages: Arc::clone(&self.messages), from, counted: Arc::clone(&self.counted) };
-        Cut { rest, turns, tokens }
+        let rest = Self {
+            messages: Arc::clone(&self.messages),
+            from,
+            counted: Arc::clone(&self.counted),
+        };
+        Cut {
+            rest,
+            turns,
+            tokens,
+        }
     }
 
     /// What the messages from a place on count.
     fn own(&self, sums: &[Count], from: usize) -> Count {
         let (before, all) = (sums[from], sums[self.messages.len()]);
-        Count { tokens: all.tokens - before.tokens, upper: all.upper - before.upper, exact: all.exact }
+        Count {
+            tokens: all.tokens - before.tokens,
+            upper: all.upper - before.upper,
+            exact: all.exact,
+        }
     }
 
     fn sums(&self, tokenizer: Tokenizer) -> Arc<[Count]> {
-        let known = self.counted.lock().ok().and_then(|counted| counted.get(&tokenizer).cloned());
+        let known = self
+            .counted
+            .lock()
+            .ok()
+            .and_then(|counted| counted.get(&tokenizer).cloned());
         known.unwrap_or_else(|| {
-            let nothing = Count { exact: true, ..Count::default() };
+            let nothing = Count {
+                exact: true,
+                ..Count::default()
+            };
             let mut sums = vec![nothing];
             sums.extend(self.messages.iter().scan(nothing, |sum, message| {
                 *sum = sum.plus(tokens::message(tokenizer, message));
@@ -98,24 +125,43 @@ mod tests {
     const KNOWN: Tokenizer = Tokenizer::Known(Encoding::O200kBase);
 
     fn said(texts: &[(Role, &str)]) -> Conversation {
-        Conversation::new(texts.iter().map(|(role, text)| Message::new(*role, *text)).collect())
+        Conversation::new(
+            texts
+                .iter()
+                .map(|(role, text)| Message::new(*role, *text))
+                .collect(),
+        )
     }
 
     #[test]
     fn counting_in_parts_is_counting_the_whole() {
-        let messages = vec![Message::new(Role::User, "Why?"), Message::new(Role::Assistant, "Because.")];
+        let messages = vec![
+            Message::new(Role::User, "Why?"),
+            Message::new(Role::Assistant, "Because."),
+        ];
         let conversation = Conversation::new(messages.clone());
         for tokenizer in [KNOWN, Tokenizer::Guess(Encoding::O200kBase)] {
             let expected = tokens::conversation(tokenizer, &messages);
             assert_eq!(conversation.count(tokenizer), expected);
-            assert_eq!(conversation.count(tokenizer), expected, "again, from what was kept");
+            assert_eq!(
+                conversation.count(tokenizer),
+                expected,
+                "again, from what was kept"
+            );
         }
     }
 
     #[test]
     fn the_oldest_turns_go_first_and_whole() {
         let (user, model) = (Role::User, Role::Assistant);
-        let chat = said(&[(user, "a"), (model, "b"), (user, "c"), (model, "d"), (user, "e"), (model, "f")]);
+        let chat = said(&[
+            (user, "a"),
+            (model, "b"),
+            (user, "c"),
+            (model, "d"),
+            (user, "e"),
+            (model, "f"),
+        ]);
         // Each message is a token of text and four of framing.
         for (room, turns, tokens, first) in [
             (30, 0, 0, Some("a")),
@@ -127,13 +173,20 @@ mod tests {
         ] {
             let cut = chat.cut(KNOWN, room);
             assert_eq!((cut.turns, cut.tokens), (turns, tokens), "{room}");
-            assert_eq!(cut.rest.messages().first().map(|m| m.text.as_str()), first, "{room}");
+            assert_eq!(
+                cut.rest.messages().first().map(|m| m.text.as_str()),
+                first,
+                "{room}"
+            );
             let anew = Conversation::new(cut.rest.messages().to_vec());
             assert_eq!(cut.rest.count(KNOWN), anew.count(KNOWN), "{room}");
             assert_eq!(cut.rest.turns(), anew.turns());
         }
         assert_eq!(said(&[]).cut(KNOWN, 0).turns, 0);
         // What was cut can be cut again.
-        assert_eq!(chat.cut(KNOWN, 20).rest.cut(KNOWN, 10).rest.messages()[0].text, "e");
+        assert_eq!(
+            chat.cut(KNOWN, 20).rest.cut(KNOWN, 10).rest.messages()[0].text,
+            "e"
+        );
     }
 }

@@ -35,7 +35,10 @@ pub(super) struct Others {
 
 impl Others {
     pub(super) fn new(redis: &Redis) -> Self {
-        Self { cooldowns: Cooldowns::new(redis.clone()), telling: Mutex::default() }
+        Self {
+            cooldowns: Cooldowns::new(redis.clone()),
+            telling: Mutex::default(),
+        }
     }
 
     /// Leaves alone the keys of a provider that others were told to leave alone on this model, and learns what is left of
@@ -50,8 +53,10 @@ impl Others {
         now: Timestamp,
     ) {
         let keys = route.fingerprints(env, asked).await;
-        let (places, of): (Vec<_>, Vec<_>) =
-            keys.into_iter().map(|(place, fingerprint)| (place, cooling(route, fingerprint, model))).unzip();
+        let (places, of): (Vec<_>, Vec<_>) = keys
+            .into_iter()
+            .map(|(place, fingerprint)| (place, cooling(route, fingerprint, model)))
+            .unzip();
         match self.cooldowns.within(waiting).read(&of, now).await {
             Ok(found) => {
                 for (place, Told { until, room }) in places.into_iter().zip(found) {
@@ -71,16 +76,36 @@ impl Others {
     }
 
     /// Tells the others that this key is to be left alone on this model until then. Nobody waits for it.
-    pub(super) fn tell(&self, route: &Route, key: &Taken, model: &str, until: Timestamp, now: Timestamp) {
-        let Some(what) = cooling_key(route, key, model) else { return };
+    pub(super) fn tell(
+        &self,
+        route: &Route,
+        key: &Taken,
+        model: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(what) = cooling_key(route, key, model) else {
+            return;
+        };
         let cooldowns = self.cooldowns.clone();
         self.aside(async move { cooldowns.cool(&what, until, now).await });
     }
 
     /// Tells the others what is left of this key on this model, when it is little. Nobody waits for it.
-    fn tell_room(&self, route: &Route, key: &Taken, model: &str, meta: &ResponseMeta, now: Timestamp) {
-        let Some((room, time)) = Headroom::seen(meta, now).told(now) else { return };
-        let Some(what) = cooling_key(route, key, model) else { return };
+    fn tell_room(
+        &self,
+        route: &Route,
+        key: &Taken,
+        model: &str,
+        meta: &ResponseMeta,
+        now: Timestamp,
+    ) {
+        let Some((room, time)) = Headroom::seen(meta, now).told(now) else {
+            return;
+        };
+        let Some(what) = cooling_key(route, key, model) else {
+            return;
+        };
         let cooldowns = self.cooldowns.clone();
         self.aside(async move { cooldowns.tell_room(&what, &room, time).await });
     }
@@ -104,7 +129,8 @@ impl Others {
 
     /// Lets what is just being told be heard, at the end of the program.
     pub(super) async fn close(&self) {
-        let telling = std::mem::take(&mut *self.telling.lock().unwrap_or_else(PoisonError::into_inner));
+        let telling =
+            std::mem::take(&mut *self.telling.lock().unwrap_or_else(PoisonError::into_inner));
         let _ = timeout(self.redis().patience(), telling.join_all()).await;
     }
 }
@@ -122,9 +148,17 @@ impl Turn {
 
 /// What a key is known by elsewhere; `None`: nobody else may know it.
 fn cooling_key(route: &Route, key: &Taken, model: &str) -> Option<Cooling> {
-    Some(cooling(route, key.secret.as_ref().and_then(Secret::fingerprint)?, model))
+    Some(cooling(
+        route,
+        key.secret.as_ref().and_then(Secret::fingerprint)?,
+        model,
+    ))
 }
 
 fn cooling(route: &Route, fingerprint: String, model: &str) -> Cooling {
-    Cooling { provider: route.provider.name.clone(), fingerprint, model: model.to_owned() }
+    Cooling {
+        provider: route.provider.name.clone(),
+        fingerprint,
+        model: model.to_owned(),
+    }
 }

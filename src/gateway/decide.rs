@@ -75,19 +75,28 @@ pub fn decide(error: &WireError, situation: Situation) -> Decision {
     let next = match overruled(by_class(error, situation), error, situation) {
         Next::GiveUp => Next::GiveUp,
         _ if situation.retries_left == 0 => Next::GiveUp,
-        Next::Again(_) | Next::OtherKey | Next::OtherEndpoint if !situation.affordable => Next::LowerRung,
+        Next::Again(_) | Next::OtherKey | Next::OtherEndpoint if !situation.affordable => {
+            Next::LowerRung
+        }
         next => next,
     };
-    Decision { next, key: key_fate(error) }
+    Decision {
+        next,
+        key: key_fate(error),
+    }
 }
 
 fn by_class(error: &WireError, situation: Situation) -> Next {
     use ErrorClass as E;
     match error.class {
-        E::InvalidKey | E::Forbidden | E::NoCredit | E::QuotaExceeded | E::RateLimited if situation.other_key => {
+        E::InvalidKey | E::Forbidden | E::NoCredit | E::QuotaExceeded | E::RateLimited
+            if situation.other_key =>
+        {
             Next::OtherKey
         }
-        E::InvalidKey | E::Forbidden | E::NoCredit | E::QuotaExceeded | E::ModelNotFound => Next::LowerRung,
+        E::InvalidKey | E::Forbidden | E::NoCredit | E::QuotaExceeded | E::ModelNotFound => {
+            Next::LowerRung
+        }
         E::ContextTooLong if situation.larger_rung => Next::LargerRung,
         // Said inside an answer: the request had been taken, and a second one may be a second bill.
         E::RateLimited if error.sent == Sent::MaybeBilled => Next::LowerRung,
@@ -102,7 +111,9 @@ fn by_class(error: &WireError, situation: Situation) -> Next {
         // other route, for the silence is the address's.
         E::FirstTokenTimeout => elsewhere(situation),
         // A response had begun, and nothing of an answer came: the same route may bill for that twice.
-        E::Cut | E::Truncated | E::IdleTimeout | E::InStream | E::NotSse if has_elsewhere(situation) => {
+        E::Cut | E::Truncated | E::IdleTimeout | E::InStream | E::NotSse
+            if has_elsewhere(situation) =>
+        {
             elsewhere(situation)
         }
         _ => Next::GiveUp,
@@ -121,7 +132,11 @@ fn overruled(next: Next, error: &WireError, situation: Situation) -> Next {
 }
 
 fn once_more(error: &WireError, situation: Situation) -> Next {
-    if situation.here > 0 && has_elsewhere(situation) { elsewhere(situation) } else { again(error, situation) }
+    if situation.here > 0 && has_elsewhere(situation) {
+        elsewhere(situation)
+    } else {
+        again(error, situation)
+    }
 }
 
 fn has_elsewhere(situation: Situation) -> bool {
@@ -130,16 +145,34 @@ fn has_elsewhere(situation: Situation) -> bool {
 
 /// The same model first, at another address; then another model.
 fn elsewhere(situation: Situation) -> Next {
-    if situation.other_endpoint { Next::OtherEndpoint } else { Next::LowerRung }
+    if situation.other_endpoint {
+        Next::OtherEndpoint
+    } else {
+        Next::LowerRung
+    }
 }
 
 fn again(error: &WireError, situation: Situation) -> Next {
     let limited = error.class == ErrorClass::RateLimited;
-    let cause = if limited { Cause::RateLimit } else { Cause::Trouble };
+    let cause = if limited {
+        Cause::RateLimit
+    } else {
+        Cause::Trouble
+    };
     // A wait longer than anybody watches is not slept through: another route, or the user, hears of it. A rate limit is
     // the account's, at every address.
-    let otherwise = if limited { Next::LowerRung } else { elsewhere(situation) };
-    backoff::wait(cause, situation.retries + 1, error.retry_after, situation.dice).map_or(otherwise, Next::Again)
+    let otherwise = if limited {
+        Next::LowerRung
+    } else {
+        elsewhere(situation)
+    };
+    backoff::wait(
+        cause,
+        situation.retries + 1,
+        error.retry_after,
+        situation.dice,
+    )
+    .map_or(otherwise, Next::Again)
 }
 
 /// Whether the server, or the way to it, is to blame. What the request or the account lacks says nothing of the server,
@@ -172,9 +205,10 @@ pub fn outcome(error: &WireError) -> Option<Outcome> {
 
 fn key_fate(error: &WireError) -> KeyFate {
     match error.class {
-        ErrorClass::InvalidKey | ErrorClass::Forbidden | ErrorClass::NoCredit | ErrorClass::QuotaExceeded => {
-            KeyFate::Bar
-        }
+        ErrorClass::InvalidKey
+        | ErrorClass::Forbidden
+        | ErrorClass::NoCredit
+        | ErrorClass::QuotaExceeded => KeyFate::Bar,
         ErrorClass::RateLimited => KeyFate::Cool(error.retry_after.unwrap_or(COOL).min(ASKED)),
         _ => KeyFate::Keep,
     }

@@ -42,7 +42,9 @@ impl Pace {
 
     /// The average, in seconds, as far as it still says something.
     pub fn seconds(&self, now: Timestamp) -> f64 {
-        self.measured.map_or(UNKNOWN, |(average, at)| (average * faded(now.since(at))).max(UNKNOWN))
+        self.measured.map_or(UNKNOWN, |(average, at)| {
+            (average * faded(now.since(at))).max(UNKNOWN)
+        })
     }
 }
 
@@ -75,7 +77,11 @@ pub fn choose(standings: &[Standing], past: &[usize], dice: [f64; 2]) -> Option<
     let mut draw = |dice: f64| (!left.is_empty()).then(|| left.remove(at(dice, left.len())));
     let (one, other) = (draw(dice[0])?, draw(dice[1]));
     let cost = |at: usize| standings[at].seconds * f64::from(standings[at].in_flight + 1);
-    Some(other.filter(|other| cost(*other) < cost(one)).unwrap_or(one))
+    Some(
+        other
+            .filter(|other| cost(*other) < cost(one))
+            .unwrap_or(one),
+    )
 }
 
 /// A place in a list of `n`, which is not empty.
@@ -125,7 +131,10 @@ pub(super) struct Pass<'a> {
 impl Endpoints {
     /// As many as the provider has addresses; the guide has one of its own.
     pub(super) fn new(addresses: usize) -> Self {
-        Self { places: (0..addresses.max(1)).map(|_| Mutex::default()).collect(), heard: AtomicBool::new(false) }
+        Self {
+            places: (0..addresses.max(1)).map(|_| Mutex::default()).collect(),
+            heard: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -166,7 +175,9 @@ impl Endpoints {
         if are(Circuit::Closed).is_empty() {
             return None;
         }
-        let mut due = are(Circuit::HalfOpen).into_iter().filter(|at| !self.place(*at).is_spared(now));
+        let mut due = are(Circuit::HalfOpen)
+            .into_iter()
+            .filter(|at| !self.place(*at).is_spared(now));
         let mut entered = due.find_map(|at| self.pass(at, now).ok())?;
         entered.trial = true;
         Some(entered)
@@ -188,14 +199,18 @@ impl Endpoints {
     /// What other processes should know of an address and do not.
     pub(super) fn news(&self, place: usize) -> Option<News> {
         let mut known = self.place(place);
-        let outage = known.breaker.outage().map(|outage| Outage { lost: known.lost, ..outage });
+        let outage = known.breaker.outage().map(|outage| Outage {
+            lost: known.lost,
+            ..outage
+        });
         let before = std::mem::replace(&mut known.told, outage.is_some());
         outage.map(News::Trouble).or(before.then_some(News::Over))
     }
 
     /// Whether one that is not among `past` might be asked now.
     pub(super) fn has_other(&self, past: &[usize], now: Timestamp) -> bool {
-        (0..self.len()).any(|place| !past.contains(&place) && self.place(place).breaker.shut(now).is_none())
+        (0..self.len())
+            .any(|place| !past.contains(&place) && self.place(place).breaker.shut(now).is_none())
     }
 
     /// The circuit of the provider as a whole: the best there is.
@@ -205,7 +220,11 @@ impl Endpoints {
             Circuit::HalfOpen => (1, Timestamp::default()),
             Circuit::Open { until } => (2, *until),
         };
-        self.standings(now).into_iter().map(|standing| standing.circuit).min_by_key(best).unwrap_or_default()
+        self.standings(now)
+            .into_iter()
+            .map(|standing| standing.circuit)
+            .min_by_key(best)
+            .unwrap_or_default()
     }
 
     /// Why nobody may send anywhere.
@@ -220,27 +239,41 @@ impl Endpoints {
         known.in_flight += 1;
         drop(known);
         let (probes, ticket) = (ticket.probe, Mutex::new(Some(ticket)));
-        Ok(Pass { endpoints: self, place, probes, trial: false, given: now, ticket })
+        Ok(Pass {
+            endpoints: self,
+            place,
+            probes,
+            trial: false,
+            given: now,
+            ticket,
+        })
     }
 
     fn standings(&self, now: Timestamp) -> Vec<Standing> {
         let standing = |place: usize| {
             let known = self.place(place);
             let (circuit, seconds) = (known.breaker.state(now), known.pace.seconds(now));
-            Standing { circuit, seconds, in_flight: known.in_flight }
+            Standing {
+                circuit,
+                seconds,
+                in_flight: known.in_flight,
+            }
         };
         (0..self.len()).map(standing).collect()
     }
 
     fn place(&self, place: usize) -> MutexGuard<'_, Place> {
-        self.places[place].lock().unwrap_or_else(PoisonError::into_inner)
+        self.places[place]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
     /// A request was lost on it not long ago.
     fn is_spared(&self, now: Timestamp) -> bool {
-        self.lost.is_some_and(|lost| (lost..lost.plus(SPARED)).contains(&now))
+        self.lost
+            .is_some_and(|lost| (lost..lost.plus(SPARED)).contains(&now))
     }
 }
 
@@ -258,7 +291,10 @@ impl Pass<'_> {
     /// A question that costs nothing has found nobody there.
     pub(super) fn found_nobody(&self, now: Timestamp, dice: f64) {
         if let Some(ticket) = self.ticket().take() {
-            self.endpoints.place(self.place).breaker.on(ticket, Outcome::Fails(None), now, dice);
+            self.endpoints
+                .place(self.place)
+                .breaker
+                .on(ticket, Outcome::Fails(None), now, dice);
         }
     }
 
@@ -266,7 +302,9 @@ impl Pass<'_> {
     /// part that closed it.
     pub(super) fn answers(&self, now: Timestamp) -> bool {
         let mut held = self.ticket();
-        let Some(ticket) = held.take_if(|ticket| ticket.probe.is_some()) else { return false };
+        let Some(ticket) = held.take_if(|ticket| ticket.probe.is_some()) else {
+            return false;
+        };
         let mut known = self.endpoints.place(self.place);
         known.breaker.on(ticket, Outcome::Works, now, 0.0);
         known.lost = None;
@@ -277,7 +315,9 @@ impl Pass<'_> {
 
     /// Tells what became of the request; only the first word counts.
     pub(super) fn tell(&self, outcome: Outcome, now: Timestamp, dice: f64) {
-        let Some(ticket) = self.ticket().take() else { return };
+        let Some(ticket) = self.ticket().take() else {
+            return;
+        };
         let mut known = self.endpoints.place(self.place);
         if let Outcome::Fails(_) = outcome {
             known.pace.take(FAILED, now);

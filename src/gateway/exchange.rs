@@ -20,7 +20,8 @@ use crate::chat::id::ExchangeId;
 use crate::chat::request::Digest;
 use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
 use crate::protocol::{
-    Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused, Route, Started,
+    Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused,
+    Route, Started,
 };
 use crate::redis::Waiting;
 use crate::router::Rung;
@@ -96,11 +97,16 @@ impl Turn {
     async fn go(&mut self) -> Result<Event, Refused> {
         let stop = self.stop.clone();
         let gateway = Arc::clone(&self.gateway);
-        let nothing = Tried { sends: true, ..Tried::default() };
+        let nothing = Tried {
+            sends: true,
+            ..Tried::default()
+        };
         gateway.reach_redis();
         let planned = unless_stopped(&stop, self.fit_with_the_group(&nothing)).await?;
         let planned = match planned.map_err(Refused::from) {
-            Err(refused) if refused.failure.kind == FailureKind::Budget => return self.go_for_nothing(refused).await,
+            Err(refused) if refused.failure.kind == FailureKind::Budget => {
+                return self.go_for_nothing(refused).await;
+            }
             planned => planned?,
         };
         self.say_fitted(&planned).await;
@@ -122,9 +128,14 @@ impl Turn {
     /// No limit has room for the question; an answer that lies in the cache needs none.
     async fn go_for_nothing(&mut self, refused: Refused) -> Result<Event, Refused> {
         let (gateway, stop) = (Arc::clone(&self.gateway), self.stop.clone());
-        let free = Tried { for_nothing: true, ..Tried::default() };
+        let free = Tried {
+            for_nothing: true,
+            ..Tried::default()
+        };
         let fit = unless_stopped(&stop, gateway.fit(&mut self.ask, &free, Vec::new())).await?;
-        let Ok(planned) = fit else { return self.at_limit(refused).await };
+        let Ok(planned) = fit else {
+            return self.at_limit(refused).await;
+        };
         if self.ask.stale == Stale::Only {
             self.say_fitted(&planned).await;
             return Ok(self.only_stale(&planned).await?);
@@ -140,14 +151,21 @@ impl Turn {
 
     /// The old answer that the user has chosen instead of asking.
     async fn only_stale(&mut self, planned: &Planned) -> Result<Event, Failure> {
-        let nothing = Failure::new(FailureKind::Unavailable, "no answer to this question is kept any more");
+        let nothing = Failure::new(
+            FailureKind::Unavailable,
+            "no answer to this question is kept any more",
+        );
         self.stale(planned).await.unwrap_or(Err(nothing))
     }
 
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each
     /// is planned with the money that is left then.
     async fn climb_down(&mut self, mut planned: Planned) -> Result<Event, Refused> {
-        let mut tried = Tried { exchange: Some(self.id.clone()), sends: true, ..Tried::default() };
+        let mut tried = Tried {
+            exchange: Some(self.id.clone()),
+            sends: true,
+            ..Tried::default()
+        };
         let gateway = Arc::clone(&self.gateway);
         loop {
             let model = planned.plan.first.model.clone();
@@ -187,7 +205,11 @@ impl Turn {
                     return Ok(old?);
                 }
                 self.record_failure(&failure).await;
-                return Ok(Event::Failed { failure, route: Some(planned.plan.route), answer: None });
+                return Ok(Event::Failed {
+                    failure,
+                    route: Some(planned.plan.route),
+                    answer: None,
+                });
             };
             planned = next;
         }
@@ -196,7 +218,14 @@ impl Turn {
     /// Servers alone are to blame only where nothing else was.
     fn blamed(&self, failure: Failure) -> Failure {
         let shared = failure.kind == FailureKind::Unavailable && !self.only_servers;
-        Failure { kind: if shared { FailureKind::Request } else { failure.kind }, ..failure }
+        Failure {
+            kind: if shared {
+                FailureKind::Request
+            } else {
+                failure.kind
+            },
+            ..failure
+        }
     }
 
     /// Says what was left out: never silently.
@@ -204,7 +233,11 @@ impl Turn {
         self.fitted = planned.fitted;
         if let Some(fitted) = planned.fitted {
             let text = format!("{fitted}, so that it fits {}", planned.plan.first.model);
-            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+            self.emit(Event::Notice(Notice {
+                level: Level::Warning,
+                text,
+            }))
+            .await;
         }
     }
 
@@ -223,19 +256,35 @@ impl Turn {
 
     /// The question as a rung is asked it.
     pub(super) fn request(&self, rung: &Rung) -> Request {
-        let params = Params { effort: rung.effort, ..self.ask.params };
-        Request { model: rung.model.clone(), messages: self.ask.messages(), params }
+        let params = Params {
+            effort: rung.effort,
+            ..self.ask.params
+        };
+        Request {
+            model: rung.model.clone(),
+            messages: self.ask.messages(),
+            params,
+        }
     }
 
     pub(super) async fn prompted(&self) {
         if !self.ask.stored {
-            let event =
-                Event::Prompted { id: self.ask.prompt.clone(), text: self.ask.own_words().into(), at: self.now() };
+            let event = Event::Prompted {
+                id: self.ask.prompt.clone(),
+                text: self.ask.own_words().into(),
+                at: self.now(),
+            };
             self.emit(event).await;
         }
     }
 
-    pub(super) async fn started(&self, rung: &Rung, model: Option<&Model>, route: &Route, key: String) {
+    pub(super) async fn started(
+        &self,
+        rung: &Rung,
+        model: Option<&Model>,
+        route: &Route,
+        key: String,
+    ) {
         let started = Started {
             id: self.ask.answer.clone(),
             at: self.now(),
@@ -252,21 +301,33 @@ impl Turn {
     }
 
     pub(super) fn answer(&self, text: String, reasoning: String, facts: AnswerFacts) -> Answer {
-        Answer { session: self.ask.session.clone(), id: self.ask.answer.clone(), text, reasoning, facts }
+        Answer {
+            session: self.ask.session.clone(),
+            id: self.ask.answer.clone(),
+            text,
+            reasoning,
+            facts,
+        }
     }
 
     /// The rows of a question about to be sent.
     pub(super) fn begin(&self, planned: &Planned) -> Begin {
         let rung = &planned.plan.first;
-        let prompt =
-            (!self.ask.stored).then(|| Prompt { id: self.ask.prompt.clone(), text: self.ask.own_words().to_owned() });
+        let prompt = (!self.ask.stored).then(|| Prompt {
+            id: self.ask.prompt.clone(),
+            text: self.ask.own_words().to_owned(),
+        });
         Begin {
             session: self.ask.session.clone(),
             setting: self.ask.setting.clone(),
             exchange: self.id.clone(),
             model: rung.model.clone(),
             mode: planned.plan.route.mode,
-            parent: if self.ask.stored { Some(self.ask.prompt.clone()) } else { self.ask.parent.clone() },
+            parent: if self.ask.stored {
+                Some(self.ask.prompt.clone())
+            } else {
+                self.ask.parent.clone()
+            },
             prompt,
             answer: self.ask.answer.clone(),
             messages: self.ask.opens(),
@@ -280,7 +341,12 @@ impl Turn {
     }
 
     /// `counted_input` is the raw count, for what is learned must not be learned from itself.
-    pub(super) fn outcome(&self, facts: &AnswerFacts, counted_input: u64, failure: Option<Failure>) -> Outcome {
+    pub(super) fn outcome(
+        &self,
+        facts: &AnswerFacts,
+        counted_input: u64,
+        failure: Option<Failure>,
+    ) -> Outcome {
         let effort = facts.route.chosen().and_then(|chosen| chosen.effort);
         Outcome {
             model: Some(facts.model.clone()),
@@ -291,7 +357,11 @@ impl Turn {
             finish: facts.finish.clone(),
             failure,
             usage: Some(facts.usage),
-            foreseen: Some(Foreseen { effort, counted_input, estimate: facts.estimate }),
+            foreseen: Some(Foreseen {
+                effort,
+                counted_input,
+                estimate: facts.estimate,
+            }),
         }
     }
 
@@ -305,7 +375,11 @@ impl Turn {
             ended: self.now(),
             cache: CacheHit::None,
             saved: Some(Usd::ZERO),
-            latency: Latency { ttft_ms: None, total_ms: self.elapsed_ms(), tokens_per_second: None },
+            latency: Latency {
+                ttft_ms: None,
+                total_ms: self.elapsed_ms(),
+                tokens_per_second: None,
+            },
             finish: None,
             failure: Some(failure.clone()),
             usage: None,

@@ -56,18 +56,33 @@ impl Gateway {
     ) -> Result<Figures, Failure> {
         self.read_keys_for_plan(rungs, !tried.sends).await;
         let budget = self.budget_of_plan();
-        let (session, exchange, run) = (ask.session.clone(), tried.exchange.clone(), self.parts.run.clone());
+        let (session, exchange, run) = (
+            ask.session.clone(),
+            tried.exchange.clone(),
+            self.parts.run.clone(),
+        );
         let (raise, confined) = (ask.raise, self.purse().is_some_and(Purse::is_away));
         let is_guess = |model: &Model| matches!(tokenizer(model), Tokenizer::Guess(_));
-        let rungs: Vec<_> = rungs.iter().map(|(m, effort)| (m.id.clone(), *effort, is_guess(m))).collect();
+        let rungs: Vec<_> = rungs
+            .iter()
+            .map(|(m, effort)| (m.id.clone(), *effort, is_guess(m)))
+            .collect();
         let look = move |db: &mut Db| {
-            let booked = Place { session: Some(&session), exchange: exchange.as_ref(), run: &run };
+            let booked = Place {
+                session: Some(&session),
+                exchange: exchange.as_ref(),
+                run: &run,
+            };
             let mut standing = budget.standing(db, &booked, raise, now)?.counting_keys();
             if confined {
                 budget.confine(db, &mut standing, now)?;
             }
             let windows = windows(&standing, &budget, now);
-            let pace = Pace { now, windows, held: db.remembered(PACE)?.unwrap_or(0) };
+            let pace = Pace {
+                now,
+                windows,
+                held: db.remembered(PACE)?.unwrap_or(0),
+            };
             let known = rungs.iter().map(|(id, effort, guessed)| {
                 Ok(Known {
                     lengths: db.lengths(id, *effort, kind.as_str())?,
@@ -75,7 +90,11 @@ impl Gateway {
                     calibration: if *guessed { db.calibration(id)? } else { None },
                 })
             });
-            Ok(Figures { known: known.collect::<Result<_, StoreError>>()?, standing, pace })
+            Ok(Figures {
+                known: known.collect::<Result<_, StoreError>>()?,
+                standing,
+                pace,
+            })
         };
         self.store().await?.run(look).await.map_err(Failure::from)
     }
@@ -105,10 +124,23 @@ fn windows(standing: &Standing, budget: &Budget, now: Timestamp) -> Vec<Window> 
 impl Known {
     /// Puts what is known and what was counted together.
     pub(super) fn of(self, (model, effort): Asked, counted: Count) -> Contender {
-        let learned = self.calibration.map(|calibration| calibration.apply(counted.tokens));
+        let learned = self
+            .calibration
+            .map(|calibration| calibration.apply(counted.tokens));
         // The bound stays: a budget does not stand on what usually happens.
-        let input = learned.map_or(counted, |(tokens, _)| Count { tokens: tokens.min(counted.upper), ..counted });
+        let input = learned.map_or(counted, |(tokens, _)| Count {
+            tokens: tokens.min(counted.upper),
+            ..counted
+        });
         let band_permille = learned.map(|(_, band)| band);
-        Contender { model, effort, counted, input, band_permille, lengths: self.lengths, health: self.health }
+        Contender {
+            model,
+            effort,
+            counted,
+            input,
+            band_permille,
+            lengths: self.lengths,
+            health: self.health,
+        }
     }
 }

@@ -49,7 +49,10 @@ pub struct Room {
 
 impl From<Failure> for Unplanned {
     fn from(failure: Failure) -> Self {
-        Self { refused: failure.into(), too_long: None }
+        Self {
+            refused: failure.into(),
+            too_long: None,
+        }
     }
 }
 
@@ -66,24 +69,47 @@ pub(super) fn unplanned(
     params: &Params,
     left: impl Fn(&ModelId) -> Option<Left>,
 ) -> Unplanned {
-    let rooms = candidates.iter().zip(&refusal.skips).filter_map(|(candidate, skip)| {
-        let (needs, holds) = window(candidate, skip.as_ref()?, params)?;
-        let model = candidate.model.clone();
-        let left = left(&model.id);
-        let (effort, expected_output) = (candidate.effort, candidate.expected_output);
-        Some(Room { model, effort, needs, holds, expected_output, left })
-    });
+    let rooms = candidates
+        .iter()
+        .zip(&refusal.skips)
+        .filter_map(|(candidate, skip)| {
+            let (needs, holds) = window(candidate, skip.as_ref()?, params)?;
+            let model = candidate.model.clone();
+            let left = left(&model.id);
+            let (effort, expected_output) = (candidate.effort, candidate.expected_output);
+            Some(Room {
+                model,
+                effort,
+                needs,
+                holds,
+                expected_output,
+                left,
+            })
+        });
     let mut rooms: Vec<Room> = rooms.collect();
     rooms.sort_by_key(|room| Reverse(room.holds));
     let only_the_window = refusal.failure.kind != FailureKind::Budget && !rooms.is_empty();
-    let too_long = only_the_window.then(|| TooLong { rooms, considered: refusal.route.considered.clone() });
+    let too_long = only_the_window.then(|| TooLong {
+        rooms,
+        considered: refusal.route.considered.clone(),
+    });
     // Where the user asked for more output than the window leaves, the router's word is the plainer one.
-    let asked_too_much = refusal.skips.iter().flatten().any(|skip| matches!(skip, Skip::OutputTooLong { .. }));
+    let asked_too_much = refusal
+        .skips
+        .iter()
+        .flatten()
+        .any(|skip| matches!(skip, Skip::OutputTooLong { .. }));
     let failure = match too_long.as_ref().and_then(TooLong::first) {
         Some(room) if !asked_too_much => room.refusal(),
         _ => refusal.failure,
     };
-    Unplanned { refused: Refused { failure, route: Some(refusal.route) }, too_long }
+    Unplanned {
+        refused: Refused {
+            failure,
+            route: Some(refusal.route),
+        },
+        too_long,
+    }
 }
 
 /// What the request needs and what the window holds, when the window is what is wrong.
@@ -92,11 +118,17 @@ fn window(candidate: &Candidate<'_>, skip: &Skip, params: &Params) -> Option<(u6
     match *skip {
         Skip::Context { needs, holds } => {
             let asked = params.max_output.unwrap_or(MINIMUM_OUTPUT);
-            Some((needs.saturating_add(asked.saturating_sub(MINIMUM_OUTPUT)), holds))
+            Some((
+                needs.saturating_add(asked.saturating_sub(MINIMUM_OUTPUT)),
+                holds,
+            ))
         }
         Skip::OutputTooLong { asked, .. } if model.max_output.is_none_or(|most| asked <= most) => {
             let needs = candidate.input.tokens.saturating_add(asked);
-            model.context.filter(|&holds| asked < holds && holds < needs).map(|holds| (needs, holds))
+            model
+                .context
+                .filter(|&holds| asked < holds && holds < needs)
+                .map(|holds| (needs, holds))
         }
         _ => None,
     }
@@ -114,7 +146,12 @@ impl Room {
     }
 
     fn refusal(&self) -> Failure {
-        let Self { model, needs, holds, .. } = self;
+        let Self {
+            model,
+            needs,
+            holds,
+            ..
+        } = self;
         let over = self.too_many();
         Failure::new(
             FailureKind::Usage,
@@ -128,7 +165,12 @@ impl Room {
 
     /// What remains when every turn is left out is still too long.
     fn question_alone(&self) -> Failure {
-        let Self { model, needs, holds, .. } = self;
+        let Self {
+            model,
+            needs,
+            holds,
+            ..
+        } = self;
         Failure::new(
             FailureKind::Usage,
             format!("the question alone needs {needs} tokens with room for an answer, and {} holds {holds}", model.id),
@@ -152,9 +194,17 @@ impl Gateway {
     /// for the model with the largest window that the limits allow; `ask` then holds what is left.
     /// Models in `beside` are looked at too, though none of them is chosen. A question that is to be split comes back
     /// with the rooms there are for its parts.
-    pub(super) async fn fit(&self, ask: &mut Ask, tried: &Tried, beside: Vec<Asked>) -> Result<Planned, Unplanned> {
+    pub(super) async fn fit(
+        &self,
+        ask: &mut Ask,
+        tried: &Tried,
+        beside: Vec<Asked>,
+    ) -> Result<Planned, Unplanned> {
         let too_long = match self.plan_beside(ask, tried, beside.clone()).await {
-            Err(Unplanned { too_long: Some(too_long), .. }) if ask.overflow == Overflow::Truncate => too_long,
+            Err(Unplanned {
+                too_long: Some(too_long),
+                ..
+            }) if ask.overflow == Overflow::Truncate => too_long,
             planned => return planned,
         };
         let mut refused = None;
@@ -168,27 +218,51 @@ impl Gateway {
             }
         }
         let refused = refused.unwrap_or_else(|| too_long.rooms[0].refusal().into());
-        Err(Unplanned { refused, too_long: None })
+        Err(Unplanned {
+            refused,
+            too_long: None,
+        })
     }
 
     /// The question without as many of the oldest turns as it takes to fit this model.
-    async fn cut(&self, ask: &Ask, tried: &Tried, room: &Room, beside: &[Asked]) -> Result<(Planned, Ask), Refused> {
+    async fn cut(
+        &self,
+        ask: &Ask,
+        tried: &Tried,
+        room: &Room,
+        beside: &[Asked],
+    ) -> Result<(Planned, Ask), Refused> {
         let tokenizer = tokenizer(&room.model);
         let whole = ask.conversation.cut(tokenizer, 0).tokens;
-        let mut over = room.too_many() + room.comfort(&ask.params, self.parts.config.limits.max_output);
+        let mut over =
+            room.too_many() + room.comfort(&ask.params, self.parts.config.limits.max_output);
         let mut shorter = ask.clone();
         loop {
             let cut = ask.conversation.cut(tokenizer, whole.saturating_sub(over));
             shorter.conversation = Arc::new(cut.rest);
             match self.plan_beside(&shorter, tried, beside.to_vec()).await {
                 Ok(mut planned) => {
-                    planned.fitted = Some(Fitted::Truncated { turns: cut.turns, tokens: cut.tokens });
+                    planned.fitted = Some(Fitted::Truncated {
+                        turns: cut.turns,
+                        tokens: cut.tokens,
+                    });
                     return Ok((planned, shorter));
                 }
-                Err(Unplanned { refused, too_long: None }) => return Err(refused),
-                Err(Unplanned { refused, too_long: Some(still) }) => {
-                    let of_this = still.rooms.iter().find(|still| still.model.id == room.model.id);
-                    let Some(still) = of_this else { return Err(refused) };
+                Err(Unplanned {
+                    refused,
+                    too_long: None,
+                }) => return Err(refused),
+                Err(Unplanned {
+                    refused,
+                    too_long: Some(still),
+                }) => {
+                    let of_this = still
+                        .rooms
+                        .iter()
+                        .find(|still| still.model.id == room.model.id);
+                    let Some(still) = of_this else {
+                        return Err(refused);
+                    };
                     if shorter.conversation.messages().is_empty() {
                         return Err(still.question_alone().into());
                     }

@@ -52,19 +52,30 @@ impl Found {
         let mut secrets = Vec::with_capacity(provider.key_sources.len());
         let mut errors = BTreeMap::new();
         for (place, source) in provider.key_sources.iter().enumerate() {
-            let read = provider.key_from(source, env).await.unwrap_or_else(|error| {
-                tracing::warn!(provider = provider.name, %error, "a key cannot be had");
-                errors.insert(place, Trouble { error, told: false });
-                None
-            });
+            let read = provider
+                .key_from(source, env)
+                .await
+                .unwrap_or_else(|error| {
+                    tracing::warn!(provider = provider.name, %error, "a key cannot be had");
+                    errors.insert(place, Trouble { error, told: false });
+                    None
+                });
             secrets.push(read);
         }
         if let (true, Some(first)) = (secrets.iter().all(Option::is_none), errors.values().next()) {
             return Err(Failure::new(FailureKind::Usage, first.error.to_string()));
         }
-        let mut keys = Keys { ring: KeyRing::new(secrets.len()), secrets, errors, out_at: None };
+        let mut keys = Keys {
+            ring: KeyRing::new(secrets.len()),
+            secrets,
+            errors,
+            out_at: None,
+        };
         keys.seat();
-        Ok(Self { keys: Mutex::new(keys), last_look: tokio::sync::Mutex::default() })
+        Ok(Self {
+            keys: Mutex::new(keys),
+            last_look: tokio::sync::Mutex::default(),
+        })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Keys) -> T) -> T {
@@ -81,13 +92,19 @@ impl Found {
 
     /// Each key that has a fingerprint, by place.
     pub(super) fn fingerprints(&self) -> Vec<(usize, String)> {
-        let of = |(at, secret): (usize, &Option<Secret>)| Some((at, secret.as_ref()?.fingerprint()?));
+        let of =
+            |(at, secret): (usize, &Option<Secret>)| Some((at, secret.as_ref()?.fingerprint()?));
         self.with(|keys| keys.secrets.iter().enumerate().filter_map(of).collect())
     }
 
     /// Why there are sources whose key is left out.
     pub(super) fn errors(&self) -> Vec<String> {
-        self.with(|keys| keys.errors.values().map(|trouble| trouble.error.to_string()).collect())
+        self.with(|keys| {
+            keys.errors
+                .values()
+                .map(|trouble| trouble.error.to_string())
+                .collect()
+        })
     }
 
     /// Those of [`Self::errors`] that nobody was told of yet; from now on somebody was.
@@ -124,7 +141,10 @@ impl Found {
     /// Reads the sources again for a question that was sent after the last key had failed: whoever sends again may have
     /// mended one. A place whose key has changed is fresh. `false`: nothing can have changed.
     pub(super) async fn read_anew(&self, provider: &Provider, env: &Env, asked: Instant) -> bool {
-        if self.with(|keys| keys.out_at).is_none_or(|out_at| out_at >= asked) {
+        if self
+            .with(|keys| keys.out_at)
+            .is_none_or(|out_at| out_at >= asked)
+        {
             return false;
         }
         let mut last = self.last_look.lock().await;
@@ -144,7 +164,10 @@ impl Found {
                 }
                 Err(error) => {
                     tracing::warn!(provider = provider.name, %error, "a key cannot be had");
-                    let told = keys.errors.get(&place).is_some_and(|known| known.told && known.error == error);
+                    let told = keys
+                        .errors
+                        .get(&place)
+                        .is_some_and(|known| known.told && known.error == error);
                     keys.errors.insert(place, Trouble { error, told });
                 }
             });
@@ -157,12 +180,20 @@ impl Found {
 impl Keys {
     /// The places where this very key stands.
     fn places(&self, key: &Taken) -> Vec<usize> {
-        let same = |(at, secret): (usize, &Option<Secret>)| (secret.is_some() && *secret == key.secret).then_some(at);
+        let same = |(at, secret): (usize, &Option<Secret>)| {
+            (secret.is_some() && *secret == key.secret).then_some(at)
+        };
         self.secrets.iter().enumerate().filter_map(same).collect()
     }
 
     fn replace(&mut self, place: usize, secret: Secret) -> bool {
-        let Some(old) = self.secrets.get_mut(place).filter(|old| old.as_ref() != Some(&secret)) else { return false };
+        let Some(old) = self
+            .secrets
+            .get_mut(place)
+            .filter(|old| old.as_ref() != Some(&secret))
+        else {
+            return false;
+        };
         *old = Some(secret);
         self.ring.renew(place, true);
         self.seat();
@@ -173,7 +204,8 @@ impl Keys {
     /// only one limit.
     fn seat(&mut self) {
         for (at, secret) in self.secrets.iter().enumerate() {
-            self.ring.seat(at, secret.is_some() && !self.secrets[..at].contains(secret));
+            self.ring
+                .seat(at, secret.is_some() && !self.secrets[..at].contains(secret));
         }
     }
 }

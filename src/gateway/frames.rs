@@ -36,7 +36,15 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn every(gap: Duration) -> Self {
         let (text, reasoning) = (String::new(), String::new());
-        Self { gap, text, reasoning, pieces: 0, flood: false, last: None, figures: None }
+        Self {
+            gap,
+            text,
+            reasoning,
+            pieces: 0,
+            flood: false,
+            last: None,
+            figures: None,
+        }
     }
 
     pub(super) fn push(&mut self, side: Side, piece: String) {
@@ -67,7 +75,10 @@ impl Frames {
 
     /// Until when nothing need be read; `None`: read on.
     pub(super) fn rests(&self, now: Instant) -> Option<Instant> {
-        let next = self.last.filter(|_| self.flood && self.pieces == 0).map(|last| last + self.gap);
+        let next = self
+            .last
+            .filter(|_| self.flood && self.pieces == 0)
+            .map(|last| last + self.gap);
         next.filter(|next| *next > now)
     }
 
@@ -75,7 +86,10 @@ impl Frames {
     pub(super) fn take(&mut self, now: Instant) -> (String, String) {
         self.last = Some(now);
         self.flood = std::mem::take(&mut self.pieces) >= FLOOD;
-        (std::mem::take(&mut self.reasoning), std::mem::take(&mut self.text))
+        (
+            std::mem::take(&mut self.reasoning),
+            std::mem::take(&mut self.text),
+        )
     }
 
     /// Whether the figures are to be told along with what was taken now.
@@ -100,7 +114,11 @@ mod tests {
     /// unless it rests, and has a timer.
     fn told(gap: u64, pieces: &[(u64, &str)]) -> Vec<(u64, String)> {
         let began = Instant::now();
-        let (mut frames, mut told, mut pieces) = (Frames::every(millis(gap)), Vec::new(), pieces.iter().peekable());
+        let (mut frames, mut told, mut pieces) = (
+            Frames::every(millis(gap)),
+            Vec::new(),
+            pieces.iter().peekable(),
+        );
         let mut at = 0;
         while pieces.peek().is_some() || frames.due(began).is_some() {
             let now = began + millis(at);
@@ -122,13 +140,23 @@ mod tests {
     }
 
     fn expect(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
-        expected.iter().map(|(at, text)| (*at, (*text).to_owned())).collect()
+        expected
+            .iter()
+            .map(|(at, text)| (*at, (*text).to_owned()))
+            .collect()
     }
 
     #[test]
     fn the_first_piece_and_a_trickle_are_told_at_once() {
-        assert_eq!(told(33, &[(0, "a"), (40, "b"), (500, "c")]), expect(&[(0, "a"), (40, "b"), (500, "c")]));
-        assert_eq!(told(33, &[(7, ""), (9, "a"), (20, "b")]), expect(&[(9, "a"), (42, "b")]), "and no piece is empty");
+        assert_eq!(
+            told(33, &[(0, "a"), (40, "b"), (500, "c")]),
+            expect(&[(0, "a"), (40, "b"), (500, "c")])
+        );
+        assert_eq!(
+            told(33, &[(7, ""), (9, "a"), (20, "b")]),
+            expect(&[(9, "a"), (42, "b")]),
+            "and no piece is empty"
+        );
     }
 
     #[test]
@@ -137,7 +165,10 @@ mod tests {
         let told = told(33, &flood);
         let texts: usize = told.iter().map(|(_, text)| text.len()).sum();
         assert_eq!((told.len(), texts, told[0].1.as_str()), (4, 100, "x"));
-        assert!(told.windows(2).all(|two| two[1].0 - two[0].0 >= 33), "{told:?}");
+        assert!(
+            told.windows(2).all(|two| two[1].0 - two[0].0 >= 33),
+            "{told:?}"
+        );
     }
 
     #[test]
@@ -147,9 +178,15 @@ mod tests {
             let now = began + millis(at);
             (0..pieces).for_each(|_| frames.push(Side::Text, "x".to_owned()));
             frames.take(now);
-            frames.rests(now).map(|until| u64::try_from((until - began).as_millis()).unwrap())
+            frames
+                .rests(now)
+                .map(|until| u64::try_from((until - began).as_millis()).unwrap())
         };
-        assert_eq!(telling(0, 1), None, "the first piece: what comes close behind it may be all");
+        assert_eq!(
+            telling(0, 1),
+            None,
+            "the first piece: what comes close behind it may be all"
+        );
         assert_eq!(telling(33, 2), None, "a quick model is no flood");
         assert_eq!(telling(66, 3), Some(99));
         assert_eq!(telling(99, 700), Some(132));
@@ -165,7 +202,10 @@ mod tests {
         frames.take(began);
         assert!(!frames.late(began + millis(99)), "nothing waits");
         frames.push(Side::Text, "b".to_owned());
-        assert_eq!([33, 65, 66].map(|at| frames.late(began + millis(at))), [false, false, true]);
+        assert_eq!(
+            [33, 65, 66].map(|at| frames.late(began + millis(at))),
+            [false, false, true]
+        );
     }
 
     #[test]
@@ -177,7 +217,10 @@ mod tests {
     #[test]
     fn figures_are_told_five_times_a_second_and_at_once() {
         let (mut frames, began) = (Frames::every(FRAME), Instant::now());
-        let told: Vec<u64> = (0..60).map(|n| n * 17).filter(|at| frames.figures(began + millis(*at))).collect();
+        let told: Vec<u64> = (0..60)
+            .map(|n| n * 17)
+            .filter(|at| frames.figures(began + millis(*at)))
+            .collect();
         assert_eq!(told, [0, 204, 408, 612, 816]);
     }
 

@@ -39,14 +39,20 @@ impl Headroom {
     pub(super) const PLENTY: u64 = 1000;
 
     pub(super) fn seen(meta: &ResponseMeta, now: Timestamp) -> Self {
-        Self { said: now, requests: Bucket::seen(meta.requests, now), tokens: Bucket::seen(meta.tokens, now) }
+        Self {
+            said: now,
+            requests: Bucket::seen(meta.requests, now),
+            tokens: Bucket::seen(meta.tokens, now),
+        }
     }
 
     /// As other machines are told of it, and for how long; `None`: half or more is left, which is no news.
     pub(super) fn told(&self, now: Timestamp) -> Option<(Vec<u8>, Duration)> {
         let full = self.requests.full.max(self.tokens.full);
         let scarce = self.share_left(now) < Self::PLENTY / 2;
-        scarce.then(|| Some((serde_json::to_vec(self).ok()?, full.since(now)))).flatten()
+        scarce
+            .then(|| Some((serde_json::to_vec(self).ok()?, full.since(now))))
+            .flatten()
     }
 
     /// What another machine wrote, as far as it makes sense here: nothing was seen after `now`, and nothing lasts longer
@@ -54,8 +60,16 @@ impl Headroom {
     pub(super) fn heard(text: &[u8], now: Timestamp, longest: Duration) -> Option<Self> {
         let told: Self = serde_json::from_slice(text).ok()?;
         let latest = now.plus(longest);
-        let bucket = |of: Bucket| Bucket { seen: of.seen.min(now), full: of.full.min(latest), ..of };
-        Some(Self { said: told.said.min(now), requests: bucket(told.requests), tokens: bucket(told.tokens) })
+        let bucket = |of: Bucket| Bucket {
+            seen: of.seen.min(now),
+            full: of.full.min(latest),
+            ..of
+        };
+        Some(Self {
+            said: told.said.min(now),
+            requests: bucket(told.requests),
+            tokens: bucket(told.tokens),
+        })
     }
 
     /// Whether the server said this after the other.
@@ -65,12 +79,18 @@ impl Headroom {
 
     /// When the first request or token is back, where none is left; `None`: some are.
     pub(super) fn back_at(&self, now: Timestamp) -> Option<Timestamp> {
-        [self.requests, self.tokens].iter().filter(|bucket| bucket.share_left(now) == 0).map(Bucket::first_back).max()
+        [self.requests, self.tokens]
+            .iter()
+            .filter(|bucket| bucket.share_left(now) == 0)
+            .map(Bucket::first_back)
+            .max()
     }
 
     /// Thousandths that are left of the scarcer of the two; 0 only when not one request, or token, is left.
     pub(super) fn share_left(&self, now: Timestamp) -> u64 {
-        self.requests.share_left(now).min(self.tokens.share_left(now))
+        self.requests
+            .share_left(now)
+            .min(self.tokens.share_left(now))
     }
 
     pub(super) fn is_full(&self, now: Timestamp) -> bool {
@@ -100,9 +120,14 @@ impl Bucket {
     /// When one is back after none was left; without a limit, when all are.
     fn first_back(&self) -> Timestamp {
         let whole = self.full.since(self.seen);
-        let one = self.limit.and_then(|limit| u32::try_from(limit).ok()).and_then(|limit| whole.checked_div(limit));
+        let one = self
+            .limit
+            .and_then(|limit| u32::try_from(limit).ok())
+            .and_then(|limit| whole.checked_div(limit));
         // Rounded up, so that it is.
-        one.map_or(self.full, |one| self.seen.plus(one + Duration::from_millis(1)))
+        one.map_or(self.full, |one| {
+            self.seen.plus(one + Duration::from_millis(1))
+        })
     }
 
     fn is_full(&self, now: Timestamp) -> bool {
@@ -113,8 +138,13 @@ impl Bucket {
     /// What is left now; `None`: nobody knows.
     fn left(&self, now: Timestamp) -> Option<u64> {
         let remaining = self.remaining?;
-        let Some(limit) = self.limit.filter(|limit| *limit > remaining) else { return Some(remaining) };
-        let (gone, whole) = (now.since(self.seen).as_millis(), self.full.since(self.seen).as_millis());
+        let Some(limit) = self.limit.filter(|limit| *limit > remaining) else {
+            return Some(remaining);
+        };
+        let (gone, whole) = (
+            now.since(self.seen).as_millis(),
+            self.full.since(self.seen).as_millis(),
+        );
         if gone >= whole {
             return Some(limit);
         }
@@ -129,8 +159,11 @@ impl Bucket {
         match (self.left(now), self.limit) {
             (Some(0), _) => 0,
             (Some(left), Some(limit)) => {
-                let share = (u128::from(left) * u128::from(Headroom::PLENTY)).div_ceil(u128::from(limit.max(1)));
-                u64::try_from(share).unwrap_or(Headroom::PLENTY).min(Headroom::PLENTY)
+                let share = (u128::from(left) * u128::from(Headroom::PLENTY))
+                    .div_ceil(u128::from(limit.max(1)));
+                u64::try_from(share)
+                    .unwrap_or(Headroom::PLENTY)
+                    .min(Headroom::PLENTY)
             }
             // Some are left, of nobody knows how many.
             _ => Headroom::PLENTY,
@@ -145,7 +178,11 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn window(remaining: Option<u64>, limit: Option<u64>, reset_s: Option<u64>) -> RateWindow {
-        RateWindow { remaining, limit, reset: reset_s.map(Duration::from_secs) }
+        RateWindow {
+            remaining,
+            limit,
+            reset: reset_s.map(Duration::from_secs),
+        }
     }
 
     #[test]
@@ -169,9 +206,19 @@ mod tests {
             (Some(9), Some(3), Some(60), 0, 1000),
         ] {
             let requests = window(remaining, limit, reset);
-            let headroom = Headroom::seen(&ResponseMeta { requests, ..ResponseMeta::default() }, NOW);
+            let headroom = Headroom::seen(
+                &ResponseMeta {
+                    requests,
+                    ..ResponseMeta::default()
+                },
+                NOW,
+            );
             let then = NOW.plus(Duration::from_secs(after_s));
-            assert_eq!(headroom.share_left(then), share, "{requests:?} after {after_s} s");
+            assert_eq!(
+                headroom.share_left(then),
+                share,
+                "{requests:?} after {after_s} s"
+            );
         }
     }
 
@@ -180,7 +227,13 @@ mod tests {
         let longest = Duration::from_hours(1);
         let of = |left, s| {
             let requests = window(Some(left), Some(100), Some(s));
-            Headroom::seen(&ResponseMeta { requests, ..ResponseMeta::default() }, NOW)
+            Headroom::seen(
+                &ResponseMeta {
+                    requests,
+                    ..ResponseMeta::default()
+                },
+                NOW,
+            )
         };
         assert_eq!(of(50, 60).told(NOW), None, "half is plenty");
         let (text, time) = of(10, 60).told(NOW).unwrap();
@@ -189,11 +242,21 @@ mod tests {
         assert!(of(10, 60).is_after(&Headroom::default()) && !of(10, 60).is_after(&of(20, 60)));
         // A clock that is ahead, and a reset that never comes.
         let early = Headroom::heard(&text, Timestamp(NOW.0 - 10_000), longest).unwrap();
-        assert_eq!((early.said, early.requests.seen), (Timestamp(990_000), Timestamp(990_000)));
+        assert_eq!(
+            (early.said, early.requests.seen),
+            (Timestamp(990_000), Timestamp(990_000))
+        );
         let (text, _) = of(0, 1_000_000).told(NOW).unwrap();
-        assert_eq!(Headroom::heard(&text, NOW, longest).unwrap().requests.full, NOW.plus(longest));
+        assert_eq!(
+            Headroom::heard(&text, NOW, longest).unwrap().requests.full,
+            NOW.plus(longest)
+        );
         for text in ["", "{}", "null", "{\"said\":1}", "5", "\u{0}"] {
-            assert_eq!(Headroom::heard(text.as_bytes(), NOW, longest), None, "{text:?}");
+            assert_eq!(
+                Headroom::heard(text.as_bytes(), NOW, longest),
+                None,
+                "{text:?}"
+            );
         }
     }
 
@@ -208,10 +271,19 @@ mod tests {
             (Some(0), Some(0), Some(10), None),
         ] {
             let requests = window(remaining, limit, reset);
-            let headroom = Headroom::seen(&ResponseMeta { requests, ..ResponseMeta::default() }, NOW);
+            let headroom = Headroom::seen(
+                &ResponseMeta {
+                    requests,
+                    ..ResponseMeta::default()
+                },
+                NOW,
+            );
             let back = back_ms.map(|ms| NOW.plus(Duration::from_millis(ms)));
             assert_eq!(headroom.back_at(NOW), back, "{requests:?}");
-            assert!(back.is_none_or(|back| headroom.share_left(back) > 0), "{requests:?}");
+            assert!(
+                back.is_none_or(|back| headroom.share_left(back) > 0),
+                "{requests:?}"
+            );
         }
     }
 

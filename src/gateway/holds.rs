@@ -24,7 +24,11 @@ const LEASES: usize = 3;
 impl Turn {
     /// Sets the worst case aside, on disk; the first time together with the prompt. A stop is answered at once, and then
     /// nothing is set aside, now or later.
-    pub(super) async fn reserve(&mut self, on: &mut OnRung<'_>, key: &Taken) -> Result<Hold, Failure> {
+    pub(super) async fn reserve(
+        &mut self,
+        on: &mut OnRung<'_>,
+        key: &Taken,
+    ) -> Result<Hold, Failure> {
         let price = on.model.price.as_ref();
         let hold = Hold {
             attempt: AttemptId::from_bits(self.gateway.parts.random.bits()),
@@ -34,7 +38,11 @@ impl Turn {
             model: on.rung.model.clone(),
             provider: on.rung.model.provider().to_owned(),
             key_last4: key.shown(),
-            amount: if price.is_some_and(|p| p.free) { Some(Usd::ZERO) } else { on.rung.estimate.worst_usd },
+            amount: if price.is_some_and(|p| p.free) {
+                Some(Usd::ZERO)
+            } else {
+                on.rung.estimate.worst_usd
+            },
             price: serde_json::to_value(price).unwrap_or_default(),
             raise: self.ask.raise,
             at: self.now(),
@@ -44,15 +52,22 @@ impl Turn {
         let first = begin.is_some();
         let mut admission = self.admit(begin.clone(), &hold, None).await?;
         for _ in 0..LEASES {
-            let Admission::Unleased { short } = admission else { break };
-            let Some(grant) = self.lease(short, &hold).await? else { break };
+            let Admission::Unleased { short } = admission else {
+                break;
+            };
+            let Some(grant) = self.lease(short, &hold).await? else {
+                break;
+            };
             admission = self.admit(begin.clone(), &hold, Some(grant)).await?;
         }
         if admission.is_of_key() {
             on.at_limit.push(key.place);
         }
         // No other model mends a clock, or brings Redis back.
-        self.goes_lower &= !matches!(admission, Admission::ClockMoved(_) | Admission::Unleased { .. });
+        self.goes_lower &= !matches!(
+            admission,
+            Admission::ClockMoved(_) | Admission::Unleased { .. }
+        );
         if let Some(failure) = admission.failure() {
             return Err(failure);
         }
@@ -68,7 +83,12 @@ impl Turn {
     }
 
     /// One commit: the grant, the hold, and the first time the prompt.
-    async fn admit(&self, begin: Option<Begin>, hold: &Hold, grant: Option<Grant>) -> Result<Admission, Failure> {
+    async fn admit(
+        &self,
+        begin: Option<Begin>,
+        hold: &Hold,
+        grant: Option<Grant>,
+    ) -> Result<Admission, Failure> {
         let (budget, hold) = (self.gateway.budget(), hold.clone());
         let job = move |db: &Db| {
             if let Some(grant) = &grant {
@@ -80,7 +100,10 @@ impl Turn {
             }
         };
         let admitted = self.write_unless_stopped(job).await.map_err(|error| {
-            let why = format!("nothing was sent, for its price could not be recorded: {}", error.cause());
+            let why = format!(
+                "nothing was sent, for its price could not be recorded: {}",
+                error.cause()
+            );
             Failure::new(FailureKind::Storage, why).hint(error.mend())
         })?;
         admitted.ok_or_else(interrupted)
@@ -89,22 +112,34 @@ impl Turn {
     /// Leases what is missing of the group's budget; `None`: there is nobody to lease it from.
     async fn lease(&mut self, short: Usd, hold: &Hold) -> Result<Option<Grant>, Failure> {
         let gateway = Arc::clone(&self.gateway);
-        let Some(purse) = gateway.purse() else { return Ok(None) };
+        let Some(purse) = gateway.purse() else {
+            return Ok(None);
+        };
         purse.touched(hold.amount.unwrap_or_default());
-        let lease = purse.lease(gateway.store().await?, short, hold.amount.unwrap_or_default(), self.now());
+        let lease = purse.lease(
+            gateway.store().await?,
+            short,
+            hold.amount.unwrap_or_default(),
+            self.now(),
+        );
         // One that is left half-way is a lease of nothing, see there.
-        unless_stopped(&self.stop, lease).await?.map(Some).map_err(|none| {
-            // A cheaper model may fit what is left of the limit, or of what is leased.
-            self.goes_lower &= matches!(none, NoLease::Full { .. } | NoLease::Away(_));
-            none.failure()
-        })
+        unless_stopped(&self.stop, lease)
+            .await?
+            .map(Some)
+            .map_err(|none| {
+                // A cheaper model may fit what is left of the limit, or of what is leased.
+                self.goes_lower &= matches!(none, NoLease::Full { .. } | NoLease::Away(_));
+                none.failure()
+            })
     }
 
     /// Plans the question. Where no room was found for what would be asked first, the group's rest may be what was heard
     /// of it long ago: it is heard anew, and planned once more.
     pub(super) async fn fit_with_the_group(&mut self, tried: &Tried) -> Result<Planned, Unplanned> {
         let gateway = Arc::clone(&self.gateway);
-        let Some(purse) = gateway.purse() else { return gateway.fit(&mut self.ask, tried, Vec::new()).await };
+        let Some(purse) = gateway.purse() else {
+            return gateway.fit(&mut self.ask, tried, Vec::new()).await;
+        };
         let whole = self.ask.clone();
         let first = gateway.fit(&mut self.ask, tried, Vec::new()).await;
         let short = match &first {
@@ -118,8 +153,16 @@ impl Turn {
         self.ask = whole;
         let planned = gateway.fit(&mut self.ask, tried, Vec::new()).await;
         match (planned, heard) {
-            (Err(Unplanned { refused, too_long }), Err(none)) if self.is_of_the_group(&refused).await => {
-                Err(Unplanned { refused: Refused { failure: none.failure(), ..refused }, too_long })
+            (Err(Unplanned { refused, too_long }), Err(none))
+                if self.is_of_the_group(&refused).await =>
+            {
+                Err(Unplanned {
+                    refused: Refused {
+                        failure: none.failure(),
+                        ..refused
+                    },
+                    too_long,
+                })
             }
             (planned, _) => planned,
         }
@@ -127,22 +170,39 @@ impl Turn {
 
     /// Whether it is the group's limit that has no room.
     async fn is_of_the_group(&self, refused: &Refused) -> bool {
-        let considered = refused.route.as_ref().and_then(|route| route.considered.last());
+        let considered = refused
+            .route
+            .as_ref()
+            .and_then(|route| route.considered.last());
         let Some(last) = considered else { return false };
-        self.gateway.left(&self.ask, &last.model).await.is_some_and(|left| left.scope.is_group())
+        self.gateway
+            .left(&self.ask, &last.model)
+            .await
+            .is_some_and(|left| left.scope.is_group())
     }
 
     pub(super) async fn release(&self, hold: &Hold, reason: &str, blame: bool) {
         let (attempt, reason, at) = (hold.attempt.clone(), reason.to_owned(), self.now());
-        self.to_ledger(hold, blame, move |db| db.release(&attempt, &reason, at)).await;
+        self.to_ledger(hold, blame, move |db| db.release(&attempt, &reason, at))
+            .await;
     }
 
     /// Nobody knows what it costs, so all of it is booked.
     pub(super) async fn book(&self, hold: &Hold, outcome: &str, blame: bool) {
         let (cost, outcome) = (Cost::UNKNOWN, outcome.to_owned());
-        let settlement = Settlement { cost, usage: None, last_word: false, tier: None, outcome, at: self.now() };
+        let settlement = Settlement {
+            cost,
+            usage: None,
+            last_word: false,
+            tier: None,
+            outcome,
+            at: self.now(),
+        };
         let attempt = hold.attempt.clone();
-        self.to_ledger(hold, blame, move |db| db.book(&attempt, &settlement).map(drop)).await;
+        self.to_ledger(hold, blame, move |db| {
+            db.book(&attempt, &settlement).map(drop)
+        })
+        .await;
     }
 
     /// A booking that fails leaves the hold charged in full, which is the safe side.
@@ -157,7 +217,11 @@ impl Turn {
         let job = move |db: &mut Db| {
             db.write(|db| {
                 f(db)?;
-                if blame { db.blame_server(&attempt) } else { Ok(()) }
+                if blame {
+                    db.blame_server(&attempt)
+                } else {
+                    Ok(())
+                }
             })
         };
         if let Ok(store) = self.gateway.store().await

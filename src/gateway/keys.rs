@@ -60,7 +60,11 @@ impl Span {
 
     /// From now until `until`, or for longer if that was said before.
     fn at_least(self, now: Timestamp, until: Timestamp) -> Self {
-        if self.holds(now) && self.until >= until { self } else { Self { since: now, until } }
+        if self.holds(now) && self.until >= until {
+            self
+        } else {
+            Self { since: now, until }
+        }
     }
 }
 
@@ -74,33 +78,52 @@ pub enum Pick {
     /// None of the others could be used; those that are left were passed over.
     Passed,
     /// Every key is out; the last of them, why, and whether that passes by itself some day.
-    Out { place: usize, why: String, passes: bool },
+    Out {
+        place: usize,
+        why: String,
+        passes: bool,
+    },
     /// There are none.
     Empty,
 }
 
 impl Slot {
     fn in_use(&self, now: Timestamp) -> bool {
-        !self.absent && self.out.as_ref().is_none_or(|out| out.during.is_some_and(|during| !during.holds(now)))
+        !self.absent
+            && self
+                .out
+                .as_ref()
+                .is_none_or(|out| out.during.is_some_and(|during| !during.holds(now)))
     }
 
     /// The end of its cooling; `None`: it does not cool.
     fn cools_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
-        self.models.get(model).map(|on| on.cools).filter(|cools| cools.holds(now)).map(|cools| cools.until)
+        self.models
+            .get(model)
+            .map(|on| on.cools)
+            .filter(|cools| cools.holds(now))
+            .map(|cools| cools.until)
     }
 
     fn lacks(&self, model: &str, now: Timestamp) -> bool {
-        self.models.get(model).is_some_and(|on| on.missing.holds(now))
+        self.models
+            .get(model)
+            .is_some_and(|on| on.missing.holds(now))
     }
 
     fn share_left(&self, model: &str, now: Timestamp) -> u64 {
-        self.models.get(model).map_or(Headroom::PLENTY, |on| on.headroom.share_left(now))
+        self.models
+            .get(model)
+            .map_or(Headroom::PLENTY, |on| on.headroom.share_left(now))
     }
 }
 
 impl KeyRing {
     pub fn new(keys: usize) -> Self {
-        Self { slots: vec![Slot::default(); keys], next: 0 }
+        Self {
+            slots: vec![Slot::default(); keys],
+            next: 0,
+        }
     }
 
     /// The key for a request to `model`, past these places: of those that may be used the one with the most left of its
@@ -109,7 +132,13 @@ impl KeyRing {
     /// A key for which the server knew no such model goes last: another account may have it.
     pub fn pick(&mut self, model: &str, now: Timestamp, past: &[usize]) -> Pick {
         let lack = |(_, slot): &(usize, &Slot)| slot.lacks(model, now);
-        let without: Vec<usize> = self.slots.iter().enumerate().filter(lack).map(|(at, _)| at).collect();
+        let without: Vec<usize> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(lack)
+            .map(|(at, _)| at)
+            .collect();
         if !without.is_empty()
             && let key @ Pick::Key(_) = self.pick_past(model, now, &[past, &without[..]].concat())
         {
@@ -154,9 +183,19 @@ impl KeyRing {
     }
 
     fn last_out(&self) -> Pick {
-        let seated = self.slots.iter().enumerate().filter(|(_, slot)| !slot.absent);
-        let last = seated.rev().find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
-        last.map_or(Pick::Empty, |(place, out)| Pick::Out { place, why: out.why.clone(), passes: out.during.is_some() })
+        let seated = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| !slot.absent);
+        let last = seated
+            .rev()
+            .find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
+        last.map_or(Pick::Empty, |(place, out)| Pick::Out {
+            place,
+            why: out.why.clone(),
+            passes: out.during.is_some(),
+        })
     }
 
     /// Leaves a key alone on one model until `until`; an earlier end never shortens a later one.
@@ -183,7 +222,10 @@ impl KeyRing {
     /// Drops a key until the user puts another one in its place.
     pub fn bar(&mut self, at: usize, why: &str) {
         if let Some(slot) = self.slots.get_mut(at) {
-            slot.out = Some(Out { why: why.to_owned(), during: None });
+            slot.out = Some(Out {
+                why: why.to_owned(),
+                during: None,
+            });
         }
     }
 
@@ -192,7 +234,10 @@ impl KeyRing {
         if let Some(slot) = self.slots.get_mut(at) {
             let dropped = slot.out.as_ref().is_some_and(|out| out.during.is_none());
             if !dropped {
-                slot.out = Some(Out { why: why.to_owned(), during: Some(Span { since: now, until }) });
+                slot.out = Some(Out {
+                    why: why.to_owned(),
+                    during: Some(Span { since: now, until }),
+                });
             }
         }
     }
@@ -200,7 +245,9 @@ impl KeyRing {
     /// Parks every key of the account that this one belongs to: those that were seen with its organisation, or all of
     /// them where nobody named one.
     pub fn park_account(&mut self, at: usize, now: Timestamp, until: Timestamp, why: &str) {
-        let Some(organization) = self.slots.get(at).map(|slot| slot.organization.clone()) else { return };
+        let Some(organization) = self.slots.get(at).map(|slot| slot.organization.clone()) else {
+            return;
+        };
         for other in 0..self.slots.len() {
             let same = organization.is_none() || self.slots[other].organization == organization;
             if (same || other == at) && !self.slots[other].absent {
@@ -212,7 +259,10 @@ impl KeyRing {
     /// Another key stands at this place, or none: whatever was known of the old one is gone with it.
     pub fn renew(&mut self, at: usize, present: bool) {
         if let Some(slot) = self.slots.get_mut(at) {
-            *slot = Slot { absent: !present, ..Slot::default() };
+            *slot = Slot {
+                absent: !present,
+                ..Slot::default()
+            };
         }
     }
 
@@ -225,13 +275,18 @@ impl KeyRing {
 
     /// Takes in what the headers of an answer, or of a refusal, say of the key.
     pub fn learn(&mut self, at: usize, model: &str, meta: &ResponseMeta, now: Timestamp) {
-        let Some(slot) = self.slots.get_mut(at) else { return };
+        let Some(slot) = self.slots.get_mut(at) else {
+            return;
+        };
         if meta.organization.is_some() {
             slot.organization.clone_from(&meta.organization);
         }
         // What has passed is forgotten here, so that a ring holds no more than what is going on.
         slot.models.retain(|name, on| {
-            name == model || on.cools.holds(now) || on.missing.holds(now) || !on.headroom.is_full(now)
+            name == model
+                || on.cools.holds(now)
+                || on.missing.holds(now)
+                || !on.headroom.is_full(now)
         });
         let seen = Headroom::seen(meta, now);
         if !seen.is_full(now) {
@@ -243,9 +298,22 @@ impl KeyRing {
 
     /// Takes in what another machine was told of a key. Where nothing is left, the key cools until the first request is
     /// back, but for no longer than `most`: what others say may order keys and hold one back for a moment, no more.
-    pub(super) fn hear(&mut self, at: usize, model: &str, heard: Headroom, most: Duration, now: Timestamp) {
-        let Some(slot) = self.slots.get_mut(at) else { return };
-        let known = slot.models.get(model).map(|on| on.headroom).unwrap_or_default();
+    pub(super) fn hear(
+        &mut self,
+        at: usize,
+        model: &str,
+        heard: Headroom,
+        most: Duration,
+        now: Timestamp,
+    ) {
+        let Some(slot) = self.slots.get_mut(at) else {
+            return;
+        };
+        let known = slot
+            .models
+            .get(model)
+            .map(|on| on.headroom)
+            .unwrap_or_default();
         if heard.is_full(now) || !heard.is_after(&known) {
             return;
         }
@@ -258,7 +326,10 @@ impl KeyRing {
     /// Whether a key other than `at` could be used for `model` at `now`.
     pub fn has_other(&self, at: usize, model: &str, past: &[usize], now: Timestamp) -> bool {
         let free = |(n, slot): (usize, &Slot)| {
-            n != at && !past.contains(&n) && slot.in_use(now) && slot.cools_until(model, now).is_none()
+            n != at
+                && !past.contains(&n)
+                && slot.in_use(now)
+                && slot.cools_until(model, now).is_none()
         };
         self.slots.iter().enumerate().any(free)
     }

@@ -28,7 +28,8 @@ impl Turn {
         }
         // No model writes so fast: it lay there, and nobody knows how much more does. Nor does anybody where it broke
         // before it could be stopped.
-        let piled_up = end == Rest::Goes && live.written.tokens().saturating_sub(before) > IN_FLIGHT;
+        let piled_up =
+            end == Rest::Goes && live.written.tokens().saturating_sub(before) > IN_FLIGHT;
         live.backlog = piled_up || end == Rest::Broke;
         end == Rest::Whole
     }
@@ -36,11 +37,26 @@ impl Turn {
     /// Cuts an answer that is too long by our count, unless the server's own, when it has arrived by now, says that it
     /// is not. What is not shown any more may be billed all the same.
     /// One that had ended, and only then was told to have been too long, is whole; what it costs shows as a breach.
-    pub(super) async fn past_cap(&self, on: &OnRung<'_>, stream: &mut ReplyStream, live: &mut Live, told: bool) -> End {
+    pub(super) async fn past_cap(
+        &self,
+        on: &OnRung<'_>,
+        stream: &mut ReplyStream,
+        live: &mut Live,
+        told: bool,
+    ) -> End {
         let (rest, end) = rest(stream).await;
         let whole = end == Rest::Whole;
-        let ended = told && !rest.iter().any(|delta| matches!(delta, Delta::Text(_) | Delta::Reasoning(_)));
-        let said = rest.iter().rev().find_map(|d| if let Delta::Usage(usage) = d { Some(usage.output) } else { None });
+        let ended = told
+            && !rest
+                .iter()
+                .any(|delta| matches!(delta, Delta::Text(_) | Delta::Reasoning(_)));
+        let said = rest.iter().rev().find_map(|d| {
+            if let Delta::Usage(usage) = d {
+                Some(usage.output)
+            } else {
+                None
+            }
+        });
         if whole && (ended || said.is_some_and(|output| output <= on.rung.estimate.output_cap)) {
             for delta in rest {
                 self.take(live, delta).await;
@@ -84,12 +100,18 @@ async fn rest(stream: &mut ReplyStream) -> (Vec<Delta>, Rest) {
 
 /// The outcome of an attempt whose server did not stop at its cap.
 pub(super) fn wrote_past_its_cap(on: &OnRung<'_>) -> String {
-    format!("kept writing past the cap of {} tokens it was given; it was cut", on.rung.estimate.output_cap)
+    format!(
+        "kept writing past the cap of {} tokens it was given; it was cut",
+        on.rung.estimate.output_cap
+    )
 }
 
 /// The same as the user hears of it, with the name of the server.
 pub(super) fn past_its_cap(on: &OnRung<'_>, outcome: &str) -> Failure {
     let host = on.endpoint.map_or("its server", Endpoint::host);
-    Failure::new(FailureKind::Cut, format!("{} at {host} {outcome}", on.rung.model))
-        .hint("choose another model or another server, for this one cannot be held to a price")
+    Failure::new(
+        FailureKind::Cut,
+        format!("{} at {host} {outcome}", on.rung.model),
+    )
+    .hint("choose another model or another server, for this one cannot be held to a price")
 }

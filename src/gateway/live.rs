@@ -27,7 +27,8 @@ use crate::store::{Db, Ending, Hold, Settlement, StoreError};
 const DAMAGED: &str = "a part of the answer came in pieces that cannot be read";
 
 /// What the user hears when the store fails between sending and settling: the hold is on disk and goes on counting.
-const NOT_BOOKED: &str = "this answer and its price could not be stored, so its whole reservation stays charged";
+const NOT_BOOKED: &str =
+    "this answer and its price could not be stored, so its whole reservation stays charged";
 
 /// How the stream ended.
 pub(super) enum End {
@@ -45,7 +46,11 @@ pub(super) enum End {
 impl End {
     /// The end of a stream that came to its own.
     pub(super) fn whole(stream: &ReplyStream) -> Self {
-        if stream.lost() { Self::Damaged } else { Self::Whole }
+        if stream.lost() {
+            Self::Damaged
+        } else {
+            Self::Whole
+        }
     }
 }
 
@@ -162,10 +167,18 @@ impl Turn {
         let (reasoning, text) = live.frames.take(now);
         let id = &self.ask.answer;
         if !reasoning.is_empty() {
-            self.emit(Event::Reasoning { id: id.clone(), text: reasoning }).await;
+            self.emit(Event::Reasoning {
+                id: id.clone(),
+                text: reasoning,
+            })
+            .await;
         }
         if !text.is_empty() {
-            self.emit(Event::Text { id: id.clone(), text }).await;
+            self.emit(Event::Text {
+                id: id.clone(),
+                text,
+            })
+            .await;
         }
         if live.frames.figures(now) {
             self.emit(Event::Progress(self.progress(on, live))).await;
@@ -180,7 +193,12 @@ impl Turn {
             Some(price) if price.free => Cost::FREE,
             Some(price) => Cost::new(price.cost(&usage), CostKind::Estimated),
         };
-        Progress { id: self.ask.answer.clone(), latency: self.latency(live, output), usage, cost }
+        Progress {
+            id: self.ask.answer.clone(),
+            latency: self.latency(live, output),
+            usage,
+            cost,
+        }
     }
 
     fn latency(&self, live: &Live, output: u64) -> Latency {
@@ -196,16 +214,28 @@ impl Turn {
     /// Hands what arrived to the store; if the last write is not through yet, this one waits for the next turn.
     async fn flush(&self, live: &mut Live) {
         live.flush_at = Some(Instant::now() + FLUSH).filter(|_| self.ask.answers());
-        if !self.ask.answers() || live.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+        if !self.ask.answers()
+            || live
+                .writing
+                .as_ref()
+                .is_some_and(|writing| !writing.is_finished())
+        {
             return;
         }
         live.take_back().await;
-        let Ok(store) = self.gateway.store().await.cloned() else { return };
+        let Ok(store) = self.gateway.store().await.cloned() else {
+            return;
+        };
         live.flush_at = None;
-        let pieces: Pieces = Arc::new((std::mem::take(&mut live.text), std::mem::take(&mut live.reasoning)));
+        let pieces: Pieces = Arc::new((
+            std::mem::take(&mut live.text),
+            std::mem::take(&mut live.reasoning),
+        ));
         let (answer, kept) = (self.ask.answer.clone(), Arc::clone(&pieces));
         live.writing = Some(tokio::spawn(async move {
-            let stored = store.run(move |db| db.append_answer(&answer, &pieces.0, &pieces.1)).await;
+            let stored = store
+                .run(move |db| db.append_answer(&answer, &pieces.0, &pieces.1))
+                .await;
             stored.err().map(|error| {
                 tracing::error!(%error, "a part of an answer could not be stored yet");
                 kept
@@ -214,7 +244,14 @@ impl Turn {
     }
 
     /// Settles, stores, keeps, and makes the last event.
-    async fn conclude(&mut self, on: &OnRung<'_>, hold: &Hold, mut live: Live, end: End, outcome: String) -> Event {
+    async fn conclude(
+        &mut self,
+        on: &OnRung<'_>,
+        hold: &Hold,
+        mut live: Live,
+        end: End,
+        outcome: String,
+    ) -> Event {
         live.take_back().await;
         let told = !live.reply.stale && (live.reply.usage.is_some() || live.reply.billed.is_some());
         let close = match end {
@@ -235,7 +272,9 @@ impl Turn {
             hidden_output: on.model.reasoning || !on.model.reasoning_stated || live.backlog,
             reserved: hold.amount,
             input: on.planned.input(&on.rung.model),
-            output: live.counted(tokenizer(on.model), close == Close::Whole).await,
+            output: live
+                .counted(tokenizer(on.model), close == Close::Whole)
+                .await,
             output_cap: on.rung.estimate.output_cap,
             past_cap: matches!(end, End::PastCap { .. }),
             reply: &live.reply,
@@ -264,15 +303,28 @@ impl Turn {
         };
         let failure = match &end {
             // Whatever broke it: a part has arrived, so it is a cut answer.
-            End::Broken(error) => Some(Failure { kind: FailureKind::Cut, ..failure(on.rung, error) }),
+            End::Broken(error) => Some(Failure {
+                kind: FailureKind::Cut,
+                ..failure(on.rung, error)
+            }),
             End::PastCap { .. } => Some(past_its_cap(on, &outcome)),
-            End::Damaged => {
-                Some(Failure::new(FailureKind::Cut, format!("{}: {DAMAGED}", on.rung.model)).hint("ask again"))
-            }
+            End::Damaged => Some(
+                Failure::new(FailureKind::Cut, format!("{}: {DAMAGED}", on.rung.model))
+                    .hint("ask again"),
+            ),
             End::Whole | End::Stopped => None,
         };
         let counted = on.planned.input(&on.rung.model).tokens;
-        let stored = self.store_answer(hold, &mut live, &mut facts, counted, failure.clone(), outcome).await;
+        let stored = self
+            .store_answer(
+                hold,
+                &mut live,
+                &mut facts,
+                counted,
+                failure.clone(),
+                outcome,
+            )
+            .await;
         if stored.is_ok() && matches!(end, End::Whole) {
             self.keep(on, &live.reply, &facts);
         }
@@ -281,12 +333,20 @@ impl Turn {
             Err(failure) => (facts, Err(failure)),
         };
         let failure = match (failure, stored) {
-            (Some(first), Err(second)) => Some(Failure { hint: Some(second.to_string()), ..first }),
+            (Some(first), Err(second)) => Some(Failure {
+                hint: Some(second.to_string()),
+                ..first
+            }),
             (None, Err(failure)) => Some(failure),
-            (Some(first), Ok(excess)) if excess > Usd::ZERO => Some(first.hint(breach(&facts, excess))),
+            (Some(first), Ok(excess)) if excess > Usd::ZERO => {
+                Some(first.hint(breach(&facts, excess)))
+            }
             (failure, Ok(excess)) => {
                 if excess > Usd::ZERO {
-                    let notice = Notice { level: Level::Warning, text: breach(&facts, excess) };
+                    let notice = Notice {
+                        level: Level::Warning,
+                        text: breach(&facts, excess),
+                    };
                     self.emit(Event::Notice(notice)).await;
                 }
                 failure
@@ -294,7 +354,11 @@ impl Turn {
         };
         let answer = Box::new(self.answer(live.reply.text, live.reply.reasoning, facts));
         match failure {
-            Some(failure) => Event::Failed { failure, route: None, answer: Some(answer) },
+            Some(failure) => Event::Failed {
+                failure,
+                route: None,
+                answer: Some(answer),
+            },
             None => Event::Finished(answer),
         }
     }
@@ -325,8 +389,15 @@ impl Turn {
         // Whatever breaks an answer after its first piece is the server's fault, or that of the way to it.
         let blame = failure.is_some();
         let done = self.outcome(facts, counted_input, failure);
-        let (answer, exchange, attempt) = (self.ask.answer.clone(), self.id.clone(), hold.attempt.clone());
-        let (text, reasoning) = (std::mem::take(&mut live.text), std::mem::take(&mut live.reasoning));
+        let (answer, exchange, attempt) = (
+            self.ask.answer.clone(),
+            self.id.clone(),
+            hold.attempt.clone(),
+        );
+        let (text, reasoning) = (
+            std::mem::take(&mut live.text),
+            std::mem::take(&mut live.reasoning),
+        );
         let (mut known, step, answers) = (facts.clone(), self.ask.step.clone(), self.ask.answers());
         let job = move |db: &mut Db| {
             db.write(|db| {
@@ -370,7 +441,11 @@ fn speed(output: u64, seconds: f64) -> Option<f64> {
 /// A server that bills more than the request allowed: the one way past a limit, so nobody may miss it.
 fn breach(facts: &AnswerFacts, excess: Usd) -> String {
     let (model, excess) = (&facts.model, excess.short());
-    let billed = if facts.cost.kind == CostKind::Estimated { "may have billed" } else { "billed" };
+    let billed = if facts.cost.kind == CostKind::Estimated {
+        "may have billed"
+    } else {
+        "billed"
+    };
     format!(
         "{model} {billed} ${excess} more than this request allowed, and is refused until you clear it: chat-agent budget settle {model}"
     )

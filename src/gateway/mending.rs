@@ -55,11 +55,19 @@ impl Turn {
     }
 
     async fn kept_mends(&self, name: String) -> Mends {
-        let Ok(store) = self.gateway.store().await else { return Mends::default() };
+        let Ok(store) = self.gateway.store().await else {
+            return Mends::default();
+        };
         let kept = store.run(move |db| db.remembered::<Kept>(&name)).await;
-        let kept = kept.inspect_err(|error| tracing::warn!(%error, "what was learned of a model cannot be read"));
+        let kept = kept.inspect_err(
+            |error| tracing::warn!(%error, "what was learned of a model cannot be read"),
+        );
         let fresh = |kept: &Kept| self.now().since(kept.since) < KEPT_FOR;
-        kept.ok().flatten().filter(fresh).map(|kept| kept.mends).unwrap_or_default()
+        kept.ok()
+            .flatten()
+            .filter(fresh)
+            .map(|kept| kept.mends)
+            .unwrap_or_default()
     }
 
     /// The mend of a refusal, if there is one and an attempt is left for it.
@@ -68,10 +76,20 @@ impl Turn {
         if made >= self.gateway.parts.config.limits.retries {
             return None;
         }
-        let Request { params, messages, .. } = self.request(on.rung);
+        let Request {
+            params, messages, ..
+        } = self.request(on.rung);
         let (params, dialect) = on.mended(params);
         let system = messages.iter().any(|message| message.role == Role::System);
-        mend(error, &Asked { params: &params, dialect: &dialect, system }, &on.made)
+        mend(
+            error,
+            &Asked {
+                params: &params,
+                dialect: &dialect,
+                system,
+            },
+            &on.made,
+        )
     }
 
     /// Asks the next time as mended.
@@ -85,16 +103,29 @@ impl Turn {
     /// The server has taken the request as mended: the user hears what of theirs was left out, and it is asked like that
     /// from now on.
     pub(super) async fn keep_mends(&self, on: &OnRung<'_>) {
-        let (.., left_out) = on.mends.applied(self.request(on.rung).params, &on.model.dialect);
+        let (.., left_out) = on
+            .mends
+            .applied(self.request(on.rung).params, &on.model.dialect);
         for words in left_out {
             let text = format!("{} {words}", on.rung.model);
-            self.emit(Event::Notice(Notice { level: Level::Warning, text })).await;
+            self.emit(Event::Notice(Notice {
+                level: Level::Warning,
+                text,
+            }))
+            .await;
         }
-        let Some(endpoint) = on.endpoint.filter(|_| !on.made.is_empty()) else { return };
+        let Some(endpoint) = on.endpoint.filter(|_| !on.made.is_empty()) else {
+            return;
+        };
         let name = name(on, endpoint);
         on.route.keep_mends(&name, on.mends.clone());
-        let kept = Kept { mends: on.mends.clone(), since: self.now() };
-        let Ok(store) = self.gateway.store().await else { return };
+        let kept = Kept {
+            mends: on.mends.clone(),
+            since: self.now(),
+        };
+        let Ok(store) = self.gateway.store().await else {
+            return;
+        };
         tokio::select! {
             biased;
             // In the queue of the store from the start: a stop leaves it there.

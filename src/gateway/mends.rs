@@ -46,7 +46,9 @@ pub(super) struct Asked<'a> {
 
 /// How a refused request is put again; `None`: it has no mend, or had it already (`made`).
 pub(super) fn mend(error: &WireError, asked: &Asked<'_>, made: &Mends) -> Option<Mend> {
-    let ErrorClass::UnsupportedParameter { name } = &error.class else { return None };
+    let ErrorClass::UnsupportedParameter { name } = &error.class else {
+        return None;
+    };
     // Inside an answer it may have been billed.
     if error.sent != Sent::Refused {
         return None;
@@ -59,14 +61,21 @@ pub(super) fn mend(error: &WireError, asked: &Asked<'_>, made: &Mends) -> Option
         }),
         "temperature" => asked.params.temperature.map(|_| Mend::NoTemperature)?,
         "reasoning_effort" | "reasoning" => effort(&error.message, asked.params.effort?),
-        "stream_options" => asked.dialect.stream_usage.then_some(Mend::NoStreamOptions)?,
+        "stream_options" => asked
+            .dialect
+            .stream_usage
+            .then_some(Mend::NoStreamOptions)?,
         // Another tier has another price than the one that was set aside: only the listed one may be left out.
-        "service_tier" if asked.dialect.tier_to_send() == Some(ServiceTier::Default) => Mend::NoServiceTier,
-        "messages" | "role" | "developer" | "system role" if asked.system => Mend::Role(match asked.dialect.system {
-            SystemRole::Developer => SystemRole::System,
-            SystemRole::System => SystemRole::FoldIntoUser,
-            SystemRole::FoldIntoUser => return None,
-        }),
+        "service_tier" if asked.dialect.tier_to_send() == Some(ServiceTier::Default) => {
+            Mend::NoServiceTier
+        }
+        "messages" | "role" | "developer" | "system role" if asked.system => {
+            Mend::Role(match asked.dialect.system {
+                SystemRole::Developer => SystemRole::System,
+                SystemRole::System => SystemRole::FoldIntoUser,
+                SystemRole::FoldIntoUser => return None,
+            })
+        }
         _ => return None,
     };
     (!made.has_kind(mend)).then_some(mend)
@@ -76,11 +85,22 @@ pub(super) fn mend(error: &WireError, asked: &Asked<'_>, made: &Mends) -> Option
 fn effort(message: &str, of: Effort) -> Mend {
     const LISTS: [&str; 4] = ["supported values", "one of", "must be", "should be"];
     let message = message.to_lowercase();
-    let list = LISTS.into_iter().find_map(|words| message.split_once(words)).map_or("", |(_, list)| list);
-    let listed = list.split(|c: char| !c.is_ascii_alphabetic()).filter_map(|word| word.parse::<Effort>().ok());
-    let rank = |effort: Effort| Effort::ALL.iter().position(|known| *known == effort).unwrap_or_default();
-    let nearest =
-        listed.filter(|listed| *listed != of).min_by_key(|listed| (rank(*listed).abs_diff(rank(of)), *listed));
+    let list = LISTS
+        .into_iter()
+        .find_map(|words| message.split_once(words))
+        .map_or("", |(_, list)| list);
+    let listed = list
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .filter_map(|word| word.parse::<Effort>().ok());
+    let rank = |effort: Effort| {
+        Effort::ALL
+            .iter()
+            .position(|known| *known == effort)
+            .unwrap_or_default()
+    };
+    let nearest = listed
+        .filter(|listed| *listed != of)
+        .min_by_key(|listed| (rank(*listed).abs_diff(rank(of)), *listed));
     nearest.map_or(Mend::NoEffort, |instead| Mend::Effort { of, instead })
 }
 
@@ -101,7 +121,11 @@ impl Mends {
 
     /// How the model is asked with these mends, and what of the user's own settings that leaves out, in words that
     /// follow the model's name.
-    pub(super) fn applied(&self, params: Params, dialect: &Dialect) -> (Params, Dialect, Vec<String>) {
+    pub(super) fn applied(
+        &self,
+        params: Params,
+        dialect: &Dialect,
+    ) -> (Params, Dialect, Vec<String>) {
         let (mut params, mut dialect, mut left_out) = (params, dialect.clone(), Vec::new());
         for mend in &self.0 {
             match *mend {
@@ -110,18 +134,24 @@ impl Mends {
                 Mend::NoTemperature => {
                     dialect.temperature = TemperatureRule::Never;
                     if let Some(temperature) = params.temperature.take() {
-                        left_out.push(format!("takes no temperature: it was asked without your {temperature}"));
+                        left_out.push(format!(
+                            "takes no temperature: it was asked without your {temperature}"
+                        ));
                     }
                 }
                 Mend::NoEffort => {
                     if let Some(effort) = params.effort.take() {
-                        left_out.push(format!("takes no effort: it was asked without your `{effort}`"));
+                        left_out.push(format!(
+                            "takes no effort: it was asked without your `{effort}`"
+                        ));
                     }
                 }
                 Mend::Effort { of, instead } if params.effort == Some(of) => {
                     params.effort = Some(instead);
                     dialect.efforts.push(instead);
-                    left_out.push(format!("takes no effort `{of}`: it was asked with `{instead}`"));
+                    left_out.push(format!(
+                        "takes no effort `{of}`: it was asked with `{instead}`"
+                    ));
                 }
                 Mend::Effort { .. } => {}
                 Mend::NoStreamOptions => dialect.stream_usage = false,
@@ -144,11 +174,15 @@ fn same_kind(one: Mend, other: Mend) -> bool {
 impl fmt::Display for Mend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cap(OutputCap::MaxTokens) => f.write_str("with max_tokens instead of max_completion_tokens"),
+            Self::Cap(OutputCap::MaxTokens) => {
+                f.write_str("with max_tokens instead of max_completion_tokens")
+            }
             Self::Cap(OutputCap::MaxCompletionTokens) => {
                 f.write_str("with max_completion_tokens instead of max_tokens")
             }
-            Self::Role(SystemRole::FoldIntoUser) => f.write_str("with the system text in front of the first question"),
+            Self::Role(SystemRole::FoldIntoUser) => {
+                f.write_str("with the system text in front of the first question")
+            }
             Self::Role(SystemRole::System) => f.write_str("with the role system"),
             Self::Role(SystemRole::Developer) => f.write_str("with the role developer"),
             Self::NoTemperature => f.write_str("without temperature"),

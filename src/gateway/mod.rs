@@ -130,7 +130,12 @@ impl Gateway {
         let wire = Wire::new(Network::of(&parts.config, &parts.env), parts.clock.clone());
         let concurrency = parts.config.limits.concurrency;
         let route = |p: &Provider| (p.name.clone(), Route::new(p.clone(), concurrency));
-        let routes = parts.providers.iter().chain([&guide::provider()]).map(route).collect();
+        let routes = parts
+            .providers
+            .iter()
+            .chain([&guide::provider()])
+            .map(route)
+            .collect();
         Self {
             parts,
             wire,
@@ -204,7 +209,11 @@ impl Gateway {
         let stop = CancellationToken::new();
         let run = exchange::run(Arc::clone(self), ask, sender, stop.clone(), Instant::now());
         tokio::spawn(run);
-        Exchange { events, _stop_on_drop: stop.clone().drop_guard(), stop }
+        Exchange {
+            events,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        }
     }
 
     /// What sending this would do. Sends nothing, reserves nothing.
@@ -215,13 +224,17 @@ impl Gateway {
         let planned = match self.fit(&mut ask.clone(), &nothing, compared.clone()).await {
             // Sending it asks the user, and this is what would be proposed.
             Err(unplanned) if ask.proposes_at(&unplanned.refused.failure) => {
-                self.fit(&mut ask.unasked(), &nothing, compared.clone()).await
+                self.fit(&mut ask.unasked(), &nothing, compared.clone())
+                    .await
             }
             planned => planned,
         }?;
         let kept = self.kept(ask, &planned.plan.first, &compared).await;
         let first = planned.model(&planned.plan.first.model);
-        let warm = ask.last.as_ref().and_then(|last| self.warm(last, self.parts.clock.now()));
+        let warm = ask
+            .last
+            .as_ref()
+            .and_then(|last| self.warm(last, self.parts.clock.now()));
         let warm = warm.filter(|warm| warm.model != planned.plan.first.model);
         Ok(Quote {
             model: planned.plan.first.model.clone(),
@@ -244,7 +257,9 @@ impl Gateway {
         let folder = self.parts.data_dir.clone();
         let open = || async move {
             let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
-            opened.unwrap_or(Err(StoreError::Closed)).map_err(Failure::from)
+            opened
+                .unwrap_or(Err(StoreError::Closed))
+                .map_err(Failure::from)
         };
         self.store.get_or_try_init(open).await
     }
@@ -253,8 +268,14 @@ impl Gateway {
     /// nothing is said when it fails: the question itself will tell.
     pub fn connect_ahead(self: &Arc<Self>, provider: &str) {
         self.reach_redis();
-        let endpoint = self.routes.get(provider).and_then(|route| route.provider.endpoints.first());
-        if let Some(endpoint) = endpoint.filter(|endpoint| self.wire.is_cold(endpoint)).cloned() {
+        let endpoint = self
+            .routes
+            .get(provider)
+            .and_then(|route| route.provider.endpoints.first());
+        if let Some(endpoint) = endpoint
+            .filter(|endpoint| self.wire.is_cold(endpoint))
+            .cloned()
+        {
             let gateway = Arc::clone(self);
             tokio::spawn(async move { gateway.wire.connect_ahead(&endpoint).await });
         }
@@ -269,7 +290,9 @@ impl Gateway {
     pub fn unusable(&self, provider: &str) -> Option<String> {
         match self.routes.get(provider) {
             Some(route) => route.missing_key(&self.parts.env),
-            None => Some(format!("is at the provider `{provider}`, which is not configured")),
+            None => Some(format!(
+                "is at the provider `{provider}`, which is not configured"
+            )),
         }
     }
 
@@ -277,7 +300,11 @@ impl Gateway {
     pub fn budget(&self) -> Budget {
         let mut budget = self.parts.budget.clone();
         for (provider, key, limit) in self.limited_keys() {
-            if let Some(last4) = self.routes.get(provider).and_then(|route| route.shown(&key.source)) {
+            if let Some(last4) = self
+                .routes
+                .get(provider)
+                .and_then(|route| route.shown(&key.source))
+            {
                 budget.limits.limit_key(provider, last4, limit);
             }
         }
@@ -290,8 +317,13 @@ impl Gateway {
         let limited = |entry: &KeyEntry| entry.per_day.is_some() || entry.per_month.is_some();
         budget.limits.keys.retain(|key| {
             let (route, provider) = (self.routes.get(&key.provider), &self.parts.config.providers);
-            let entries = provider.iter().filter(|written| written.name == key.provider).flat_map(|p| &p.keys);
-            entries.filter(|entry| route.is_some_and(|route| route.shown(&entry.source).is_some())).all(limited)
+            let entries = provider
+                .iter()
+                .filter(|written| written.name == key.provider)
+                .flat_map(|p| &p.keys);
+            entries
+                .filter(|entry| route.is_some_and(|route| route.shown(&entry.source).is_some()))
+                .all(limited)
         });
         budget
     }
@@ -300,10 +332,21 @@ impl Gateway {
     /// that takes no time. Why one cannot be read is said by whoever needs it.
     async fn read_keys_for_plan(&self, rungs: &[figures::Asked], at_hand: bool) {
         let mut limited: Vec<&str> = self.limited_keys().map(|(provider, ..)| provider).collect();
-        limited.retain(|provider| rungs.iter().any(|(model, _)| model.id.provider() == *provider));
+        limited.retain(|provider| {
+            rungs
+                .iter()
+                .any(|(model, _)| model.id.provider() == *provider)
+        });
         limited.dedup();
-        for route in limited.into_iter().filter_map(|provider| self.routes.get(provider)) {
-            let quick = route.provider.key_sources.iter().all(|source| matches!(source, KeySource::Env(_)));
+        for route in limited
+            .into_iter()
+            .filter_map(|provider| self.routes.get(provider))
+        {
+            let quick = route
+                .provider
+                .key_sources
+                .iter()
+                .all(|source| matches!(source, KeySource::Env(_)));
             if quick || !at_hand {
                 let _ = route.found(&self.parts.env, Instant::now()).await;
             }
@@ -322,8 +365,22 @@ impl Gateway {
 
     fn limited_keys(&self) -> impl Iterator<Item = (&str, &KeyEntry, DayMonth)> {
         let all = self.parts.config.providers.iter();
-        let all = all.flat_map(|provider| provider.keys.iter().map(|key| (provider.name.as_str(), key)));
-        let limited = all.map(|(name, key)| (name, key, DayMonth { per_day: key.per_day, per_month: key.per_month }));
+        let all = all.flat_map(|provider| {
+            provider
+                .keys
+                .iter()
+                .map(|key| (provider.name.as_str(), key))
+        });
+        let limited = all.map(|(name, key)| {
+            (
+                name,
+                key,
+                DayMonth {
+                    per_day: key.per_day,
+                    per_month: key.per_month,
+                },
+            )
+        });
         limited.filter(|(.., limit)| *limit != DayMonth::default())
     }
 
@@ -358,7 +415,13 @@ impl Gateway {
 /// The group's limit, when there is one. A limit without a name is that of all who use this Redis.
 fn group(config: &Config) -> Option<GroupLimit> {
     let redis = config.redis.as_ref()?;
-    let limit = DayMonth { per_day: redis.per_day, per_month: redis.per_month };
-    let name = redis.budget_group.clone().unwrap_or_else(|| "all".to_owned());
+    let limit = DayMonth {
+        per_day: redis.per_day,
+        per_month: redis.per_month,
+    };
+    let name = redis
+        .budget_group
+        .clone()
+        .unwrap_or_else(|| "all".to_owned());
     (limit != DayMonth::default()).then_some(GroupLimit { name, limit })
 }

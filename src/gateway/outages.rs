@@ -56,15 +56,27 @@ impl Outage {
     /// When it was in trouble last, or will be.
     fn newest(&self) -> Timestamp {
         let until = self.open.map(|(until, _)| until);
-        self.recent.last().map(|(at, _)| *at).into_iter().chain(until).max().unwrap_or_default()
+        self.recent
+            .last()
+            .map(|(at, _)| *at)
+            .into_iter()
+            .chain(until)
+            .max()
+            .unwrap_or_default()
     }
 }
 
 impl Outages {
     fn read(db: &Db, now: Timestamp) -> Self {
         // Unreadable is as good as none: whoever asks finds out anew.
-        let mut known = db.remembered::<Self>(NAME).ok().flatten().unwrap_or_default();
-        known.0.retain(|_, outage| now.since(outage.newest()) < FORGOTTEN);
+        let mut known = db
+            .remembered::<Self>(NAME)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        known
+            .0
+            .retain(|_, outage| now.since(outage.newest()) < FORGOTTEN);
         known
     }
 
@@ -74,7 +86,11 @@ impl Outages {
             News::Over => drop(self.0.remove(&address)),
         }
         while self.0.len() > KEPT {
-            let oldest = self.0.iter().min_by_key(|(_, outage)| outage.newest()).map(|(name, _)| name.clone());
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, outage)| outage.newest())
+                .map(|(name, _)| name.clone());
             self.0.remove(&oldest.unwrap_or_default());
         }
     }
@@ -87,7 +103,9 @@ fn name(endpoint: &Endpoint) -> String {
 impl Gateway {
     /// How it stands with a provider, as far as it is known to any process: the circuit of its best address.
     pub async fn circuit(&self, provider: &str) -> Circuit {
-        let Some(route) = self.routes.get(provider) else { return Circuit::Closed };
+        let Some(route) = self.routes.get(provider) else {
+            return Circuit::Closed;
+        };
         self.recall_outages(route, &route.provider.endpoints).await;
         route.health.circuit(self.parts.clock.now())
     }
@@ -98,7 +116,9 @@ impl Gateway {
             return;
         }
         let now = self.parts.clock.now();
-        let Ok(store) = self.store().await else { return };
+        let Ok(store) = self.store().await else {
+            return;
+        };
         let known = store.run(move |db| Ok(Outages::read(db, now))).await;
         for (place, endpoint) in endpoints.iter().enumerate() {
             if let Ok(Outages(known)) = &known
@@ -114,7 +134,13 @@ impl Turn {
     /// Writes down how it stands with an address, where that has changed. It is in the queue of the store from the start,
     /// so a stop leaves it there.
     pub(super) async fn hand_on(&self, route: &Route, endpoint: &Endpoint, place: usize) {
-        let Some(news) = route.health.news(place).filter(|_| route.provider.name != OFFLINE) else { return };
+        let Some(news) = route
+            .health
+            .news(place)
+            .filter(|_| route.provider.name != OFFLINE)
+        else {
+            return;
+        };
         let (address, now) = (name(endpoint), self.now());
         let job = move |db: &mut Db| {
             db.write(|db| {
@@ -123,7 +149,9 @@ impl Turn {
                 db.remember(NAME, &known)
             })
         };
-        let Ok(store) = self.gateway.store().await else { return };
+        let Ok(store) = self.gateway.store().await else {
+            return;
+        };
         tokio::select! {
             biased;
             written = store.run(job) => if let Err(error) = written {
@@ -142,7 +170,10 @@ mod tests {
 
     fn outage(seconds_ago: u64) -> Outage {
         Outage {
-            recent: vec![(Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap() * 1000), true)],
+            recent: vec![(
+                Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap() * 1000),
+                true,
+            )],
             ..Outage::default()
         }
     }
@@ -155,16 +186,28 @@ mod tests {
         for n in 0..100 {
             all.put(format!("{n:03}"), News::Trouble(outage(700 - n * 5)));
         }
-        assert_eq!(all.0.keys().next().map(String::as_str), Some("068"), "those of late");
+        assert_eq!(
+            all.0.keys().next().map(String::as_str),
+            Some("068"),
+            "those of late"
+        );
         all.put("098".to_owned(), News::Over);
         all.put("099".to_owned(), News::Over);
         all.put("old".to_owned(), News::Trouble(outage(600)));
-        let ahead = Outage { open: Some((NOW.plus(FORGOTTEN), 3)), ..outage(900) };
+        let ahead = Outage {
+            open: Some((NOW.plus(FORGOTTEN), 3)),
+            ..outage(900)
+        };
         all.put("open".to_owned(), News::Trouble(ahead.clone()));
         db.remember(NAME, &all).unwrap();
         let read = Outages::read(&db, NOW).0;
         assert!(!read.contains_key("old") && !read.contains_key("099"));
-        assert_eq!((read.len(), read.get("open")), (KEPT - 1, Some(&ahead)), "{:?}", read.keys());
+        assert_eq!(
+            (read.len(), read.get("open")),
+            (KEPT - 1, Some(&ahead)),
+            "{:?}",
+            read.keys()
+        );
         db.remember(NAME, &"something else").unwrap();
         assert!(Outages::read(&db, NOW).0.is_empty());
     }

@@ -12,7 +12,9 @@ use super::fitting::{self, Unplanned};
 use super::{Ask, Consult, Gateway};
 use crate::catalog::{Api, Model, Price, PriceOrigin, Status, TierField};
 use crate::chat::id::ExchangeId;
-use crate::chat::{Effort, Failure, FailureKind, Message, ModelId, Params, Request, Role, Selection, Timestamp};
+use crate::chat::{
+    Effort, Failure, FailureKind, Message, ModelId, Params, Request, Role, Selection, Timestamp,
+};
 use crate::config::{LadderRung, OnLimit};
 use crate::protocol::{Fitted, Left, Spread};
 use crate::provider::guide::{MODEL, OFFLINE};
@@ -44,12 +46,18 @@ impl Planned {
     /// The other models whose window is known to be no larger than this one's.
     pub(super) fn not_larger(&self, than: &ModelId) -> Vec<ModelId> {
         let rungs = self.plan.fallbacks.iter().map(|rung| &rung.model);
-        rungs.filter(|id| *id != than && !self.is_larger(id, than)).cloned().collect()
+        rungs
+            .filter(|id| *id != than && !self.is_larger(id, than))
+            .cloned()
+            .collect()
     }
 
     /// Whether a fallback takes a longer question than this model.
     pub(super) fn has_larger(&self, than: &ModelId) -> bool {
-        self.plan.fallbacks.iter().any(|rung| self.is_larger(&rung.model, than))
+        self.plan
+            .fallbacks
+            .iter()
+            .any(|rung| self.is_larger(&rung.model, than))
     }
 
     fn is_larger(&self, id: &ModelId, than: &ModelId) -> bool {
@@ -73,13 +81,18 @@ impl Planned {
     /// How long such answers of the chosen rung have been.
     pub(super) fn usual(&self) -> Option<Spread> {
         let first = &self.plan.first;
-        let chosen = self.contenders.iter().find(|c| c.model.id == first.model && c.effort == first.effort);
+        let chosen = self
+            .contenders
+            .iter()
+            .find(|c| c.model.id == first.model && c.effort == first.effort);
         router::spread(chosen?.lengths.as_ref())
     }
 
     /// What was looked at, with the effort of each.
     pub(super) fn rungs(&self) -> impl Iterator<Item = (ModelId, Option<Effort>)> {
-        self.contenders.iter().map(|contender| (contender.model.id.clone(), contender.effort))
+        self.contenders
+            .iter()
+            .map(|contender| (contender.model.id.clone(), contender.effort))
     }
 
     fn contender(&self, id: &ModelId) -> Option<&Contender> {
@@ -108,24 +121,49 @@ impl Gateway {
     }
 
     /// As [`Self::plan`], and looks at these models too, though none of them is chosen.
-    pub(super) async fn plan_beside(&self, ask: &Ask, tried: &Tried, beside: Vec<Asked>) -> Result<Planned, Unplanned> {
+    pub(super) async fn plan_beside(
+        &self,
+        ask: &Ask,
+        tried: &Tried,
+        beside: Vec<Asked>,
+    ) -> Result<Planned, Unplanned> {
         let now = self.parts.clock.now();
         let (mut rungs, mut note) = self.candidates(ask)?;
         rungs.retain(|(model, _)| !tried.models.contains(&model.id));
         if let Some(failed) = tried.models.last() {
-            note = Some(tried.why.clone().unwrap_or_else(|| format!("{} failed", failed.model())));
+            note = Some(
+                tried
+                    .why
+                    .clone()
+                    .unwrap_or_else(|| format!("{} failed", failed.model())),
+            );
         }
         if ask.selection == Selection::Auto {
             note = self.past_the_missing(&mut rungs, now).or(note);
         }
         let places = rungs.len();
-        let more: Vec<_> = beside.into_iter().filter(|(m, _)| rungs.iter().all(|(rung, _)| rung.id != m.id)).collect();
+        let more: Vec<_> = beside
+            .into_iter()
+            .filter(|(m, _)| rungs.iter().all(|(rung, _)| rung.id != m.id))
+            .collect();
         rungs.extend(more);
         let kind = router::kind(&ask.question);
-        let Figures { standing, pace, known } = self.figures(ask, tried, &rungs, kind, now).await?;
-        let counted = count(ask, rungs.iter().map(|(model, _)| tokenizer(model)).collect()).await?;
-        let contenders: Vec<_> =
-            rungs.into_iter().zip(counted).zip(known).map(|((rung, count), known)| known.of(rung, count)).collect();
+        let Figures {
+            standing,
+            pace,
+            known,
+        } = self.figures(ask, tried, &rungs, kind, now).await?;
+        let counted = count(
+            ask,
+            rungs.iter().map(|(model, _)| tokenizer(model)).collect(),
+        )
+        .await?;
+        let contenders: Vec<_> = rungs
+            .into_iter()
+            .zip(counted)
+            .zip(known)
+            .map(|((rung, count), known)| known.of(rung, count))
+            .collect();
         let candidates: Vec<_> = contenders[..places]
             .iter()
             .map(|contender| Candidate {
@@ -135,7 +173,9 @@ impl Gateway {
                 band_permille: contender.band_permille,
                 expected_output: router::expected_output(contender.lengths.as_ref()),
                 task_cap: router::task_cap(contender.lengths.as_ref()),
-                left: standing.left(&contender.model.id).filter(|_| !tried.for_nothing),
+                left: standing
+                    .left(&contender.model.id)
+                    .filter(|_| !tried.for_nothing),
                 unusable: self.unusable_for(ask, contender),
                 health: contender.health,
             })
@@ -151,11 +191,20 @@ impl Gateway {
         });
         match plan {
             Ok(plan) => {
-                let left = standing.left(&plan.first.model).filter(|_| !tried.for_nothing);
-                Ok(Planned { plan, left, fitted: None, kind, contenders })
+                let left = standing
+                    .left(&plan.first.model)
+                    .filter(|_| !tried.for_nothing);
+                Ok(Planned {
+                    plan,
+                    left,
+                    fitted: None,
+                    kind,
+                    contenders,
+                })
             }
             Err(refusal) => {
-                let left = |model: &ModelId| standing.left_of_turn(model).filter(|_| !tried.for_nothing);
+                let left =
+                    |model: &ModelId| standing.left_of_turn(model).filter(|_| !tried.for_nothing);
                 Err(fitting::unplanned(*refusal, &candidates, &ask.params, left))
             }
         }
@@ -177,12 +226,18 @@ impl Gateway {
 
     /// Leaves out the models that a server did not know a moment ago, while there is another; says which was the best.
     fn past_the_missing(&self, rungs: &mut Vec<Asked>, now: Timestamp) -> Option<String> {
-        let missing =
-            |model: &Model| self.routes.get(model.id.provider()).is_some_and(|route| route.lacks(&model.id, now));
+        let missing = |model: &Model| {
+            self.routes
+                .get(model.id.provider())
+                .is_some_and(|route| route.lacks(&model.id, now))
+        };
         if rungs.iter().all(|(model, _)| missing(model)) {
             return None;
         }
-        let best = rungs.first().filter(|(model, _)| missing(model)).map(|(model, _)| model.id.clone());
+        let best = rungs
+            .first()
+            .filter(|(model, _)| missing(model))
+            .map(|(model, _)| model.id.clone());
         rungs.retain(|(model, _)| !missing(model));
         best.map(|id| format!("{} was not found at {}", id.model(), id.provider()))
     }
@@ -192,7 +247,10 @@ impl Gateway {
     pub fn ladder(&self, effort: Option<Effort>) -> Vec<LadderRung> {
         let mut ladder: Vec<LadderRung> = Vec::new();
         for rung in &self.parts.config.router.ladder {
-            let rung = LadderRung { effort: effort.or(rung.effort), ..rung.clone() };
+            let rung = LadderRung {
+                effort: effort.or(rung.effort),
+                ..rung.clone()
+            };
             if !ladder.contains(&rung) {
                 ladder.push(rung);
             }
@@ -201,8 +259,12 @@ impl Gateway {
     }
 
     fn unusable_for(&self, ask: &Ask, contender: &Contender) -> Option<String> {
-        let params = Params { effort: contender.effort, ..ask.params };
-        self.unusable(contender.model.id.provider()).or_else(|| rejected(&params, &contender.model))
+        let params = Params {
+            effort: contender.effort,
+            ..ask.params
+        };
+        self.unusable(contender.model.id.provider())
+            .or_else(|| rejected(&params, &contender.model))
     }
 
     /// The rungs the router may choose from, best first, and a word on why it is these.
@@ -212,14 +274,20 @@ impl Gateway {
             return Ok((vec![(self.model(id)?, effort)], None));
         }
         let ladder = self.ladder(effort);
-        if ladder.iter().any(|rung| self.unusable(rung.model.provider()).is_none()) {
+        if ladder
+            .iter()
+            .any(|rung| self.unusable(rung.model.provider()).is_none())
+        {
             let rung = |rung: LadderRung| Some((self.model(&rung.model).ok()?, rung.effort));
             return Ok((ladder.into_iter().filter_map(rung).collect(), None));
         }
         let dearest = self.dearest_first();
         if !dearest.is_empty() {
             let note = "no rung of the ladder has a key, so any priced model".to_owned();
-            return Ok((dearest.into_iter().map(|model| (model, effort)).collect(), Some(note)));
+            return Ok((
+                dearest.into_iter().map(|model| (model, effort)).collect(),
+                Some(note),
+            ));
         }
         let guide = self.model(&ModelId::new(OFFLINE, MODEL))?;
         Ok((vec![(guide, effort)], Some("no key is set".to_owned())))
@@ -232,14 +300,26 @@ impl Gateway {
             let route = self.routes.get(id.provider());
             route.is_some_and(|r| r.provider.needs_key && r.missing_key(&self.parts.env).is_none())
         };
-        let fit =
-            |model: &Model| model.status == Status::Current && model.dialect.api == Api::Chat && model.price.is_some();
+        let fit = |model: &Model| {
+            model.status == Status::Current
+                && model.dialect.api == Api::Chat
+                && model.price.is_some()
+        };
         let as_of_now = |id: &ModelId| self.model(id).ok().filter(fit);
         let own = || self.parts.config.models.iter().map(|entry| &entry.id);
-        let listed = self.parts.catalog.iter().map(|model| &model.id).filter(|id| own().all(|own| own != *id));
+        let listed = self
+            .parts
+            .catalog
+            .iter()
+            .map(|model| &model.id)
+            .filter(|id| own().all(|own| own != *id));
         let mut rest: Vec<_> = listed.filter(with_key).filter_map(as_of_now).collect();
         rest.sort_by_key(|model| std::cmp::Reverse(model.price.as_ref().map(|price| price.output)));
-        own().filter(with_key).filter_map(as_of_now).chain(rest).collect()
+        own()
+            .filter(with_key)
+            .filter_map(as_of_now)
+            .chain(rest)
+            .collect()
     }
 
     /// What is known of a model, or what may be assumed of one that the catalogue does not know.
@@ -249,7 +329,9 @@ impl Gateway {
         if let Some(known) = self.parts.catalog.get(id) {
             let mut model = known.clone();
             model.price = known.price_at(self.parts.clock.now());
-            if model.dialect.tier_field == TierField::AtHome && provider.is_some_and(|p| !p.own_address) {
+            if model.dialect.tier_field == TierField::AtHome
+                && provider.is_some_and(|p| !p.own_address)
+            {
                 model.dialect.tier_field = TierField::Always;
             }
             return Ok(model);
@@ -261,24 +343,41 @@ impl Gateway {
         }
         let nearest = self.parts.catalog.nearest(&id.to_string(), 3).join(", ");
         let failure = Failure::new(FailureKind::Usage, format!("there is no model {id}"));
-        Err(if nearest.is_empty() { failure } else { failure.hint(format!("did you mean {nearest}?")) })
+        Err(if nearest.is_empty() {
+            failure
+        } else {
+            failure.hint(format!("did you mean {nearest}?"))
+        })
     }
 }
 
 /// Why the model would reject a setting of the user's, in words that follow its name.
 fn rejected(params: &Params, model: &Model) -> Option<String> {
     let messages = vec![Message::new(Role::User, "")];
-    let request = Request { model: model.id.clone(), messages, params: *params };
-    let why = mapping::body(&request, &model.dialect, 1, true).err()?.to_string();
-    Some(why.strip_prefix(&format!("{} ", model.id)).map_or_else(|| why.clone(), str::to_owned))
+    let request = Request {
+        model: model.id.clone(),
+        messages,
+        params: *params,
+    };
+    let why = mapping::body(&request, &model.dialect, 1, true)
+        .err()?
+        .to_string();
+    Some(
+        why.strip_prefix(&format!("{} ", model.id))
+            .map_or_else(|| why.clone(), str::to_owned),
+    )
 }
 
 /// Counts the question with each tokenizer; where there is much to count, on a thread that may take its time.
 async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Failure> {
     let conversation = Arc::clone(&ask.conversation);
-    let system = ask.system.clone().map(|text| Message::new(Role::System, text));
+    let system = ask
+        .system
+        .clone()
+        .map(|text| Message::new(Role::System, text));
     let (question, counts) = (ask.question.clone(), Arc::clone(&ask.counts));
-    let bytes = ask.conversation.bytes() + question.len() + ask.system.as_ref().map_or(0, String::len);
+    let bytes =
+        ask.conversation.bytes() + question.len() + ask.system.as_ref().map_or(0, String::len);
     // Counted once with each.
     let different: HashSet<_> = tokenizers.iter().collect();
     let is_short = bytes * different.len() <= AT_ONCE;
@@ -286,8 +385,12 @@ async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Fail
         let mut known: HashMap<Tokenizer, Count> = HashMap::new();
         let mut one = |tokenizer: Tokenizer| {
             *known.entry(tokenizer).or_insert_with(|| {
-                let count = conversation.count(tokenizer).plus(counts.count(tokenizer, &question));
-                system.as_ref().map_or(count, |system| count.plus(crate::tokens::message(tokenizer, system)))
+                let count = conversation
+                    .count(tokenizer)
+                    .plus(counts.count(tokenizer, &question));
+                system.as_ref().map_or(count, |system| {
+                    count.plus(crate::tokens::message(tokenizer, system))
+                })
             })
         };
         tokenizers.into_iter().map(&mut one).collect()
@@ -296,9 +399,9 @@ async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Fail
         // To start a thread takes longer.
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Failure::new(FailureKind::Request, "counting the tokens failed").hint("see the log"))
+    tokio::task::spawn_blocking(work).await.map_err(|_| {
+        Failure::new(FailureKind::Request, "counting the tokens failed").hint("see the log")
+    })
 }
 
 /// How a model's input is counted: exact framing is published for the older chat models only.

@@ -25,7 +25,12 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 impl Turn {
     /// Whether the real request may go; `false`: nobody is there, and the circuit knows.
-    pub(super) async fn is_there(&self, endpoint: &Endpoint, key: &Taken, pass: &Pass<'_>) -> Result<bool, RungEnd> {
+    pub(super) async fn is_there(
+        &self,
+        endpoint: &Endpoint,
+        key: &Taken,
+        pass: &Pass<'_>,
+    ) -> Result<bool, RungEnd> {
         let asks = pass.trial || pass.probes.is_some_and(asks_first);
         if !asks || endpoint.provider() == OFFLINE {
             return Ok(true);
@@ -56,7 +61,10 @@ fn asks_first(times: u32) -> bool {
 fn is_nobody(error: &WireError) -> bool {
     match error.status {
         Some(status) => matches!(status, 502..=504),
-        None => matches!(error.class, ErrorClass::Connect | ErrorClass::Cut | ErrorClass::FirstTokenTimeout),
+        None => matches!(
+            error.class,
+            ErrorClass::Connect | ErrorClass::Cut | ErrorClass::FirstTokenTimeout
+        ),
     }
 }
 
@@ -78,7 +86,10 @@ mod tests {
             (ErrorClass::RateLimited, Some(429), false),
             (ErrorClass::NotSse, None, false),
         ] {
-            let error = WireError { status, ..WireError::new(class, Sent::Refused, "no") };
+            let error = WireError {
+                status,
+                ..WireError::new(class, Sent::Refused, "no")
+            };
             assert_eq!(is_nobody(&error), nobody, "{error:?}");
         }
     }

@@ -22,7 +22,9 @@ impl Question {
         let encoding = tokenizer.encoding();
         let tokens = match self.drafts.lock() {
             Ok(mut drafts) => {
-                let draft = drafts.entry(encoding).or_insert_with(|| Draft::new(encoding));
+                let draft = drafts
+                    .entry(encoding)
+                    .or_insert_with(|| Draft::new(encoding));
                 draft.replace_with(text);
                 draft.tokens()
             }
@@ -41,14 +43,24 @@ mod tests {
     #[test]
     fn a_draft_counts_as_the_message_that_it_becomes() {
         let question = Question::default();
-        for text in ["", "Why", "Why does it move?", "Why does `push` move my string?", "naïve 世界"] {
+        for text in [
+            "",
+            "Why",
+            "Why does it move?",
+            "Why does `push` move my string?",
+            "naïve 世界",
+        ] {
             let message = Message::new(Role::User, text);
             for tokenizer in [
                 Tokenizer::Known(Encoding::O200kBase),
                 Tokenizer::Assumed(Encoding::O200kBase),
                 Tokenizer::Guess(Encoding::Cl100kBase),
             ] {
-                assert_eq!(question.count(tokenizer, text), tokens::message(tokenizer, &message), "{text:?}");
+                assert_eq!(
+                    question.count(tokenizer, text),
+                    tokens::message(tokenizer, &message),
+                    "{text:?}"
+                );
             }
         }
     }

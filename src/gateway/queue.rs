@@ -32,7 +32,10 @@ impl Drop for Waiting<'_> {
 
 impl Queue {
     pub(super) fn new(places: usize) -> Self {
-        Self { places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)), waiting: AtomicU64::new(0) }
+        Self {
+            places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
+            waiting: AtomicU64::new(0),
+        }
     }
 
     /// A place, if one is free and nobody waits for it.
@@ -83,7 +86,9 @@ mod tests {
         drop(held);
         assert!(queue.free().is_none(), "nobody overtakes");
         assert!(third.as_mut().poll(&mut context).is_pending());
-        let Poll::Ready(Some(permit)) = first.as_mut().poll(&mut context) else { panic!("its turn") };
+        let Poll::Ready(Some(permit)) = first.as_mut().poll(&mut context) else {
+            panic!("its turn")
+        };
         assert_eq!(queue.waiting(), 1);
         drop(permit);
         assert!(third.as_mut().poll(&mut context).is_ready());

@@ -23,7 +23,10 @@ use crate::provider::{Endpoint, WireError};
 
 impl Turn {
     /// Waits for a place among the requests to a provider, in the order of asking.
-    pub(super) async fn place<'r>(&self, route: &'r Route) -> Result<Option<SemaphorePermit<'r>>, RungEnd> {
+    pub(super) async fn place<'r>(
+        &self,
+        route: &'r Route,
+    ) -> Result<Option<SemaphorePermit<'r>>, RungEnd> {
         if let Some(permit) = route.queue.free() {
             return Ok(Some(permit));
         }
@@ -39,7 +42,11 @@ impl Turn {
     }
 
     /// Takes a pass to the address that promises most, or says why there is none.
-    pub(super) async fn enter<'r>(&self, on: &mut OnRung<'r>, key: &Taken) -> Result<&'r Endpoint, RungEnd> {
+    pub(super) async fn enter<'r>(
+        &self,
+        on: &mut OnRung<'r>,
+        key: &Taken,
+    ) -> Result<&'r Endpoint, RungEnd> {
         let route = on.route;
         let endpoints = route.endpoints().await.map_err(RungEnd::Next)?;
         self.gateway.recall_outages(route, endpoints).await;
@@ -48,17 +55,24 @@ impl Turn {
             let dice = [(); 2].map(|()| self.gateway.parts.random.unit());
             let again = on.again.take();
             let tries = again.is_none() && self.may_fall_through(route, now);
-            let trial = if tries { route.health.trial(&on.left, now) } else { None };
-            let pass = match trial.map_or_else(|| route.health.enter(again, &on.left, now, dice), Ok) {
-                Ok(pass) => pass,
-                Err(shut) => return Err(self.turned_away(route, shut, now)),
+            let trial = if tries {
+                route.health.trial(&on.left, now)
+            } else {
+                None
             };
+            let pass =
+                match trial.map_or_else(|| route.health.enter(again, &on.left, now, dice), Ok) {
+                    Ok(pass) => pass,
+                    Err(shut) => return Err(self.turned_away(route, shut, now)),
+                };
             self.say_link(route).await;
             let Some(endpoint) = endpoints.get(pass.place) else {
                 return Err(self.turned_away(route, Shut::Until(now), now));
             };
             if self.is_there(endpoint, key, &pass).await? {
-                let elsewhere = on.endpoint.is_none_or(|before| before.base_url() != endpoint.base_url());
+                let elsewhere = on
+                    .endpoint
+                    .is_none_or(|before| before.base_url() != endpoint.base_url());
                 on.trial = pass.trial;
                 (on.endpoint, on.pass) = (Some(endpoint), Some(pass));
                 if elsewhere {
@@ -83,12 +97,16 @@ impl Turn {
     fn turned_away(&self, route: &Route, shut: Shut, now: Timestamp) -> RungEnd {
         let name = &route.provider.name;
         let words = match shut {
-            Shut::Until(at) => format!("{name} is down: tried again in {} s", at.since(now).as_millis().div_ceil(1000)),
+            Shut::Until(at) => format!(
+                "{name} is down: tried again in {} s",
+                at.since(now).as_millis().div_ceil(1000)
+            ),
             Shut::Probed => format!("{name} is down: it is just being tried again"),
         };
         let failure = match &self.last_failure {
             Some(failure) => failure.clone().hint(words),
-            None => Failure::new(FailureKind::Unavailable, words).hint("choose another model, or ask again then"),
+            None => Failure::new(FailureKind::Unavailable, words)
+                .hint("choose another model, or ask again then"),
         };
         RungEnd::Shut(format!("{name} is down"), failure)
     }
@@ -102,9 +120,18 @@ impl Turn {
 
     /// A part of an answer came.
     pub(super) async fn answers(&self, on: &OnRung<'_>) {
-        if on.pass.as_ref().is_some_and(|pass| pass.probes.is_some() && pass.answers(self.now())) {
+        if on
+            .pass
+            .as_ref()
+            .is_some_and(|pass| pass.probes.is_some() && pass.answers(self.now()))
+        {
             if let Some(endpoint) = on.endpoint {
-                self.hand_on(on.route, endpoint, on.pass.as_ref().map_or(0, |pass| pass.place)).await;
+                self.hand_on(
+                    on.route,
+                    endpoint,
+                    on.pass.as_ref().map_or(0, |pass| pass.place),
+                )
+                .await;
             }
             self.say_link(on.route).await;
         }
@@ -116,7 +143,9 @@ impl Turn {
             End::Broken(error) => self.tell(on, error).await,
             // Nothing became known: the pass goes back.
             End::Stopped if !arrived => {}
-            End::Whole | End::Damaged | End::Stopped | End::PastCap { .. } => self.tells(on, Outcome::Works).await,
+            End::Whole | End::Damaged | End::Stopped | End::PastCap { .. } => {
+                self.tells(on, Outcome::Works).await
+            }
         }
         self.say_link(on.route).await;
     }
@@ -130,20 +159,28 @@ impl Turn {
 
     /// Tells the circuit of the address what became of a request, and with it the processes to come.
     async fn tells(&self, on: &OnRung<'_>, outcome: Outcome) {
-        let (Some(pass), Some(endpoint)) = (&on.pass, on.endpoint) else { return };
+        let (Some(pass), Some(endpoint)) = (&on.pass, on.endpoint) else {
+            return;
+        };
         pass.tell(outcome, self.now(), self.gateway.parts.random.unit());
         self.hand_on(on.route, endpoint, pass.place).await;
     }
 
     /// Whether this exchange has made a request to the provider.
     pub(super) fn has_asked(&self, route: &Route) -> bool {
-        self.attempts.iter().any(|attempt| attempt.provider == route.provider.name)
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.provider == route.provider.name)
     }
 
     /// Waits before an attempt, and says why; `true` when the user stopped it meanwhile.
     pub(super) async fn paused(&self, wait: Duration, why: &str) -> bool {
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.emit(Event::Pausing { why: why.to_owned(), ms }).await;
+        self.emit(Event::Pausing {
+            why: why.to_owned(),
+            ms,
+        })
+        .await;
         tokio::select! {
             biased;
             () = self.stop.cancelled() => true,
@@ -161,11 +198,18 @@ impl Turn {
             provider: provider.name.clone(),
             circuit: route.health.circuit(self.now()),
             waiting: route.waiting(),
-            plain: provider.endpoints.iter().any(|endpoint| endpoint.is_plain() && !endpoint.is_loopback()),
+            plain: provider
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.is_plain() && !endpoint.is_loopback()),
         };
         let fine = link.circuit == Circuit::Closed && link.waiting == 0 && !link.plain;
         let troubled = &self.gateway.troubled;
-        let said = self.link.lock().unwrap_or_else(PoisonError::into_inner).replace(link.clone());
+        let said = self
+            .link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(link.clone());
         if said.map_or(!fine || troubled.load(Relaxed), |said| said != link) {
             troubled.store(!fine, Relaxed);
             self.emit(Event::Link(link)).await;

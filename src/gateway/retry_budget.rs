@@ -30,7 +30,10 @@ pub struct RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { left: RESERVE, at: None }
+        Self {
+            left: RESERVE,
+            at: None,
+        }
     }
 }
 
@@ -63,11 +66,17 @@ impl RetryBudget {
             self.at = Some(now);
             return;
         };
-        let parts = u64::try_from(now.since(at).as_millis() / PART.as_millis()).unwrap_or(RESERVE).min(RESERVE);
+        let parts = u64::try_from(now.since(at).as_millis() / PART.as_millis())
+            .unwrap_or(RESERVE)
+            .min(RESERVE);
         self.left = self.left.max((self.left + parts).min(RESERVE));
         // What has passed of the next part is kept for the next time.
         let counted = PART.saturating_mul(u32::try_from(parts).unwrap_or(u32::MAX));
-        self.at = Some(if parts == RESERVE { now } else { at.plus(counted) });
+        self.at = Some(if parts == RESERVE {
+            now
+        } else {
+            at.plus(counted)
+        });
     }
 }
 
@@ -85,12 +94,23 @@ mod tests {
 
     #[test]
     fn a_fifth_of_the_requests_and_ten() {
-        for (requests, retries) in [(0, 10), (4, 10), (5, 11), (50, 20), (500, 100), (5_000, 100)] {
+        for (requests, retries) in [
+            (0, 10),
+            (4, 10),
+            (5, 11),
+            (50, 20),
+            (500, 100),
+            (5_000, 100),
+        ] {
             let mut budget = RetryBudget::default();
             for _ in 0..requests {
                 budget.earn();
             }
-            assert_eq!(spend(&mut budget, at(0), 10_000), retries, "{requests} requests");
+            assert_eq!(
+                spend(&mut budget, at(0), 10_000),
+                retries,
+                "{requests} requests"
+            );
         }
         // Spent as they come, five hundred requests allow for a hundred and ten.
         let mut budget = RetryBudget::default();
@@ -107,10 +127,20 @@ mod tests {
     fn a_minute_brings_the_reserve_back_and_no_more() {
         let mut budget = RetryBudget::default();
         assert_eq!(spend(&mut budget, at(0), 99), 10);
-        for (ms, retries) in [(5_999, 0), (6_000, 1), (18_000, 2), (18_000, 0), (3_600_000, 10)] {
+        for (ms, retries) in [
+            (5_999, 0),
+            (6_000, 1),
+            (18_000, 2),
+            (18_000, 0),
+            (3_600_000, 10),
+        ] {
             assert_eq!(spend(&mut budget, at(ms), 99), retries, "at {ms} ms");
         }
-        assert_eq!(spend(&mut budget, at(0), 99), 0, "a clock that was set back brings nothing");
+        assert_eq!(
+            spend(&mut budget, at(0), 99),
+            0,
+            "a clock that was set back brings nothing"
+        );
         assert_eq!(spend(&mut budget, at(60_000), 99), 10);
     }
 
@@ -118,6 +148,11 @@ mod tests {
     fn many_small_steps_of_time_bring_as_much_as_one() {
         let mut budget = RetryBudget::default();
         spend(&mut budget, at(0), 99);
-        assert_eq!((0..=60_000).map(|ms| spend(&mut budget, at(ms), 1)).sum::<u32>(), 10);
+        assert_eq!(
+            (0..=60_000)
+                .map(|ms| spend(&mut budget, at(ms), 1))
+                .sum::<u32>(),
+            10
+        );
     }
 }

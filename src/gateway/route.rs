@@ -74,7 +74,10 @@ impl From<Failure> for NoKey {
 impl Taken {
     /// `…` and the last four characters; empty without a key of the user's.
     pub(super) fn shown(&self) -> String {
-        let own = self.secret.as_ref().filter(|secret| !secret.may_go_to(OFFLINE));
+        let own = self
+            .secret
+            .as_ref()
+            .filter(|secret| !secret.may_go_to(OFFLINE));
         own.map(Secret::last4).unwrap_or_default()
     }
 }
@@ -96,11 +99,18 @@ impl Route {
 
     /// What was learned of how a model is asked; `None`: nobody has looked yet.
     pub(super) fn mends_of(&self, name: &str) -> Option<Mends> {
-        self.mends.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.mends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     pub(super) fn keep_mends(&self, name: &str, mends: Mends) {
-        self.mends.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), mends);
+        self.mends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), mends);
     }
 
     /// Why there is no key, in words that follow a model's name; `None`: there is one, or none is needed.
@@ -115,13 +125,20 @@ impl Route {
         if self.provider.key_sources.iter().any(here) {
             return None;
         }
-        let variable = self.provider.key_sources.iter().find_map(|source| match source {
-            KeySource::Env(name) => Some(name.as_str()),
-            _ => None,
-        });
+        let variable = self
+            .provider
+            .key_sources
+            .iter()
+            .find_map(|source| match source {
+                KeySource::Env(name) => Some(name.as_str()),
+                _ => None,
+            });
         Some(match variable {
             Some(name) => format!("has no key: set {name}"),
-            None => format!("has no key: add one under [[providers]] name = \"{}\"", self.provider.name),
+            None => format!(
+                "has no key: add one under [[providers]] name = \"{}\"",
+                self.provider.name
+            ),
         })
     }
 
@@ -138,10 +155,16 @@ impl Route {
     /// Where requests may be sent, at least one. The guide is started when it is first asked.
     pub(super) async fn endpoints(&self) -> Result<&[Endpoint], Failure> {
         if self.provider.name == OFFLINE {
-            return self.guide().await.map(|guide| std::slice::from_ref(&guide.endpoint));
+            return self
+                .guide()
+                .await
+                .map(|guide| std::slice::from_ref(&guide.endpoint));
         }
         if self.provider.endpoints.is_empty() {
-            return Err(Failure::new(FailureKind::Usage, format!("{} has no address", self.provider.name)));
+            return Err(Failure::new(
+                FailureKind::Usage,
+                format!("{} has no address", self.provider.name),
+            ));
         }
         Ok(&self.provider.endpoints)
     }
@@ -149,13 +172,23 @@ impl Route {
     async fn guide(&self) -> Result<&Guide, Failure> {
         let start = || async {
             let broken = |error: String| {
-                Failure::new(FailureKind::Request, format!("the built-in guide cannot be served on loopback: {error}"))
+                Failure::new(
+                    FailureKind::Request,
+                    format!("the built-in guide cannot be served on loopback: {error}"),
+                )
             };
             let count = |text: &str| tokens::count(Encoding::O200kBase, text);
-            let server = guide::serve(count, guide::PACE).map_err(|error| broken(error.to_string()))?;
-            let endpoint = Endpoint::parse(OFFLINE, &server.base_url(), false).map_err(|e| broken(e.to_string()))?;
-            let token = Secret::parse(server.token().as_bytes(), "the guide").map_err(|e| broken(e.to_string()))?;
-            Ok(Guide { endpoint, token: token.owned_by(OFFLINE), _server: server })
+            let server =
+                guide::serve(count, guide::PACE).map_err(|error| broken(error.to_string()))?;
+            let endpoint = Endpoint::parse(OFFLINE, &server.base_url(), false)
+                .map_err(|e| broken(e.to_string()))?;
+            let token = Secret::parse(server.token().as_bytes(), "the guide")
+                .map_err(|e| broken(e.to_string()))?;
+            Ok(Guide {
+                endpoint,
+                token: token.owned_by(OFFLINE),
+                _server: server,
+            })
         };
         self.guide.get_or_try_init(start).await
     }
@@ -173,7 +206,10 @@ impl Route {
     ) -> Result<Taken, NoKey> {
         if self.provider.name == OFFLINE {
             let secret = self.guide().await?.token.clone();
-            return Ok(Taken { place: 0, secret: Some(secret) });
+            return Ok(Taken {
+                place: 0,
+                secret: Some(secret),
+            });
         }
         let found = self.found(env, asked).await?;
         let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
@@ -186,10 +222,18 @@ impl Route {
         }
         let name = &self.provider.name;
         match pick {
-            Pick::Key(place) => Ok(Taken { place, secret: found.secret(place) }),
-            Pick::Empty if !self.provider.needs_key => Ok(Taken { place: 0, secret: None }),
+            Pick::Key(place) => Ok(Taken {
+                place,
+                secret: found.secret(place),
+            }),
+            Pick::Empty if !self.provider.needs_key => Ok(Taken {
+                place: 0,
+                secret: None,
+            }),
             Pick::Empty => {
-                let why = self.missing_key(env).unwrap_or_else(|| "has no key".to_owned());
+                let why = self
+                    .missing_key(env)
+                    .unwrap_or_else(|| "has no key".to_owned());
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
             Pick::Wait(time) => {
@@ -199,7 +243,9 @@ impl Route {
                 Err(NoKey::Wait(time))
             }
             Pick::Passed => Err(NoKey::Passed),
-            Pick::Out { place, why, passes } => Err(self.none_works(found, place, &why, passes).into()),
+            Pick::Out { place, why, passes } => {
+                Err(self.none_works(found, place, &why, passes).into())
+            }
         }
     }
 
@@ -212,7 +258,10 @@ impl Route {
                 return Err(failure.clone());
             }
             let read = Found::read(&self.provider, env).await;
-            *unread() = read.as_ref().err().map(|failure| (Instant::now(), failure.clone()));
+            *unread() = read
+                .as_ref()
+                .err()
+                .map(|failure| (Instant::now(), failure.clone()));
             read
         };
         self.keys.get_or_try_init(read).await
@@ -224,20 +273,35 @@ impl Route {
             return Vec::new();
         }
         // Why they cannot be read is said by whoever takes one.
-        self.found(env, asked).await.map(Found::fingerprints).unwrap_or_default()
+        self.found(env, asked)
+            .await
+            .map(Found::fingerprints)
+            .unwrap_or_default()
     }
 
     fn none_works(&self, found: &Found, place: usize, why: &str, passes: bool) -> Failure {
-        let last4 = found.secret(place).map(|secret| secret.last4()).unwrap_or_default();
-        let failure =
-            Failure::new(FailureKind::Request, format!("no key of {} works: {last4}: {why}", self.provider.name));
+        let last4 = found
+            .secret(place)
+            .map(|secret| secret.last4())
+            .unwrap_or_default();
+        let failure = Failure::new(
+            FailureKind::Request,
+            format!("no key of {} works: {last4}: {why}", self.provider.name),
+        );
         if passes {
-            return failure.hint("raise the limit at the provider and start again, or use another key or model");
+            return failure.hint(
+                "raise the limit at the provider and start again, or use another key or model",
+            );
         }
         let source = self.provider.key_sources.get(place);
         failure.hint(match source {
-            Some(KeySource::Env(name)) => format!("put a key that works into {name} and start again"),
-            source => format!("put a key that works into {} and send again", source.map(named).unwrap_or_default()),
+            Some(KeySource::Env(name)) => {
+                format!("put a key that works into {name} and start again")
+            }
+            source => format!(
+                "put a key that works into {} and send again",
+                source.map(named).unwrap_or_default()
+            ),
         })
     }
 
@@ -247,9 +311,13 @@ impl Route {
         let Some(found) = self.keys.get() else { return };
         let why = &error.message;
         match error.class {
-            ErrorClass::InvalidKey | ErrorClass::Forbidden => found.out(key, |ring, at| ring.bar(at, why)),
+            ErrorClass::InvalidKey | ErrorClass::Forbidden => {
+                found.out(key, |ring, at| ring.bar(at, why))
+            }
             ErrorClass::QuotaExceeded if error.of_account => {
-                found.out(key, |ring, at| ring.park_account(at, now, month_end(now), why));
+                found.out(key, |ring, at| {
+                    ring.park_account(at, now, month_end(now), why)
+                });
             }
             ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
                 found.out(key, |ring, at| ring.park(at, now, month_end(now), why));
@@ -270,13 +338,16 @@ impl Route {
     /// The server knows no such model for this key: it is left alone for a while, where there is another.
     pub(super) fn miss(&self, key: &Taken, model: &ModelId, now: Timestamp) {
         if let Some(found) = self.keys.get() {
-            found.of(key, |ring, at| ring.miss(at, model.model(), now, now.plus(MISSED)));
+            found.of(key, |ring, at| {
+                ring.miss(at, model.model(), now, now.plus(MISSED))
+            });
         }
     }
 
     /// Whether the server knew no such model, whichever key was used.
     pub(super) fn lacks(&self, model: &ModelId, now: Timestamp) -> bool {
-        self.with_ring(|ring| ring.all_lack(model.model(), now)).unwrap_or(false)
+        self.with_ring(|ring| ring.all_lack(model.model(), now))
+            .unwrap_or(false)
     }
 
     /// Takes in what the headers of an answer, or of a refusal, say of the key that was used.
@@ -292,17 +363,28 @@ impl Route {
         if last4.is_empty() {
             return failure;
         }
-        let source = self.provider.key_sources.get(key.place).map(named).unwrap_or_default();
-        let key = if source.is_empty() { format!("the key {last4}") } else { format!("the key {last4} from {source}") };
+        let source = self
+            .provider
+            .key_sources
+            .get(key.place)
+            .map(named)
+            .unwrap_or_default();
+        let key = if source.is_empty() {
+            format!("the key {last4}")
+        } else {
+            format!("the key {last4} from {source}")
+        };
         match error.class {
             ErrorClass::InvalidKey => failure.hint(format!("check {key}")),
-            ErrorClass::Forbidden => {
-                failure.hint(format!("{key} has no access; check the account's rights and region"))
+            ErrorClass::Forbidden => failure.hint(format!(
+                "{key} has no access; check the account's rights and region"
+            )),
+            ErrorClass::NoCredit => {
+                failure.hint(format!("add credit for {key}, or choose another provider"))
             }
-            ErrorClass::NoCredit => failure.hint(format!("add credit for {key}, or choose another provider")),
-            ErrorClass::QuotaExceeded => {
-                failure.hint(format!("the account's own limit is reached; raise it at the provider for {key}"))
-            }
+            ErrorClass::QuotaExceeded => failure.hint(format!(
+                "the account's own limit is reached; raise it at the provider for {key}"
+            )),
             _ => failure,
         }
     }
@@ -310,8 +392,11 @@ impl Route {
     /// Every key cools for longer than anybody waits.
     pub(super) fn at_rate_limit(&self, time: Duration) -> Failure {
         let seconds = time.as_secs() + 1;
-        Failure::new(FailureKind::Request, format!("every key of {} is at its rate limit", self.provider.name))
-            .hint(format!("the first is free again in {seconds} s"))
+        Failure::new(
+            FailureKind::Request,
+            format!("every key of {} is at its rate limit", self.provider.name),
+        )
+        .hint(format!("the first is free again in {seconds} s"))
     }
 
     /// Why some of its keys are left out, while others are used.
@@ -322,17 +407,32 @@ impl Route {
     /// As [`Self::key_errors`], what the user was not told before: in words of their own.
     pub(super) fn untold_key_errors(&self) -> Vec<String> {
         let untold = self.keys.get().map(Found::untold).unwrap_or_default();
-        untold.into_iter().map(|error| format!("{} goes on with its other keys: {error}", self.provider.name)).collect()
+        untold
+            .into_iter()
+            .map(|error| {
+                format!(
+                    "{} goes on with its other keys: {error}",
+                    self.provider.name
+                )
+            })
+            .collect()
     }
 
     /// Reads the keys, if that was not done before.
     pub(super) async fn read_keys(&self, env: &Env) -> Result<(), Failure> {
-        self.keys.get_or_try_init(|| Found::read(&self.provider, env)).await.map(drop)
+        self.keys
+            .get_or_try_init(|| Found::read(&self.provider, env))
+            .await
+            .map(drop)
     }
 
     /// The key that this source holds, as it is shown; `None` when it holds none, or the keys were not read yet.
     pub(super) fn shown(&self, source: &KeySource) -> Option<String> {
-        let place = self.provider.key_sources.iter().position(|known| known == source)?;
+        let place = self
+            .provider
+            .key_sources
+            .iter()
+            .position(|known| known == source)?;
         self.keys.get()?.secret(place).map(|secret| secret.last4())
     }
 
@@ -347,7 +447,10 @@ fn named(source: &KeySource) -> String {
     match source {
         KeySource::Env(name) => name.clone(),
         KeySource::File(path) => path.display().to_string(),
-        KeySource::Command(command) => format!("`{}`", command.split_whitespace().next().unwrap_or_default()),
+        KeySource::Command(command) => format!(
+            "`{}`",
+            command.split_whitespace().next().unwrap_or_default()
+        ),
         KeySource::Keyring(name) => format!("the keyring ({name})"),
     }
 }

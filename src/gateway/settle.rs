@@ -48,7 +48,10 @@ pub struct Known<'a> {
 
 /// The usage and the cost to book.
 pub fn settle(known: &Known<'_>) -> (Usage, Cost) {
-    let usage = known.reply.usage.unwrap_or_else(|| Usage::counted(known.input.tokens, known.output.tokens));
+    let usage = known
+        .reply
+        .usage
+        .unwrap_or_else(|| Usage::counted(known.input.tokens, known.output.tokens));
     (usage, cost(known, &usage))
 }
 
@@ -56,26 +59,44 @@ fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
     if let (Some(usd), true) = (known.reply.billed, known.close == Close::Whole) {
         return Cost::new(usd, CostKind::Billed);
     }
-    let Some(price) = known.price else { return Cost::UNKNOWN };
+    let Some(price) = known.price else {
+        return Cost::UNKNOWN;
+    };
     if price.free {
         return Cost::FREE;
     }
     let tier = known.reply.service_tier.as_deref();
-    let served = Served { tier, from: known.sent, to: known.ended };
+    let served = Served {
+        tier,
+        from: known.sent,
+        to: known.ended,
+    };
     let reported = (usage.source == UsageSource::Provider).then(|| price.settled(usage, &served));
     match reported {
         Some((usd, true)) if known.close == Close::Whole => {
             let sure = !(known.foreign_address && price.origin == PriceOrigin::Catalogue);
-            Cost::new(usd, if sure { CostKind::Exact } else { CostKind::Estimated })
+            Cost::new(
+                usd,
+                if sure {
+                    CostKind::Exact
+                } else {
+                    CostKind::Estimated
+                },
+            )
         }
         // Whatever the tier or the hour was: the listed price is the least that an unknown one is taken to cost.
         Some((dearest, false)) if known.close == Close::Whole => {
-            let bounded = known.reserved.map_or(dearest, |reserved| dearest.min(reserved));
+            let bounded = known
+                .reserved
+                .map_or(dearest, |reserved| dearest.min(reserved));
             Cost::new(bounded.max(price.cost(usage)), CostKind::Estimated)
         }
         // Some servers report a rising usage with every piece: what they said last before a cut is no final word.
         reported => {
-            let said = reported.map(|(usd, _)| usd).max(known.reply.billed).unwrap_or_default();
+            let said = reported
+                .map(|(usd, _)| usd)
+                .max(known.reply.billed)
+                .unwrap_or_default();
             Cost::new(upper_bound(known, price).max(said), CostKind::Estimated)
         }
     }
@@ -85,27 +106,48 @@ fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
 pub fn reasoning(known: &Known<'_>, usage: &Usage) -> Option<Usd> {
     let price = known.price.filter(|_| usage.reasoning > 0)?;
     let tier = known.reply.service_tier.as_deref();
-    let served = Served { tier, from: known.sent, to: known.ended };
-    let without = Usage { output: usage.output.saturating_sub(usage.reasoning), ..*usage };
+    let served = Served {
+        tier,
+        from: known.sent,
+        to: known.ended,
+    };
+    let without = Usage {
+        output: usage.output.saturating_sub(usage.reasoning),
+        ..*usage
+    };
     Some(price.settled(usage, &served).0 - price.settled(&without, &served).0)
 }
 
 fn upper_bound(known: &Known<'_>, price: &Price) -> Usd {
     // More than was reserved only at a tier that the server says it used.
-    let named = |output| price.worst_at(known.reply.service_tier.as_deref(), known.input.upper, output);
+    let named = |output| {
+        price.worst_at(
+            known.reply.service_tier.as_deref(),
+            known.input.upper,
+            output,
+        )
+    };
     let written = match known.close {
         Close::Whole => known.output.upper,
-        Close::Left | Close::Broken => {
-            known.output.upper.saturating_add(known.output.upper / 10).saturating_add(IN_FLIGHT)
-        }
+        Close::Left | Close::Broken => known
+            .output
+            .upper
+            .saturating_add(known.output.upper / 10)
+            .saturating_add(IN_FLIGHT),
     };
     let bound = |output| price.worst(known.input.upper, output).max(named(output));
     if known.past_cap {
         // Out of sight it may have thought as much as it was allowed to, before it wrote all this.
-        let hidden = if known.hidden_output { known.output_cap } else { 0 };
+        let hidden = if known.hidden_output {
+            known.output_cap
+        } else {
+            0
+        };
         return bound(written.saturating_add(hidden)).max(known.reserved.unwrap_or_default());
     }
-    let most = known.reserved.map(|reserved| reserved.max(named(known.output_cap)));
+    let most = known
+        .reserved
+        .map(|reserved| reserved.max(named(known.output_cap)));
     if known.hidden_output || known.close == Close::Broken {
         return most.unwrap_or_else(|| bound(known.output_cap));
     }

@@ -67,7 +67,9 @@ pub(super) fn whole(
     answer: &MessageId,
     own: AnswerFacts,
 ) -> Result<AnswerFacts, StoreError> {
-    let Some(Step::Last(spent)) = step else { return Ok(own) };
+    let Some(Step::Last(spent)) = step else {
+        return Ok(own);
+    };
     let mut spent = Spent::clone(spent);
     spent.add(&own);
     Ok(AnswerFacts {
@@ -96,14 +98,25 @@ impl Spent {
         if sum.unknown > 0 || self.kind == CostKind::Unknown {
             return Cost::UNKNOWN;
         }
-        Cost::new(sum.settled, if sum.estimated { CostKind::Estimated } else { self.kind })
+        Cost::new(
+            sum.settled,
+            if sum.estimated {
+                CostKind::Estimated
+            } else {
+                self.kind
+            },
+        )
     }
 
     /// Times since the turn began, where `own` is measured from the beginning of its last exchange.
     fn latency(&self, own: Latency) -> Latency {
         let total_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let before = total_ms.saturating_sub(own.total_ms);
-        Latency { ttft_ms: own.ttft_ms.map(|ms| ms.saturating_add(before)), total_ms, ..own }
+        Latency {
+            ttft_ms: own.ttft_ms.map(|ms| ms.saturating_add(before)),
+            total_ms,
+            ..own
+        }
     }
 }
 
@@ -116,7 +129,11 @@ fn together(a: Usage, b: Usage) -> Usage {
         cache_write: a.cache_write.saturating_add(b.cache_write),
         output: a.output.saturating_add(b.output),
         reasoning: a.reasoning.saturating_add(b.reasoning),
-        source: if counted { UsageSource::Counted } else { UsageSource::Provider },
+        source: if counted {
+            UsageSource::Counted
+        } else {
+            UsageSource::Provider
+        },
     }
 }
 
@@ -152,8 +169,14 @@ mod tests {
 
     #[test]
     fn tokens_of_which_some_were_counted_here_are_counted() {
-        let provider = Usage { source: UsageSource::Provider, ..Usage::counted(3, 4) };
+        let provider = Usage {
+            source: UsageSource::Provider,
+            ..Usage::counted(3, 4)
+        };
         assert_eq!(together(provider, provider).source, UsageSource::Provider);
-        assert_eq!(together(provider, Usage::counted(1, 2)), Usage::counted(4, 6));
+        assert_eq!(
+            together(provider, Usage::counted(1, 2)),
+            Usage::counted(4, 6)
+        );
     }
 }

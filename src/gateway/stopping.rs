@@ -15,7 +15,10 @@ use crate::chat::Failure;
 use crate::store::{Db, Store, StoreError};
 
 /// What comes of a wait that holds nothing, unless the user stops first.
-pub(super) async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Result<T, Failure> {
+pub(super) async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
     tokio::select! {
         biased;
         () = stop.cancelled() => Err(interrupted()),
@@ -48,7 +51,11 @@ async fn write_unless<T: Send + 'static>(
     let job = move |db: &mut Db| {
         db.write(|db| {
             let done = write(db)?;
-            if of_job.swap(true, AcqRel) { Err(StoreError::GivenUp) } else { Ok(done) }
+            if of_job.swap(true, AcqRel) {
+                Err(StoreError::GivenUp)
+            } else {
+                Ok(done)
+            }
         })
     };
     let mut written = pin!(store.run(job));
@@ -58,7 +65,11 @@ async fn write_unless<T: Send + 'static>(
         () = stop.cancelled() => {}
     }
     // It is being committed: that takes no lock any more.
-    if decided.swap(true, AcqRel) { written.await.map(Some) } else { Ok(None) }
+    if decided.swap(true, AcqRel) {
+        written.await.map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +88,11 @@ mod tests {
 
     /// Keeps the ledger locked, as another process may, until what is returned is dropped.
     fn lock(folder: &std::path::Path) -> mpsc::Sender<()> {
-        let (other, (unlock, locked), (told, hears)) = (Store::open(folder).unwrap(), mpsc::channel(), mpsc::channel());
+        let (other, (unlock, locked), (told, hears)) = (
+            Store::open(folder).unwrap(),
+            mpsc::channel(),
+            mpsc::channel(),
+        );
         std::thread::spawn(move || {
             other.run_blocking(move |db| {
                 db.write(|_| {
@@ -124,7 +139,12 @@ mod tests {
         });
         let told = write.await.unwrap();
         assert_eq!(written(&store).await, told.map(|()| 1));
-        assert_eq!(write_unless(&CancellationToken::new(), &store, |db| db.remember(NAME, &2)).await, Ok(Some(())));
+        assert_eq!(
+            write_unless(&CancellationToken::new(), &store, |db| db
+                .remember(NAME, &2))
+            .await,
+            Ok(Some(()))
+        );
         assert_eq!(written(&store).await, Some(2));
     }
 
@@ -141,6 +161,9 @@ mod tests {
         let stop = CancellationToken::new();
         assert_eq!(unless_stopped(&stop, std::future::ready(1)).await, Ok(1));
         stop.cancel();
-        assert_eq!(unless_stopped(&stop, std::future::pending::<()>()).await, Err(interrupted()));
+        assert_eq!(
+            unless_stopped(&stop, std::future::pending::<()>()).await,
+            Err(interrupted())
+        );
     }
 }

@@ -79,25 +79,45 @@ impl Gateway {
     /// The providers that the user configured or has a key for; the local presets only when configured.
     pub fn surveyed(&self) -> Vec<&str> {
         let parts = &self.parts;
-        let configured = |name: &str| parts.config.providers.iter().any(|provider| provider.name == name);
-        let with_key = |name: &str| {
-            self.routes.get(name).is_some_and(|r| r.provider.needs_key && r.missing_key(&parts.env).is_none())
+        let configured = |name: &str| {
+            parts
+                .config
+                .providers
+                .iter()
+                .any(|provider| provider.name == name)
         };
-        let names = parts.providers.iter().map(|provider| provider.name.as_str());
-        names.filter(|name| configured(name) || with_key(name)).collect()
+        let with_key = |name: &str| {
+            self.routes
+                .get(name)
+                .is_some_and(|r| r.provider.needs_key && r.missing_key(&parts.env).is_none())
+        };
+        let names = parts
+            .providers
+            .iter()
+            .map(|provider| provider.name.as_str());
+        names
+            .filter(|name| configured(name) || with_key(name))
+            .collect()
     }
 
     /// How quickly Redis answers, or why it does not, within one second; `None`: there is none.
     pub async fn survey_redis(&self) -> Option<Result<Duration, String>> {
         let began = Instant::now();
         let answer = self.others.as_ref()?.redis().answers().await;
-        Some(answer.map(|()| began.elapsed()).map_err(|away| away.to_string()))
+        Some(
+            answer
+                .map(|()| began.elapsed())
+                .map_err(|away| away.to_string()),
+        )
     }
 
     /// Looks at one provider and all its addresses, each within `PATIENCE`; `None`: there is no such provider, or it has no
     /// address.
     pub async fn survey(self: &Arc<Self>, provider: &str) -> Option<Survey> {
-        let route = self.routes.get(provider).filter(|route| !route.provider.endpoints.is_empty())?;
+        let route = self
+            .routes
+            .get(provider)
+            .filter(|route| !route.provider.endpoints.is_empty())?;
         let read = timeout(PATIENCE, route.read_keys(&self.parts.env)).await;
         let key_trouble = match read {
             Ok(Ok(())) => route.missing_key(&self.parts.env),
@@ -116,9 +136,18 @@ impl Gateway {
         let mut addresses = looks.join_all().await;
         addresses.sort_by_key(|(at, _)| *at);
         let sources = route.provider.key_sources.iter();
-        let keys =
-            sources.filter_map(|source| Some(KeyFound { last4: route.shown(source)?, source: in_words(source) }));
-        let of_it = || self.parts.catalog.iter().filter(|model| model.id.provider() == provider);
+        let keys = sources.filter_map(|source| {
+            Some(KeyFound {
+                last4: route.shown(source)?,
+                source: in_words(source),
+            })
+        });
+        let of_it = || {
+            self.parts
+                .catalog
+                .iter()
+                .filter(|model| model.id.provider() == provider)
+        };
         Some(Survey {
             provider: provider.to_owned(),
             addresses: addresses.into_iter().map(|(_, address)| address).collect(),
@@ -133,7 +162,15 @@ impl Gateway {
     async fn any_key(&self, route: &Route) -> Option<Secret> {
         // No model of this name cools: any key will do for a list.
         let any = ModelId::new(&route.provider.name, "*");
-        let taken = route.key(&self.parts.env, &any, Instant::now(), self.parts.clock.now(), &[]).await;
+        let taken = route
+            .key(
+                &self.parts.env,
+                &any,
+                Instant::now(),
+                self.parts.clock.now(),
+                &[],
+            )
+            .await;
         taken.ok().and_then(|taken| taken.secret)
     }
 
@@ -153,7 +190,12 @@ impl Gateway {
         address
     }
 
-    async fn look_closer(&self, endpoint: &Endpoint, key: &Result<Option<Secret>, String>, address: &mut Address) {
+    async fn look_closer(
+        &self,
+        endpoint: &Endpoint,
+        key: &Result<Option<Secret>, String>,
+        address: &mut Address,
+    ) {
         if !endpoint.is_loopback() {
             match self.wire.knock(endpoint).await {
                 Ok(greeting) => {
@@ -180,14 +222,34 @@ impl Gateway {
     /// answered within `limit`.
     pub async fn local_servers(self: &Arc<Self>, limit: Duration) -> Vec<LocalServer> {
         let mut asked = JoinSet::new();
-        for (at, provider) in self.parts.providers.iter().filter(|provider| provider.local).enumerate() {
-            let Some(endpoint) = provider.endpoints.first().filter(|endpoint| endpoint.is_loopback()) else { continue };
-            let (gateway, endpoint, provider) = (Arc::clone(self), endpoint.clone(), provider.name.clone());
+        for (at, provider) in self
+            .parts
+            .providers
+            .iter()
+            .filter(|provider| provider.local)
+            .enumerate()
+        {
+            let Some(endpoint) = provider
+                .endpoints
+                .first()
+                .filter(|endpoint| endpoint.is_loopback())
+            else {
+                continue;
+            };
+            let (gateway, endpoint, provider) =
+                (Arc::clone(self), endpoint.clone(), provider.name.clone());
             asked.spawn(async move {
                 // Without a key: what listens there need not be what we think it is.
                 let listed = timeout(limit, gateway.wire.models(&endpoint, None)).await;
                 let models = listed.ok()?.ok()?;
-                Some((at, LocalServer { provider, host: endpoint.host().to_owned(), models }))
+                Some((
+                    at,
+                    LocalServer {
+                        provider,
+                        host: endpoint.host().to_owned(),
+                        models,
+                    },
+                ))
             });
         }
         let mut found: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
@@ -200,7 +262,10 @@ impl Gateway {
 fn in_words(source: &KeySource) -> String {
     match source {
         KeySource::Env(name) => name.clone(),
-        KeySource::Command(command) => format!("`{}`", command.split_whitespace().next().unwrap_or_default()),
+        KeySource::Command(command) => format!(
+            "`{}`",
+            command.split_whitespace().next().unwrap_or_default()
+        ),
         KeySource::Keyring(name) => format!("keyring {name}"),
         KeySource::File(path) => path.display().to_string(),
     }

@@ -19,7 +19,9 @@ impl Turn {
         if self.ask.consult == Consult::Never {
             return Err(refused);
         }
-        Ok(Event::AtLimit(Box::new(self.gateway.ways_out(&self.ask, refused).await)))
+        Ok(Event::AtLimit(Box::new(
+            self.gateway.ways_out(&self.ask, refused).await,
+        )))
     }
 }
 
@@ -38,21 +40,49 @@ impl Gateway {
 
     /// The best rung of the ladder that fits what is left and costs less at worst than what was asked for.
     async fn cheaper(&self, plain: &Ask) -> Option<Quote> {
-        let ladder = Ask { selection: Selection::Auto, ..plain.clone() };
-        let planned = self.fit(&mut ladder.clone(), &Tried::default(), Vec::new()).await.ok()?;
-        let no_limit = Tried { for_nothing: true, ..Tried::default() };
-        let wanted = self.plan(plain, &no_limit).await.ok().and_then(|planned| planned.plan.first.estimate.worst_usd);
-        let is_free = |rung: &Rung| planned.model(&rung.model)?.price.as_ref().map(|price| price.free);
+        let ladder = Ask {
+            selection: Selection::Auto,
+            ..plain.clone()
+        };
+        let planned = self
+            .fit(&mut ladder.clone(), &Tried::default(), Vec::new())
+            .await
+            .ok()?;
+        let no_limit = Tried {
+            for_nothing: true,
+            ..Tried::default()
+        };
+        let wanted = self
+            .plan(plain, &no_limit)
+            .await
+            .ok()
+            .and_then(|planned| planned.plan.first.estimate.worst_usd);
+        let is_free = |rung: &Rung| {
+            planned
+                .model(&rung.model)?
+                .price
+                .as_ref()
+                .map(|price| price.free)
+        };
         // Nothing is known to be cheaper than what has no price.
-        let is_cheaper = |rung: &Rung| wanted.is_none_or(|wanted| rung.estimate.worst_usd.is_some_and(|w| w < wanted));
+        let is_cheaper = |rung: &Rung| {
+            wanted.is_none_or(|wanted| rung.estimate.worst_usd.is_some_and(|w| w < wanted))
+        };
         let first = &planned.plan.first;
         let mut rungs = std::iter::once(first).chain(&planned.plan.fallbacks);
         let rung = rungs.find(|rung| is_cheaper(rung) || is_free(rung) == Some(true))?;
         if rung == first {
             return self.quote(&ladder).await.ok();
         }
-        let params = Params { effort: rung.effort, ..plain.params };
-        let below = Ask { selection: Selection::Pinned(rung.model.clone()), params, ..ladder };
+        let params = Params {
+            effort: rung.effort,
+            ..plain.params
+        };
+        let below = Ask {
+            selection: Selection::Pinned(rung.model.clone()),
+            params,
+            ..ladder
+        };
         self.quote(&below).await.ok()
     }
 
@@ -60,16 +90,47 @@ impl Gateway {
     /// with room for an answer of twice the expected length. `None` when one raise would not do: no price is known, or
     /// a second limit is in the way.
     async fn raise(&self, plain: &Ask) -> Option<Raise> {
-        let no_limit = Tried { for_nothing: true, ..Tried::default() };
+        let no_limit = Tried {
+            for_nothing: true,
+            ..Tried::default()
+        };
         let wanted = self.plan(plain, &no_limit).await.ok()?.plan.first;
-        let useful = wanted.estimate.output_tokens.saturating_mul(2).max(MINIMUM_OUTPUT);
-        let cap = plain.params.max_output.unwrap_or_else(|| useful.min(wanted.estimate.output_cap));
-        let params = Params { max_output: Some(cap), effort: wanted.effort, ..plain.params };
-        let sized = Ask { params, selection: Selection::Pinned(wanted.model.clone()), ..plain.clone() };
-        let needed = self.plan(&sized, &no_limit).await.ok()?.plan.first.estimate.worst_usd?;
+        let useful = wanted
+            .estimate
+            .output_tokens
+            .saturating_mul(2)
+            .max(MINIMUM_OUTPUT);
+        let cap = plain
+            .params
+            .max_output
+            .unwrap_or_else(|| useful.min(wanted.estimate.output_cap));
+        let params = Params {
+            max_output: Some(cap),
+            effort: wanted.effort,
+            ..plain.params
+        };
+        let sized = Ask {
+            params,
+            selection: Selection::Pinned(wanted.model.clone()),
+            ..plain.clone()
+        };
+        let needed = self
+            .plan(&sized, &no_limit)
+            .await
+            .ok()?
+            .plan
+            .first
+            .estimate
+            .worst_usd?;
         let left = self.left(plain, &wanted.model).await?;
-        let raise = Raise { scope: left.scope, by: two_digits_up(needed - left.usd)? };
-        let raised = Ask { raise: Some(raise), ..plain.clone() };
+        let raise = Raise {
+            scope: left.scope,
+            by: two_digits_up(needed - left.usd)?,
+        };
+        let raised = Ask {
+            raise: Some(raise),
+            ..plain.clone()
+        };
         let fits = self.plan(&raised, &Tried::default()).await.ok()?;
         (fits.plan.first.model == wanted.model).then_some(raise)
     }
@@ -79,7 +140,11 @@ impl Gateway {
         let (budget, now) = (self.budget(), self.parts.clock.now());
         let (session, run) = (ask.session.clone(), self.parts.run.clone());
         let look = move |db: &mut Db| {
-            let place = Place { session: Some(&session), exchange: None, run: &run };
+            let place = Place {
+                session: Some(&session),
+                exchange: None,
+                run: &run,
+            };
             budget.standing(db, &place, None, now)
         };
         self.store().await.ok()?.run(look).await.ok()?.left(model)
@@ -88,9 +153,13 @@ impl Gateway {
 
 /// Rounded up to two significant digits, so that what is shown is what is raised; `None` when nothing is missing.
 fn two_digits_up(missing: Usd) -> Option<Usd> {
-    let pico = u128::try_from(missing.pico()).ok().filter(|pico| *pico > 0)?;
+    let pico = u128::try_from(missing.pico())
+        .ok()
+        .filter(|pico| *pico > 0)?;
     let step = 10u128.pow(pico.ilog10().saturating_sub(1));
-    i128::try_from(pico.div_ceil(step).checked_mul(step)?).ok().map(Usd::from_pico)
+    i128::try_from(pico.div_ceil(step).checked_mul(step)?)
+        .ok()
+        .map(Usd::from_pico)
 }
 
 #[cfg(test)]

@@ -41,12 +41,20 @@ struct Block {
 impl Written {
     pub(super) fn new(tokenizer: Tokenizer, cap: u64) -> Self {
         let encoding = tokenizer.encoding();
-        Self { encoding, most: most(tokenizer, cap), closed: 0, said: 0, open: [Block::default(), Block::default()] }
+        Self {
+            encoding,
+            most: most(tokenizer, cap),
+            closed: 0,
+            said: 0,
+            open: [Block::default(), Block::default()],
+        }
     }
 
     /// Output tokens so far: a little high, and cheap.
     pub(super) fn tokens(&self) -> u64 {
-        self.open.iter().fold(self.closed, |sum, block| sum.saturating_add(block.tokens))
+        self.open
+            .iter()
+            .fold(self.closed, |sum, block| sum.saturating_add(block.tokens))
     }
 
     pub(super) async fn push(&mut self, side: Side, piece: &str) {
@@ -58,7 +66,9 @@ impl Written {
         }
         block.tokens = 0;
         let whole = std::mem::take(&mut block.text);
-        self.closed = self.closed.saturating_add(count(self.encoding, whole).await);
+        self.closed = self
+            .closed
+            .saturating_add(count(self.encoding, whole).await);
     }
 
     /// The server's own count of the output so far, from those that tell it with every piece. It takes the place of
@@ -99,7 +109,9 @@ async fn count(encoding: Encoding, text: String) -> u64 {
         return tokens::count(encoding, &text);
     }
     let bytes = text.len() as u64;
-    tokio::task::spawn_blocking(move || tokens::count(encoding, &text)).await.unwrap_or(bytes)
+    tokio::task::spawn_blocking(move || tokens::count(encoding, &text))
+        .await
+        .unwrap_or(bytes)
 }
 
 #[cfg(test)]
@@ -110,14 +122,23 @@ mod tests {
 
     /// So many words of one token each.
     fn words(n: u64) -> String {
-        [" one", " two", " red", " sea"].into_iter().cycle().zip(0..n).map(|(word, _)| word).collect()
+        [" one", " two", " red", " sea"]
+            .into_iter()
+            .cycle()
+            .zip(0..n)
+            .map(|(word, _)| word)
+            .collect()
     }
 
     fn letters(text: &str) -> impl Iterator<Item = &str> {
         text.split_inclusive(|_: char| true)
     }
 
-    async fn written<'a>(tokenizer: Tokenizer, cap: u64, pieces: impl IntoIterator<Item = &'a str>) -> Option<u64> {
+    async fn written<'a>(
+        tokenizer: Tokenizer,
+        cap: u64,
+        pieces: impl IntoIterator<Item = &'a str>,
+    ) -> Option<u64> {
         let mut written = Written::new(tokenizer, cap);
         for piece in pieces {
             written.push(Side::Text, piece).await;
@@ -146,9 +167,21 @@ mod tests {
         for cap in [1, 300, 3_000] {
             let text = words(cap);
             assert_eq!(tokens::count(KNOWN.encoding(), &text), cap);
-            assert_eq!(written(KNOWN, cap, letters(&text)).await, None, "{cap}: a letter at a time");
-            assert_eq!(written(KNOWN, cap, text.split_inclusive(' ')).await, None, "{cap}: words cut at their ends");
-            assert_eq!(written(KNOWN, cap, [text.as_str()]).await, None, "{cap}: all at once");
+            assert_eq!(
+                written(KNOWN, cap, letters(&text)).await,
+                None,
+                "{cap}: a letter at a time"
+            );
+            assert_eq!(
+                written(KNOWN, cap, text.split_inclusive(' ')).await,
+                None,
+                "{cap}: words cut at their ends"
+            );
+            assert_eq!(
+                written(KNOWN, cap, [text.as_str()]).await,
+                None,
+                "{cap}: all at once"
+            );
         }
     }
 
@@ -158,8 +191,14 @@ mod tests {
             let (text, most) = (words(2 * cap + 200), most(KNOWN, cap));
             let by_letters = written(KNOWN, cap, letters(&text)).await.unwrap();
             // The seams of the blocks may cost a token or two each.
-            assert!((most + 1..=most + 2).contains(&by_letters), "{cap}: {by_letters}");
-            assert!(written(KNOWN, cap, [text.as_str()]).await.is_some(), "{cap}: all at once");
+            assert!(
+                (most + 1..=most + 2).contains(&by_letters),
+                "{cap}: {by_letters}"
+            );
+            assert!(
+                written(KNOWN, cap, [text.as_str()]).await.is_some(),
+                "{cap}: all at once"
+            );
         }
     }
 

@@ -58,7 +58,9 @@ pub struct Route {
 impl Route {
     /// The rung that was taken.
     pub fn chosen(&self) -> Option<&Considered> {
-        self.considered.iter().find(|considered| considered.skipped.is_none())
+        self.considered
+            .iter()
+            .find(|considered| considered.skipped.is_none())
     }
 }
 

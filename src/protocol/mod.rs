@@ -16,12 +16,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use answer::{
-    Answer, AnswerFacts, Attempt, CacheHit, Considered, Estimate, Latency, Progress, Route, RouteMode, Started,
+    Answer, AnswerFacts, Attempt, CacheHit, Considered, Estimate, Latency, Progress, Route,
+    RouteMode, Started,
 };
 pub use chats::{Choice, Entry, SessionRow, SessionView};
 pub use link::{Circuit, Degraded, Kept, Link, Offer};
 pub use panel::{Alert, Level, Meter, ModelRow, Notice, Panel};
-pub use quote::{AtLimit, Counterfactual, Fitted, Left, Quote, Raise, Receipt, Refused, Spread, Warm, WayOut};
+pub use quote::{
+    AtLimit, Counterfactual, Fitted, Left, Quote, Raise, Receipt, Refused, Spread, Warm, WayOut,
+};
 
 use crate::chat::{Effort, Failure, MessageId, Overflow, Selection, SessionId, Timestamp};
 

@@ -26,7 +26,10 @@ pub struct Refused {
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
-        Self { failure, route: None }
+        Self {
+            failure,
+            route: None,
+        }
     }
 }
 
@@ -88,9 +91,15 @@ pub enum Fitted {
 impl fmt::Display for Fitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated { turns: 1, tokens } => write!(f, "left out the oldest turn ({tokens} tokens)"),
-            Self::Truncated { turns, tokens } => write!(f, "left out the oldest {turns} turns ({tokens} tokens)"),
-            Self::Segmented { parts, requests } => write!(f, "split into {parts} parts, {requests} requests"),
+            Self::Truncated { turns: 1, tokens } => {
+                write!(f, "left out the oldest turn ({tokens} tokens)")
+            }
+            Self::Truncated { turns, tokens } => {
+                write!(f, "left out the oldest {turns} turns ({tokens} tokens)")
+            }
+            Self::Segmented { parts, requests } => {
+                write!(f, "split into {parts} parts, {requests} requests")
+            }
         }
     }
 }

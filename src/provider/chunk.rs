@@ -57,32 +57,52 @@ impl<'a> Chunk<'a> {
     }
 
     pub(super) fn read_the_long_way(json: &str) -> Result<Self, Malformed> {
-        let read = |json: &str| serde_json::from_str(json).map(|Tree(value)| Self::of(&value)).ok();
-        read(json).or_else(|| read(&surrogates::mended(json)?)).ok_or(Malformed)
+        let read = |json: &str| {
+            serde_json::from_str(json)
+                .map(|Tree(value)| Self::of(&value))
+                .ok()
+        };
+        read(json)
+            .or_else(|| read(&surrogates::mended(json)?))
+            .ok_or(Malformed)
     }
 
     /// The first of several pieces in one text, and what follows it.
     pub fn first(text: &str) -> Result<(Self, &str), Malformed> {
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<Tree>();
-        let Some(Ok(Tree(value))) = values.next() else { return Err(Malformed) };
+        let Some(Ok(Tree(value))) = values.next() else {
+            return Err(Malformed);
+        };
         Ok((Self::of(&value), &text[values.byte_offset()..]))
     }
 
     /// Reads any JSON value; what is not understood is as if it were not there.
     pub fn of(value: &Value) -> Self {
         let error = ErrorBody::find(value);
-        let choices = value.get("choices").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let first = choices.iter().find(|choice| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0);
+        let choices = value
+            .get("choices")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
+        let first = choices
+            .iter()
+            .find(|choice| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0);
         let usage = [
             value.get("usage"),
             value.get("x_groq").and_then(|groq| groq.get("usage")),
             first.and_then(|choice| choice.get("usage")),
         ];
         Self {
-            error: error.or_else(|| first.and_then(ErrorBody::find)).map(Box::new),
+            error: error
+                .or_else(|| first.and_then(ErrorBody::find))
+                .map(Box::new),
             choice: first.map(Choice::of),
-            usage: usage.into_iter().flatten().find_map(RawUsage::of).map(Box::new),
-            service_tier: text(value.get("service_tier")).map(|tier| name(Cow::Owned(tier.to_owned()))),
+            usage: usage
+                .into_iter()
+                .flatten()
+                .find_map(RawUsage::of)
+                .map(Box::new),
+            service_tier: text(value.get("service_tier"))
+                .map(|tier| name(Cow::Owned(tier.to_owned()))),
         }
     }
 }
@@ -90,28 +110,40 @@ impl<'a> Chunk<'a> {
 impl Choice<'_> {
     fn of(choice: &Value) -> Self {
         // A stream has `delta`, a whole answer `message`, the oldest servers `text` beside them.
-        let body = ["delta", "message"].into_iter().find_map(|key| choice.get(key).filter(|body| body.is_object()));
+        let body = ["delta", "message"]
+            .into_iter()
+            .find_map(|key| choice.get(key).filter(|body| body.is_object()));
         let field = |key: &str| body.and_then(|body| body.get(key));
         let (mut answer, mut reasoning) = (String::new(), String::new());
         match field("content").or_else(|| choice.get("text")) {
-            Some(Value::Array(parts)) => parts.iter().for_each(|part| read_part(part, &mut answer, &mut reasoning)),
+            Some(Value::Array(parts)) => parts
+                .iter()
+                .for_each(|part| read_part(part, &mut answer, &mut reasoning)),
             other => answer.push_str(text(other).unwrap_or_default()),
         }
         // One and the same thought may stand under two names (OpenRouter): the first that is there counts.
-        if let Some(thought) = ["reasoning_content", "reasoning"].into_iter().find_map(|key| filled(field(key))) {
+        if let Some(thought) = ["reasoning_content", "reasoning"]
+            .into_iter()
+            .find_map(|key| filled(field(key)))
+        {
             reasoning.push_str(thought);
         } else if let Some(Value::Array(details)) = field("reasoning_details") {
             for detail in details {
-                let thought = ["text", "summary"].into_iter().find_map(|key| filled(detail.get(key)));
+                let thought = ["text", "summary"]
+                    .into_iter()
+                    .find_map(|key| filled(detail.get(key)));
                 reasoning.push_str(thought.unwrap_or_default());
             }
         }
         Self {
             text: answer.into(),
             reasoning: reasoning.into(),
-            tool_call: field("tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty())
+            tool_call: field("tool_calls")
+                .and_then(Value::as_array)
+                .is_some_and(|calls| !calls.is_empty())
                 || field("function_call").is_some_and(Value::is_object),
-            finish: filled(choice.get("finish_reason")).map(|reason| name(Cow::Owned(reason.to_owned()))),
+            finish: filled(choice.get("finish_reason"))
+                .map(|reason| name(Cow::Owned(reason.to_owned()))),
         }
     }
 }
@@ -120,10 +152,17 @@ impl Choice<'_> {
 fn read_part(part: &Value, answer: &mut String, reasoning: &mut String) {
     match part.get("thinking") {
         Some(Value::Array(inner)) => {
-            inner.iter().filter_map(|p| text(p.get("text"))).for_each(|thought| reasoning.push_str(thought));
+            inner
+                .iter()
+                .filter_map(|p| text(p.get("text")))
+                .for_each(|thought| reasoning.push_str(thought));
         }
         Some(Value::String(thought)) => reasoning.push_str(thought),
-        _ => answer.push_str(text(Some(part)).or_else(|| text(part.get("text"))).unwrap_or_default()),
+        _ => answer.push_str(
+            text(Some(part))
+                .or_else(|| text(part.get("text")))
+                .unwrap_or_default(),
+        ),
     }
 }
 
@@ -138,15 +177,34 @@ fn filled(value: Option<&Value>) -> Option<&str> {
 fn name(text: Cow<'_, str>) -> Cow<'_, str> {
     // A byte is at least as narrow as a character, and a control character of ASCII is one byte.
     let clean = text.len() <= NAME_CAP && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if clean { text } else { text.chars().filter(|c| !c.is_control()).take(NAME_CAP).collect() }
+    if clean {
+        text
+    } else {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(NAME_CAP)
+            .collect()
+    }
 }
 
 /// Whether a piece that is broken somewhere has words of the answer in it.
 pub fn has_words(broken: &str) -> bool {
-    ["\"content\"", "\"reasoning_content\"", "\"reasoning\"", "\"text\""].into_iter().any(|key| {
+    [
+        "\"content\"",
+        "\"reasoning_content\"",
+        "\"reasoning\"",
+        "\"text\"",
+    ]
+    .into_iter()
+    .any(|key| {
         broken.match_indices(key).any(|(at, _)| {
-            let value = broken[at + key.len()..].trim_start().strip_prefix(':').map(str::trim_start);
-            value.and_then(|value| value.strip_prefix('"')).is_some_and(|words| !words.starts_with('"'))
+            let value = broken[at + key.len()..]
+                .trim_start()
+                .strip_prefix(':')
+                .map(str::trim_start);
+            value
+                .and_then(|value| value.strip_prefix('"'))
+                .is_some_and(|words| !words.starts_with('"'))
         })
     })
 }
@@ -156,7 +214,10 @@ pub fn finish(reason: &str, tool_called: bool) -> Option<Finish> {
     Some(match reason {
         "error" => return None,
         // Some servers say `stop` although they sent a tool call.
-        "stop" | "eos" | "end_turn" | "stop_sequence" | "tool_calls" | "function_call" | "tool_use" if tool_called => {
+        "stop" | "eos" | "end_turn" | "stop_sequence" | "tool_calls" | "function_call"
+        | "tool_use"
+            if tool_called =>
+        {
             Finish::ToolCalls
         }
         "stop" | "eos" | "end_turn" | "stop_sequence" | "STOP" => Finish::Stop,

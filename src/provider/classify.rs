@@ -15,10 +15,20 @@ use super::meta::{ResponseMeta, retry_after, should_retry};
 use crate::chat::Timestamp;
 
 /// The error that a status other than 2xx means. `now` is for a `retry-after` that is a date without a `date` beside it.
-pub fn classify(status: u16, headers: &HeaderMap, body: &[u8], mask: &Mask, now: Timestamp) -> WireError {
+pub fn classify(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    mask: &Mask,
+    now: Timestamp,
+) -> WireError {
     let error = read_body(body);
     let text = mask.excerpt(&error.message);
-    let message = if text.is_empty() { status_line(status) } else { format!("{}: {text}", status_line(status)) };
+    let message = if text.is_empty() {
+        status_line(status)
+    } else {
+        format!("{}: {text}", status_line(status))
+    };
     let class = class(status, &error);
     WireError {
         of_account: class == ErrorClass::QuotaExceeded && is_of_account(&error),
@@ -34,13 +44,21 @@ pub fn classify(status: u16, headers: &HeaderMap, body: &[u8], mask: &Mask, now:
         } else {
             Sent::Refused
         },
-        meta: Some(Box::new(ResponseMeta::of(status, headers, Duration::ZERO, now))),
+        meta: Some(Box::new(ResponseMeta::of(
+            status,
+            headers,
+            Duration::ZERO,
+            now,
+        ))),
     }
 }
 
 /// A project's limit is that of its keys; every other quota is that of the organisation.
 fn is_of_account(error: &ErrorBody) -> bool {
-    let project = |word: &Option<String>| word.as_deref().is_some_and(|word| word.starts_with("project_"));
+    let project = |word: &Option<String>| {
+        word.as_deref()
+            .is_some_and(|word| word.starts_with("project_"))
+    };
     !project(&error.code) && !project(&error.kind)
 }
 
@@ -54,24 +72,38 @@ pub fn in_answer(error: &ErrorBody, streamed: bool, mask: &Mask) -> WireError {
     };
     // The request had been taken, and may be billed: trouble of the server is no reason to send it there once more.
     let class = match class {
-        ErrorClass::ServerError | ErrorClass::Overloaded | ErrorClass::Timeout => ErrorClass::InStream,
+        ErrorClass::ServerError | ErrorClass::Overloaded | ErrorClass::Timeout => {
+            ErrorClass::InStream
+        }
         class => class,
     };
     let text = mask.excerpt(&error.message);
-    let code = error.code.as_deref().or(error.kind.as_deref()).map(|code| mask.excerpt(code)).unwrap_or_default();
+    let code = error
+        .code
+        .as_deref()
+        .or(error.kind.as_deref())
+        .map(|code| mask.excerpt(code))
+        .unwrap_or_default();
     let message = match (text.is_empty(), code.is_empty()) {
         (false, _) => format!("the server reported an error instead of going on: {text}"),
         (true, false) => format!("the server reported an error instead of going on: {code}"),
         (true, true) => "the server reported an error without saying which".to_owned(),
     };
-    WireError { status, retry_after: error.retry_delay, ..WireError::new(class, Sent::MaybeBilled, message) }
+    WireError {
+        status,
+        retry_after: error.retry_delay,
+        ..WireError::new(class, Sent::MaybeBilled, message)
+    }
 }
 
 fn read_body(body: &[u8]) -> ErrorBody {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     if text.starts_with('<') {
-        return ErrorBody { message: page_text(text), ..ErrorBody::default() };
+        return ErrorBody {
+            message: page_text(text),
+            ..ErrorBody::default()
+        };
     }
     ErrorBody::of_text(text)
 }
@@ -97,8 +129,13 @@ pub fn page_text(page: &str) -> String {
 }
 
 fn status_line(status: u16) -> String {
-    let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
-    reason.map_or_else(|| format!("the server answered {status}"), |why| format!("the server answered {status} {why}"))
+    let reason = reqwest::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|code| code.canonical_reason());
+    reason.map_or_else(
+        || format!("the server answered {status}"),
+        |why| format!("the server answered {status} {why}"),
+    )
 }
 
 fn class(status: u16, error: &ErrorBody) -> ErrorClass {
@@ -108,7 +145,9 @@ fn class(status: u16, error: &ErrorBody) -> ErrorClass {
 /// Code first, then type, then message; the status only where a word needs it.
 fn by_words(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
     let word = |word: &Option<String>| by_word(word.as_deref()?, error);
-    word(&error.code).or_else(|| word(&error.kind)).or_else(|| by_message(status, error))
+    word(&error.code)
+        .or_else(|| word(&error.kind))
+        .or_else(|| by_message(status, error))
 }
 
 fn by_word(word: &str, error: &ErrorBody) -> Option<ErrorClass> {
@@ -120,7 +159,9 @@ fn by_word(word: &str, error: &ErrorBody) -> Option<ErrorClass> {
         | "organization_usage_limit_exceeded"
         | "enforced_spend_limit_reached"
         | "billing_hard_limit_reached" => ErrorClass::QuotaExceeded,
-        "context_length_exceeded" | "request_too_large" | "exceed_context_size_error" => ErrorClass::ContextTooLong,
+        "context_length_exceeded" | "request_too_large" | "exceed_context_size_error" => {
+            ErrorClass::ContextTooLong
+        }
         "content_filter" | "content_policy_violation" | "moderation_blocked" | "cyber_policy" => {
             ErrorClass::ContentFilter
         }
@@ -130,15 +171,26 @@ fn by_word(word: &str, error: &ErrorBody) -> Option<ErrorClass> {
         | "invalid_authentication"
         | "account_deactivated"
         | "unauthenticated" => ErrorClass::InvalidKey,
-        "permission_error" | "permission_denied" | "unsupported_country_region_territory" => ErrorClass::Forbidden,
-        "billing_not_active" | "insufficient_balance" | "billing_error" | "payment_required" => ErrorClass::NoCredit,
-        "model_not_found" | "model_not_available" | "not_found_error" => ErrorClass::ModelNotFound,
-        "rate_limit_exceeded" | "rate_limit_error" | "slow_down" | "requests" | "tokens" | "too_many_requests" => {
-            ErrorClass::RateLimited
+        "permission_error" | "permission_denied" | "unsupported_country_region_territory" => {
+            ErrorClass::Forbidden
         }
-        "overloaded_error" | "engine_overloaded" | "server_overloaded" | "capacity_exceeded" => ErrorClass::Overloaded,
+        "billing_not_active" | "insufficient_balance" | "billing_error" | "payment_required" => {
+            ErrorClass::NoCredit
+        }
+        "model_not_found" | "model_not_available" | "not_found_error" => ErrorClass::ModelNotFound,
+        "rate_limit_exceeded"
+        | "rate_limit_error"
+        | "slow_down"
+        | "requests"
+        | "tokens"
+        | "too_many_requests" => ErrorClass::RateLimited,
+        "overloaded_error" | "engine_overloaded" | "server_overloaded" | "capacity_exceeded" => {
+            ErrorClass::Overloaded
+        }
         "unsupported_parameter" | "unsupported_value" | "unknown_parameter" => {
-            ErrorClass::UnsupportedParameter { name: parameter(error)? }
+            ErrorClass::UnsupportedParameter {
+                name: parameter(error)?,
+            }
         }
         _ => return None,
     })
@@ -163,15 +215,36 @@ fn by_message(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
     {
         return Some(ErrorClass::ContextTooLong);
     }
-    if refused && says(&["credit balance", "insufficient balance", "insufficient credit", "not enough credit"]) {
+    if refused
+        && says(&[
+            "credit balance",
+            "insufficient balance",
+            "insufficient credit",
+            "not enough credit",
+        ])
+    {
         return Some(ErrorClass::NoCredit);
     }
     if refused
-        && says(&["api key not valid", "invalid api key", "incorrect api key", "no api key", "invalid x-api-key"])
+        && says(&[
+            "api key not valid",
+            "invalid api key",
+            "incorrect api key",
+            "no api key",
+            "invalid x-api-key",
+        ])
     {
         return Some(ErrorClass::InvalidKey);
     }
-    if refused && says(&["content management policy", "content policy", "flagged", "moderation", "safety system"]) {
+    if refused
+        && says(&[
+            "content management policy",
+            "content policy",
+            "flagged",
+            "moderation",
+            "safety system",
+        ])
+    {
         return Some(ErrorClass::ContentFilter);
     }
     if about_request
@@ -191,8 +264,10 @@ fn by_message(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
     {
         return parameter(error).map(|name| ErrorClass::UnsupportedParameter { name });
     }
-    (about_request && message.contains("model") && says(&["does not exist", "not found", "not a valid model"]))
-        .then_some(ErrorClass::ModelNotFound)
+    (about_request
+        && message.contains("model")
+        && says(&["does not exist", "not found", "not a valid model"]))
+    .then_some(ErrorClass::ModelNotFound)
 }
 
 /// The parameter that the server objects to: as it names it, else the first of ours that the message speaks of.
@@ -209,13 +284,18 @@ fn parameter(error: &ErrorBody) -> Option<String> {
         "stream",
     ];
     let named = error.param.as_deref().filter(|name| {
-        (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.[]".contains(&b))
+        (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_.[]".contains(&b))
     });
     let message = error.message.to_lowercase();
     // `max_tokens` is rejected with the advice to use `max_completion_tokens`: the one that is named first is meant.
     let at = |name: &'static str| Some((message.find(name)?, std::cmp::Reverse(name.len()), name));
     let spoken = || OURS.into_iter().filter_map(at).min();
-    named.map(str::to_owned).or_else(|| spoken().map(|(_, _, name)| name.to_owned()))
+    named
+        .map(str::to_owned)
+        .or_else(|| spoken().map(|(_, _, name)| name.to_owned()))
 }
 
 fn by_status(status: u16) -> ErrorClass {

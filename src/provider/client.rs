@@ -64,7 +64,12 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(network: Network) -> Self {
         let (remote, loopback) = (Mutex::default(), Mutex::default());
-        Self { network: Arc::new(network), remote, loopback, used: Shared::default() }
+        Self {
+            network: Arc::new(network),
+            remote,
+            loopback,
+            used: Shared::default(),
+        }
     }
 
     pub(super) fn network(&self) -> &Network {
@@ -75,7 +80,11 @@ impl Clients {
     pub(super) async fn of(&self, endpoint: &Endpoint) -> Result<Client, WireError> {
         self.touch(endpoint);
         let local = endpoint.is_plain() && endpoint.is_loopback();
-        let mut slot = if local { self.loopback.lock().await } else { self.remote.lock().await };
+        let mut slot = if local {
+            self.loopback.lock().await
+        } else {
+            self.remote.lock().await
+        };
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
@@ -103,7 +112,10 @@ impl Clients {
 
     /// Closes every idle connection in order: their tasks take leave of the servers as soon as they run.
     pub(super) async fn close(&self) {
-        let (remote, loopback) = (self.remote.lock().await.take(), self.loopback.lock().await.take());
+        let (remote, loopback) = (
+            self.remote.lock().await.take(),
+            self.loopback.lock().await.take(),
+        );
         if remote.is_some() || loopback.is_some() {
             drop((remote, loopback));
             // Once for the pool's word to reach a connection, once for what is written then.
@@ -134,16 +146,31 @@ fn builder(connect_timeout: Duration, idle: Duration) -> reqwest::ClientBuilder 
 
 /// No proxy stands between two programs of one machine, and plain HTTP trusts no certificate.
 fn build_local(connect_timeout: Duration, idle: Duration) -> reqwest::Result<Client> {
-    builder(connect_timeout, idle).no_proxy().tls_certs_only([]).build()
+    builder(connect_timeout, idle)
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
 }
 
 fn build_remote(network: &Arc<Network>) -> Result<Client, String> {
-    let own = network.extra_ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    let own = network
+        .extra_ca_file
+        .as_deref()
+        .map(certificates)
+        .transpose()?
+        .unwrap_or_default();
     let from = Arc::clone(network);
     let proxy = Proxy::custom(move |url| from.proxies.url_for(url));
-    let built = builder(network.connect_timeout, POOL_IDLE).proxy(proxy).tls_certs_merge(own).build();
+    let built = builder(network.connect_timeout, POOL_IDLE)
+        .proxy(proxy)
+        .tls_certs_merge(own)
+        .build();
     built.map_err(|error| match &network.extra_ca_file {
-        Some(file) => format!("{} (network.extra_ca_file = {})", root(error), file.display()),
+        Some(file) => format!(
+            "{} (network.extra_ca_file = {})",
+            root(error),
+            file.display()
+        ),
         None => root(error),
     })
 }
@@ -153,7 +180,12 @@ fn build_remote(network: &Arc<Network>) -> Result<Client, String> {
 /// # Errors
 /// One line that names the file, the cause and the setting.
 pub fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
-    let named = |cause: &str| format!("the certificates in {} {cause}; see network.extra_ca_file", file.display());
+    let named = |cause: &str| {
+        format!(
+            "the certificates in {} {cause}; see network.extra_ca_file",
+            file.display()
+        )
+    };
     let bytes = std::fs::read(file).map_err(|error| named(&format!("cannot be read: {error}")))?;
     match Certificate::from_pem_bundle(&bytes) {
         Ok(found) if found.is_empty() => Err(named("are none")),
@@ -169,11 +201,19 @@ pub fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
 /// One line that names the file, the cause and the setting.
 pub fn trusted_with(file: &Path) -> Result<Vec<u8>, String> {
     certificates(file)?;
-    let named = |error| format!("the certificates in {} cannot be read: {error}", file.display());
+    let named = |error| {
+        format!(
+            "the certificates in {} cannot be read: {error}",
+            file.display()
+        )
+    };
     let mut pem = std::fs::read(file).map_err(named)?;
     for authority in rustls_native_certs::load_native_certs().certs {
         let body = STANDARD.encode(&authority);
-        pem.extend_from_slice(format!("\n-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n").as_bytes());
+        pem.extend_from_slice(
+            format!("\n-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+                .as_bytes(),
+        );
     }
     Ok(pem)
 }
@@ -197,22 +237,35 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(30)))
+                .unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap());
             let mut line = String::new();
             while line != "\r\n" {
                 line.clear();
                 lines.read_line(&mut line).unwrap();
             }
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .unwrap();
             // Well before the time that connections are kept for outside of this test.
             lines.read_to_end(&mut Vec::new()).unwrap()
         });
         let client = build_local(Duration::from_secs(30), Duration::from_millis(50)).unwrap();
-        let answer = client.get(format!("http://{address}/")).send().await.unwrap();
+        let answer = client
+            .get(format!("http://{address}/"))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.text().await.unwrap(), "ok");
-        let heard = tokio::task::spawn_blocking(move || server.join().unwrap()).await.unwrap();
-        assert_eq!(heard, 0, "the end of the connection, in order and without another word");
+        let heard = tokio::task::spawn_blocking(move || server.join().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            heard, 0,
+            "the end of the connection, in order and without another word"
+        );
         drop(client);
     }
 }

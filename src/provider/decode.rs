@@ -50,7 +50,11 @@ pub struct Decoder {
 
 impl Decoder {
     pub fn new(mask: Mask) -> Self {
-        Self { body: Body::Undecided, fold: Fold::new(mask), total: 0 }
+        Self {
+            body: Body::Undecided,
+            fold: Fold::new(mask),
+            total: 0,
+        }
     }
 
     /// The next step that is ready.
@@ -122,7 +126,11 @@ impl Decoder {
             }
             self.fold.done = true;
         }
-        if self.fold.finished { Ok(()) } else { Err(self.fold.truncated()) }
+        if self.fold.finished {
+            Ok(())
+        } else {
+            Err(self.fold.truncated())
+        }
     }
 
     /// The first byte that is not white space (or a byte order mark) tells what the body is; servers that pad the wait
@@ -132,7 +140,9 @@ impl Decoder {
             return bytes;
         }
         let padding = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0xef | 0xbb | 0xbf);
-        let Some(first) = bytes.iter().position(|byte| !padding(byte)) else { return &[] };
+        let Some(first) = bytes.iter().position(|byte| !padding(byte)) else {
+            return &[];
+        };
         self.body = match bytes[first] {
             b'{' | b'[' => Body::Whole(Vec::new()),
             b'<' => Body::Page(Vec::new()),

@@ -33,12 +33,18 @@ impl Departure {
 
     /// The body to send: it leaves when a connection, made and encrypted, asks for it.
     pub(super) fn body(&self, bytes: Bytes) -> reqwest::Body {
-        reqwest::Body::wrap(Departing { bytes: Some(bytes), departure: self.clone() })
+        reqwest::Body::wrap(Departing {
+            bytes: Some(bytes),
+            departure: self.clone(),
+        })
     }
 
     /// The first to decide has decided; `true`: it came to this.
     fn decide(&self, to: u8) -> bool {
-        match self.0.compare_exchange(WAITS, to, Ordering::SeqCst, Ordering::SeqCst) {
+        match self
+            .0
+            .compare_exchange(WAITS, to, Ordering::SeqCst, Ordering::SeqCst)
+        {
             Ok(_) => true,
             Err(decided) => decided == to,
         }
@@ -54,10 +60,19 @@ impl Body for Departing {
     type Data = Bytes;
     type Error = CalledBack;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CalledBack>>> {
-        let Some(bytes) = self.bytes.take() else { return Poll::Ready(None) };
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CalledBack>>> {
+        let Some(bytes) = self.bytes.take() else {
+            return Poll::Ready(None);
+        };
         let leaves = self.departure.decide(LEFT);
-        Poll::Ready(Some(if leaves { Ok(Frame::data(bytes)) } else { Err(CalledBack) }))
+        Poll::Ready(Some(if leaves {
+            Ok(Frame::data(bytes))
+        } else {
+            Err(CalledBack)
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -77,7 +92,10 @@ mod tests {
     use super::*;
 
     fn body(departure: &Departure) -> Departing {
-        Departing { bytes: Some(Bytes::from_static(b"hi")), departure: departure.clone() }
+        Departing {
+            bytes: Some(Bytes::from_static(b"hi")),
+            departure: departure.clone(),
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,13 @@ use crate::config::{self, Env, KeySource};
 pub const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// Headers that belong to the transport and would break it.
-const TRANSPORT_HEADERS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "accept-encoding"];
+const TRANSPORT_HEADERS: [&str; 5] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+];
 
 /// Why an address or a header cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,11 +32,20 @@ pub enum EndpointError {
     #[error("the address of {provider} is not a URL such as https://host/v1: {cause}")]
     NotAnAddress { provider: String, cause: String },
     #[error("the address of {provider} must not hold a {part}: write https://host/v1 only")]
-    HasMore { provider: String, part: &'static str },
-    #[error("the address of {provider} is plain http to {host}: use https, or set allow_http = true for this provider")]
+    HasMore {
+        provider: String,
+        part: &'static str,
+    },
+    #[error(
+        "the address of {provider} is plain http to {host}: use https, or set allow_http = true for this provider"
+    )]
     PlainHttp { provider: String, host: String },
     #[error("the header `{header}` of {provider} {cause}")]
-    Header { provider: String, header: String, cause: &'static str },
+    Header {
+        provider: String,
+        header: String,
+        cause: &'static str,
+    },
 }
 
 /// One address of a provider, with the headers that go there.
@@ -50,38 +65,70 @@ impl Endpoint {
         let provider = provider.to_owned();
         let url = match Url::parse(address.trim()) {
             Ok(url) => url,
-            Err(error) => return Err(EndpointError::NotAnAddress { provider, cause: error.to_string() }),
+            Err(error) => {
+                return Err(EndpointError::NotAnAddress {
+                    provider,
+                    cause: error.to_string(),
+                });
+            }
         };
-        let Some(name) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
-            return Err(EndpointError::NotAnAddress { provider, cause: "it is not http or https".to_owned() });
+        let Some(name) = url
+            .host_str()
+            .filter(|_| matches!(url.scheme(), "http" | "https"))
+        else {
+            return Err(EndpointError::NotAnAddress {
+                provider,
+                cause: "it is not http or https".to_owned(),
+            });
         };
         let parts = [
-            (!url.username().is_empty() || url.password().is_some(), "user name or password"),
+            (
+                !url.username().is_empty() || url.password().is_some(),
+                "user name or password",
+            ),
             (url.query().is_some(), "query"),
             (url.fragment().is_some(), "fragment"),
-            (url.path().contains("/chat/completions"), "path beyond the base"),
+            (
+                url.path().contains("/chat/completions"),
+                "path beyond the base",
+            ),
         ];
         if let Some((_, part)) = parts.into_iter().find(|(there, _)| *there) {
             return Err(EndpointError::HasMore { provider, part });
         }
-        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let host = url
+            .port()
+            .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let loopback = is_loopback(name);
         let plain = url.scheme() == "http";
         if plain && !loopback && !allow_http {
             return Err(EndpointError::PlainHttp { provider, host });
         }
         let base = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { provider, base, host, loopback, plain, headers: Vec::new() })
+        Ok(Self {
+            provider,
+            base,
+            host,
+            loopback,
+            plain,
+            headers: Vec::new(),
+        })
     }
 
     fn with_headers(mut self, headers: &BTreeMap<String, String>) -> Result<Self, EndpointError> {
         for (name, value) in headers {
-            let refuse = |cause| EndpointError::Header { provider: self.provider.clone(), header: name.clone(), cause };
-            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse("has no valid name"))?;
+            let refuse = |cause| EndpointError::Header {
+                provider: self.provider.clone(),
+                header: name.clone(),
+                cause,
+            };
+            let parsed =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse("has no valid name"))?;
             if TRANSPORT_HEADERS.contains(&parsed.as_str()) {
                 return Err(refuse("belongs to the transport and cannot be set"));
             }
-            let mut value = HeaderValue::from_str(value).map_err(|_| refuse("has a value that no header can carry"))?;
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| refuse("has a value that no header can carry"))?;
             value.set_sensitive(true);
             self.headers.push((parsed, value));
         }
@@ -119,7 +166,10 @@ impl Endpoint {
 
     /// What must not be seen in errors of this endpoint.
     pub(super) fn mask(&self, key: Option<&Secret>) -> Mask {
-        let values = self.headers.iter().filter_map(|(_, value)| value.to_str().ok());
+        let values = self
+            .headers
+            .iter()
+            .filter_map(|(_, value)| value.to_str().ok());
         Mask::new(key.cloned()).and_values(values)
     }
 }
@@ -128,7 +178,9 @@ pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost"
         || bare.ends_with(".localhost")
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// A provider as it can be used.
@@ -148,17 +200,33 @@ pub struct Provider {
 
 impl Provider {
     /// The key in one of the sources, bound to this provider; `None` for a variable that is not set.
-    pub async fn key_from(&self, source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyError> {
-        Ok(super::key::load(source, env).await?.map(|secret| secret.owned_by(&self.name)))
+    pub async fn key_from(
+        &self,
+        source: &KeySource,
+        env: &Env,
+    ) -> Result<Option<Secret>, KeyError> {
+        Ok(super::key::load(source, env)
+            .await?
+            .map(|secret| secret.owned_by(&self.name)))
     }
 
-    fn of(name: &str, configured: Option<&config::Provider>, env: &Env) -> Result<Self, EndpointError> {
+    fn of(
+        name: &str,
+        configured: Option<&config::Provider>,
+        env: &Env,
+    ) -> Result<Self, EndpointError> {
         let known = preset(name);
         let preset_urls = known.map(|preset| preset.base_url.to_owned());
-        let written = configured.map(|provider| provider.base_urls.clone()).filter(|urls| !urls.is_empty());
-        let from_env = env.get(BASE_URL_VARIABLE).filter(|url| name == "openai" && !url.trim().is_empty());
-        let urls =
-            from_env.map(|url| vec![url.to_owned()]).or(written).unwrap_or_else(|| preset_urls.into_iter().collect());
+        let written = configured
+            .map(|provider| provider.base_urls.clone())
+            .filter(|urls| !urls.is_empty());
+        let from_env = env
+            .get(BASE_URL_VARIABLE)
+            .filter(|url| name == "openai" && !url.trim().is_empty());
+        let urls = from_env
+            .map(|url| vec![url.to_owned()])
+            .or(written)
+            .unwrap_or_else(|| preset_urls.into_iter().collect());
         let allow_http = configured.is_some_and(|provider| provider.allow_http);
         let no_headers = BTreeMap::new();
         let headers = configured.map_or(&no_headers, |provider| &provider.headers);
@@ -166,16 +234,24 @@ impl Provider {
             .iter()
             .map(|url| Endpoint::parse(name, url, allow_http)?.with_headers(headers))
             .collect::<Result<Vec<_>, _>>()?;
-        let own = |endpoint: &Endpoint| known.is_none_or(|preset| preset.base_url != endpoint.base_url());
-        let sources = |provider: &config::Provider| provider.keys.iter().map(|key| key.source.clone()).collect();
-        let written_keys: Option<Vec<_>> = configured.map(sources).filter(|keys: &Vec<_>| !keys.is_empty());
-        let local = known.is_some_and(|preset| preset.local) && endpoints.iter().all(Endpoint::is_loopback);
+        let own =
+            |endpoint: &Endpoint| known.is_none_or(|preset| preset.base_url != endpoint.base_url());
+        let sources = |provider: &config::Provider| {
+            provider.keys.iter().map(|key| key.source.clone()).collect()
+        };
+        let written_keys: Option<Vec<_>> = configured
+            .map(sources)
+            .filter(|keys: &Vec<_>| !keys.is_empty());
+        let local =
+            known.is_some_and(|preset| preset.local) && endpoints.iter().all(Endpoint::is_loopback);
         let needs_key = known.map_or(written_keys.is_some(), |preset| !preset.local);
         Ok(Self {
             name: name.to_owned(),
             own_address: endpoints.iter().any(own),
             endpoints,
-            key_sources: written_keys.or_else(|| Some(usual_key(known?, env))).unwrap_or_default(),
+            key_sources: written_keys
+                .or_else(|| Some(usual_key(known?, env)))
+                .unwrap_or_default(),
             local,
             needs_key,
         })
@@ -186,17 +262,31 @@ impl Provider {
 /// hold a key for something else, and was not asked to pay for chats.
 fn usual_key(preset: &Preset, env: &Env) -> Vec<KeySource> {
     let variables = preset.key_variables;
-    let set = variables.iter().find(|name| env.get(name).is_some_and(|value| !value.trim().is_empty()));
-    set.or(variables.first()).map(|name| KeySource::Env((*name).to_owned())).into_iter().collect()
+    let set = variables
+        .iter()
+        .find(|name| env.get(name).is_some_and(|value| !value.trim().is_empty()));
+    set.or(variables.first())
+        .map(|name| KeySource::Env((*name).to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// Every provider: the presets in their order, changed as configured, then the user's own in file order.
 /// `OPENAI_BASE_URL` replaces the address of `openai`; its key then belongs to that origin.
-pub fn providers(configured: &[config::Provider], env: &Env) -> Result<Vec<Provider>, EndpointError> {
+pub fn providers(
+    configured: &[config::Provider],
+    env: &Env,
+) -> Result<Vec<Provider>, EndpointError> {
     let find = |name: &str| configured.iter().find(|provider| provider.name == name);
-    let known = PRESETS.iter().map(|preset| Provider::of(preset.name, find(preset.name), env));
-    let own = configured.iter().filter(|provider| preset(&provider.name).is_none());
-    known.chain(own.map(|provider| Provider::of(&provider.name, Some(provider), env))).collect()
+    let known = PRESETS
+        .iter()
+        .map(|preset| Provider::of(preset.name, find(preset.name), env));
+    let own = configured
+        .iter()
+        .filter(|provider| preset(&provider.name).is_none());
+    known
+        .chain(own.map(|provider| Provider::of(&provider.name, Some(provider), env)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -204,13 +294,19 @@ mod tests {
     use super::*;
 
     fn named<'a>(providers: &'a [Provider], name: &str) -> &'a Provider {
-        providers.iter().find(|provider| provider.name == name).unwrap()
+        providers
+            .iter()
+            .find(|provider| provider.name == name)
+            .unwrap()
     }
 
     #[test]
     fn addresses_that_are_taken_and_refused() {
         for (address, expected) in [
-            ("https://api.openai.com/v1/", Ok("https://api.openai.com/v1")),
+            (
+                "https://api.openai.com/v1/",
+                Ok("https://api.openai.com/v1"),
+            ),
             (" http://127.0.0.1:8080 ", Ok("http://127.0.0.1:8080")),
             ("http://[::1]:1/v1", Ok("http://[::1]:1/v1")),
             ("http://localhost/v1", Ok("http://localhost/v1")),
@@ -220,18 +316,27 @@ mod tests {
             ("https://me:pw@example.com", Err("user name")),
             ("https://example.com/v1?x=1", Err("query")),
             ("https://example.com/v1#x", Err("fragment")),
-            ("https://example.com/v1/chat/completions", Err("beyond the base")),
+            (
+                "https://example.com/v1/chat/completions",
+                Err("beyond the base"),
+            ),
             ("ftp://example.com", Err("http or https")),
             ("example.com/v1", Err("not a URL")),
             ("", Err("not a URL")),
         ] {
             match (Endpoint::parse("p", address, false), expected) {
                 (Ok(endpoint), Ok(base)) => assert_eq!(endpoint.base_url(), base),
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{address}: {error}"),
+                (Err(error), Err(part)) => {
+                    assert!(error.to_string().contains(part), "{address}: {error}")
+                }
                 (result, _) => panic!("{address}: {result:?}"),
             }
         }
-        assert!(Endpoint::parse("p", "http://10.0.0.7/v1", true).unwrap().is_plain());
+        assert!(
+            Endpoint::parse("p", "http://10.0.0.7/v1", true)
+                .unwrap()
+                .is_plain()
+        );
     }
 
     #[test]
@@ -255,7 +360,11 @@ mod tests {
             (&[], "GEMINI_API_KEY"),
         ] {
             let all = providers(&[], &Env::from_pairs(set.iter().copied())).unwrap();
-            assert_eq!(named(&all, "gemini").key_sources, [KeySource::Env(expected.into())], "{set:?}");
+            assert_eq!(
+                named(&all, "gemini").key_sources,
+                [KeySource::Env(expected.into())],
+                "{set:?}"
+            );
         }
     }
 
@@ -266,7 +375,11 @@ mod tests {
         let openai = named(&all, "openai");
         assert_eq!(openai.endpoints[0].base_url(), "http://127.0.0.1:9/v1");
         assert!(openai.own_address && openai.needs_key && !openai.local);
-        assert!(all.iter().filter(|provider| provider.name != "openai").all(|provider| !provider.own_address));
+        assert!(
+            all.iter()
+                .filter(|provider| provider.name != "openai")
+                .all(|provider| !provider.own_address)
+        );
         let bad = Env::from_pairs([(BASE_URL_VARIABLE, "http://evil.example/v1")]);
         assert!(providers(&[], &bad).is_err());
         let empty = Env::from_pairs([(BASE_URL_VARIABLE, "")]);
@@ -277,7 +390,10 @@ mod tests {
     fn what_the_user_wrote_wins_over_the_preset() {
         let written = config::Provider {
             name: "mine".into(),
-            base_urls: vec!["http://127.0.0.1:1/v1".into(), "https://b.example/v1".into()],
+            base_urls: vec![
+                "http://127.0.0.1:1/v1".into(),
+                "https://b.example/v1".into(),
+            ],
             headers: BTreeMap::from([("x-team".into(), "blue".into())]),
             ..config::Provider::default()
         };
@@ -302,13 +418,24 @@ mod tests {
             (&["http://localhost:9000/v1"][..], true),
             (&["http://127.0.0.1:1/v1", "http://[::1]:2/v1"], true),
             (&["https://gpu.example.com/v1"], false),
-            (&["http://127.0.0.1:1/v1", "https://gpu.example.com/v1"], false),
+            (
+                &["http://127.0.0.1:1/v1", "https://gpu.example.com/v1"],
+                false,
+            ),
         ] {
             let base_urls = urls.iter().map(|url| (*url).to_owned()).collect();
-            let written = config::Provider { name: "vllm".into(), base_urls, ..config::Provider::default() };
+            let written = config::Provider {
+                name: "vllm".into(),
+                base_urls,
+                ..config::Provider::default()
+            };
             let all = providers(&[written], &Env::default()).unwrap();
             let vllm = named(&all, "vllm");
-            assert_eq!((vllm.local, vllm.own_address, vllm.needs_key), (local, true, false), "{urls:?}");
+            assert_eq!(
+                (vllm.local, vllm.own_address, vllm.needs_key),
+                (local, true, false),
+                "{urls:?}"
+            );
         }
     }
 
@@ -318,13 +445,23 @@ mod tests {
         let mine = config::Provider {
             name: "mine".into(),
             base_urls: vec!["https://a.example".into()],
-            keys: vec![KeySource::Env("FIRST".into()).into(), KeySource::Env("SECOND".into()).into()],
+            keys: vec![
+                KeySource::Env("FIRST".into()).into(),
+                KeySource::Env("SECOND".into()).into(),
+            ],
             ..config::Provider::default()
         };
         let all = providers(&[mine], &env).unwrap();
         let mine = named(&all, "mine");
-        assert_eq!(mine.key_from(&mine.key_sources[0], &env).await.unwrap(), None);
-        let key = mine.key_from(&mine.key_sources[1], &env).await.unwrap().unwrap();
+        assert_eq!(
+            mine.key_from(&mine.key_sources[0], &env).await.unwrap(),
+            None
+        );
+        let key = mine
+            .key_from(&mine.key_sources[1], &env)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(key.last4() == "…1234" && key.may_go_to("mine") && !key.may_go_to("openai"));
         assert!(mine.needs_key);
     }
@@ -334,13 +471,22 @@ mod tests {
         for (name, value) in [("bad name", "x"), ("x-a", "line\nbreak"), ("Host", "other")] {
             let headers = BTreeMap::from([(name.to_owned(), value.to_owned())]);
             assert!(
-                Endpoint::parse("p", "https://a.example", false).unwrap().with_headers(&headers).is_err(),
+                Endpoint::parse("p", "https://a.example", false)
+                    .unwrap()
+                    .with_headers(&headers)
+                    .is_err(),
                 "{name}"
             );
         }
         let headers = BTreeMap::from([("api-key".to_owned(), "hush-hush-hush".to_owned())]);
-        let endpoint = Endpoint::parse("p", "https://a.example", false).unwrap().with_headers(&headers).unwrap();
+        let endpoint = Endpoint::parse("p", "https://a.example", false)
+            .unwrap()
+            .with_headers(&headers)
+            .unwrap();
         assert!(!format!("{endpoint:?}").contains("hush"));
-        assert_eq!(endpoint.mask(None).excerpt("got hush-hush-hush"), "got [key]");
+        assert_eq!(
+            endpoint.mask(None).excerpt("got hush-hush-hush"),
+            "got [key]"
+        );
     }
 }

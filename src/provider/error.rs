@@ -101,21 +101,35 @@ impl WireError {
             | ErrorClass::Timeout
             | ErrorClass::Cut
             | ErrorClass::Truncated => return None,
-            ErrorClass::UnsupportedParameter { .. } => "leave this setting at its default for this model",
-            ErrorClass::ContextTooLong => "shorten the chat (/compact, /fit) or choose a model with a larger context",
+            ErrorClass::UnsupportedParameter { .. } => {
+                "leave this setting at its default for this model"
+            }
+            ErrorClass::ContextTooLong => {
+                "shorten the chat (/compact, /fit) or choose a model with a larger context"
+            }
             ErrorClass::ContentFilter => "the provider's filter refused it; reword the request",
             ErrorClass::InvalidKey => "check the key of this provider",
-            ErrorClass::Forbidden => "this key has no access; check the account's rights and region",
+            ErrorClass::Forbidden => {
+                "this key has no access; check the account's rights and region"
+            }
             ErrorClass::NoCredit => "add credit at the provider or choose another one",
-            ErrorClass::ModelNotFound => "check the model's name and the provider's address (`chat-agent models`)",
+            ErrorClass::ModelNotFound => {
+                "check the model's name and the provider's address (`chat-agent models`)"
+            }
             ErrorClass::RateLimited => "wait a moment or choose another model",
-            ErrorClass::QuotaExceeded => "the account's own limit is reached; raise it at the provider",
-            ErrorClass::Overloaded => "the provider is overloaded; try again or choose another model",
+            ErrorClass::QuotaExceeded => {
+                "the account's own limit is reached; raise it at the provider"
+            }
+            ErrorClass::Overloaded => {
+                "the provider is overloaded; try again or choose another model"
+            }
             ErrorClass::Connect => "check the network, the address and the proxy",
             ErrorClass::FirstTokenTimeout => "try again, or raise limits.first_token_timeout",
             ErrorClass::IdleTimeout => "try again, or raise limits.idle_timeout",
             ErrorClass::NotSse => "check that the provider's address is an OpenAI-compatible API",
-            ErrorClass::Redirected => "set the provider's base_urls to the address that it really has",
+            ErrorClass::Redirected => {
+                "set the provider's base_urls to the address that it really has"
+            }
             ErrorClass::TooLarge => "ask for a shorter answer (--max-output)",
         })
     }

@@ -24,16 +24,24 @@ pub async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyEr
     match source {
         KeySource::Env(name) => {
             let value = env.get(name).filter(|value| !value.is_empty());
-            value.map(|value| Secret::parse(value.as_bytes(), name)).transpose()
+            value
+                .map(|value| Secret::parse(value.as_bytes(), name))
+                .transpose()
         }
         KeySource::File(path) => {
             let path = at_home(path, env);
             let shown = path.display().to_string();
             let read = tokio::task::spawn_blocking(move || from_file(&path)).await;
-            read.map_err(|error| KeyError::Unreadable { path: shown, cause: error.to_string() })?.map(Some)
+            read.map_err(|error| KeyError::Unreadable {
+                path: shown,
+                cause: error.to_string(),
+            })?
+            .map(Some)
         }
         KeySource::Command(command) => from_command(command, COMMAND_LIMIT).await.map(Some),
-        KeySource::Keyring(name) => keyring::load(name, keyring::TOOL, None, COMMAND_LIMIT).await.map(Some),
+        KeySource::Keyring(name) => keyring::load(name, keyring::TOOL, None, COMMAND_LIMIT)
+            .await
+            .map(Some),
     }
 }
 
@@ -47,7 +55,10 @@ fn at_home(path: &Path, env: &Env) -> PathBuf {
 
 fn from_file(path: &Path) -> Result<Secret, KeyError> {
     let shown = path.display().to_string();
-    let unreadable = |cause: String| KeyError::Unreadable { path: shown.clone(), cause };
+    let unreadable = |cause: String| KeyError::Unreadable {
+        path: shown.clone(),
+        cause,
+    };
     // Looked at before it is opened: opening a pipe would wait for its other end.
     let found = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
     if !found.is_file() {
@@ -66,26 +77,41 @@ fn from_file(path: &Path) -> Result<Secret, KeyError> {
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    file.take(2 * KEY_CAP as u64).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    file.take(2 * KEY_CAP as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(error.to_string()))?;
     Secret::parse(&bytes, &shown)
 }
 
 async fn from_command(command: &str, limit: Duration) -> Result<Secret, KeyError> {
-    let argv = split(command)
-        .ok_or_else(|| KeyError::Command { program: name_of(command), cause: "has a quote that never ends".into() })?;
+    let argv = split(command).ok_or_else(|| KeyError::Command {
+        program: name_of(command),
+        cause: "has a quote that never ends".into(),
+    })?;
     let Some((program, arguments)) = argv.split_first() else {
         return Err(KeyError::Command {
             program: String::new(),
             cause: "is empty: write a program and its words".into(),
         });
     };
-    let failed = |cause: String| KeyError::Command { program: Mask::default().excerpt(program), cause };
-    let output = run(program, arguments, limit).await.map_err(|cause| failed(cause.words))?;
+    let failed = |cause: String| KeyError::Command {
+        program: Mask::default().excerpt(program),
+        cause,
+    };
+    let output = run(program, arguments, limit)
+        .await
+        .map_err(|cause| failed(cause.words))?;
     if let Some(status) = &output.failed {
         let said = output.complaint();
-        return Err(failed(format!("failed ({status}){}{said}", if said.is_empty() { "" } else { ": " })));
+        return Err(failed(format!(
+            "failed ({status}){}{said}",
+            if said.is_empty() { "" } else { ": " }
+        )));
     }
-    Secret::parse(&output.stdout, &format!("the output of `{}`", Mask::default().excerpt(program)))
+    Secret::parse(
+        &output.stdout,
+        &format!("the output of `{}`", Mask::default().excerpt(program)),
+    )
 }
 
 /// What a program left that came to its end.
@@ -99,8 +125,12 @@ pub(super) struct Ended {
 impl Ended {
     /// The first line that it complained with; may be empty.
     pub(super) fn complaint(&self) -> String {
-        let line = self.stderr.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-        line.map(|line| Mask::default().excerpt(&String::from_utf8_lossy(line))).unwrap_or_default()
+        let line = self
+            .stderr
+            .split(|byte| *byte == b'\n')
+            .find(|line| !line.trim_ascii().is_empty());
+        line.map(|line| Mask::default().excerpt(&String::from_utf8_lossy(line)))
+            .unwrap_or_default()
     }
 }
 
@@ -113,10 +143,22 @@ pub(super) struct NotRun {
 
 /// Runs a program without a shell, without input, for so long at most, and in a group of its own: what it starts ends
 /// with it, and it cannot read the terminal, which belongs to the chat.
-pub(super) async fn run(program: &str, arguments: &[String], limit: Duration) -> Result<Ended, NotRun> {
-    let because = |words: String| NotRun { words, not_found: false };
+pub(super) async fn run(
+    program: &str,
+    arguments: &[String],
+    limit: Duration,
+) -> Result<Ended, NotRun> {
+    let because = |words: String| NotRun {
+        words,
+        not_found: false,
+    };
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
     let mut child = command.spawn().map_err(|error| NotRun {
@@ -126,21 +168,30 @@ pub(super) async fn run(program: &str, arguments: &[String], limit: Duration) ->
     let group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let whole = async {
-        let (output, complaint) = tokio::join!(read_capped(stdout, KEY_CAP), read_capped(stderr, 4096));
+        let (output, complaint) =
+            tokio::join!(read_capped(stdout, KEY_CAP), read_capped(stderr, 4096));
         (output, complaint, child.wait().await)
     };
     // On the way out the child is dropped, and with it its group killed.
     let (output, complaint, status) = tokio::time::timeout(limit, whole).await.map_err(|_| {
         let limit = limit.as_secs_f32();
-        because(format!("did not end within {limit} s: it must print the key without asking for anything"))
+        because(format!(
+            "did not end within {limit} s: it must print the key without asking for anything"
+        ))
     })?;
     let status = status.map_err(|error| because(format!("cannot be waited for: {error}")))?;
     group.ended();
     if status.success() && output.more {
-        return Err(because("printed more than 8 KiB: it must print the key and nothing else".to_owned()));
+        return Err(because(
+            "printed more than 8 KiB: it must print the key and nothing else".to_owned(),
+        ));
     }
     let failed = (!status.success()).then(|| status.to_string());
-    Ok(Ended { stdout: output.bytes, stderr: complaint.bytes, failed })
+    Ok(Ended {
+        stdout: output.bytes,
+        stderr: complaint.bytes,
+        failed,
+    })
 }
 
 /// The group of a program that runs; killed when it is dropped before the program's end.
@@ -155,7 +206,10 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let Some(leader) = self.0.and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)) {
+        if let Some(leader) = self
+            .0
+            .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?))
+        {
             // The leader was not waited for yet, so the number still is its own.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
@@ -215,11 +269,22 @@ mod tests {
     async fn variables() {
         let env = Env::from_pairs([("SET", " sk-test-1234\n"), ("EMPTY", ""), ("BAD", "a b")]);
         let of = |name: &str| KeySource::Env(name.to_owned());
-        assert_eq!(load(&of("SET"), &env).await.unwrap().unwrap().expose(), "sk-test-1234");
+        assert_eq!(
+            load(&of("SET"), &env).await.unwrap().unwrap().expose(),
+            "sk-test-1234"
+        );
         assert_eq!(load(&of("EMPTY"), &env).await.unwrap(), None);
         assert_eq!(load(&of("MISSING"), &env).await.unwrap(), None);
-        assert!(load(&of("BAD"), &env).await.unwrap_err().to_string().contains("BAD"));
-        let keyring = load(&KeySource::Keyring("no halves".into()), &env).await.unwrap_err();
+        assert!(
+            load(&of("BAD"), &env)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("BAD")
+        );
+        let keyring = load(&KeySource::Keyring("no halves".into()), &env)
+            .await
+            .unwrap_err();
         assert!(keyring.to_string().contains("service/account"));
     }
 
@@ -243,7 +308,10 @@ mod tests {
             (PathBuf::from("~/good"), Ok("sk-test-1234")),
             (write("open", b"sk-canary-1234", 0o644), Err("chmod 600")),
             (write("empty", b"", 0o600), Err("empty")),
-            (write("nul", b"sk-canary\0", 0o600), Err("control character")),
+            (
+                write("nul", b"sk-canary\0", 0o600),
+                Err("control character"),
+            ),
             (write("huge", &vec![b'k'; 1 << 20], 0o600), Err("8 KiB")),
             (folder.path().join("missing"), Err("cannot read")),
             (folder.path().to_owned(), Err("not a regular file")),
@@ -265,8 +333,14 @@ mod tests {
     async fn commands() {
         for (command, expected) in [
             ("printf 'sk-test-1234\\n'", Ok("sk-test-1234")),
-            ("sh -c \"echo sk-'x'-1234; echo noise >&2\"", Ok("sk-x-1234")),
-            ("sh -c 'echo; printf \"\\033[31mlocked\\nsecond\" >&2; exit 3'", Err("exit status: 3): [31mlocked")),
+            (
+                "sh -c \"echo sk-'x'-1234; echo noise >&2\"",
+                Ok("sk-x-1234"),
+            ),
+            (
+                "sh -c 'echo; printf \"\\033[31mlocked\\nsecond\" >&2; exit 3'",
+                Err("exit status: 3): [31mlocked"),
+            ),
             ("sh -c 'echo sk-canary-1; exit 1'", Err("failed")),
             ("true", Err("empty")),
             ("head -c 20000 /dev/zero", Err("more than 8 KiB")),
@@ -276,12 +350,18 @@ mod tests {
             ("printf 'open", Err("quote that never ends")),
             ("", Err("is empty")),
         ] {
-            let limit = if command.starts_with("sleep") { Duration::from_millis(200) } else { Duration::from_mins(1) };
+            let limit = if command.starts_with("sleep") {
+                Duration::from_millis(200)
+            } else {
+                Duration::from_mins(1)
+            };
             match (from_command(command, limit).await, expected) {
                 (Ok(secret), Ok(key)) => assert_eq!(secret.expose(), key),
                 (Err(error), Err(part)) => {
                     let text = error.to_string();
-                    let clean = !text.contains("canary") && !text.contains('\n') && !text.contains('\u{1b}');
+                    let clean = !text.contains("canary")
+                        && !text.contains('\n')
+                        && !text.contains('\u{1b}');
                     assert!(text.contains(part) && clean, "{text}");
                 }
                 (result, _) => panic!("{command}: {result:?}"),
@@ -293,14 +373,27 @@ mod tests {
     fn words_without_a_shell() {
         for (command, words) in [
             ("op read op://a/b", Some(vec!["op", "read", "op://a/b"])),
-            ("  a   'b c' \"d e\" f\\ g ", Some(vec!["a", "b c", "d e", "f g"])),
+            (
+                "  a   'b c' \"d e\" f\\ g ",
+                Some(vec!["a", "b c", "d e", "f g"]),
+            ),
             ("a '' \"\"", Some(vec!["a", "", ""])),
-            ("a $(b) ; c | d", Some(vec!["a", "$(b)", ";", "c", "|", "d"])),
-            ("a 'b\\c' \"d\\\"e\" x'y'z", Some(vec!["a", "b\\c", "d\"e", "xyz"])),
+            (
+                "a $(b) ; c | d",
+                Some(vec!["a", "$(b)", ";", "c", "|", "d"]),
+            ),
+            (
+                "a 'b\\c' \"d\\\"e\" x'y'z",
+                Some(vec!["a", "b\\c", "d\"e", "xyz"]),
+            ),
             ("a 'b", None),
             ("a \\", None),
         ] {
-            assert_eq!(split(command), words.map(|words| words.into_iter().map(str::to_owned).collect()), "{command}");
+            assert_eq!(
+                split(command),
+                words.map(|words| words.into_iter().map(str::to_owned).collect()),
+                "{command}"
+            );
         }
     }
 }

@@ -24,42 +24,79 @@ pub(super) struct Tool {
 /// libsecret's tool, for GNOME Keyring, KWallet and KeePassXC.
 const SECRET_TOOL: Tool = Tool {
     program: "secret-tool",
-    look_up: |service, account| ["lookup", "service", service, "account", account].map(str::to_owned).to_vec(),
-    store: |service, account| format!("secret-tool store --label={service} service {service} account {account}"),
+    look_up: |service, account| {
+        ["lookup", "service", service, "account", account]
+            .map(str::to_owned)
+            .to_vec()
+    },
+    store: |service, account| {
+        format!("secret-tool store --label={service} service {service} account {account}")
+    },
     install: "install it (libsecret-tools), or take the key from a variable, a file or a command",
 };
 
 const SECURITY: Tool = Tool {
     program: "security",
     look_up: |service, account| {
-        ["find-generic-password", "-s", service, "-a", account, "-w"].map(str::to_owned).to_vec()
+        ["find-generic-password", "-s", service, "-a", account, "-w"]
+            .map(str::to_owned)
+            .to_vec()
     },
     store: |service, account| format!("security add-generic-password -s {service} -a {account} -w"),
     install: "take the key from a variable, a file or a command",
 };
 
 /// The tool of this system.
-pub(super) const TOOL: Tool = if cfg!(target_os = "macos") { SECURITY } else { SECRET_TOOL };
+pub(super) const TOOL: Tool = if cfg!(target_os = "macos") {
+    SECURITY
+} else {
+    SECRET_TOOL
+};
 
 /// The key under `service/account`. `program` is started in the tool's place where a test has one of its own.
-pub(super) async fn load(name: &str, tool: Tool, program: Option<&str>, limit: Duration) -> Result<Secret, KeyError> {
+pub(super) async fn load(
+    name: &str,
+    tool: Tool,
+    program: Option<&str>,
+    limit: Duration,
+) -> Result<Secret, KeyError> {
     let shown = Mask::default().excerpt(name);
-    let failed = |cause: String, mend: String| KeyError::Keyring { name: shown.clone(), cause, mend };
-    let halves = name.rsplit_once('/').filter(|(service, account)| !service.is_empty() && !account.is_empty());
+    let failed = |cause: String, mend: String| KeyError::Keyring {
+        name: shown.clone(),
+        cause,
+        mend,
+    };
+    let halves = name
+        .rsplit_once('/')
+        .filter(|(service, account)| !service.is_empty() && !account.is_empty());
     let Some((service, account)) = halves else {
-        return Err(failed("the name has no two halves".to_owned(), "write keyring = \"service/account\"".to_owned()));
+        return Err(failed(
+            "the name has no two halves".to_owned(),
+            "write keyring = \"service/account\"".to_owned(),
+        ));
     };
     let program = program.unwrap_or(tool.program);
     let output = match run(program, &(tool.look_up)(service, account), limit).await {
         Ok(output) => output,
         Err(cause) if cause.not_found => {
-            return Err(failed(format!("there is no `{}` here", tool.program), tool.install.to_owned()));
+            return Err(failed(
+                format!("there is no `{}` here", tool.program),
+                tool.install.to_owned(),
+            ));
         }
         Err(cause) => {
-            return Err(failed(format!("`{}` {}", tool.program, cause.words), "see that it is unlocked".to_owned()));
+            return Err(failed(
+                format!("`{}` {}", tool.program, cause.words),
+                "see that it is unlocked".to_owned(),
+            ));
         }
     };
-    let store = || format!("put it there: `{}`", (tool.store)(&quoted(service), &quoted(account)));
+    let store = || {
+        format!(
+            "put it there: `{}`",
+            (tool.store)(&quoted(service), &quoted(account))
+        )
+    };
     if output.failed.is_none() && !output.stdout.trim_ascii().is_empty() {
         return Secret::parse(&output.stdout, &format!("the keyring ({shown})"));
     }
@@ -80,7 +117,10 @@ pub(super) async fn load(name: &str, tool: Tool, program: Option<&str>, limit: D
 /// As a shell wants it.
 fn quoted(word: &str) -> String {
     let word = Mask::default().excerpt(word);
-    if word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@:/".contains(&b)) {
+    if word
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.@:/".contains(&b))
+    {
         return word;
     }
     format!("'{}'", word.replace('\'', "'\\''"))
@@ -95,16 +135,48 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tool = folder.path().join("tool");
         for (name, script, expected) in [
-            ("chat-agent/openai", "printf 'sk-test-1234'", Ok("sk-test-1234")),
-            ("a/b", "echo \"sk-$*\" | tr ' ' '-'", Ok("sk-lookup-service-a-account-b")),
+            (
+                "chat-agent/openai",
+                "printf 'sk-test-1234'",
+                Ok("sk-test-1234"),
+            ),
+            (
+                "a/b",
+                "echo \"sk-$*\" | tr ' ' '-'",
+                Ok("sk-lookup-service-a-account-b"),
+            ),
             ("https://x.example/me", "echo sk-$5", Ok("sk-me")),
-            ("chat-agent/openai", "exit 1", Err("store --label=chat-agent service chat-agent account openai`")),
-            ("my service/it's", "exit 1", Err("service 'my service' account 'it'\\''s'`")),
+            (
+                "chat-agent/openai",
+                "exit 1",
+                Err("store --label=chat-agent service chat-agent account openai`"),
+            ),
+            (
+                "my service/it's",
+                "exit 1",
+                Err("service 'my service' account 'it'\\''s'`"),
+            ),
             ("chat-agent/openai", "true", Err("not in there")),
-            ("a/b", "echo 'secret-tool: Cannot get secret of a locked object' >&2; exit 1", Err("unlock the keyring")),
-            ("a/b", "echo 'Cannot autolaunch D-Bus without X11 $DISPLAY' >&2; exit 1", Err("runs in this session")),
-            ("a/b", "echo 'The specified item could not be found in the keychain.' >&2; exit 44", Err("not in there")),
-            ("a/b", "echo sk-canary-1; echo sk-canary-2", Err("white space")),
+            (
+                "a/b",
+                "echo 'secret-tool: Cannot get secret of a locked object' >&2; exit 1",
+                Err("unlock the keyring"),
+            ),
+            (
+                "a/b",
+                "echo 'Cannot autolaunch D-Bus without X11 $DISPLAY' >&2; exit 1",
+                Err("runs in this session"),
+            ),
+            (
+                "a/b",
+                "echo 'The specified item could not be found in the keychain.' >&2; exit 44",
+                Err("not in there"),
+            ),
+            (
+                "a/b",
+                "echo sk-canary-1; echo sk-canary-2",
+                Err("white space"),
+            ),
             ("a/b", "exec sleep 60", Err("did not end within")),
             ("a/b", "head -c 20000 /dev/zero", Err("more than 8 KiB")),
             ("a", "echo sk-canary-1", Err("service/account")),
@@ -112,29 +184,60 @@ mod tests {
         ] {
             // Written by a child: a file that this process writes cannot be run while another test starts a program.
             let write = std::process::Command::new("sh")
-                .args(["-c", "printf '#!/bin/sh\n%s\n' \"$1\" > \"$2\" && chmod 700 \"$2\"", "sh", script])
+                .args([
+                    "-c",
+                    "printf '#!/bin/sh\n%s\n' \"$1\" > \"$2\" && chmod 700 \"$2\"",
+                    "sh",
+                    script,
+                ])
                 .arg(&tool)
                 .status();
             assert!(write.unwrap().success());
-            let limit = if script.contains("sleep") { Duration::from_millis(200) } else { Duration::from_mins(1) };
-            match (load(name, SECRET_TOOL, tool.to_str(), limit).await, expected) {
+            let limit = if script.contains("sleep") {
+                Duration::from_millis(200)
+            } else {
+                Duration::from_mins(1)
+            };
+            match (
+                load(name, SECRET_TOOL, tool.to_str(), limit).await,
+                expected,
+            ) {
                 (Ok(secret), Ok(key)) => assert_eq!(secret.expose(), key),
                 (Err(error), Err(part)) => {
                     let text = error.to_string();
-                    assert!(text.contains(part) && !text.contains("canary") && !text.contains('\n'), "{text}");
+                    assert!(
+                        text.contains(part) && !text.contains("canary") && !text.contains('\n'),
+                        "{text}"
+                    );
                 }
                 (result, _) => panic!("{name} {script}: {result:?}"),
             }
         }
         let missing = folder.path().join("no-such-tool");
-        let none = load("a/b", SECRET_TOOL, missing.to_str(), Duration::from_mins(1)).await.unwrap_err();
-        assert!(none.to_string().contains("there is no `secret-tool` here; install it"), "{none}");
+        let none = load("a/b", SECRET_TOOL, missing.to_str(), Duration::from_mins(1))
+            .await
+            .unwrap_err();
+        assert!(
+            none.to_string()
+                .contains("there is no `secret-tool` here; install it"),
+            "{none}"
+        );
     }
 
     #[test]
     fn the_words_of_macos() {
         let asked = (SECURITY.look_up)("chat-agent", "openai");
-        assert_eq!(asked, ["find-generic-password", "-s", "chat-agent", "-a", "openai", "-w"]);
+        assert_eq!(
+            asked,
+            [
+                "find-generic-password",
+                "-s",
+                "chat-agent",
+                "-a",
+                "openai",
+                "-w"
+            ]
+        );
         assert!((SECURITY.store)("s", "a").starts_with("security add-generic-password -s s -a a"));
     }
 }

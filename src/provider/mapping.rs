@@ -5,9 +5,10 @@
 //! Invariant: an output cap is always in the body, and the body depends on nothing but the arguments.
 
 use async_openai::types::chat::{
-    ChatCompletionRequestAssistantMessage, ChatCompletionRequestDeveloperMessage, ChatCompletionRequestMessage,
-    ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage, ChatCompletionStreamOptions,
-    CreateChatCompletionRequest, ReasoningEffort,
+    ChatCompletionRequestAssistantMessage, ChatCompletionRequestDeveloperMessage,
+    ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage,
+    ChatCompletionRequestUserMessage, ChatCompletionStreamOptions, CreateChatCompletionRequest,
+    ReasoningEffort,
 };
 use serde_json::Value;
 
@@ -18,10 +19,20 @@ use crate::chat::{Effort, Message, ModelId, Request, Role};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MappingError {
     #[error("{model} takes no temperature of {temperature}: {rule}")]
-    Temperature { model: ModelId, temperature: f64, rule: &'static str },
+    Temperature {
+        model: ModelId,
+        temperature: f64,
+        rule: &'static str,
+    },
     #[error("{model} takes no effort `{effort}`: {legal}")]
-    Effort { model: ModelId, effort: Effort, legal: String },
-    #[error("{model} answers on the Responses API only, which is not built in yet: choose another model")]
+    Effort {
+        model: ModelId,
+        effort: Effort,
+        legal: String,
+    },
+    #[error(
+        "{model} answers on the Responses API only, which is not built in yet: choose another model"
+    )]
     ResponsesOnly { model: ModelId },
     #[error("there is no room for an answer from {model}: the output cap is 0")]
     NoRoom { model: ModelId },
@@ -32,7 +43,12 @@ pub enum MappingError {
 }
 
 /// The body of a chat completion request. `output_cap` is in tokens and always sent.
-pub fn body(request: &Request, dialect: &Dialect, output_cap: u64, stream: bool) -> Result<Value, MappingError> {
+pub fn body(
+    request: &Request,
+    dialect: &Dialect,
+    output_cap: u64,
+    stream: bool,
+) -> Result<Value, MappingError> {
     let model = || request.model.clone();
     if dialect.api == Api::Responses {
         return Err(MappingError::ResponsesOnly { model: model() });
@@ -49,12 +65,16 @@ pub fn body(request: &Request, dialect: &Dialect, output_cap: u64, stream: bool)
         messages: messages(&request.messages, dialect.system),
         reasoning_effort: effort(request, dialect)?,
         stream: Some(stream),
-        stream_options: (stream && dialect.stream_usage)
-            .then_some(ChatCompletionStreamOptions { include_usage: Some(true), include_obfuscation: None }),
+        stream_options: (stream && dialect.stream_usage).then_some(ChatCompletionStreamOptions {
+            include_usage: Some(true),
+            include_obfuscation: None,
+        }),
         ..CreateChatCompletionRequest::default()
     };
-    let mut body = serde_json::to_value(&typed)
-        .map_err(|error| MappingError::Unwritable { model: model(), cause: error.to_string() })?;
+    let mut body = serde_json::to_value(&typed).map_err(|error| MappingError::Unwritable {
+        model: model(),
+        cause: error.to_string(),
+    })?;
     // These two are narrower in the crate's types (u32, f32) than what the user wrote: 0.7 would go out as 0.699999988.
     let cap_name = match dialect.output_cap {
         OutputCap::MaxTokens => "max_tokens",
@@ -74,8 +94,16 @@ pub fn body(request: &Request, dialect: &Dialect, output_cap: u64, stream: bool)
 /// is left out instead of refused.
 #[expect(clippy::float_cmp, reason = "the default is exactly 1")]
 fn temperature(request: &Request, dialect: &Dialect) -> Result<Option<f64>, MappingError> {
-    let Some(temperature) = request.params.temperature else { return Ok(None) };
-    let refuse = |rule| Err(MappingError::Temperature { model: request.model.clone(), temperature, rule });
+    let Some(temperature) = request.params.temperature else {
+        return Ok(None);
+    };
+    let refuse = |rule| {
+        Err(MappingError::Temperature {
+            model: request.model.clone(),
+            temperature,
+            rule,
+        })
+    };
     if !(0.0..=2.0).contains(&temperature) {
         return refuse("it must lie between 0 and 2");
     }
@@ -83,7 +111,9 @@ fn temperature(request: &Request, dialect: &Dialect) -> Result<Option<f64>, Mapp
         TemperatureRule::Any => Ok(Some(temperature)),
         TemperatureRule::UpToOne if temperature <= 1.0 => Ok(Some(temperature)),
         TemperatureRule::UpToOne => refuse("it must lie between 0 and 1"),
-        TemperatureRule::OnlyWithoutEffort if request.params.effort == Some(Effort::None) => Ok(Some(temperature)),
+        TemperatureRule::OnlyWithoutEffort if request.params.effort == Some(Effort::None) => {
+            Ok(Some(temperature))
+        }
         _ if temperature == 1.0 => Ok(None),
         TemperatureRule::OnlyWithoutEffort => refuse("it takes one only with the effort `none`"),
         TemperatureRule::Never => refuse("its temperature cannot be set"),
@@ -91,15 +121,25 @@ fn temperature(request: &Request, dialect: &Dialect) -> Result<Option<f64>, Mapp
 }
 
 fn effort(request: &Request, dialect: &Dialect) -> Result<Option<ReasoningEffort>, MappingError> {
-    let Some(effort) = request.params.effort else { return Ok(None) };
+    let Some(effort) = request.params.effort else {
+        return Ok(None);
+    };
     if !dialect.efforts.contains(&effort) {
         let legal = if dialect.efforts.is_empty() {
             "it has no effort to set".to_owned()
         } else {
-            let names: Vec<_> = dialect.efforts.iter().map(|effort| effort.as_str()).collect();
+            let names: Vec<_> = dialect
+                .efforts
+                .iter()
+                .map(|effort| effort.as_str())
+                .collect();
             format!("it takes {}", names.join(", "))
         };
-        return Err(MappingError::Effort { model: request.model.clone(), effort, legal });
+        return Err(MappingError::Effort {
+            model: request.model.clone(),
+            effort,
+            legal,
+        });
     }
     Ok(Some(match effort {
         Effort::None => ReasoningEffort::None,
@@ -117,7 +157,10 @@ fn messages(messages: &[Message], system: SystemRole) -> Vec<ChatCompletionReque
     let mut folded: Vec<&str> = Vec::new();
     if fold {
         folded.extend(
-            messages.iter().filter(|message| message.role == Role::System).map(|message| message.text.as_str()),
+            messages
+                .iter()
+                .filter(|message| message.role == Role::System)
+                .map(|message| message.text.as_str()),
         );
     }
     let mut out = Vec::with_capacity(messages.len());
@@ -139,7 +182,10 @@ fn messages(messages: &[Message], system: SystemRole) -> Vec<ChatCompletionReque
     }
     if !folded.is_empty() {
         // No user has spoken: the system text is all there is to say.
-        out.insert(0, ChatCompletionRequestUserMessage::from(folded.join("\n\n")).into());
+        out.insert(
+            0,
+            ChatCompletionRequestUserMessage::from(folded.join("\n\n")).into(),
+        );
     }
     out
 }
@@ -162,7 +208,11 @@ mod tests {
             Message::new(Role::Assistant, "a"),
             Message::new(Role::User, "v"),
         ];
-        Request { model: ModelId::new("groq", "openai/gpt-oss-120b"), messages, params }
+        Request {
+            model: ModelId::new("groq", "openai/gpt-oss-120b"),
+            messages,
+            params,
+        }
     }
 
     fn with(change: impl FnOnce(&mut Dialect)) -> Dialect {
@@ -173,7 +223,10 @@ mod tests {
 
     #[test]
     fn a_plain_request_is_exactly_this() {
-        let params = Params { temperature: Some(0.7), ..Params::default() };
+        let params = Params {
+            temperature: Some(0.7),
+            ..Params::default()
+        };
         assert_eq!(
             body(&request(params), &Dialect::default(), 8192, true).unwrap(),
             json!({"messages": [
@@ -186,7 +239,10 @@ mod tests {
 
     #[test]
     fn the_dialect_decides_names_and_roles() {
-        let asked = request(Params { effort: Some(Effort::Low), ..Params::default() });
+        let asked = request(Params {
+            effort: Some(Effort::Low),
+            ..Params::default()
+        });
         let dialect = with(|d| {
             d.output_cap = OutputCap::MaxCompletionTokens;
             d.system = SystemRole::Developer;
@@ -199,7 +255,10 @@ mod tests {
         assert_eq!(written["reasoning_effort"], "low");
         assert!(written.get("max_tokens").is_none() && written.get("stream_options").is_none());
         let whole = body(&request(Params::default()), &Dialect::default(), 1, false).unwrap();
-        assert_eq!((&whole["stream"], whole.get("stream_options")), (&json!(false), None));
+        assert_eq!(
+            (&whole["stream"], whole.get("stream_options")),
+            (&json!(false), None)
+        );
     }
 
     #[test]
@@ -219,7 +278,11 @@ mod tests {
         ] {
             let dialect = with(|d| (d.tier_field, d.service_tier) = (rule, chosen));
             let written = body(&request(Params::default()), &dialect, 1, true).unwrap();
-            assert_eq!(written.get("service_tier").and_then(Value::as_str), sent, "{rule:?} {chosen:?}");
+            assert_eq!(
+                written.get("service_tier").and_then(Value::as_str),
+                sent,
+                "{rule:?} {chosen:?}"
+            );
         }
     }
 
@@ -227,12 +290,18 @@ mod tests {
     fn a_system_text_without_a_role_is_folded() {
         let dialect = with(|d| d.system = SystemRole::FoldIntoUser);
         let written = body(&request(Params::default()), &dialect, 1, false).unwrap();
-        assert_eq!(written["messages"][0], json!({"role": "user", "content": "s\n\nu"}));
+        assert_eq!(
+            written["messages"][0],
+            json!({"role": "user", "content": "s\n\nu"})
+        );
         assert_eq!(written["messages"].as_array().unwrap().len(), 3);
         let mut only_system = request(Params::default());
         only_system.messages.truncate(1);
         let written = body(&only_system, &dialect, 1, false).unwrap();
-        assert_eq!(written["messages"], json!([{"role": "user", "content": "s"}]));
+        assert_eq!(
+            written["messages"],
+            json!([{"role": "user", "content": "s"}])
+        );
     }
 
     #[test]
@@ -248,21 +317,35 @@ mod tests {
             (UpToOne, 1.1, None, Err("between 0 and 1")),
             (OnlyWithoutEffort, 0.5, none, Ok(Some(0.5))),
             (OnlyWithoutEffort, 0.5, None, Err("effort `none`")),
-            (OnlyWithoutEffort, 0.5, Some(Effort::Low), Err("effort `none`")),
+            (
+                OnlyWithoutEffort,
+                0.5,
+                Some(Effort::Low),
+                Err("effort `none`"),
+            ),
             (OnlyWithoutEffort, 1.0, None, Ok(None)),
             (Never, 0.5, none, Err("cannot be set")),
             (Never, 1.0, None, Ok(None)),
         ] {
-            let asked = request(Params { temperature: Some(temperature), effort, ..Params::default() });
+            let asked = request(Params {
+                temperature: Some(temperature),
+                effort,
+                ..Params::default()
+            });
             let dialect = with(|d| {
                 d.temperature = rule;
                 d.efforts = vec![Effort::None, Effort::Low];
             });
             match (body(&asked, &dialect, 1, false), expected) {
-                (Ok(written), Ok(sent)) => assert_eq!(written.get("temperature").and_then(Value::as_f64), sent),
+                (Ok(written), Ok(sent)) => {
+                    assert_eq!(written.get("temperature").and_then(Value::as_f64), sent)
+                }
                 (Err(error), Err(part)) => {
                     let text = error.to_string();
-                    assert!(text.contains(part) && text.contains("groq/openai/gpt-oss-120b"), "{text}");
+                    assert!(
+                        text.contains(part) && text.contains("groq/openai/gpt-oss-120b"),
+                        "{text}"
+                    );
                 }
                 (result, _) => panic!("{rule:?} {temperature} {effort:?}: {result:?}"),
             }
@@ -271,10 +354,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_names_the_mend() {
-        let hard = request(Params { effort: Some(Effort::Max), ..Params::default() });
+        let hard = request(Params {
+            effort: Some(Effort::Max),
+            ..Params::default()
+        });
         let some = with(|d| d.efforts = vec![Effort::Minimal, Effort::High]);
         for (asked, dialect, cap, part) in [
-            (&hard, &some, 1, "takes no effort `max`: it takes minimal, high"),
+            (
+                &hard,
+                &some,
+                1,
+                "takes no effort `max`: it takes minimal, high",
+            ),
             (&hard, &Dialect::default(), 1, "no effort to set"),
             (&hard, &with(|d| d.api = Api::Responses), 1, "Responses API"),
             (&hard, &some, 0, "no room"),

@@ -47,14 +47,20 @@ impl fmt::Debug for Mask {
 
 impl Mask {
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        Self { secrets: secrets.into_iter().map(|secret| secret.expose().into()).collect() }
+        Self {
+            secrets: secrets
+                .into_iter()
+                .map(|secret| secret.expose().into())
+                .collect(),
+        }
     }
 
     /// Also hides these values of headers, where they are long enough to be secrets: `x-team: a` is none, and hiding
     /// every `a` would hide the message.
     #[must_use]
     pub fn and_values<'a>(mut self, values: impl Iterator<Item = &'a str>) -> Self {
-        self.secrets.extend(values.filter(|value| value.len() >= 8).map(Arc::from));
+        self.secrets
+            .extend(values.filter(|value| value.len() >= 8).map(Arc::from));
         self
     }
 
@@ -77,7 +83,10 @@ fn head(text: &str, cap: usize) -> &str {
     if text.len() <= cap {
         return text;
     }
-    let end = (0..=cap).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=cap)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     // Half a key at the end would not be known for one: what is cut is cut between words.
     let end = text[..end].rfind(char::is_whitespace).unwrap_or(end);
     &text[..end]
@@ -85,7 +94,10 @@ fn head(text: &str, cap: usize) -> &str {
 
 /// Control characters go (line ends and tabs become spaces), runs of white space become one space.
 fn one_line(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
+    let kept: String = text
+        .chars()
+        .filter(|c| !c.is_control() || c.is_whitespace())
+        .collect();
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -96,7 +108,8 @@ fn mask_words(text: &str) -> String {
     while !rest.is_empty() {
         let length = rest.find(|c: char| !in_word(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(length);
-        let secret = !word.is_empty() && (looks_like_key(word) || (after_bearer && word.len() >= 6));
+        let secret =
+            !word.is_empty() && (looks_like_key(word) || (after_bearer && word.len() >= 6));
         out.push_str(if secret { MASKED } else { word });
         if !word.is_empty() {
             after_bearer = word.eq_ignore_ascii_case("bearer");
@@ -125,8 +138,10 @@ fn looks_like_key(word: &str) -> bool {
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic);
-    let random_with_dashes =
-        word.len() >= 40 && has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let random_with_dashes = word.len() >= 40
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase);
     known || random || random_with_dashes
 }
 
@@ -143,11 +158,23 @@ mod tests {
     #[test]
     fn nothing_like_a_key_is_left() {
         for (raw, expected) in [
-            ("Incorrect API key provided: sk-abc***wxyz.", "Incorrect API key provided: [key]."),
-            ("key gsk_12345678 and AIzaSyA-12345678", "key [key] and [key]"),
+            (
+                "Incorrect API key provided: sk-abc***wxyz.",
+                "Incorrect API key provided: [key].",
+            ),
+            (
+                "key gsk_12345678 and AIzaSyA-12345678",
+                "key [key] and [key]",
+            ),
             ("xai-abcdef, sk-proj-a_b-c", "[key], [key]"),
-            ("Authorization: Bearer abc.def", "Authorization: Bearer abc.def"),
-            ("Authorization: Bearer abcdef123", "Authorization: Bearer [key]"),
+            (
+                "Authorization: Bearer abc.def",
+                "Authorization: Bearer abc.def",
+            ),
+            (
+                "Authorization: Bearer abcdef123",
+                "Authorization: Bearer [key]",
+            ),
             ("you sent canary+key/0815== to us", "you sent [key] to us"),
             ("token 0123456789abcdef0123456789abcdef", "token [key]"),
             (
@@ -170,7 +197,10 @@ mod tests {
         let excerpt = mask().excerpt(&format!("{} sk-secretsecret", "é ".repeat(146)));
         assert_eq!(excerpt.chars().count(), 297);
         assert!(!excerpt.contains("secret"));
-        assert_eq!(mask().excerpt(&"é".repeat(100_000)).chars().count(), EXCERPT);
+        assert_eq!(
+            mask().excerpt(&"é".repeat(100_000)).chars().count(),
+            EXCERPT
+        );
         let at_the_end = format!("{}canary+key/0815==", " ".repeat(LOOKED_AT - 8));
         assert_eq!(mask().excerpt(&at_the_end), "");
     }

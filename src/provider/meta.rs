@@ -37,7 +37,9 @@ pub struct ResponseMeta {
 
 impl ResponseMeta {
     pub fn of(status: u16, headers: &HeaderMap, opened_after: Duration, now: Timestamp) -> Self {
-        let id = ["x-request-id", "request-id", "x-generation-id"].into_iter().find_map(|name| text(headers, name));
+        let id = ["x-request-id", "request-id", "x-generation-id"]
+            .into_iter()
+            .find_map(|name| text(headers, name));
         Self {
             status,
             request_id: id.map(short),
@@ -50,16 +52,28 @@ impl ResponseMeta {
 }
 
 fn short(id: &str) -> String {
-    id.chars().filter(char::is_ascii_graphic).take(128).collect()
+    id.chars()
+        .filter(char::is_ascii_graphic)
+        .take(128)
+        .collect()
 }
 
 /// The first instant of the next month in UTC, which is when providers' monthly quotas start anew.
 pub fn month_end(now: Timestamp) -> Timestamp {
-    let month = jiff::Timestamp::from_millisecond(now.0).ok().and_then(|now| {
-        let first = now.to_zoned(jiff::tz::TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
-        first.checked_add(jiff::Span::new().months(1)).ok()
-    });
-    month.map_or(Timestamp(i64::MAX), |end| Timestamp(end.timestamp().as_millisecond()))
+    let month = jiff::Timestamp::from_millisecond(now.0)
+        .ok()
+        .and_then(|now| {
+            let first = now
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .first_of_month()
+                .ok()?
+                .start_of_day()
+                .ok()?;
+            first.checked_add(jiff::Span::new().months(1)).ok()
+        });
+    month.map_or(Timestamp(i64::MAX), |end| {
+        Timestamp(end.timestamp().as_millisecond())
+    })
 }
 
 impl RateWindow {
@@ -69,9 +83,17 @@ impl RateWindow {
                 .or_else(|| text(headers, &format!("anthropic-ratelimit-{what}-{part}")))
         };
         // Azure writes -1 or 0 where it knows nothing: a limit of 0 is no limit.
-        let limit = get("limit").and_then(|n| n.parse().ok()).filter(|limit| *limit > 0);
-        let remaining = get("remaining").and_then(|n| n.parse().ok()).filter(|left| *left > 0 || limit.is_some());
-        Self { limit, remaining, reset: get("reset").and_then(|reset| until(reset, now)) }
+        let limit = get("limit")
+            .and_then(|n| n.parse().ok())
+            .filter(|limit| *limit > 0);
+        let remaining = get("remaining")
+            .and_then(|n| n.parse().ok())
+            .filter(|left| *left > 0 || limit.is_some());
+        Self {
+            limit,
+            remaining,
+            reset: get("reset").and_then(|reset| until(reset, now)),
+        }
     }
 }
 
@@ -92,7 +114,9 @@ fn go_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(digits);
-        let unit_length = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let unit_length = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (unit, next) = tail.split_at(unit_length);
         let seconds = match unit {
             "ns" => 1e-9,
@@ -116,20 +140,32 @@ fn go_duration(text: &str) -> Option<Duration> {
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let here = text(headers, "date").and_then(http_date).unwrap_or(now);
     let longest = |name: &str, read: &dyn Fn(&str) -> Option<Duration>| {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let values = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         values.filter_map(|value| read(value.trim())).max()
     };
     let millis = |text: &str| seconds(text, 1000.0);
-    let wait = longest("retry-after-ms", &millis).or_else(|| longest("x-ms-retry-after-ms", &millis));
+    let wait =
+        longest("retry-after-ms", &millis).or_else(|| longest("x-ms-retry-after-ms", &millis));
     let date = |text: &str| http_date(text).map(|then| then.since(here).min(YEAR));
-    wait.or_else(|| longest("retry-after", &|text| seconds(text, 1.0).or_else(|| date(text))))
+    wait.or_else(|| {
+        longest("retry-after", &|text| {
+            seconds(text, 1.0).or_else(|| date(text))
+        })
+    })
 }
 
 /// A number of seconds, or of so many parts of them. What nobody writes in digits is none: `1e300`, `inf`, `-3`.
 fn seconds(text: &str, parts: f64) -> Option<Duration> {
     let wait = Duration::try_from_secs_f64(text.parse::<f64>().ok()? / parts).ok();
     let in_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if in_digits { Some(wait.map_or(YEAR, |wait| wait.min(YEAR))) } else { wait.filter(|wait| *wait <= YEAR) }
+    if in_digits {
+        Some(wait.map_or(YEAR, |wait| wait.min(YEAR)))
+    } else {
+        wait.filter(|wait| *wait <= YEAR)
+    }
 }
 
 /// The server's clock, where it tells it.
@@ -139,7 +175,10 @@ pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
 
 fn http_date(text: &str) -> Option<Timestamp> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
-    parser.parse_timestamp(text).ok().map(|instant| Timestamp(instant.as_millisecond()))
+    parser
+        .parse_timestamp(text)
+        .ok()
+        .map(|instant| Timestamp(instant.as_millisecond()))
 }
 
 /// The server's own word on whether to try again.
@@ -152,7 +191,12 @@ pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+    headers
+        .get(name)?
+        .to_str()
+        .ok()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -163,7 +207,10 @@ mod tests {
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
-            (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            (
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            )
         };
         let mut headers = HeaderMap::new();
         for (name, value) in pairs.iter().map(pair) {
@@ -176,23 +223,50 @@ mod tests {
     fn how_long_to_wait() {
         let date = "Sun, 22 Nov 2026 21:00:00 GMT";
         let later = "Sun, 22 Nov 2026 21:00:30 GMT";
-        let now = Timestamp("2026-11-22T21:00:10Z".parse::<jiff::Timestamp>().unwrap().as_millisecond());
+        let now = Timestamp(
+            "2026-11-22T21:00:10Z"
+                .parse::<jiff::Timestamp>()
+                .unwrap()
+                .as_millisecond(),
+        );
         for (pairs, millis) in [
             (&[("retry-after", "9")][..], Some(9000)),
             (&[("retry-after", " 1.5 ")], Some(1500)),
             (&[("retry-after", "0")], Some(0)),
-            (&[("retry-after", "9"), ("retry-after-ms", "250")], Some(250)),
+            (
+                &[("retry-after", "9"), ("retry-after-ms", "250")],
+                Some(250),
+            ),
             (&[("x-ms-retry-after-ms", "40")], Some(40)),
             (&[("retry-after", later)], Some(20_000)),
             (&[("retry-after", later), ("date", date)], Some(30_000)),
             (&[("retry-after", date)], Some(0)),
             (&[("retry-after", "86400")], Some(86_400_000)),
             (&[("retry-after", "94608000000")], Some(31_622_400_000)),
-            (&[("retry-after", "99999999999999999999999999999999")], Some(31_622_400_000)),
-            (&[("retry-after", "Wed, 01 Jan 9000 00:00:00 GMT")], Some(31_622_400_000)),
-            (&[("retry-after", "1"), ("retry-after", "86400")], Some(86_400_000)),
-            (&[("retry-after", "9"), ("retry-after-ms", "-1")], Some(9000)),
-            (&[("retry-after", "9"), ("retry-after-ms", "NaN"), ("x-ms-retry-after-ms", "40")], Some(40)),
+            (
+                &[("retry-after", "99999999999999999999999999999999")],
+                Some(31_622_400_000),
+            ),
+            (
+                &[("retry-after", "Wed, 01 Jan 9000 00:00:00 GMT")],
+                Some(31_622_400_000),
+            ),
+            (
+                &[("retry-after", "1"), ("retry-after", "86400")],
+                Some(86_400_000),
+            ),
+            (
+                &[("retry-after", "9"), ("retry-after-ms", "-1")],
+                Some(9000),
+            ),
+            (
+                &[
+                    ("retry-after", "9"),
+                    ("retry-after-ms", "NaN"),
+                    ("x-ms-retry-after-ms", "40"),
+                ],
+                Some(40),
+            ),
             (&[("retry-after", "soon"), ("retry-after", "2")], Some(2000)),
             (&[("retry-after", "-3")], None),
             (&[("retry-after", "NaN")], None),
@@ -202,7 +276,11 @@ mod tests {
             (&[("retry-after", "\u{ff}")], None),
             (&[], None),
         ] {
-            assert_eq!(retry_after(&headers(pairs), now), millis.map(Duration::from_millis), "{pairs:?}");
+            assert_eq!(
+                retry_after(&headers(pairs), now),
+                millis.map(Duration::from_millis),
+                "{pairs:?}"
+            );
         }
     }
 
@@ -223,13 +301,19 @@ mod tests {
             ("s", None),
             ("-1", None),
         ] {
-            assert_eq!(until(text, now), millis.map(Duration::from_millis), "{text}");
+            assert_eq!(
+                until(text, now),
+                millis.map(Duration::from_millis),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_left_at_openai_anthropic_and_azure() {
-        let meta = |pairs: &[(&str, &str)]| ResponseMeta::of(200, &headers(pairs), Duration::ZERO, Timestamp(0));
+        let meta = |pairs: &[(&str, &str)]| {
+            ResponseMeta::of(200, &headers(pairs), Duration::ZERO, Timestamp(0))
+        };
         let openai = meta(&[
             ("x-request-id", "req_1"),
             ("openai-organization", "acme"),
@@ -238,14 +322,33 @@ mod tests {
             ("x-ratelimit-reset-requests", "120ms"),
             ("x-ratelimit-remaining-tokens", "149984"),
         ]);
-        assert_eq!((openai.request_id.as_deref(), openai.organization.as_deref()), (Some("req_1"), Some("acme")));
+        assert_eq!(
+            (openai.request_id.as_deref(), openai.organization.as_deref()),
+            (Some("req_1"), Some("acme"))
+        );
         let reset = Some(Duration::from_millis(120));
-        assert_eq!(openai.requests, RateWindow { limit: Some(500), remaining: Some(0), reset });
+        assert_eq!(
+            openai.requests,
+            RateWindow {
+                limit: Some(500),
+                remaining: Some(0),
+                reset
+            }
+        );
         assert_eq!(openai.tokens.remaining, Some(149_984));
-        let azure = meta(&[("x-ratelimit-limit-tokens", "-1"), ("x-ratelimit-remaining-tokens", "0")]);
+        let azure = meta(&[
+            ("x-ratelimit-limit-tokens", "-1"),
+            ("x-ratelimit-remaining-tokens", "0"),
+        ]);
         assert_eq!(azure.tokens, RateWindow::default());
-        let anthropic = meta(&[("anthropic-ratelimit-requests-limit", "50"), ("request-id", "a")]);
-        assert_eq!((anthropic.requests.limit, anthropic.request_id.as_deref()), (Some(50), Some("a")));
+        let anthropic = meta(&[
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("request-id", "a"),
+        ]);
+        assert_eq!(
+            (anthropic.requests.limit, anthropic.request_id.as_deref()),
+            (Some(50), Some("a"))
+        );
     }
 
     #[test]
@@ -264,8 +367,15 @@ mod tests {
 
     #[test]
     fn the_servers_own_word_on_retrying() {
-        for (value, expected) in [("true", Some(true)), ("false", Some(false)), ("maybe", None)] {
-            assert_eq!(should_retry(&headers(&[("x-should-retry", value)])), expected);
+        for (value, expected) in [
+            ("true", Some(true)),
+            ("false", Some(false)),
+            ("maybe", None),
+        ] {
+            assert_eq!(
+                should_retry(&headers(&[("x-should-retry", value)])),
+                expected
+            );
         }
     }
 }

@@ -55,7 +55,9 @@ impl tower::Service<HttpRequestFactory> for Transport {
         Box::pin(async move {
             let mut request = factory.build().await?;
             tidy(request.headers_mut(), transport.key.as_ref());
-            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
+            request
+                .headers_mut()
+                .insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
             Ok(transport.send(request).await?)
         })
     }
@@ -64,22 +66,34 @@ impl tower::Service<HttpRequestFactory> for Transport {
 impl Transport {
     async fn send(&self, request: reqwest::Request) -> Result<Response, WireError> {
         let sent = self.client.execute(request).await;
-        let sent = sent.map_err(|error| not_sent(error, &self.host, self.through.clone(), &self.mask))?;
+        let sent =
+            sent.map_err(|error| not_sent(error, &self.host, self.through.clone(), &self.mask))?;
         let mut response = accept_status(sent, &self.host, &self.mask, &self.clock).await?;
         let packing = Packing::of(response.headers());
         let body = match unpacked::read(&mut response, LIST_CAP, Instant::now() + LIST_WAIT).await {
             Body::Whole(body) => body,
             Body::More(_) => return Err(self.too_long()),
             Body::Cut(_, error) => {
-                let cause = error.map_or_else(|| "it took too long".to_owned(), |e| self.mask.excerpt(&root(e)));
-                return Err(self.error(ErrorClass::Cut, &format!("broke off its list of models: {cause}")));
+                let cause = error.map_or_else(
+                    || "it took too long".to_owned(),
+                    |e| self.mask.excerpt(&root(e)),
+                );
+                return Err(self.error(
+                    ErrorClass::Cut,
+                    &format!("broke off its list of models: {cause}"),
+                ));
             }
         };
         if packing == Packing::Foreign {
-            return Err(self.error(ErrorClass::NotSse, "sent its list of models packed in a way that nobody asked for"));
+            return Err(self.error(
+                ErrorClass::NotSse,
+                "sent its list of models packed in a way that nobody asked for",
+            ));
         }
         // A small body may grow large: not on a thread that others wait for.
-        let opened = tokio::task::spawn_blocking(move || packing.open(body, LIST_CAP + 1)).await.unwrap_or_default();
+        let opened = tokio::task::spawn_blocking(move || packing.open(body, LIST_CAP + 1))
+            .await
+            .unwrap_or_default();
         if opened.len() > LIST_CAP {
             return Err(self.too_long());
         }
@@ -113,22 +127,44 @@ pub(super) async fn list(
         clock: clock.clone(),
     };
     let openai = async_openai::Client::with_config(config).with_http_service(transport.clone());
-    let asked = tokio::time::timeout(LIST_WAIT, async { openai.models().list_byot::<Value>().await }).await;
-    let listed = asked.map_err(|_| transport.error(ErrorClass::FirstTokenTimeout, "sent no list of models in 30 s"))?;
+    let asked = tokio::time::timeout(LIST_WAIT, async {
+        openai.models().list_byot::<Value>().await
+    })
+    .await;
+    let listed = asked.map_err(|_| {
+        transport.error(
+            ErrorClass::FirstTokenTimeout,
+            "sent no list of models in 30 s",
+        )
+    })?;
     let value = listed.map_err(|error| match error {
         OpenAIError::Boxed(inner) => match inner.downcast::<WireError>() {
             Ok(error) => *error,
-            Err(other) => transport.error(ErrorClass::NotSse, &transport.mask.excerpt(&other.to_string())),
+            Err(other) => transport.error(
+                ErrorClass::NotSse,
+                &transport.mask.excerpt(&other.to_string()),
+            ),
         },
-        _ => transport.error(ErrorClass::NotSse, "sent something else than a list of models"),
+        _ => transport.error(
+            ErrorClass::NotSse,
+            "sent something else than a list of models",
+        ),
     })?;
-    names(&value).ok_or_else(|| transport.error(ErrorClass::NotSse, "sent something else than a list of models"))
+    names(&value).ok_or_else(|| {
+        transport.error(
+            ErrorClass::NotSse,
+            "sent something else than a list of models",
+        )
+    })
 }
 
 /// The ids in `{"data":[{"id":..}]}`, or in a bare list (Together). Google writes `models/` before each.
 fn names(value: &Value) -> Option<Vec<String>> {
     let items = value.get("data").unwrap_or(value).as_array()?;
     let id = |item: &Value| item.get("id").and_then(Value::as_str).map(str::to_owned);
-    let bare = |id: String| id.strip_prefix("models/").map_or_else(|| id.clone(), str::to_owned);
+    let bare = |id: String| {
+        id.strip_prefix("models/")
+            .map_or_else(|| id.clone(), str::to_owned)
+    };
     Some(items.iter().filter_map(id).map(bare).collect())
 }

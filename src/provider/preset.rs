@@ -16,34 +16,92 @@ pub struct Preset {
     pub local: bool,
 }
 
-const fn hosted(name: &'static str, base_url: &'static str, key_variables: &'static [&'static str]) -> Preset {
-    Preset { name, base_url, key_variables, local: false }
+const fn hosted(
+    name: &'static str,
+    base_url: &'static str,
+    key_variables: &'static [&'static str],
+) -> Preset {
+    Preset {
+        name,
+        base_url,
+        key_variables,
+        local: false,
+    }
 }
 
-const fn local(name: &'static str, base_url: &'static str, key_variables: &'static [&'static str]) -> Preset {
-    Preset { name, base_url, key_variables, local: true }
+const fn local(
+    name: &'static str,
+    base_url: &'static str,
+    key_variables: &'static [&'static str],
+) -> Preset {
+    Preset {
+        name,
+        base_url,
+        key_variables,
+        local: true,
+    }
 }
 
 /// All presets, in the order in which they are listed.
 pub const PRESETS: &[Preset] = &[
     hosted("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"]),
-    hosted("anthropic", "https://api.anthropic.com/v1", &["ANTHROPIC_API_KEY"]),
-    hosted("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", &["GEMINI_API_KEY", "GOOGLE_API_KEY"]),
-    hosted("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"]),
+    hosted(
+        "anthropic",
+        "https://api.anthropic.com/v1",
+        &["ANTHROPIC_API_KEY"],
+    ),
+    hosted(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    ),
+    hosted(
+        "deepseek",
+        "https://api.deepseek.com/v1",
+        &["DEEPSEEK_API_KEY"],
+    ),
     hosted("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"]),
     hosted("xai", "https://api.x.ai/v1", &["XAI_API_KEY"]),
     hosted("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"]),
-    hosted("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"]),
-    hosted("together", "https://api.together.xyz/v1", &["TOGETHER_API_KEY"]),
-    hosted("qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", &["DASHSCOPE_API_KEY"]),
-    hosted("moonshot", "https://api.moonshot.ai/v1", &["MOONSHOT_API_KEY"]),
+    hosted(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        &["OPENROUTER_API_KEY"],
+    ),
+    hosted(
+        "together",
+        "https://api.together.xyz/v1",
+        &["TOGETHER_API_KEY"],
+    ),
+    hosted(
+        "qwen",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        &["DASHSCOPE_API_KEY"],
+    ),
+    hosted(
+        "moonshot",
+        "https://api.moonshot.ai/v1",
+        &["MOONSHOT_API_KEY"],
+    ),
     hosted("zai", "https://api.z.ai/api/paas/v4", &["ZAI_API_KEY"]),
     hosted("minimax", "https://api.minimax.io/v1", &["MINIMAX_API_KEY"]),
-    hosted("cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]),
-    hosted("llama", "https://api.llama.com/compat/v1", &["LLAMA_API_KEY"]),
+    hosted(
+        "cerebras",
+        "https://api.cerebras.ai/v1",
+        &["CEREBRAS_API_KEY"],
+    ),
+    hosted(
+        "llama",
+        "https://api.llama.com/compat/v1",
+        &["LLAMA_API_KEY"],
+    ),
     local("ollama", "http://127.0.0.1:11434/v1", &[]),
     local("lmstudio", "http://127.0.0.1:1234/v1", &[]),
-    local("llamacpp", "http://127.0.0.1:8080/v1", &["LLAMA_CPP_API_KEY"]),
+    local(
+        "llamacpp",
+        "http://127.0.0.1:8080/v1",
+        &["LLAMA_CPP_API_KEY"],
+    ),
     local("vllm", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"]),
 ];
 
@@ -65,7 +123,13 @@ mod tests {
             assert_eq!(endpoint.is_loopback(), preset.local, "{}", preset.name);
             assert_eq!(preset.base_url.starts_with("https://"), !preset.local);
             assert!(preset.local || !preset.key_variables.is_empty());
-            assert!(PRESETS[n + 1..].iter().all(|other| other.name != preset.name), "{}", preset.name);
+            assert!(
+                PRESETS[n + 1..]
+                    .iter()
+                    .all(|other| other.name != preset.name),
+                "{}",
+                preset.name
+            );
         }
     }
 }

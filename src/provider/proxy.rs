@@ -46,7 +46,9 @@ impl Proxies {
         }
         let mut ignored = Vec::new();
         let mut first = |names: [&'static str; 4]| {
-            let set = names.into_iter().filter_map(|name| Some((name, env.get(name)?)));
+            let set = names
+                .into_iter()
+                .filter_map(|name| Some((name, env.get(name)?)));
             for (variable, written) in set {
                 match parse(written) {
                     Some(url) => return Some(Named { variable, url }),
@@ -57,19 +59,41 @@ impl Proxies {
             None
         };
         let (https, http) = (first(HTTPS), first(HTTP));
-        let address = |named: &Option<Named>| named.as_ref().map_or(String::new(), |named| named.url.to_string());
-        let except = EXCEPT.into_iter().find_map(|name| env.get(name)).unwrap_or_default().to_owned();
+        let address = |named: &Option<Named>| {
+            named
+                .as_ref()
+                .map_or(String::new(), |named| named.url.to_string())
+        };
+        let except = EXCEPT
+            .into_iter()
+            .find_map(|name| env.get(name))
+            .unwrap_or_default()
+            .to_owned();
         let matcher = if https.is_some() || http.is_some() {
-            Some(Matcher::builder().https(address(&https)).http(address(&http)).no(except).build())
+            Some(
+                Matcher::builder()
+                    .https(address(&https))
+                    .http(address(&http))
+                    .no(except)
+                    .build(),
+            )
         } else {
             cfg!(target_os = "macos").then(Matcher::from_system)
         };
-        Self { https, http, matcher, ignored }
+        Self {
+            https,
+            http,
+            matcher,
+            ignored,
+        }
     }
 
     /// The proxy to ask for `url`, with its credentials.
     pub(super) fn url_for(&self, url: &Url) -> Option<Url> {
-        let matcher = self.matcher.as_ref().filter(|_| !url.host_str().is_none_or(is_loopback))?;
+        let matcher = self
+            .matcher
+            .as_ref()
+            .filter(|_| !url.host_str().is_none_or(is_loopback))?;
         let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
         match self.named(url.scheme()) {
             Some(named) => Some(named.url.clone()),
@@ -78,7 +102,11 @@ impl Proxies {
     }
 
     fn named(&self, scheme: &str) -> Option<&Named> {
-        if scheme == "https" { self.https.as_ref() } else { self.http.as_ref() }
+        if scheme == "https" {
+            self.https.as_ref()
+        } else {
+            self.http.as_ref()
+        }
     }
 
     /// The proxy in front of an endpoint, as it may be shown: `http://proxy.example:3128 (HTTPS_PROXY)`.
@@ -86,8 +114,12 @@ impl Proxies {
         let url = Url::parse(endpoint.base_url()).ok()?;
         let proxy = self.url_for(&url)?;
         let host = proxy.host_str()?;
-        let port = proxy.port().map_or_else(String::new, |port| format!(":{port}"));
-        let source = self.named(url.scheme()).map_or("the system's settings", |named| named.variable);
+        let port = proxy
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let source = self
+            .named(url.scheme())
+            .map_or("the system's settings", |named| named.variable);
         Some(format!("{}://{host}{port} ({source})", proxy.scheme()))
     }
 
@@ -100,8 +132,14 @@ impl Proxies {
 /// An address without a scheme is an HTTP proxy's.
 fn parse(written: &str) -> Option<Url> {
     let written = written.trim();
-    let url = if written.contains("://") { Url::parse(written) } else { Url::parse(&format!("http://{written}")) };
-    let mut url = url.ok().filter(|url| SCHEMES.contains(&url.scheme()) && url.has_host())?;
+    let url = if written.contains("://") {
+        Url::parse(written)
+    } else {
+        Url::parse(&format!("http://{written}"))
+    };
+    let mut url = url
+        .ok()
+        .filter(|url| SCHEMES.contains(&url.scheme()) && url.has_host())?;
     if url.port().is_none() && url.scheme().starts_with("socks") {
         url.set_port(Some(1080)).ok()?;
     }
@@ -133,29 +171,85 @@ mod tests {
         let (far, plain) = ("https://api.example/v1", "http://api.example/v1");
         for (pairs, address, expected) in [
             (&[][..], far, None),
-            (&[("HTTPS_PROXY", "http://p:3128")], far, Some("http://p:3128 (HTTPS_PROXY)")),
-            (&[("https_proxy", "http://p:3128")], far, Some("http://p:3128 (https_proxy)")),
-            (&[("https_proxy", "http://low"), ("HTTPS_PROXY", "http://up")], far, Some("http://up (HTTPS_PROXY)")),
-            (&[("HTTPS_PROXY", "p:3128")], far, Some("http://p:3128 (HTTPS_PROXY)")),
+            (
+                &[("HTTPS_PROXY", "http://p:3128")],
+                far,
+                Some("http://p:3128 (HTTPS_PROXY)"),
+            ),
+            (
+                &[("https_proxy", "http://p:3128")],
+                far,
+                Some("http://p:3128 (https_proxy)"),
+            ),
+            (
+                &[("https_proxy", "http://low"), ("HTTPS_PROXY", "http://up")],
+                far,
+                Some("http://up (HTTPS_PROXY)"),
+            ),
+            (
+                &[("HTTPS_PROXY", "p:3128")],
+                far,
+                Some("http://p:3128 (HTTPS_PROXY)"),
+            ),
             (&[("HTTPS_PROXY", "http://p:3128")], plain, None),
-            (&[("http_proxy", "http://p:3128")], plain, Some("http://p:3128 (http_proxy)")),
+            (
+                &[("http_proxy", "http://p:3128")],
+                plain,
+                Some("http://p:3128 (http_proxy)"),
+            ),
             (&[("http_proxy", "http://p:3128")], far, None),
-            (&[("ALL_PROXY", "socks5h://p")], far, Some("socks5h://p:1080 (ALL_PROXY)")),
-            (&[("all_proxy", "http://a"), ("HTTPS_PROXY", "http://p")], far, Some("http://p (HTTPS_PROXY)")),
-            (&[("HTTPS_PROXY", "http://me:hush@p:1")], far, Some("http://p:1 (HTTPS_PROXY)")),
+            (
+                &[("ALL_PROXY", "socks5h://p")],
+                far,
+                Some("socks5h://p:1080 (ALL_PROXY)"),
+            ),
+            (
+                &[("all_proxy", "http://a"), ("HTTPS_PROXY", "http://p")],
+                far,
+                Some("http://p (HTTPS_PROXY)"),
+            ),
+            (
+                &[("HTTPS_PROXY", "http://me:hush@p:1")],
+                far,
+                Some("http://p:1 (HTTPS_PROXY)"),
+            ),
             (&[("HTTPS_PROXY", "")], far, None),
-            (&[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "api.example")], far, None),
-            (&[("HTTPS_PROXY", "http://p"), ("no_proxy", "x, .example")], far, None),
+            (
+                &[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "api.example")],
+                far,
+                None,
+            ),
+            (
+                &[("HTTPS_PROXY", "http://p"), ("no_proxy", "x, .example")],
+                far,
+                None,
+            ),
             (&[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "*")], far, None),
-            (&[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "ple")], far, Some("http://p (HTTPS_PROXY)")),
-            (&[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "10.0.0.0/8")], "https://10.1.2.3", None),
+            (
+                &[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "ple")],
+                far,
+                Some("http://p (HTTPS_PROXY)"),
+            ),
+            (
+                &[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "10.0.0.0/8")],
+                "https://10.1.2.3",
+                None,
+            ),
             (&[("ALL_PROXY", "http://p")], "http://127.0.0.1:8080", None),
             (&[("ALL_PROXY", "http://p")], "https://localhost/v1", None),
             (&[("ALL_PROXY", "http://p")], "http://[::1]:1/v1", None),
             // A variable that a stranger may have written.
-            (&[("HTTP_PROXY", "http://p"), ("REQUEST_METHOD", "GET")], plain, None),
+            (
+                &[("HTTP_PROXY", "http://p"), ("REQUEST_METHOD", "GET")],
+                plain,
+                None,
+            ),
         ] {
-            assert_eq!(shown(pairs, address).as_deref(), expected, "{pairs:?} {address}");
+            assert_eq!(
+                shown(pairs, address).as_deref(),
+                expected,
+                "{pairs:?} {address}"
+            );
         }
     }
 

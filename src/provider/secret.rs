@@ -22,8 +22,13 @@ pub enum KeyError {
     Empty { source_name: String },
     #[error("the key in {source_name} is longer than 8 KiB: a key is one short line")]
     TooLong { source_name: String },
-    #[error("the key in {source_name} has {what} in it: a key is one word of plain ASCII characters")]
-    NotAKey { source_name: String, what: &'static str },
+    #[error(
+        "the key in {source_name} has {what} in it: a key is one word of plain ASCII characters"
+    )]
+    NotAKey {
+        source_name: String,
+        what: &'static str,
+    },
     #[error("cannot read the key file {path}: {cause}")]
     Unreadable { path: String, cause: String },
     #[error("others on this machine can read the key file {path}: run `chmod 600 {path}`")]
@@ -33,7 +38,11 @@ pub enum KeyError {
     #[error("the key file {path} belongs to another user: make it yours (`chown`), or copy it")]
     NotYours { path: String },
     #[error("the keyring gives no key for {name}: {cause}; {mend}")]
-    Keyring { name: String, cause: String, mend: String },
+    Keyring {
+        name: String,
+        cause: String,
+        mend: String,
+    },
 }
 
 /// A key of one provider.
@@ -48,15 +57,28 @@ impl Secret {
     /// stand in a header is refused. `source_name` is how errors name the source (`OPENAI_API_KEY`, a path, a command).
     pub fn parse(bytes: &[u8], source_name: &str) -> Result<Self, KeyError> {
         let source = || source_name.to_owned();
-        let key = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
+        let key = bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(bytes)
+            .trim_ascii();
         if key.is_empty() {
-            return Err(KeyError::Empty { source_name: source() });
+            return Err(KeyError::Empty {
+                source_name: source(),
+            });
         }
         if key.len() > KEY_CAP {
-            return Err(KeyError::TooLong { source_name: source() });
+            return Err(KeyError::TooLong {
+                source_name: source(),
+            });
         }
-        let refused = |what| KeyError::NotAKey { source_name: source(), what };
-        if key.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+        let refused = |what| KeyError::NotAKey {
+            source_name: source(),
+            what,
+        };
+        if key
+            .iter()
+            .any(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+        {
             return Err(refused("white space"));
         }
         if key.contains(&0x1b) {
@@ -69,7 +91,10 @@ impl Secret {
             return Err(refused("quotation marks"));
         }
         match std::str::from_utf8(key) {
-            Ok(key) if key.is_ascii() => Ok(Self { key: key.into(), owner: None }),
+            Ok(key) if key.is_ascii() => Ok(Self {
+                key: key.into(),
+                owner: None,
+            }),
             _ => Err(refused("a character outside ASCII")),
         }
     }
@@ -88,7 +113,11 @@ impl Secret {
 
     /// `…f3a1`, or `…` when the key is so short that four characters would tell half of it.
     pub fn last4(&self) -> String {
-        if self.key.len() < 8 { "…".to_owned() } else { format!("…{}", &self.key[self.key.len() - 4..]) }
+        if self.key.len() < 8 {
+            "…".to_owned()
+        } else {
+            format!("…{}", &self.key[self.key.len() - 4..])
+        }
     }
 
     /// What shared answers are sealed with; `None`: it is too short for that.
@@ -141,7 +170,10 @@ mod tests {
                 (Ok(secret), Ok(key)) => assert_eq!(secret.expose(), key),
                 (Err(error), Err(part)) => {
                     let text = error.to_string();
-                    assert!(text.contains(part) && text.contains("THE_SOURCE") && !text.contains('\n'), "{text}");
+                    assert!(
+                        text.contains(part) && text.contains("THE_SOURCE") && !text.contains('\n'),
+                        "{text}"
+                    );
                 }
                 (result, _) => panic!("{:?}: {result:?}", String::from_utf8_lossy(bytes)),
             }
@@ -153,7 +185,10 @@ mod tests {
         let secret = |key: &str| Secret::parse(key.as_bytes(), "x").unwrap();
         assert_eq!(secret("sk-abcdefghf3a1").last4(), "…f3a1");
         assert_eq!(secret("1234567").last4(), "…");
-        assert_eq!(format!("{:?}", secret("sk-abcdefghf3a1").owned_by("p")), "Secret(…f3a1)");
+        assert_eq!(
+            format!("{:?}", secret("sk-abcdefghf3a1").owned_by("p")),
+            "Secret(…f3a1)"
+        );
         assert!(secret("sk-abcdefgh").owned_by("openai").may_go_to("openai"));
         assert!(!secret("sk-abcdefgh").owned_by("openai").may_go_to("groq"));
     }

@@ -74,7 +74,8 @@ impl Decoder {
             {
                 self.scanned += length;
             }
-            if self.line.len() + self.data.len() + lent.map_or(0, <[u8]>::len) + length > EVENT_CAP {
+            if self.line.len() + self.data.len() + lent.map_or(0, <[u8]>::len) + length > EVENT_CAP
+            {
                 return Err(EventTooLarge.into());
             }
             let Some(end) = found else {
@@ -118,7 +119,11 @@ impl Decoder {
         take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let first = !std::mem::replace(&mut self.past_first_line, true);
-        let line = if first { line.strip_prefix(BOM).unwrap_or(line) } else { line };
+        let line = if first {
+            line.strip_prefix(BOM).unwrap_or(line)
+        } else {
+            line
+        };
         if line.is_empty() {
             return self.dispatch(lent.take(), take);
         }
@@ -165,11 +170,22 @@ impl Decoder {
         self.data.extend_from_slice(lent.unwrap_or_default());
     }
 
-    fn dispatch<E>(&mut self, lent: Lent<'_>, take: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn dispatch<E>(
+        &mut self,
+        lent: Lent<'_>,
+        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.has_data = false;
         // Nothing is lent once anything was copied.
         let data = lent.unwrap_or(&self.data);
-        let taken = if data.is_empty() { Ok(()) } else { take(Event { name: text(&self.name), data: text(data) }) };
+        let taken = if data.is_empty() {
+            Ok(())
+        } else {
+            take(Event {
+                name: text(&self.name),
+                data: text(data),
+            })
+        };
         // One huge event must not hold its memory for the rest of the stream.
         self.data.clear();
         self.data.shrink_to(KEPT);

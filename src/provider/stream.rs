@@ -64,7 +64,9 @@ pub struct ReplyStream {
 
 impl std::fmt::Debug for ReplyStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplyStream").field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("ReplyStream")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,7 +125,11 @@ impl ReplyStream {
             let pieces = self.pieces.as_mut()?;
             let look = Look(&mut self.looked);
             // A server that floods us with comments always has a next piece: look at the clock first.
-            let piece = if Instant::now() >= deadline { None } else { timeout_at(deadline, pieces.next()).await.ok() };
+            let piece = if Instant::now() >= deadline {
+                None
+            } else {
+                timeout_at(deadline, pieces.next()).await.ok()
+            };
             drop(look);
             let result = match piece {
                 None => Err(self.waited_too_long()),
@@ -133,7 +139,8 @@ impl ReplyStream {
                 }
                 Some(Some(Ok(bytes))) => self.take(&bytes),
                 Some(Some(Err(cause))) => {
-                    let message = format!("the connection broke in the middle of the answer: {cause}");
+                    let message =
+                        format!("the connection broke in the middle of the answer: {cause}");
                     Err(WireError::new(ErrorClass::Cut, Sent::MaybeBilled, message))
                 }
             };
@@ -158,7 +165,9 @@ impl ReplyStream {
 
     /// Waits a moment for the end of the body: a connection that was read to its end can serve again.
     async fn let_go(&mut self) {
-        let Some(mut pieces) = self.pieces.take() else { return };
+        let Some(mut pieces) = self.pieces.take() else {
+            return;
+        };
         let rest = async { while let Some(Ok(_)) = pieces.next().await {} };
         let _ = timeout_at(Instant::now() + AFTER_DONE, rest).await;
     }
@@ -181,9 +190,21 @@ impl ReplyStream {
 
     fn waited_too_long(&self) -> WireError {
         let (class, message) = if self.last_event.is_some() {
-            (ErrorClass::IdleTimeout, format!("the answer stood still for {} s", self.waits.idle.as_secs_f32()))
+            (
+                ErrorClass::IdleTimeout,
+                format!(
+                    "the answer stood still for {} s",
+                    self.waits.idle.as_secs_f32()
+                ),
+            )
         } else {
-            (ErrorClass::FirstTokenTimeout, format!("no answer within {} s", self.waits.first_token.as_secs_f32()))
+            (
+                ErrorClass::FirstTokenTimeout,
+                format!(
+                    "no answer within {} s",
+                    self.waits.first_token.as_secs_f32()
+                ),
+            )
         };
         WireError::new(class, Sent::MaybeBilled, message)
     }

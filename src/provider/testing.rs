@@ -40,14 +40,19 @@ pub fn send(text: impl Into<Vec<u8>>) -> Step {
 
 /// A response with this status, headers (each with its line end) and body, which ends with the connection.
 pub fn response(status: &str, headers: &str, body: &str) -> Step {
-    send(format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n{body}"))
+    send(format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n{body}"
+    ))
 }
 
 impl Server {
     pub async fn start(steps: Vec<Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let (requests, written) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
+        let (requests, written) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicU64::new(0)),
+        );
         let connections = Arc::new(AtomicU64::new(0));
         let connected = Arc::clone(&connections);
         let (seen, count) = (Arc::clone(&requests), Arc::clone(&written));
@@ -70,7 +75,13 @@ impl Server {
                 });
             }
         });
-        Self { address, requests, written, connections, task }
+        Self {
+            address,
+            requests,
+            written,
+            connections,
+            task,
+        }
     }
 
     pub fn requests(&self) -> Vec<String> {
@@ -103,14 +114,25 @@ async fn read_request(socket: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 4096];
-        let length = socket.read(&mut piece).await.ok().filter(|length| *length > 0)?;
+        let length = socket
+            .read(&mut piece)
+            .await
+            .ok()
+            .filter(|length| *length > 0)?;
         bytes.extend_from_slice(&piece[..length]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
         let wanted = head
             .to_ascii_lowercase()
             .split_once("content-length: ")
-            .map_or(0, |(_, rest)| rest.split("\r\n").next().and_then(|number| number.parse().ok()).unwrap_or(0));
+            .map_or(0, |(_, rest)| {
+                rest.split("\r\n")
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .unwrap_or(0)
+            });
         if body.len() >= wanted {
             return Some(text);
         }

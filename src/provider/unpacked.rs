@@ -25,7 +25,10 @@ pub(super) enum Packing {
 
 impl Packing {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase()) {
+        match headers
+            .get(CONTENT_ENCODING)
+            .map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase())
+        {
             None => Self::Plain,
             Some(name) if name == b"identity" || name.is_empty() => Self::Plain,
             Some(name) if name == b"gzip" || name == b"x-gzip" => Self::Gzip,
@@ -41,7 +44,9 @@ impl Packing {
             Self::Gzip => {
                 let mut opened = Vec::new();
                 // What came before the error stands in `opened`.
-                let _ = MultiGzDecoder::new(body.as_slice()).take(cap as u64).read_to_end(&mut opened);
+                let _ = MultiGzDecoder::new(body.as_slice())
+                    .take(cap as u64)
+                    .read_to_end(&mut opened);
                 opened
             }
         }

@@ -47,9 +47,17 @@ impl RawUsage {
     }
 
     pub(super) fn of_figures(figures: &Figures) -> Option<Self> {
-        let mut reader = Reader { figures, odd: false };
-        let native = *figures.at(Place::Prompt) == Figure::Absent && *figures.at(Place::Input) != Figure::Absent;
-        let mut usage = if native { reader.native() } else { reader.compatible() };
+        let mut reader = Reader {
+            figures,
+            odd: false,
+        };
+        let native = *figures.at(Place::Prompt) == Figure::Absent
+            && *figures.at(Place::Input) != Figure::Absent;
+        let mut usage = if native {
+            reader.native()
+        } else {
+            reader.compatible()
+        };
         usage.total = reader.count(Place::Total);
         // Kept for an hour instead of five minutes, a write to Anthropic's cache costs 2x input, not 1.25x. This program
         // never asks for that, and has no price for it.
@@ -97,11 +105,17 @@ impl RawUsage {
         let reasoning = self.reasoning.unwrap_or(0);
         match self.total.filter(|total| *total > 0) {
             // Without a total only a thought longer than the completion shows where it was counted.
-            None => Some(if Some(reasoning) > self.completion { reasoning } else { 0 }),
+            None => Some(if Some(reasoning) > self.completion {
+                reasoning
+            } else {
+                0
+            }),
             Some(total) => match total.checked_sub(counted)? {
                 0 => Some(0),
                 // Gemini shows it in the total only.
-                beyond if self.reasoning.is_none_or(|reasoning| reasoning == beyond) => Some(beyond),
+                beyond if self.reasoning.is_none_or(|reasoning| reasoning == beyond) => {
+                    Some(beyond)
+                }
                 _ => None,
             },
         }
@@ -109,7 +123,10 @@ impl RawUsage {
 
     /// Something was counted, and it cannot be a count. Two zeros say that nothing was counted yet.
     pub fn is_refused(&self) -> bool {
-        let both = self.prompt.zip(self.completion).is_some_and(|both| both != (0, 0));
+        let both = self
+            .prompt
+            .zip(self.completion)
+            .is_some_and(|both| both != (0, 0));
         self.odd_count || (both && self.normalise().is_none())
     }
 
@@ -131,7 +148,12 @@ impl Reader<'_> {
         RawUsage {
             prompt: self.count(Place::Prompt),
             completion: self.count(Place::Completion),
-            cached: self.first([Place::PromptCached, Place::CacheHit, Place::Cached, Place::CacheRead]),
+            cached: self.first([
+                Place::PromptCached,
+                Place::CacheHit,
+                Place::Cached,
+                Place::CacheRead,
+            ]),
             missed: self.count(Place::CacheMiss),
             // Gateways before Anthropic keep its names beside OpenAI's.
             cache_write: self.first([Place::PromptWritten, Place::CacheCreation]),
@@ -143,7 +165,10 @@ impl Reader<'_> {
     /// Anthropic's own way: what is read from the cache and what is written to it lie beside the input. (`OpenAI`'s
     /// Responses API uses the same two names, and counts as ever.)
     fn native(&mut self) -> RawUsage {
-        let (read, written) = (self.count(Place::CacheRead), self.count(Place::CacheCreation));
+        let (read, written) = (
+            self.count(Place::CacheRead),
+            self.count(Place::CacheCreation),
+        );
         let input = self.count(Place::Input);
         let beside = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
         RawUsage {
@@ -173,7 +198,11 @@ impl Reader<'_> {
 /// A count: a whole number from 0 to 10^9, also when written `12.0`.
 fn count(number: &Number) -> Option<u64> {
     let whole = number.as_u64().or_else(|| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked just before"
+        )]
         number
             .as_f64()
             .filter(|number| number.fract() == 0.0 && (0.0..=1e9).contains(number))
@@ -191,16 +220,29 @@ fn billed(figures: &Figures) -> Result<Option<Usd>, Odd> {
     if let Some(ticks) = there(Place::CostTicks) {
         let ticks = ticks.number().and_then(Number::as_u64).ok_or(Odd)?;
         let usd = Usd::from_pico(i128::from(ticks) * PICO_PER_TICK);
-        return if usd.to_f64() < DOLLAR_CAP { Ok(Some(usd)) } else { Err(Odd) };
+        return if usd.to_f64() < DOLLAR_CAP {
+            Ok(Some(usd))
+        } else {
+            Err(Odd)
+        };
     }
     // With a key of the user's own at OpenRouter, `cost` is only OpenRouter's part of the bill.
     if *figures.at(Place::OwnKey) == Figure::Bool(true) {
         return Ok(None);
     }
-    let Some(cost) = there(Place::Cost) else { return Ok(None) };
-    let cost = cost.number().and_then(Number::as_f64).filter(|cost| (0.0..DOLLAR_CAP).contains(cost)).ok_or(Odd)?;
+    let Some(cost) = there(Place::Cost) else {
+        return Ok(None);
+    };
+    let cost = cost
+        .number()
+        .and_then(Number::as_f64)
+        .filter(|cost| (0.0..DOLLAR_CAP).contains(cost))
+        .ok_or(Odd)?;
     let exact = cost.to_string().parse().unwrap_or_else(|_| {
-        #[expect(clippy::cast_possible_truncation, reason = "below 10^17, and rounded up")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "below 10^17, and rounded up"
+        )]
         Usd::from_pico((cost * 1e12).ceil() as i128)
     });
     Ok(Some(exact))

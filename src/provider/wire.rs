@@ -11,7 +11,9 @@ use async_openai::config::{Config, OpenAIConfig};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::Response;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::classify::classify;
@@ -64,14 +66,26 @@ pub struct Wire {
 
 impl Wire {
     pub fn new(network: Network, clock: Clock) -> Self {
-        Self { clients: Clients::new(network), clock }
+        Self {
+            clients: Clients::new(network),
+            clock,
+        }
     }
 
     /// Sends one chat request and waits for its headers. The time limit for the first token runs from here on.
-    pub async fn open(&self, endpoint: &Endpoint, key: Option<&Secret>, call: Call) -> Result<ReplyStream, WireError> {
+    pub async fn open(
+        &self,
+        endpoint: &Endpoint,
+        key: Option<&Secret>,
+        call: Call,
+    ) -> Result<ReplyStream, WireError> {
         let mask = endpoint.mask(key);
         let config = config(endpoint, key)?;
-        let accept = if call.stream { "text/event-stream" } else { "application/json" };
+        let accept = if call.stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
         let request = self
             .clients
             .of(endpoint)
@@ -84,33 +98,78 @@ impl Wire {
         let sent_at = Instant::now();
         let Ok(sent) = timeout_at(sent_at + call.first_token, request.send()).await else {
             if call.departure.call_back() {
-                let message =
-                    format!("{} was not reached within {} s", endpoint.host(), call.first_token.as_secs_f32());
+                let message = format!(
+                    "{} was not reached within {} s",
+                    endpoint.host(),
+                    call.first_token.as_secs_f32()
+                );
                 return Err(WireError::new(ErrorClass::Connect, Sent::Nothing, message));
             }
-            let message = format!("{} did not answer within {} s", endpoint.host(), call.first_token.as_secs_f32());
-            return Err(WireError::new(ErrorClass::FirstTokenTimeout, Sent::MaybeBilled, message));
+            let message = format!(
+                "{} did not answer within {} s",
+                endpoint.host(),
+                call.first_token.as_secs_f32()
+            );
+            return Err(WireError::new(
+                ErrorClass::FirstTokenTimeout,
+                Sent::MaybeBilled,
+                message,
+            ));
         };
-        let response = sent.map_err(|error| not_sent(error, endpoint.host(), self.through(endpoint), &mask))?;
+        let response =
+            sent.map_err(|error| not_sent(error, endpoint.host(), self.through(endpoint), &mask))?;
         let response = accept_status(response, endpoint.host(), &mask, &self.clock).await?;
-        if let Some(encoding) = response.headers().get(CONTENT_ENCODING).filter(|value| *value != "identity") {
+        if let Some(encoding) = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .filter(|value| *value != "identity")
+        {
             let encoding = mask.excerpt(&String::from_utf8_lossy(encoding.as_bytes()));
-            let message = format!("{} sent a compressed answer ({encoding}) that nobody asked for", endpoint.host());
-            return Err(WireError::new(ErrorClass::NotSse, Sent::MaybeBilled, message));
+            let message = format!(
+                "{} sent a compressed answer ({encoding}) that nobody asked for",
+                endpoint.host()
+            );
+            return Err(WireError::new(
+                ErrorClass::NotSse,
+                Sent::MaybeBilled,
+                message,
+            ));
         }
-        let meta =
-            ResponseMeta::of(response.status().as_u16(), response.headers(), sent_at.elapsed(), self.clock.now());
+        let meta = ResponseMeta::of(
+            response.status().as_u16(),
+            response.headers(),
+            sent_at.elapsed(),
+            self.clock.now(),
+        );
         let cause_mask = mask.clone();
-        let pieces = response.bytes_stream().map(move |piece| piece.map_err(|error| cause_mask.excerpt(&root(error))));
-        let waits = Waits { sent_at, first_token: call.first_token, idle: call.idle };
+        let pieces = response
+            .bytes_stream()
+            .map(move |piece| piece.map_err(|error| cause_mask.excerpt(&root(error))));
+        let waits = Waits {
+            sent_at,
+            first_token: call.first_token,
+            idle: call.idle,
+        };
         Ok(ReplyStream::new(Box::pin(pieces), meta, mask, waits))
     }
 
     /// The names of the models that the provider offers, in its order.
-    pub async fn models(&self, endpoint: &Endpoint, key: Option<&Secret>) -> Result<Vec<String>, WireError> {
+    pub async fn models(
+        &self,
+        endpoint: &Endpoint,
+        key: Option<&Secret>,
+    ) -> Result<Vec<String>, WireError> {
         let config = config(endpoint, key)?;
         let client = self.clients.of(endpoint).await?;
-        super::models::list(client, config, key, endpoint, self.through(endpoint), &self.clock).await
+        super::models::list(
+            client,
+            config,
+            key,
+            endpoint,
+            self.through(endpoint),
+            &self.clock,
+        )
+        .await
     }
 
     /// Opens a connection to be kept for the next request, unless there is one. It is asked for with `HEAD` and without a
@@ -133,9 +192,13 @@ impl Wire {
         let client = self.clients.of(endpoint).await?;
         let (mask, limit) = (endpoint.mask(None), self.network().connect_timeout);
         let began = Instant::now();
-        let request = client.head(endpoint.base_url()).header(ACCEPT_ENCODING, "identity").timeout(limit * 2);
+        let request = client
+            .head(endpoint.base_url())
+            .header(ACCEPT_ENCODING, "identity")
+            .timeout(limit * 2);
         let response = request.send().await;
-        let response = response.map_err(|error| not_sent(error, endpoint.host(), self.through(endpoint), &mask))?;
+        let response = response
+            .map_err(|error| not_sent(error, endpoint.host(), self.through(endpoint), &mask))?;
         Ok(Greeting {
             took: began.elapsed(),
             http2: response.version() == reqwest::Version::HTTP_2,
@@ -162,8 +225,15 @@ impl Wire {
 /// async-openai's configuration with every field set here, because each that is not set is read from the environment.
 pub(super) fn config(endpoint: &Endpoint, key: Option<&Secret>) -> Result<OpenAIConfig, WireError> {
     if key.is_some_and(|key| !key.may_go_to(endpoint.provider())) {
-        let message = format!("the key belongs to another provider than {}: it was not sent", endpoint.provider());
-        return Err(WireError::new(ErrorClass::InvalidKey, Sent::Nothing, message));
+        let message = format!(
+            "the key belongs to another provider than {}: it was not sent",
+            endpoint.provider()
+        );
+        return Err(WireError::new(
+            ErrorClass::InvalidKey,
+            Sent::Nothing,
+            message,
+        ));
     }
     let config = OpenAIConfig::new()
         .with_api_base(endpoint.base_url())
@@ -173,8 +243,12 @@ pub(super) fn config(endpoint: &Endpoint, key: Option<&Secret>) -> Result<OpenAI
     endpoint
         .headers()
         .iter()
-        .try_fold(config, |config, (name, value)| config.with_header(name.clone(), value.as_bytes()))
-        .map_err(|error| WireError::new(ErrorClass::InvalidRequest, Sent::Nothing, error.to_string()))
+        .try_fold(config, |config, (name, value)| {
+            config.with_header(name.clone(), value.as_bytes())
+        })
+        .map_err(|error| {
+            WireError::new(ErrorClass::InvalidRequest, Sent::Nothing, error.to_string())
+        })
 }
 
 /// The crate's headers, but without an empty `Bearer` when there is no key.
@@ -185,13 +259,20 @@ fn headers(config: &OpenAIConfig, key: Option<&Secret>) -> HeaderMap {
 }
 
 pub(super) fn tidy(headers: &mut HeaderMap, key: Option<&Secret>) {
-    if headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().trim_ascii() == b"Bearer") && key.is_none() {
+    if headers
+        .get(AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes().trim_ascii() == b"Bearer")
+        && key.is_none()
+    {
         headers.remove(AUTHORIZATION);
     }
     if let Some(value) = headers.get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }
-    headers.insert(ACCEPT_ENCODING, reqwest::header::HeaderValue::from_static("identity"));
+    headers.insert(
+        ACCEPT_ENCODING,
+        reqwest::header::HeaderValue::from_static("identity"),
+    );
 }
 
 /// Passes a success on and turns everything else into its error.
@@ -207,7 +288,10 @@ pub(super) async fn accept_status(
     }
     let headers = response.headers().clone();
     if status.is_redirection() {
-        let target = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| response.url().join(to).ok());
+        let target = headers
+            .get(LOCATION)
+            .and_then(|to| to.to_str().ok())
+            .and_then(|to| response.url().join(to).ok());
         let to = target.and_then(|to| {
             to.host_str().map(|name| match to.port() {
                 Some(port) => format!("{name}:{port}"),
@@ -215,14 +299,29 @@ pub(super) async fn accept_status(
             })
         });
         let to = to.map_or_else(|| "an unknown place".to_owned(), |to| mask.excerpt(&to));
-        let message =
-            format!("{host} answered {} and wants the request to go to {to}; it was not sent there", status.as_u16());
+        let message = format!(
+            "{host} answered {} and wants the request to go to {to}; it was not sent there",
+            status.as_u16()
+        );
         let error = WireError::new(ErrorClass::Redirected, Sent::Refused, message);
-        return Err(WireError { status: Some(status.as_u16()), ..error });
+        return Err(WireError {
+            status: Some(status.as_u16()),
+            ..error
+        });
     }
     let packing = Packing::of(&headers);
-    let body = if packing == Packing::Foreign { Vec::new() } else { read_refusal(response, packing).await };
-    Err(classify(status.as_u16(), &headers, &body, mask, clock.now()))
+    let body = if packing == Packing::Foreign {
+        Vec::new()
+    } else {
+        read_refusal(response, packing).await
+    };
+    Err(classify(
+        status.as_u16(),
+        &headers,
+        &body,
+        mask,
+        clock.now(),
+    ))
 }
 
 /// The beginning of a refusal; what does not arrive in time, or is too much, is left.
@@ -233,16 +332,29 @@ async fn read_refusal(mut response: Response, packing: Packing) -> Vec<u8> {
 }
 
 /// A request that got no response. `through` is the proxy in front of the host, as it is shown.
-pub(super) fn not_sent(error: reqwest::Error, host: &str, through: Option<String>, mask: &Mask) -> WireError {
+pub(super) fn not_sent(
+    error: reqwest::Error,
+    host: &str,
+    through: Option<String>,
+    mask: &Mask,
+) -> WireError {
     let (class, sent, what) = if error.is_builder() {
         (ErrorClass::InvalidRequest, Sent::Nothing, "cannot be asked")
     } else if error.is_connect() {
         (ErrorClass::Connect, Sent::Nothing, "cannot be reached")
     } else if is_no_http(&error) {
         // No break that may pass: it answers so every time, and may bill for it every time.
-        (ErrorClass::NotSse, Sent::MaybeBilled, "answered with something that cannot be read as HTTP")
+        (
+            ErrorClass::NotSse,
+            Sent::MaybeBilled,
+            "answered with something that cannot be read as HTTP",
+        )
     } else {
-        (ErrorClass::Cut, Sent::MaybeBilled, "closed the connection before it answered")
+        (
+            ErrorClass::Cut,
+            Sent::MaybeBilled,
+            "closed the connection before it answered",
+        )
     };
     let through = through.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
     let cause = in_words(mask.excerpt(&root(error)));
@@ -252,7 +364,9 @@ pub(super) fn not_sent(error: reqwest::Error, host: &str, through: Option<String
 /// Whether what came back could not be read: another protocol, or a head beyond all measure.
 fn is_no_http(error: &reqwest::Error) -> bool {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+    causes
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_parse)
 }
 
 /// The innermost cause, which is the one that says something; never the address, which may hold what is not for logs.
@@ -268,12 +382,26 @@ pub(super) fn root(error: reqwest::Error) -> String {
 /// What the TLS library says of a certificate, with the mend.
 pub(super) fn in_words(cause: String) -> String {
     let known = [
-        ("UnknownIssuer", "is from an authority that is not trusted here (network.extra_ca_file names more)"),
-        ("expired", "has expired, or the clock of this machine is wrong"),
-        ("not valid yet", "is not valid yet, or the clock of this machine is wrong"),
-        ("not valid for name", "is for another host: check the address"),
+        (
+            "UnknownIssuer",
+            "is from an authority that is not trusted here (network.extra_ca_file names more)",
+        ),
+        (
+            "expired",
+            "has expired, or the clock of this machine is wrong",
+        ),
+        (
+            "not valid yet",
+            "is not valid yet, or the clock of this machine is wrong",
+        ),
+        (
+            "not valid for name",
+            "is for another host: check the address",
+        ),
     ];
-    let found = known.iter().find(|(said, _)| cause.contains("certificate") && cause.contains(said));
+    let found = known
+        .iter()
+        .find(|(said, _)| cause.contains("certificate") && cause.contains(said));
     found.map_or(cause, |(_, words)| format!("its certificate {words}"))
 }
 

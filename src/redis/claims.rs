@@ -47,9 +47,15 @@ pub struct Foreign {
 impl Redis {
     /// Claims a name for a time, unless somebody has it. Waits at most twice [`super::Settings::patience`].
     pub async fn claim(&self, name: &str, time: Duration) -> Result<Claimed, Away> {
-        let Some(token) = token() else { return Err(Away::Refused("this system has no randomness".to_owned())) };
+        let Some(token) = token() else {
+            return Err(Away::Refused("this system has no randomness".to_owned()));
+        };
         let (redis, name) = (self.behind(), name.to_owned());
-        let claim = Claim { redis: redis.clone(), name: name.clone(), token };
+        let claim = Claim {
+            redis: redis.clone(),
+            name: name.clone(),
+            token,
+        };
         match self.set_new(&name, claim.token.as_bytes(), time).await {
             Ok(true) => return Ok(Claimed::Ours(claim)),
             Ok(false) => {}
@@ -63,12 +69,18 @@ impl Redis {
         }
         // Sent twice, over a connection that broke, the second finds what the first has written.
         match self.get(&name, TOKEN).await? {
-            Some(theirs) if theirs != claim.token.as_bytes() => {
-                Ok(Claimed::Theirs(Foreign { redis, name, token: theirs }))
-            }
+            Some(theirs) if theirs != claim.token.as_bytes() => Ok(Claimed::Theirs(Foreign {
+                redis,
+                name,
+                token: theirs,
+            })),
             Some(_) => Ok(Claimed::Ours(claim)),
             // It has just ended; whoever asks again gets it.
-            None => Ok(Claimed::Theirs(Foreign { redis, name, token: Vec::new() })),
+            None => Ok(Claimed::Theirs(Foreign {
+                redis,
+                name,
+                token: Vec::new(),
+            })),
         }
     }
 }
@@ -77,19 +89,30 @@ impl Claim {
     /// Holds it for another `time`. `false`: it is not ours any more.
     pub async fn renew(&self, time: Duration) -> Result<bool, Away> {
         let ms = time.as_millis().to_string();
-        Ok(self.redis.step(RENEW, &self.name, &[self.token.as_str(), ms.as_str()]).await? == 1)
+        Ok(self
+            .redis
+            .step(RENEW, &self.name, &[self.token.as_str(), ms.as_str()])
+            .await?
+            == 1)
     }
 
     /// Lets the next one have it, if it still is ours.
     pub async fn give_back(&self) -> Result<(), Away> {
-        self.redis.step(GIVE_BACK, &self.name, &[self.token.as_str()]).await.map(drop)
+        self.redis
+            .step(GIVE_BACK, &self.name, &[self.token.as_str()])
+            .await
+            .map(drop)
     }
 }
 
 impl Foreign {
     /// Whether the same one still has it.
     pub async fn lasts(&self) -> Result<bool, Away> {
-        Ok(self.redis.get(&self.name, TOKEN).await?.is_some_and(|now| now == self.token))
+        Ok(self
+            .redis
+            .get(&self.name, TOKEN)
+            .await?
+            .is_some_and(|now| now == self.token))
     }
 }
 

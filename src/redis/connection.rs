@@ -80,20 +80,35 @@ impl Redis {
 
     fn with(settings: Settings, roots: Option<Roots>) -> Self {
         let (ended, troubled) = (Notify::new(), Notify::new());
-        let inner = Arc::new(Inner { settings, roots, state: Mutex::default(), ended, troubled });
-        Self { inner, waiting: None }
+        let inner = Arc::new(Inner {
+            settings,
+            roots,
+            state: Mutex::default(),
+            ended,
+            troubled,
+        });
+        Self {
+            inner,
+            waiting: None,
+        }
     }
 
     /// The same, for one request: all its calls together are waited for no longer than [`Settings::patience`], but for
     /// those that it cannot go on without.
     #[must_use]
     pub fn within(&self, waiting: &Waiting) -> Self {
-        Self { inner: Arc::clone(&self.inner), waiting: Some(waiting.clone()) }
+        Self {
+            inner: Arc::clone(&self.inner),
+            waiting: Some(waiting.clone()),
+        }
     }
 
     /// The same, for calls that no request waits for.
     pub(super) fn behind(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), waiting: None }
+        Self {
+            inner: Arc::clone(&self.inner),
+            waiting: None,
+        }
     }
 
     /// Connects in the background, unless it is connected or was just found to be away.
@@ -114,7 +129,12 @@ impl Redis {
     }
 
     /// Runs a script that gives a text for each of these keys, which are of one slot. Waits at most [`Settings::patience`].
-    pub(super) async fn read(&self, script: &str, names: &[String], args: &[&str]) -> Result<Vec<Vec<u8>>, Away> {
+    pub(super) async fn read(
+        &self,
+        script: &str,
+        names: &[String],
+        args: &[&str],
+    ) -> Result<Vec<Vec<u8>>, Away> {
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(names.len());
         for name in names {
@@ -131,14 +151,28 @@ impl Redis {
     /// Keeps a value for a time. Waits at most [`Settings::patience`].
     pub async fn set(&self, name: &str, value: &[u8], ttl: Duration) -> Result<(), Away> {
         let mut command = redis::cmd("SET");
-        command.arg(self.key(name)).arg(value).arg("PX").arg(milliseconds(ttl));
+        command
+            .arg(self.key(name))
+            .arg(value)
+            .arg("PX")
+            .arg(milliseconds(ttl));
         self.ask(&command).await
     }
 
     /// Keeps a value for a time, where there is none; whether it did. Waits at most [`Settings::patience`].
-    pub(super) async fn set_new(&self, name: &str, value: &[u8], ttl: Duration) -> Result<bool, Away> {
+    pub(super) async fn set_new(
+        &self,
+        name: &str,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, Away> {
         let mut command = redis::cmd("SET");
-        command.arg(self.key(name)).arg(value).arg("NX").arg("PX").arg(milliseconds(ttl));
+        command
+            .arg(self.key(name))
+            .arg(value)
+            .arg("NX")
+            .arg("PX")
+            .arg(milliseconds(ttl));
         Ok(self.ask::<Option<String>>(&command).await?.is_some())
     }
 
@@ -160,14 +194,20 @@ impl Redis {
     /// tried also while the server is left alone. Waits at most [`Settings::patience`] for the answer; where there is no
     /// connection yet, and no reason to think that there will be none, up to a second for that before. It may run although
     /// no answer comes.
-    pub async fn run(&self, script: &str, name: &str, args: &[String]) -> Result<Vec<String>, Away> {
+    pub async fn run(
+        &self,
+        script: &str,
+        name: &str,
+        args: &[String],
+    ) -> Result<Vec<String>, Away> {
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(1).arg(self.key(name)).arg(args);
         if !self.state().gate.is_closed(Instant::now()) {
             self.connected(&AtomicU64::new(0)).await?;
         }
         // Whoever cannot go on without it says so themselves.
-        self.ask_within(&command, self.inner.settings.patience, false).await
+        self.ask_within(&command, self.inner.settings.patience, false)
+            .await
     }
 
     /// Whether it can be reached and read from, for whoever asks just that: waited for up to one second, also while it
@@ -175,7 +215,9 @@ impl Redis {
     pub async fn answers(&self) -> Result<(), Away> {
         let mut command = redis::cmd("GETRANGE");
         command.arg(self.key("doctor")).arg(0).arg(0);
-        self.ask_within::<Vec<u8>>(&command, self.limit(), true).await.map(drop)
+        self.ask_within::<Vec<u8>>(&command, self.limit(), true)
+            .await
+            .map(drop)
     }
 
     /// What went wrong since the last call, in one line; each trouble is told once.
@@ -218,12 +260,18 @@ impl Redis {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Away> {
         let patience = self.inner.settings.patience;
-        let left = self.waiting.as_ref().map_or(Some(patience), |waiting| waiting.left(patience));
+        let left = self
+            .waiting
+            .as_ref()
+            .map_or(Some(patience), |waiting| waiting.left(patience));
         let limit = left.ok_or(Away::LeftAlone)?;
         let began = Instant::now();
         if !self.state().gate.lets_through(began) {
@@ -232,20 +280,33 @@ impl Redis {
         let outcome = self.ask_within(command, limit, true).await;
         if let Some(waiting) = &self.waiting {
             // Also while it connects: the request goes on without it, the connection is there for the next.
-            waiting.spent(began.elapsed(), matches!(outcome, Err(Away::Late | Away::Slow)));
+            waiting.spent(
+                began.elapsed(),
+                matches!(outcome, Err(Away::Late | Away::Slow)),
+            );
         }
         outcome
     }
 
     /// `tells`: a trouble is for the user to hear of.
-    async fn ask_within<T: FromRedisValue>(&self, command: &Cmd, limit: Duration, tells: bool) -> Result<T, Away> {
+    async fn ask_within<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        limit: Duration,
+        tells: bool,
+    ) -> Result<T, Away> {
         // Which connection it was on, also when nobody waited for its end.
         let on = AtomicU64::new(self.state().number);
         let talk = tokio::time::timeout(limit, self.talk(command, &on)).await;
         // Whoever had waited for other answers before was only here for a moment: that is no sign of a server that hangs.
-        let late = if limit * 2 > self.inner.settings.patience { Away::Late } else { Away::Slow };
+        let late = if limit * 2 > self.inner.settings.patience {
+            Away::Late
+        } else {
+            Away::Slow
+        };
         let (outcome, number) = (talk.unwrap_or(Err(late)), on.into_inner());
-        let outcome = outcome.and_then(|value| T::from_redis_value(value).map_err(|_| Away::Nonsense));
+        let outcome =
+            outcome.and_then(|value| T::from_redis_value(value).map_err(|_| Away::Nonsense));
         if outcome.as_ref().is_err_and(Away::ends_connection) {
             // Half an answer of any length may still be on its way: it ends with the connection.
             self.end(number);
@@ -329,8 +390,14 @@ impl Redis {
         }
         let redis = self.clone();
         tokio::spawn(async move {
-            let Inner { settings, roots, .. } = &*redis.inner;
-            let open = tokio::time::timeout(redis.limit(), open::open(settings, roots.clone(), redis.limit())).await;
+            let Inner {
+                settings, roots, ..
+            } = &*redis.inner;
+            let open = tokio::time::timeout(
+                redis.limit(),
+                open::open(settings, roots.clone(), redis.limit()),
+            )
+            .await;
             let opened = open.unwrap_or(Err(Away::Late));
             let mut state = redis.state();
             state.connecting = false;
@@ -354,7 +421,9 @@ impl Redis {
 
 /// As the server takes it.
 fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 52)
+    u64::try_from(time.as_millis())
+        .unwrap_or(u64::MAX)
+        .clamp(1, 1 << 52)
 }
 
 impl std::fmt::Debug for Redis {
@@ -365,6 +434,9 @@ impl std::fmt::Debug for Redis {
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings").field("cluster", &self.cluster).field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("cluster", &self.cluster)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }

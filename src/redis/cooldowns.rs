@@ -52,11 +52,17 @@ pub struct Cooling {
 impl Cooling {
     /// In one slot of a cluster, so that all are read at once.
     fn name(&self) -> String {
-        format!("{{cool}}:{}:{}:{}", self.provider, self.fingerprint, self.model)
+        format!(
+            "{{cool}}:{}:{}:{}",
+            self.provider, self.fingerprint, self.model
+        )
     }
 
     fn name_of_room(&self) -> String {
-        format!("{{cool}}/left:{}:{}:{}", self.provider, self.fingerprint, self.model)
+        format!(
+            "{{cool}}/left:{}:{}:{}",
+            self.provider, self.fingerprint, self.model
+        )
     }
 }
 
@@ -94,7 +100,10 @@ impl Cooldowns {
         if of.is_empty() {
             return Ok(Vec::new());
         }
-        let names: Vec<String> = of.iter().flat_map(|what| [what.name(), what.name_of_room()]).collect();
+        let names: Vec<String> = of
+            .iter()
+            .flat_map(|what| [what.name(), what.name_of_room()])
+            .collect();
         let found = self.0.read(READ, &names, &[&ROOM.to_string()]).await?;
         let told = |pair: &[Vec<u8>]| Told {
             until: until(&pair[0], now),
@@ -105,7 +114,9 @@ impl Cooldowns {
 
     /// Tells the others what is left, for this long.
     pub async fn tell_room(&self, what: &Cooling, room: &[u8], time: Duration) -> Result<(), Away> {
-        self.0.set(&what.name_of_room(), room, time.min(LONGEST)).await
+        self.0
+            .set(&what.name_of_room(), room, time.min(LONGEST))
+            .await
     }
 
     /// Tells the others. A later end that somebody else told stays.
@@ -114,8 +125,14 @@ impl Cooldowns {
         if time.is_zero() {
             return Ok(());
         }
-        let (time, longest) = (time.as_millis().to_string(), LONGEST.as_millis().to_string());
-        self.0.step(COOL, &what.name(), &[&time, &longest]).await.map(drop)
+        let (time, longest) = (
+            time.as_millis().to_string(),
+            LONGEST.as_millis().to_string(),
+        );
+        self.0
+            .step(COOL, &what.name(), &[&time, &longest])
+            .await
+            .map(drop)
     }
 }
 
@@ -143,7 +160,11 @@ mod tests {
             ("", None),
             ("-5", None),
         ] {
-            assert_eq!(until(said.as_bytes(), now), taken.map(Timestamp), "{said:?}");
+            assert_eq!(
+                until(said.as_bytes(), now),
+                taken.map(Timestamp),
+                "{said:?}"
+            );
         }
         assert_eq!(until(b"\xff", now), None);
     }

@@ -21,7 +21,9 @@ const IN_A_SCRIPT: [&str; 2] = ["can't run this command", "ACL failure in script
 pub enum Away {
     #[error("Redis did not answer in time")]
     Late,
-    #[error("Redis is too slow for all that one request asks of it: `patience` under [redis] allows more")]
+    #[error(
+        "Redis is too slow for all that one request asks of it: `patience` under [redis] allows more"
+    )]
     Slow,
     #[error("Redis failed just now and is left alone for a while")]
     LeftAlone,
@@ -29,7 +31,9 @@ pub enum Away {
     Unreachable(String),
     #[error("Redis refuses the user or the password: look at the url under [redis]")]
     Denied,
-    #[error("Redis gives this user no rights to what is needed: see its ACL, and the `prefix` under [redis]")]
+    #[error(
+        "Redis gives this user no rights to what is needed: see its ACL, and the `prefix` under [redis]"
+    )]
     NoRights,
     #[error("Redis refuses: {0}")]
     Refused(String),
@@ -47,7 +51,10 @@ impl Away {
 
     /// Whether another command may well work: that one did is no sign that this trouble is over.
     pub(super) fn is_of_a_command(&self) -> bool {
-        matches!(self, Self::Slow | Self::NoRights | Self::Refused(_) | Self::OtherType)
+        matches!(
+            self,
+            Self::Slow | Self::NoRights | Self::Refused(_) | Self::OtherType
+        )
     }
 }
 
@@ -60,27 +67,37 @@ impl From<RedisError> for Away {
             return Self::Unreachable("the connection is refused".to_owned());
         }
         match (error.kind(), error.code()) {
-            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => Self::Denied,
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
+                Self::Denied
+            }
             (_, Some("NOPERM")) => Self::NoRights,
             (_, Some("WRONGTYPE")) => Self::OtherType,
             (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => Self::Nonsense,
-            (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => {
-                Self::Refused("it is part of a cluster; set `cluster = true` under [redis]".to_owned())
-            }
+            (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => Self::Refused(
+                "it is part of a cluster; set `cluster = true` under [redis]".to_owned(),
+            ),
             // So it is said of what a script may not do.
             (ErrorKind::Server(_) | ErrorKind::Extension, _)
-                if error.detail().is_some_and(|said| IN_A_SCRIPT.iter().any(|words| said.contains(words))) =>
+                if error
+                    .detail()
+                    .is_some_and(|said| IN_A_SCRIPT.iter().any(|words| said.contains(words))) =>
             {
                 Self::NoRights
             }
-            (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
-                Self::Refused(said(&format!("{} {}", code.unwrap_or_default(), error.detail().unwrap_or_default())))
+            (ErrorKind::Server(_) | ErrorKind::Extension, code) => Self::Refused(said(&format!(
+                "{} {}",
+                code.unwrap_or_default(),
+                error.detail().unwrap_or_default()
+            ))),
+            _ if error.is_connection_dropped() => {
+                Self::Unreachable("the connection was cut".to_owned())
             }
-            _ if error.is_connection_dropped() => Self::Unreachable("the connection was cut".to_owned()),
             _ => {
                 let cause = error.source().map(ToString::to_string);
                 let text = error.detail().map(ToOwned::to_owned).or(cause);
-                Self::Unreachable(in_words(&text.unwrap_or_else(|| error.category().to_owned())))
+                Self::Unreachable(in_words(
+                    &text.unwrap_or_else(|| error.category().to_owned()),
+                ))
             }
         }
     }
@@ -95,7 +112,10 @@ fn in_words(text: &str) -> String {
         ),
         ("not valid for name", "its certificate is for another host"),
         ("certificate expired", "its certificate has expired"),
-        ("InvalidContentType", "it does not speak TLS: look at the url under [redis]"),
+        (
+            "InvalidContentType",
+            "it does not speak TLS: look at the url under [redis]",
+        ),
     ];
     let plain = known.iter().find(|(word, _)| text.contains(word));
     plain.map_or_else(|| said(text), |(_, plain)| (*plain).to_owned())
@@ -119,13 +139,19 @@ mod tests {
     fn what_a_server_says_is_one_safe_line() {
         let long = "x".repeat(500);
         for (text, shown) in [
-            ("LOADING Redis is loading\r\nthe dataset", "LOADING Redis is loading"),
+            (
+                "LOADING Redis is loading\r\nthe dataset",
+                "LOADING Redis is loading",
+            ),
             ("OOM \x1b[31mred", "OOM "),
             (long.as_str(), "xxx"),
         ] {
             let said = said(text);
             assert!(said.starts_with(shown.trim()), "{said:?}");
-            assert!(!said.contains(['\n', '\r', '\x1b']) && said.chars().count() <= SAID + 1, "{said:?}");
+            assert!(
+                !said.contains(['\n', '\r', '\x1b']) && said.chars().count() <= SAID + 1,
+                "{said:?}"
+            );
         }
     }
 
@@ -133,15 +159,26 @@ mod tests {
     fn errors_are_told_apart() {
         let server = |text: &'static str| {
             let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
-            Away::from(RedisError::from((ErrorKind::Extension, "", format!("{code} {detail}"))))
+            Away::from(RedisError::from((
+                ErrorKind::Extension,
+                "",
+                format!("{code} {detail}"),
+            )))
         };
         assert!(matches!(server("BUSY script"), Away::Refused(_)));
         let timeout = RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         assert_eq!(Away::from(timeout), Away::Late);
         let refused = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
-        assert_eq!(Away::from(refused).to_string(), "Redis cannot be reached: the connection is refused");
+        assert_eq!(
+            Away::from(refused).to_string(),
+            "Redis cannot be reached: the connection is refused"
+        );
         let tls = std::io::Error::other("invalid peer certificate: UnknownIssuer");
-        assert!(Away::from(RedisError::from(tls)).to_string().contains("extra_ca_file"));
+        assert!(
+            Away::from(RedisError::from(tls))
+                .to_string()
+                .contains("extra_ca_file")
+        );
         let parse = RedisError::from((ErrorKind::Parse, "no"));
         assert_eq!(Away::from(parse), Away::Nonsense);
     }

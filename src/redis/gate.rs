@@ -44,7 +44,9 @@ impl Gate {
 
     /// A call failed. One that took all the patience there is weighs as much as three: nobody waits a second time.
     pub(super) fn failed(&mut self, late: bool, now: Instant) {
-        self.failures = self.failures.saturating_add(if late { FAILURES } else { 1 });
+        self.failures = self
+            .failures
+            .saturating_add(if late { FAILURES } else { 1 });
         if self.failures >= FAILURES {
             self.closed_until = Some(now + PAUSE);
         }

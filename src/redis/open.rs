@@ -26,7 +26,11 @@ pub(super) enum Connection {
 }
 
 /// Connects; each step of it takes at most `limit`.
-pub(super) async fn open(settings: &Settings, roots: Option<Roots>, limit: Duration) -> Result<Connection, Away> {
+pub(super) async fn open(
+    settings: &Settings,
+    roots: Option<Roots>,
+    limit: Duration,
+) -> Result<Connection, Away> {
     let certificates = match roots.filter(|_| settings.url.starts_with("rediss:")) {
         Some(roots) => Some(read(roots).await?),
         None => None,
@@ -42,7 +46,9 @@ pub(super) async fn open(settings: &Settings, roots: Option<Roots>, limit: Durat
         if let Some(certificates) = certificates {
             builder = builder.certs(certificates);
         }
-        return Ok(Connection::Cluster(builder.build()?.get_async_connection().await?));
+        return Ok(Connection::Cluster(
+            builder.build()?.get_async_connection().await?,
+        ));
     }
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(0)
@@ -52,13 +58,19 @@ pub(super) async fn open(settings: &Settings, roots: Option<Roots>, limit: Durat
         Some(certificates) => Client::build_with_tls(url, certificates)?,
         None => Client::open(url)?,
     };
-    Ok(Connection::One(ConnectionManager::new_with_config(client, config).await?))
+    Ok(Connection::One(
+        ConnectionManager::new_with_config(client, config).await?,
+    ))
 }
 
 async fn read(roots: Roots) -> Result<TlsCertificates, Away> {
     let pem = tokio::task::spawn_blocking(move || roots()).await;
     let pem = pem.unwrap_or_else(|_| Err("its certificates cannot be read".to_owned()));
-    pem.map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem) }).map_err(Away::Unreachable)
+    pem.map(|pem| TlsCertificates {
+        client_tls: None,
+        root_cert: Some(pem),
+    })
+    .map_err(Away::Unreachable)
 }
 
 impl Connection {

@@ -37,7 +37,11 @@ impl Seal {
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SCHEME).extract(secret);
         let key = UnboundKey::from(root.expand(&[b"entries"], &CHACHA20_POLY1305).ok()?);
         let names = hmac::Key::from(root.expand(&[b"names"], hmac::HMAC_SHA256).ok()?);
-        Some(Self { key: LessSafeKey::new(key), names, random: SystemRandom::new() })
+        Some(Self {
+            key: LessSafeKey::new(key),
+            names,
+            random: SystemRandom::new(),
+        })
     }
 
     /// The name under which the entry with this digest lies, in hexadecimal.
@@ -56,7 +60,9 @@ impl Seal {
         self.random.fill(&mut nonce).ok()?;
         let mut sealed = [digest, bytes].concat();
         let nonce_used = Nonce::assume_unique_for_key(nonce);
-        self.key.seal_in_place_append_tag(nonce_used, aad(digest), &mut sealed).ok()?;
+        self.key
+            .seal_in_place_append_tag(nonce_used, aad(digest), &mut sealed)
+            .ok()?;
         sealed.splice(0..0, nonce);
         Some(sealed)
     }
@@ -65,7 +71,10 @@ impl Seal {
     pub fn open(&self, digest: &[u8; NAME], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut body = body.to_vec();
-        let plain = self.key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad(digest), &mut body).ok()?;
+        let plain = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), aad(digest), &mut body)
+            .ok()?;
         // Said twice: by what is authenticated beside the entry, and by the entry itself.
         plain.strip_prefix(digest).map(<[u8]>::to_vec)
     }
@@ -90,13 +99,24 @@ mod tests {
         let (ours, theirs) = (seal("a long enough secret"), seal("another long secret"));
         let (this, other) = ([1; 32], [2; 32]);
         let sealed = ours.seal(&this, b"forty two").unwrap();
-        assert_eq!(ours.open(&this, &sealed).as_deref(), Some(&b"forty two"[..]));
+        assert_eq!(
+            ours.open(&this, &sealed).as_deref(),
+            Some(&b"forty two"[..])
+        );
         assert_eq!(ours.open(&other, &sealed), None, "moved to another name");
         assert_eq!(theirs.open(&this, &sealed), None, "another user's");
-        assert_ne!(ours.seal(&this, b"forty two").unwrap(), sealed, "no two are alike");
+        assert_ne!(
+            ours.seal(&this, b"forty two").unwrap(),
+            sealed,
+            "no two are alike"
+        );
         assert_ne!(ours.name(&this), theirs.name(&this));
         assert_ne!(ours.name(&this), ours.name(&other));
-        assert_eq!(ours.name(&this), seal("a long enough secret").name(&this), "the same on every machine");
+        assert_eq!(
+            ours.name(&this),
+            seal("a long enough secret").name(&this),
+            "the same on every machine"
+        );
         assert!(!sealed.windows(9).any(|part| part == b"forty two"));
     }
 

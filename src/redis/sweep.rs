@@ -29,31 +29,56 @@ impl Redis {
     /// Removes every value whose name begins so. For whoever asks just that: it takes its time, in steps.
     pub async fn sweep(&self, begins: &str) -> Result<Swept, Away> {
         if self.is_cluster() {
-            return Err(Away::Refused("a cluster does not list what it holds; answers end by themselves".to_owned()));
+            return Err(Away::Refused(
+                "a cluster does not list what it holds; answers end by themselves".to_owned(),
+            ));
         }
         let (begins, deadline) = (self.key(begins), Instant::now() + LONGEST);
         let (mut cursor, mut removed) = (0u64, 0);
         while Instant::now() < deadline {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(format!("{}*", literal(&begins))).arg("COUNT").arg(STEP);
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(format!("{}*", literal(&begins)))
+                .arg("COUNT")
+                .arg(STEP);
             let (next, names): (u64, Vec<Vec<u8>>) = self.ask_patiently(&scan).await?;
             // A server that lists what was not asked for does not get it removed.
-            let ours: Vec<_> = names.into_iter().filter(|name| name.starts_with(begins.as_bytes())).collect();
+            let ours: Vec<_> = names
+                .into_iter()
+                .filter(|name| name.starts_with(begins.as_bytes()))
+                .collect();
             if !ours.is_empty() {
-                removed += self.ask_patiently::<u64>(redis::cmd("DEL").arg(ours)).await?;
+                removed += self
+                    .ask_patiently::<u64>(redis::cmd("DEL").arg(ours))
+                    .await?;
             }
             if next == 0 {
-                return Ok(Swept { removed, whole: true });
+                return Ok(Swept {
+                    removed,
+                    whole: true,
+                });
             }
             cursor = next;
         }
-        Ok(Swept { removed, whole: false })
+        Ok(Swept {
+            removed,
+            whole: false,
+        })
     }
 }
 
 /// A pattern that means this very text.
 fn literal(text: &str) -> String {
-    text.chars().flat_map(|c| r"\*?[]^-".contains(c).then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| {
+            r"\*?[]^-"
+                .contains(c)
+                .then_some('\\')
+                .into_iter()
+                .chain([c])
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -67,6 +67,10 @@ mod tests {
         assert_eq!(waiting.left(PATIENCE), Some(Duration::from_millis(99)));
         waiting.spent(Duration::from_millis(1), true);
         assert_eq!(waiting.left(PATIENCE), None);
-        assert_eq!(Waiting::default().left(PATIENCE), Some(PATIENCE), "the next request waits anew");
+        assert_eq!(
+            Waiting::default().left(PATIENCE),
+            Some(PATIENCE),
+            "the next request waits anew"
+        );
     }
 }

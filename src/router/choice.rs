@@ -30,29 +30,56 @@ fn is_ill(health: Health) -> bool {
 }
 
 fn illness(health: Health) -> String {
-    format!("failed {} of its last {} requests", health.failed, health.requests)
+    format!(
+        "failed {} of its last {} requests",
+        health.failed, health.requests
+    )
 }
 
 /// The first rung that is well and has room for a useful answer; failing that, room for any; failing that, ill ones in
 /// the same order. From there down by the pace.
 pub(super) fn choose<'a>(sized: &[Sized], query: &Query<'a>) -> Option<Choice<'a>> {
     let auto = *query.selection == Selection::Auto;
-    let stops = |s: &Sized| auto && query.downgrade != Downgrade::Freely && s.as_ref().is_err_and(Skip::is_budget);
+    let stops = |s: &Sized| {
+        auto && query.downgrade != Downgrade::Freely && s.as_ref().is_err_and(Skip::is_budget)
+    };
     let reach = sized.iter().position(stops).unwrap_or(sized.len());
     let pace = query.pace.filter(|_| auto).map(super::Pace::verdict);
     let well = |at: usize| !auto || !is_ill(query.candidates[at].health);
     // When all are ill, none is passed over for it, and the pace is kept among them.
     let any = (0..reach).any(|at| well(at) && sized[at].is_ok());
-    let could = |at: &usize| (well(*at) || !any) && sized[*at].as_ref().map_or_else(Skip::is_budget, |_| true);
-    let paced = pace.as_ref().map_or(0, |verdict| step_down((0..reach).filter(could), verdict.level, query));
-    [(true, true), (true, false), (false, true), (false, false)].into_iter().find_map(|(healthy, useful)| {
-        let fits = |at: &usize| sized[*at].as_ref().is_ok_and(|fit| fit.useful || !useful) && (well(*at) || !healthy);
-        let best = (0..reach).find(fits)?;
-        let cheaper = || (best + 1..reach).filter(|at| fits(at) && is_cheaper(query, best, *at));
-        let below = || cheaper().find(|at| *at >= paced).or_else(|| cheaper().next_back());
-        let at = if paced > best { below().unwrap_or(best) } else { best };
-        Some(Choice { at, useful, pace: pace.clone() })
-    })
+    let could = |at: &usize| {
+        (well(*at) || !any) && sized[*at].as_ref().map_or_else(Skip::is_budget, |_| true)
+    };
+    let paced = pace.as_ref().map_or(0, |verdict| {
+        step_down((0..reach).filter(could), verdict.level, query)
+    });
+    [(true, true), (true, false), (false, true), (false, false)]
+        .into_iter()
+        .find_map(|(healthy, useful)| {
+            let fits = |at: &usize| {
+                sized[*at].as_ref().is_ok_and(|fit| fit.useful || !useful)
+                    && (well(*at) || !healthy)
+            };
+            let best = (0..reach).find(fits)?;
+            let cheaper =
+                || (best + 1..reach).filter(|at| fits(at) && is_cheaper(query, best, *at));
+            let below = || {
+                cheaper()
+                    .find(|at| *at >= paced)
+                    .or_else(|| cheaper().next_back())
+            };
+            let at = if paced > best {
+                below().unwrap_or(best)
+            } else {
+                best
+            };
+            Some(Choice {
+                at,
+                useful,
+                pace: pace.clone(),
+            })
+        })
 }
 
 /// Goes `level` steps down from the best rung, each to the next one that is cheaper. A rung that the money left does not
@@ -74,13 +101,20 @@ fn is_cheaper(query: &Query<'_>, from: usize, to: usize) -> bool {
     if above.model.price.as_ref().is_some_and(|price| price.free) {
         return false;
     }
-    if let (true, Some(more), Some(less)) = (above.model.id == below.model.id, above.effort, below.effort) {
+    if let (true, Some(more), Some(less)) =
+        (above.model.id == below.model.id, above.effort, below.effort)
+    {
         return less < more;
     }
     let expected = |rung: &Candidate<'_>| {
-        rung.model.price.as_ref().map(|price| price.expected(rung.input.tokens, rung.expected_output))
+        rung.model
+            .price
+            .as_ref()
+            .map(|price| price.expected(rung.input.tokens, rung.expected_output))
     };
-    expected(below).zip(expected(above)).is_some_and(|(less, more)| less < more)
+    expected(below)
+        .zip(expected(above))
+        .is_some_and(|(less, more)| less < more)
 }
 
 impl Choice<'_> {
@@ -95,13 +129,20 @@ impl Choice<'_> {
 
     /// Why a rung below the chosen one was not wanted.
     pub(super) fn not_needed(candidate: &Candidate<'_>) -> String {
-        if is_ill(candidate.health) { illness(candidate.health) } else { "a better rung fits".to_owned() }
+        if is_ill(candidate.health) {
+            illness(candidate.health)
+        } else {
+            "a better rung fits".to_owned()
+        }
     }
 
     /// The level to remember, when it is another than before.
     pub(super) fn new_level(&self, query: &Query<'_>) -> Option<u32> {
         let level = self.pace.as_ref()?.level;
-        query.pace.is_some_and(|pace| pace.held != level).then_some(level)
+        query
+            .pace
+            .is_some_and(|pace| pace.held != level)
+            .then_some(level)
     }
 }
 

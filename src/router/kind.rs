@@ -44,7 +44,17 @@ const SHORT: usize = 14;
 const ASKED: [(Kind, &[&str]); 5] = [
     (
         Kind::Summary,
-        &["summarize", "summarise", "summary", "tldr", "tl dr", "key points", "recap", "gist", "in a nutshell"],
+        &[
+            "summarize",
+            "summarise",
+            "summary",
+            "tldr",
+            "tl dr",
+            "key points",
+            "recap",
+            "gist",
+            "in a nutshell",
+        ],
     ),
     (
         Kind::Rewrite,
@@ -115,14 +125,23 @@ const ASKED: [(Kind, &[&str]); 5] = [
     ),
     (
         Kind::List,
-        &["list", "give me some", "ideas for", "examples of", "names for", "bullet points", "enumerate", "top ten"],
+        &[
+            "list",
+            "give me some",
+            "ideas for",
+            "examples of",
+            "names for",
+            "bullet points",
+            "enumerate",
+            "top ten",
+        ],
     ),
 ];
 
 /// How a question for a fact begins.
 const FACT: [&str; 18] = [
-    "who", "when", "where", "which", "what is", "what s", "what are", "what was", "how many", "how much", "how old",
-    "how far", "how long", "how tall", "is", "are", "does", "did",
+    "who", "when", "where", "which", "what is", "what s", "what are", "what was", "how many",
+    "how much", "how old", "how far", "how long", "how tall", "is", "are", "does", "did",
 ];
 
 /// How a line of source code begins or ends, in the languages that are asked about most.
@@ -150,13 +169,21 @@ const CODE_LINES: usize = 3;
 pub fn kind(question: &str) -> Kind {
     let (head, tail) = ends(question);
     let words: Vec<String> = [head, tail].iter().map(|part| spaced(part)).collect();
-    let asks = |phrase: &&str| words.iter().any(|text| text.contains(&format!(" {phrase} ")));
+    let asks = |phrase: &&str| {
+        words
+            .iter()
+            .any(|text| text.contains(&format!(" {phrase} ")))
+    };
     let asked = ASKED.iter().find(|(_, phrases)| phrases.iter().any(&asks));
     match asked {
         // "What is the difference between …" begins as a question for a fact, and asks for more.
         Some((kind, _)) => *kind,
         None if looks_like_code(head) || looks_like_code(tail) => Kind::Code,
-        None if is_short(question) && FACT.iter().any(|start| words[0].starts_with(&format!(" {start} "))) => {
+        None if is_short(question)
+            && FACT
+                .iter()
+                .any(|start| words[0].starts_with(&format!(" {start} "))) =>
+        {
             Kind::Fact
         }
         None if counts_things(&words[0]) => Kind::List,
@@ -169,14 +196,20 @@ fn ends(text: &str) -> (&str, &str) {
     if text.len() <= END {
         return (text, text);
     }
-    (&text[..text.floor_char_boundary(END)], &text[text.ceil_char_boundary(text.len() - END)..])
+    (
+        &text[..text.floor_char_boundary(END)],
+        &text[text.ceil_char_boundary(text.len() - END)..],
+    )
 }
 
 /// Lower case, with one space around every word, so that a phrase is found whole or not at all.
 fn spaced(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push(' ');
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
         out.extend(word.chars().flat_map(char::to_lowercase));
         out.push(' ');
     }
@@ -187,7 +220,9 @@ fn is_short(question: &str) -> bool {
     question.len() <= END && question.split_whitespace().nth(SHORT).is_none()
 }
 
-const NUMBERS: [&str; 10] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "some"];
+const NUMBERS: [&str; 10] = [
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "some",
+];
 
 /// "Name five rivers", "give me 10 titles".
 fn counts_things(words: &str) -> bool {
@@ -205,7 +240,9 @@ fn looks_like_code(text: &str) -> bool {
         let line = line.trim();
         CODE_STARTS.iter().any(|start| line.starts_with(start)) || line.ends_with(CODE_ENDS)
     };
-    text.lines().any(|line| line.trim_start().starts_with("```")) || text.lines().filter(code).count() >= CODE_LINES
+    text.lines()
+        .any(|line| line.trim_start().starts_with("```"))
+        || text.lines().filter(code).count() >= CODE_LINES
 }
 
 #[cfg(test)]
@@ -216,7 +253,10 @@ mod tests {
     fn a_question_shows_its_kind() {
         let fenced = "Main.rs:\n```\nfn main() {}\n```";
         let bare = "fn add(a: u32) {\n    a + 1;\n}";
-        let (long, code) = ("lorem ipsum ".repeat(100_000), "let x = 1;\n".repeat(10_000));
+        let (long, code) = (
+            "lorem ipsum ".repeat(100_000),
+            "let x = 1;\n".repeat(10_000),
+        );
         for (question, expected) in [
             ("Summarize the article below.", Kind::Summary),
             ("TL;DR?", Kind::Summary),
@@ -229,14 +269,20 @@ mod tests {
             (bare, Kind::Code),
             (&format!("Explain this:\n{bare}"), Kind::Explanation),
             ("Why does `push` move my string?", Kind::Explanation),
-            ("What is the difference between a mutex and a semaphore?", Kind::Explanation),
+            (
+                "What is the difference between a mutex and a semaphore?",
+                Kind::Explanation,
+            ),
             ("List the planets", Kind::List),
             ("Name 12 rivers of Asia", Kind::List),
             ("Give me five titles", Kind::List),
             ("Who wrote Hamlet?", Kind::Fact),
             ("what's the capital of Peru", Kind::Fact),
             ("How many legs has a spider?", Kind::Fact),
-            ("Who would say so, and what would they say to those who said before that they would not?", Kind::Other),
+            (
+                "Who would say so, and what would they say to those who said before that they would not?",
+                Kind::Other,
+            ),
             ("Hello", Kind::Other),
             ("", Kind::Other),
             ("Куда идём?", Kind::Other),

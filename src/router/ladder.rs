@@ -8,14 +8,26 @@ use crate::config::LadderRung;
 pub fn check_ladder(ladder: &[LadderRung], catalog: &Catalog) -> Result<(), Failure> {
     for rung in ladder {
         let Some(effort) = rung.effort else { continue };
-        let model = catalog.get(&rung.model).cloned().unwrap_or_else(|| catalog.unlisted(&rung.model));
-        let known: Vec<&str> = model.dialect.efforts.iter().copied().map(Effort::as_str).collect();
+        let model = catalog
+            .get(&rung.model)
+            .cloned()
+            .unwrap_or_else(|| catalog.unlisted(&rung.model));
+        let known: Vec<&str> = model
+            .dialect
+            .efforts
+            .iter()
+            .copied()
+            .map(Effort::as_str)
+            .collect();
         if known.contains(&effort.as_str()) {
             continue;
         }
         let cause = format!("[router] ladder: {} takes no effort `{effort}`", rung.model);
         let mend = if known.is_empty() {
-            format!("write \"{}\", or give the model its efforts under [[models]]", rung.model)
+            format!(
+                "write \"{}\", or give the model its efforts under [[models]]",
+                rung.model
+            )
         } else {
             format!("it takes {}", known.join(", "))
         };
@@ -45,7 +57,10 @@ mod tests {
                 None => assert_eq!(found, Ok(()), "{rung}"),
                 Some(mend) => {
                     let failure = found.unwrap_err();
-                    assert!(failure.hint.as_ref().unwrap().contains(mend), "{rung}: {failure:?}");
+                    assert!(
+                        failure.hint.as_ref().unwrap().contains(mend),
+                        "{rung}: {failure:?}"
+                    );
                 }
             }
         }

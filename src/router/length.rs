@@ -24,14 +24,22 @@ const GROWTH: u64 = 2;
 pub fn expected_output(lengths: Option<&Lengths>) -> u64 {
     lengths.map_or(FIRST_GUESS, |lengths| {
         // Where most were cut, their length says what the caps were, and no more.
-        if lengths.cut * 2 >= lengths.answers { lengths.median.max(FIRST_GUESS) } else { lengths.median }
+        if lengths.cut * 2 >= lengths.answers {
+            lengths.median.max(FIRST_GUESS)
+        } else {
+            lengths.median
+        }
     })
 }
 
 /// The middle half of such answers; `None` before there are enough.
 pub fn spread(lengths: Option<&Lengths>) -> Option<Spread> {
     let lengths = lengths.filter(|lengths| lengths.answers >= ENOUGH)?;
-    Some(Spread { low: lengths.low, high: lengths.high, answers: lengths.answers })
+    Some(Spread {
+        low: lengths.low,
+        high: lengths.high,
+        answers: lengths.answers,
+    })
 }
 
 /// The cap for a task of this kind; `None` before enough of them were answered, and while more than one in twenty is cut:
@@ -68,8 +76,18 @@ mod tests {
             (Some(past(50, false, 500, None)), 300, true, None),
             (Some(past(10, true, 500, None)), 300, true, Some(2_000)),
             (Some(past(10, true, 90, None)), 300, true, Some(1_024)),
-            (Some(past(10, true, 500, Some(2_000))), 300, true, Some(4_000)),
-            (Some(past(10, true, u64::MAX, Some(u64::MAX))), 300, true, Some(u64::MAX)),
+            (
+                Some(past(10, true, 500, Some(2_000))),
+                300,
+                true,
+                Some(4_000),
+            ),
+            (
+                Some(past(10, true, u64::MAX, Some(u64::MAX))),
+                300,
+                true,
+                Some(u64::MAX),
+            ),
         ] {
             let lengths = lengths.as_ref();
             assert_eq!(expected_output(lengths), expected, "{lengths:?}");

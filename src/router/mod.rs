@@ -104,7 +104,11 @@ pub struct Refusal {
 
 /// Chooses. Deterministic: the same question has the same answer.
 pub fn plan(query: &Query<'_>) -> Result<Plan, Box<Refusal>> {
-    let sized: Vec<_> = query.candidates.iter().map(|c| sizing::size(c, query)).collect();
+    let sized: Vec<_> = query
+        .candidates
+        .iter()
+        .map(|c| sizing::size(c, query))
+        .collect();
     let mode = match query.selection {
         Selection::Auto => RouteMode::Auto,
         Selection::Pinned(_) => RouteMode::Pinned,
@@ -115,26 +119,43 @@ pub fn plan(query: &Query<'_>) -> Result<Plan, Box<Refusal>> {
     let rung = |at: usize| {
         let estimate = sized[at].as_ref().ok().map(|fit| fit.estimate)?;
         let Candidate { model, effort, .. } = &query.candidates[at];
-        Some(Rung { model: model.id.clone(), effort: *effort, estimate })
+        Some(Rung {
+            model: model.id.clone(),
+            effort: *effort,
+            estimate,
+        })
     };
     let Some(first) = rung(choice.at) else {
         return Err(refuse(query, &sized, mode));
     };
-    let others = (choice.at + 1..sized.len()).chain(0..choice.at).filter_map(rung);
+    let others = (choice.at + 1..sized.len())
+        .chain(0..choice.at)
+        .filter_map(rung);
     let fallbacks = match mode {
         // A model that fails does not do better with another effort.
         RouteMode::Auto => others.filter(|rung| rung.model != first.model).collect(),
         RouteMode::Pinned => Vec::new(),
     };
     let reason = reason(query, &sized, &choice, mode);
-    let route = Route { mode, reason, considered: considered(query, &sized, Some(&choice)) };
-    Ok(Plan { first, fallbacks, route, pace: choice.new_level(query) })
+    let route = Route {
+        mode,
+        reason,
+        considered: considered(query, &sized, Some(&choice)),
+    };
+    Ok(Plan {
+        first,
+        fallbacks,
+        route,
+        pace: choice.new_level(query),
+    })
 }
 
 /// `gpt-5`, `gpt-5 (low)`.
 fn name(candidate: &Candidate<'_>) -> String {
     let model = candidate.model.id.model();
-    candidate.effort.map_or_else(|| model.to_owned(), |effort| format!("{model} ({effort})"))
+    candidate
+        .effort
+        .map_or_else(|| model.to_owned(), |effort| format!("{model} ({effort})"))
 }
 
 fn reason(query: &Query<'_>, sized: &[Sized], choice: &Choice<'_>, mode: RouteMode) -> String {
@@ -142,11 +163,14 @@ fn reason(query: &Query<'_>, sized: &[Sized], choice: &Choice<'_>, mode: RouteMo
         return "your choice".to_owned();
     }
     let chosen = choice.at;
-    let passed = sized[..chosen].iter().zip(query.candidates).find_map(|(s, c)| match s {
-        Err(skip) if skip.is_budget() => Some(format!("{} {skip}", name(c))),
-        Ok(fit) => Some(choice.passed(c, fit).reason(&name(c))),
-        Err(_) => None,
-    });
+    let passed = sized[..chosen]
+        .iter()
+        .zip(query.candidates)
+        .find_map(|(s, c)| match s {
+            Err(skip) if skip.is_budget() => Some(format!("{} {skip}", name(c))),
+            Ok(fit) => Some(choice.passed(c, fit).reason(&name(c))),
+            Err(_) => None,
+        });
     match (query.note, passed, &query.candidates[chosen].left) {
         (Some(note), Some(passed), _) => format!("{note}; {passed}"),
         (Some(why), None, _) => why.to_owned(),
@@ -170,25 +194,48 @@ fn considered(query: &Query<'_>, sized: &[Sized], choice: Option<&Choice<'_>>) -
             (Ok(_), Some(choice)) if at == choice.at => None,
             (Ok(_), Some(choice)) if at > choice.at => Some(Choice::not_needed(candidate)),
             (Ok(fit), Some(choice)) => Some(choice.passed(candidate, fit).fate()),
-            (Ok(_), None) => Some("a lower rung, which on_limit = \"refuse\" does not take".to_owned()),
+            (Ok(_), None) => {
+                Some("a lower rung, which on_limit = \"refuse\" does not take".to_owned())
+            }
         },
     };
-    query.candidates.iter().zip(sized).enumerate().map(row).collect()
+    query
+        .candidates
+        .iter()
+        .zip(sized)
+        .enumerate()
+        .map(row)
+        .collect()
 }
 
 fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
-    let route = Route { mode, reason: "nothing fits".to_owned(), considered: considered(query, sized, None) };
-    let skips = || sized.iter().zip(query.candidates).filter_map(|(s, c)| s.as_ref().err().map(|skip| (skip, c)));
+    let route = Route {
+        mode,
+        reason: "nothing fits".to_owned(),
+        considered: considered(query, sized, None),
+    };
+    let skips = || {
+        sized
+            .iter()
+            .zip(query.candidates)
+            .filter_map(|(s, c)| s.as_ref().err().map(|skip| (skip, c)))
+    };
     // Money is named before anything else: it is the one thing that the user can change at once.
     let over = || skips().filter(|(skip, _)| skip.is_budget());
     let cheapest = over()
         .min_by_key(|(skip, _)| skip.worst())
         .filter(|_| query.downgrade == Downgrade::Freely && over().count() > 1);
-    let named = cheapest.or_else(|| over().next()).or_else(|| skips().next());
+    let named = cheapest
+        .or_else(|| over().next())
+        .or_else(|| skips().next());
     let failure = match named {
         Some((skip, candidate)) => {
             let refused = skip.is_budget() || (*skip == Skip::Unpriced && candidate.left.is_some());
-            let kind = if refused { FailureKind::Budget } else { FailureKind::Usage };
+            let kind = if refused {
+                FailureKind::Budget
+            } else {
+                FailureKind::Usage
+            };
             let even = if cheapest.is_some() { "even " } else { "" };
             Failure::new(kind, format!("{even}{} {skip}", candidate.model.id)).hint(skip.mend())
         }
@@ -196,7 +243,11 @@ fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
             .hint("set OPENAI_API_KEY, or name a model with --model"),
     };
     let skips = sized.iter().map(|s| s.as_ref().err().cloned()).collect();
-    Box::new(Refusal { failure, route, skips })
+    Box::new(Refusal {
+        failure,
+        route,
+        skips,
+    })
 }
 
 #[cfg(test)]

@@ -50,9 +50,19 @@ const LEVELS: u32 = 16;
 
 impl Pace {
     pub(super) fn verdict(&self) -> Verdict<'_> {
-        let tightest = self.windows.iter().map(|w| (w.projected(self.now), w)).max_by_key(|(projected, _)| *projected);
-        let level = level(self.held, tightest.as_ref().map_or(0, |(projected, _)| *projected));
-        Verdict { level, window: tightest.map(|(_, window)| window) }
+        let tightest = self
+            .windows
+            .iter()
+            .map(|w| (w.projected(self.now), w))
+            .max_by_key(|(projected, _)| *projected);
+        let level = level(
+            self.held,
+            tightest.as_ref().map_or(0, |(projected, _)| *projected),
+        );
+        Verdict {
+            level,
+            window: tightest.map(|(_, window)| window),
+        }
     }
 }
 
@@ -67,13 +77,20 @@ impl Window {
             return 0;
         }
         let gone = gone.max(length / EARLY).max(1);
-        let share = spent.saturating_mul(1000).saturating_mul(length) / limit.saturating_mul(gone).max(1);
+        let share =
+            spent.saturating_mul(1000).saturating_mul(length) / limit.saturating_mul(gone).max(1);
         u128::try_from(share).unwrap_or(0)
     }
 
     /// `keeps the day's pace: $0.83 of $5.00 by 11:00`.
     pub(super) fn in_words(&self) -> String {
-        format!("keeps the {}'s pace: ${} of ${} by {}", self.scope, self.spent.short(), self.limit.short(), self.by)
+        format!(
+            "keeps the {}'s pace: ${} of ${} by {}",
+            self.scope,
+            self.spent.short(),
+            self.limit.short(),
+            self.by
+        )
     }
 }
 
@@ -81,7 +98,11 @@ impl Window {
 /// a usual ladder costs a fraction of the one above it, so going down one halves the spending and more. It is left
 /// below 0.8 times that.
 fn level(held: u32, projected: u128) -> u32 {
-    let reached = |release: u128| (0..LEVELS).take_while(|n| projected * 1000 > (1000u128 << n) * release).count();
+    let reached = |release: u128| {
+        (0..LEVELS)
+            .take_while(|n| projected * 1000 > (1000u128 << n) * release)
+            .count()
+    };
     let levels = |release| u32::try_from(reached(release)).unwrap_or(LEVELS);
     held.clamp(levels(1000), levels(RELEASE))
 }

@@ -10,13 +10,21 @@ fn model(name: &str, input: i128, output: i128) -> Model {
     Model {
         context: Some(100_000),
         max_output: Some(20_000),
-        price: Some(Price::flat(dollars(input), dollars(output), PriceOrigin::Catalogue)),
+        price: Some(Price::flat(
+            dollars(input),
+            dollars(output),
+            PriceOrigin::Catalogue,
+        )),
         ..Model::unknown(ModelId::new("p", name))
     }
 }
 
 fn candidate(model: &Model) -> Candidate<'_> {
-    let input = Count { tokens: 1_000, upper: 1_000, exact: true };
+    let input = Count {
+        tokens: 1_000,
+        upper: 1_000,
+        exact: true,
+    };
     Candidate {
         model,
         effort: None,
@@ -32,11 +40,17 @@ fn candidate(model: &Model) -> Candidate<'_> {
 
 /// The candidate with this much left on it.
 fn limited<'a>(candidate: &Candidate<'a>, left: Option<&Left>) -> Candidate<'a> {
-    Candidate { left: left.cloned(), ..candidate.clone() }
+    Candidate {
+        left: left.cloned(),
+        ..candidate.clone()
+    }
 }
 
 fn left(usd: &str) -> Left {
-    Left { scope: Scope::Day, usd: usd.parse().unwrap() }
+    Left {
+        scope: Scope::Day,
+        usd: usd.parse().unwrap(),
+    }
 }
 
 /// Plans over a ladder; gives the model taken, its cap, and the reason, or the failure's sentence.
@@ -57,7 +71,13 @@ fn run(
         note: None,
     };
     plan(&query)
-        .map(|p| (p.first.model.model().to_owned(), p.first.estimate.output_cap, p.route.reason))
+        .map(|p| {
+            (
+                p.first.model.model().to_owned(),
+                p.first.estimate.output_cap,
+                p.route.reason,
+            )
+        })
         .map_err(|refusal| refusal.failure)
 }
 
@@ -69,11 +89,18 @@ fn the_ladder_goes_down_with_the_money() {
         (None, ("big", 8_192, "best of the ladder")),
         (Some("5"), ("big", 8_192, "$5.00 left today")),
         // 1,000 in costs $0.01; what is left buys fewer tokens than an answer usually has.
-        (Some("0.10"), ("small", 8_192, "big has too little room to answer")),
-        (Some("0.03"), ("small", 2_900, "big could cost $0.036, $0.03 left today")),
+        (
+            Some("0.10"),
+            ("small", 8_192, "big has too little room to answer"),
+        ),
+        (
+            Some("0.03"),
+            ("small", 2_900, "big could cost $0.036, $0.03 left today"),
+        ),
     ] {
         let money = money.map(left);
-        let (name, cap, reason) = run(&Selection::Auto, &ladder, Params::default(), money.as_ref()).unwrap();
+        let (name, cap, reason) =
+            run(&Selection::Auto, &ladder, Params::default(), money.as_ref()).unwrap();
         assert_eq!((name.as_str(), cap, reason.as_str()), expected, "{money:?}");
     }
 }
@@ -81,20 +108,59 @@ fn the_ladder_goes_down_with_the_money() {
 #[test]
 fn a_refusal_names_the_cause_and_the_mend() {
     let known = model("m", 10, 100);
-    let unpriced = Model { price: None, ..known.clone() };
-    let retired = Model {
-        status: Status::Retired { since: "2025-10-27".into(), instead: Some(ModelId::new("p", "n")) },
+    let unpriced = Model {
+        price: None,
         ..known.clone()
     };
-    let asked = |max_output| Params { max_output: Some(max_output), ..Params::default() };
+    let retired = Model {
+        status: Status::Retired {
+            since: "2025-10-27".into(),
+            instead: Some(ModelId::new("p", "n")),
+        },
+        ..known.clone()
+    };
+    let asked = |max_output| Params {
+        max_output: Some(max_output),
+        ..Params::default()
+    };
     let money = left("0.02");
     let none = Params::default();
     for (model, params, left, kind, sentence) in [
-        (&known, none, Some(left("0")), FailureKind::Budget, "p/m could cost $0.036, $0.00 left today"),
-        (&known, asked(500), Some(money.clone()), FailureKind::Budget, "p/m could cost $0.06, $0.02 left today"),
-        (&known, asked(30_000), None, FailureKind::Usage, "p/m writes at most 20000 tokens, 30000 were asked for"),
-        (&unpriced, none, Some(money), FailureKind::Budget, "p/m has no known price, so no limit could hold"),
-        (&retired, none, None, FailureKind::Usage, "p/m was retired on 2025-10-27"),
+        (
+            &known,
+            none,
+            Some(left("0")),
+            FailureKind::Budget,
+            "p/m could cost $0.036, $0.00 left today",
+        ),
+        (
+            &known,
+            asked(500),
+            Some(money.clone()),
+            FailureKind::Budget,
+            "p/m could cost $0.06, $0.02 left today",
+        ),
+        (
+            &known,
+            asked(30_000),
+            None,
+            FailureKind::Usage,
+            "p/m writes at most 20000 tokens, 30000 were asked for",
+        ),
+        (
+            &unpriced,
+            none,
+            Some(money),
+            FailureKind::Budget,
+            "p/m has no known price, so no limit could hold",
+        ),
+        (
+            &retired,
+            none,
+            None,
+            FailureKind::Usage,
+            "p/m was retired on 2025-10-27",
+        ),
     ] {
         let pinned = Selection::Pinned(model.id.clone());
         let failure = run(&pinned, &[candidate(model)], params, left.as_ref()).unwrap_err();
@@ -108,8 +174,12 @@ fn a_pin_is_never_changed_and_shrinks_only_a_cap_that_we_chose() {
     let (big, small) = (model("big", 10, 100), model("small", 1, 10));
     let pinned = Selection::Pinned(big.id.clone());
     let money = left("0.04");
-    let (name, cap, reason) = run(&pinned, &[candidate(&big)], Params::default(), Some(&money)).unwrap();
-    assert_eq!((name.as_str(), cap, reason.as_str()), ("big", 300, "your choice"));
+    let (name, cap, reason) =
+        run(&pinned, &[candidate(&big)], Params::default(), Some(&money)).unwrap();
+    assert_eq!(
+        (name.as_str(), cap, reason.as_str()),
+        ("big", 300, "your choice")
+    );
     let plan = plan(&Query {
         selection: &pinned,
         candidates: &[candidate(&big), candidate(&small)],
@@ -124,27 +194,52 @@ fn a_pin_is_never_changed_and_shrinks_only_a_cap_that_we_chose() {
 
 #[test]
 fn what_does_not_fit_the_window_is_passed_over() {
-    let small_window = Model { context: Some(1_200), ..model("narrow", 1, 1) };
+    let small_window = Model {
+        context: Some(1_200),
+        ..model("narrow", 1, 1)
+    };
     let wide = model("wide", 1, 1);
     let ladder = [candidate(&small_window), candidate(&wide)];
     let (name, ..) = run(&Selection::Auto, &ladder, Params::default(), None).unwrap();
     assert_eq!(name, "wide");
     let pinned = Selection::Pinned(small_window.id.clone());
     let failure = run(&pinned, &ladder[..1], Params::default(), None).unwrap_err();
-    assert_eq!(failure.message, "p/narrow holds 1200 tokens, this needs 1256");
+    assert_eq!(
+        failure.message,
+        "p/narrow holds 1200 tokens, this needs 1256"
+    );
 }
 
 #[test]
 fn an_unpriced_model_is_for_those_who_name_it_and_set_no_limit() {
-    let unpriced = Model { price: None, ..model("m", 1, 1) };
+    let unpriced = Model {
+        price: None,
+        ..model("m", 1, 1)
+    };
     let pinned = Selection::Pinned(unpriced.id.clone());
     assert!(run(&pinned, &[candidate(&unpriced)], Params::default(), None).is_ok());
-    assert!(run(&Selection::Auto, &[candidate(&unpriced)], Params::default(), None).is_err());
+    assert!(
+        run(
+            &Selection::Auto,
+            &[candidate(&unpriced)],
+            Params::default(),
+            None
+        )
+        .is_err()
+    );
 }
 
 fn never_lower<'a>(candidates: &'a [Candidate<'a>], params: &'a Params) -> Query<'a> {
     let (selection, downgrade) = (&Selection::Auto, Downgrade::Never);
-    Query { selection, candidates, params, default_cap: 8_192, downgrade, pace: None, note: None }
+    Query {
+        selection,
+        candidates,
+        params,
+        default_cap: 8_192,
+        downgrade,
+        pace: None,
+        note: None,
+    }
 }
 
 #[test]
@@ -155,7 +250,16 @@ fn on_limit_refuse_takes_no_lower_rung_for_money() {
     let params = Params::default();
     let query = never_lower(&ladder, &params);
     assert_eq!(plan(&query).unwrap_err().failure.kind, FailureKind::Budget);
-    assert_eq!(plan(&Query { downgrade: Downgrade::Freely, ..query }).unwrap().first.model, small.id);
+    assert_eq!(
+        plan(&Query {
+            downgrade: Downgrade::Freely,
+            ..query
+        })
+        .unwrap()
+        .first
+        .model,
+        small.id
+    );
 }
 
 #[test]
@@ -172,7 +276,13 @@ fn on_limit_refuse_rather_shrinks_the_cap_than_take_a_lower_rung() {
     };
     assert_eq!(first(&query), (big.id.clone(), 900));
     for downgrade in [Downgrade::Freely, Downgrade::ForRoom] {
-        assert_eq!(first(&Query { downgrade, ..query.clone() }), (small.id.clone(), 8_192));
+        assert_eq!(
+            first(&Query {
+                downgrade,
+                ..query.clone()
+            }),
+            (small.id.clone(), 8_192)
+        );
     }
 }
 
@@ -182,7 +292,10 @@ fn a_note_stands_before_the_reason_whichever_rung_is_taken() {
     for (money, reason) in [
         (None, "no rung has a key"),
         (Some("5"), "no rung has a key"),
-        (Some("0.03"), "no rung has a key; big could cost $0.036, $0.03 left today"),
+        (
+            Some("0.03"),
+            "no rung has a key; big could cost $0.036, $0.03 left today",
+        ),
     ] {
         let money = money.map(left);
         let candidates = [candidate(&big), candidate(&small)].map(|c| limited(&c, money.as_ref()));

@@ -54,8 +54,12 @@ struct Reply {
 impl Db {
     /// How good our estimates were, model by model.
     pub fn report_card(&self) -> Result<Vec<Accuracy>, StoreError> {
-        let mut query = self.conn.prepare_cached("SELECT DISTINCT model FROM exchanges ORDER BY model")?;
-        let models = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT DISTINCT model FROM exchanges ORDER BY model")?;
+        let models = query
+            .query_map([], |row| row.get::<_, String>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
         let mut card = Vec::new();
         for name in models {
             let replies = self.replies(&name)?;
@@ -81,7 +85,9 @@ impl Db {
             let money = |n| row.get::<_, Option<i64>>(n).map(|pico| pico.map(usd));
             Ok(Reply {
                 estimated_input: figure(0)?,
-                input: figure(1)?.saturating_add(figure(2)?).saturating_add(figure(3)?),
+                input: figure(1)?
+                    .saturating_add(figure(2)?)
+                    .saturating_add(figure(3)?),
                 expected_output: figure(4)?,
                 output: figure(5)?,
                 cost: money(6)?.zip(money(7)?),
@@ -99,22 +105,35 @@ impl Db {
              WHERE usage_source = 'provider' AND cache = 'none' AND finish NOT IN ('cut', 'interrupted')
              ORDER BY at DESC LIMIT ?3",
         )?;
-        let pairs = query.query_map(params![model.to_string(), LOOKED_THROUGH, ANSWERS], |row| {
-            // Added here: SQLite makes a float of a sum beyond its range.
-            let bucket = |n| row.get::<_, i64>(n).map(unsigned);
-            Ok((bucket(0)?, bucket(1)?.saturating_add(bucket(2)?).saturating_add(bucket(3)?)))
-        })?;
+        let pairs =
+            query.query_map(params![model.to_string(), LOOKED_THROUGH, ANSWERS], |row| {
+                // Added here: SQLite makes a float of a sum beyond its range.
+                let bucket = |n| row.get::<_, i64>(n).map(unsigned);
+                Ok((
+                    bucket(0)?,
+                    bucket(1)?
+                        .saturating_add(bucket(2)?)
+                        .saturating_add(bucket(3)?),
+                ))
+            })?;
         Ok(Calibration::learn(&pairs.collect::<Result<Vec<_>, _>>()?))
     }
 }
 
 fn accuracy(model: ModelId, replies: &[Reply]) -> Accuracy {
-    let middle = |of: fn(&Reply) -> u64| percentile(replies.iter().map(of).collect(), 50).unwrap_or_default();
+    let middle = |of: fn(&Reply) -> u64| {
+        percentile(replies.iter().map(of).collect(), 50).unwrap_or_default()
+    };
     let costs = || replies.iter().filter_map(|reply| reply.cost);
     Accuracy {
         model,
         replies: replies.len() as u64,
-        input: error(replies.iter().filter_map(|reply| permille(reply.estimated_input, reply.input)).collect()),
+        input: error(
+            replies
+                .iter()
+                .filter_map(|reply| permille(reply.estimated_input, reply.input))
+                .collect(),
+        ),
         expected_output: middle(|reply| reply.expected_output),
         output: middle(|reply| reply.output),
         priced: costs().count() as u64,
@@ -132,6 +151,12 @@ fn permille(ours: u64, theirs: u64) -> Option<i64> {
 
 fn error(mut errors: Vec<i64>) -> Option<Error> {
     errors.sort_unstable();
-    let worst = errors.iter().copied().max_by_key(|error| error.unsigned_abs())?;
-    Some(Error { median: errors[(errors.len() - 1) / 2], worst })
+    let worst = errors
+        .iter()
+        .copied()
+        .max_by_key(|error| error.unsigned_abs())?;
+    Some(Error {
+        median: errors[(errors.len() - 1) / 2],
+        worst,
+    })
 }

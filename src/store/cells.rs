@@ -14,7 +14,10 @@ use crate::chat::{CostKind, Usage, UsageSource, Usd};
 
 /// Pico-dollars as the ledger holds them: not negative, up to 9.2 million dollars.
 pub(super) fn pico(usd: Usd) -> Result<i64, StoreError> {
-    i64::try_from(usd.pico()).ok().filter(|pico| *pico >= 0).ok_or(StoreError::Money)
+    i64::try_from(usd.pico())
+        .ok()
+        .filter(|pico| *pico >= 0)
+        .ok_or(StoreError::Money)
 }
 
 pub(super) fn usd(pico: i64) -> Usd {
@@ -53,15 +56,33 @@ pub(super) fn kind_name(kind: CostKind) -> &'static str {
 }
 
 pub(super) fn parse_kind(name: &str) -> Result<CostKind, StoreError> {
-    let kinds = [CostKind::Billed, CostKind::Exact, CostKind::Estimated, CostKind::Unknown, CostKind::Free];
-    kinds.into_iter().find(|kind| kind_name(*kind) == name).ok_or_else(|| StoreError::cell("kind"))
+    let kinds = [
+        CostKind::Billed,
+        CostKind::Exact,
+        CostKind::Estimated,
+        CostKind::Unknown,
+        CostKind::Free,
+    ];
+    kinds
+        .into_iter()
+        .find(|kind| kind_name(*kind) == name)
+        .ok_or_else(|| StoreError::cell("kind"))
 }
 
 /// The six columns of a usage, in the order of the schema; all null when there is none.
-pub(super) type UsageCells = (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<&'static str>);
+pub(super) type UsageCells = (
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<&'static str>,
+);
 
 pub(super) fn usage_cells(usage: Option<&Usage>) -> UsageCells {
-    let Some(u) = usage else { return (None, None, None, None, None, None) };
+    let Some(u) = usage else {
+        return (None, None, None, None, None, None);
+    };
     let source = match u.source {
         UsageSource::Provider => "provider",
         UsageSource::Counted => "counted",

@@ -23,7 +23,10 @@ pub struct Seen {
 pub fn uptime() -> Option<Uptime> {
     let boot = owner::boot()?;
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let ms = time.tv_sec.checked_mul(1000)?.checked_add(time.tv_nsec / 1_000_000)?;
+    let ms = time
+        .tv_sec
+        .checked_mul(1000)?
+        .checked_add(time.tv_nsec / 1_000_000)?;
     Some(Uptime { boot, ms })
 }
 
@@ -55,8 +58,14 @@ impl Db {
             .conn
             .prepare_cached("SELECT wall, up, boot FROM clock")?
             .query_row([], |row| {
-                let uptime = Uptime { boot: row.get::<_, String>(2)?.into(), ms: row.get(1)? };
-                Ok(Seen { wall: Timestamp(row.get(0)?), uptime })
+                let uptime = Uptime {
+                    boot: row.get::<_, String>(2)?.into(),
+                    ms: row.get(1)?,
+                };
+                Ok(Seen {
+                    wall: Timestamp(row.get(0)?),
+                    uptime,
+                })
             })
             .optional()?)
     }
@@ -100,7 +109,9 @@ impl Db {
                 },
             )?;
             if ahead > 0 {
-                db.conn.execute_batch("DELETE FROM totals; INSERT INTO totals SELECT * FROM charge_sums;")?;
+                db.conn.execute_batch(
+                    "DELETE FROM totals; INSERT INTO totals SELECT * FROM charge_sums;",
+                )?;
             }
             match uptime {
                 Some(uptime) => db.remember_clock(now, uptime)?,

@@ -31,7 +31,8 @@ struct Standing {
     breach: Usd,
 }
 
-const UNCERTAIN: &str = "SELECT attempt, model, coalesce(settled, 0), taken_at, coalesce(outcome, '') FROM charges
+const UNCERTAIN: &str =
+    "SELECT attempt, model, coalesce(settled, 0), taken_at, coalesce(outcome, '') FROM charges
     WHERE uncertain = 1";
 
 impl Db {
@@ -50,13 +51,20 @@ impl Db {
 
     /// The uncertain charge of this id, of whatever day; `None`: there is none.
     pub fn uncertain_charge(&self, id: &str) -> Result<Option<Uncertain>, StoreError> {
-        let mut query = self.conn.prepare_cached(&format!("{UNCERTAIN} AND attempt = ?1"))?;
+        let mut query = self
+            .conn
+            .prepare_cached(&format!("{UNCERTAIN} AND attempt = ?1"))?;
         let mut rows = query.query_and_then([id], uncertain)?;
         rows.next().transpose()
     }
 
     /// The user says what an uncertain charge did cost; `None`: what is booked is right.
-    pub fn correct(&self, attempt: &AttemptId, billed: Option<Usd>, at: Timestamp) -> Result<Booked, StoreError> {
+    pub fn correct(
+        &self,
+        attempt: &AttemptId,
+        billed: Option<Usd>,
+        at: Timestamp,
+    ) -> Result<Booked, StoreError> {
         self.write(|db| {
             if db.uncertain_charge(attempt.as_str())?.is_none() {
                 return Err(StoreError::NotOpen(attempt.to_string()));
@@ -76,16 +84,32 @@ impl Db {
         })
     }
 
-    fn settle_late(&self, attempt: &AttemptId, settlement: &Settlement) -> Result<Booked, StoreError> {
+    fn settle_late(
+        &self,
+        attempt: &AttemptId,
+        settlement: &Settlement,
+    ) -> Result<Booked, StoreError> {
         let old = self.settled(attempt)?;
         let said = booking(old.reserved, settlement.cost);
-        let sure = matches!(said.cost.kind, CostKind::Billed | CostKind::Exact | CostKind::Free);
+        let sure = matches!(
+            said.cost.kind,
+            CostKind::Billed | CostKind::Exact | CostKind::Free
+        );
         if said.cost.usd.is_none() || !sure && said.cost.usd <= old.cost.usd {
-            return Ok(Booked { cost: old.cost, breach: old.breach });
+            return Ok(Booked {
+                cost: old.cost,
+                breach: old.breach,
+            });
         }
-        let booked =
-            self.insert_correction(attempt, &old, said.cost, "the answer ended after it was settled", settlement.at)?;
-        let (uncached, cached, written, output, reasoning, source) = usage_cells(settlement.usage.as_ref());
+        let booked = self.insert_correction(
+            attempt,
+            &old,
+            said.cost,
+            "the answer ended after it was settled",
+            settlement.at,
+        )?;
+        let (uncached, cached, written, output, reasoning, source) =
+            usage_cells(settlement.usage.as_ref());
         self.conn
             .prepare_cached(
                 "UPDATE charges SET outcome = ?2, uncached_input = ?3, cached_input = ?4, cache_write = ?5, output = ?6,
@@ -114,9 +138,17 @@ impl Db {
             )?
             .query_row([attempt.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .optional()?;
-        let (reserved, settled, kind, breach) = found.ok_or_else(|| StoreError::NotOpen(attempt.to_string()))?;
-        let cost = Cost { usd: settled.map(usd), kind: parse_kind(&kind)? };
-        Ok(Standing { reserved: reserved.map(usd), cost, breach: usd(breach) })
+        let (reserved, settled, kind, breach) =
+            found.ok_or_else(|| StoreError::NotOpen(attempt.to_string()))?;
+        let cost = Cost {
+            usd: settled.map(usd),
+            kind: parse_kind(&kind)?,
+        };
+        Ok(Standing {
+            reserved: reserved.map(usd),
+            cost,
+            breach: usd(breach),
+        })
     }
 
     fn insert_correction(
@@ -136,7 +168,15 @@ impl Db {
                 "INSERT INTO corrections (attempt, at, was, was_kind, usd, kind, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute(params![attempt.as_str(), at.0, was, was_kind, usd, kind, reason])?;
+            .execute(params![
+                attempt.as_str(),
+                at.0,
+                was,
+                was_kind,
+                usd,
+                kind,
+                reason
+            ])?;
         Ok(booked)
     }
 }

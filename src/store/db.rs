@@ -46,12 +46,19 @@ impl Db {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(&path, flags).map_err(|e| at(&path, e.into()))?;
         settle_in(&conn, &path).map_err(|e| at(&path, e))?;
-        Ok(Self { conn, owner: owner::this_process(), depth: Cell::new(0) })
+        Ok(Self {
+            conn,
+            owner: owner::this_process(),
+            depth: Cell::new(0),
+        })
     }
 
     /// Runs `f` in one transaction that is synced to disk before this returns: all of it, or nothing when `f` fails.
     /// Inside another `write`, `f` becomes a part of that one.
-    pub fn write<T>(&self, f: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn write<T>(
+        &self,
+        f: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let _inside = Inside::enter(&self.depth);
         if self.conn.is_autocommit() {
             let whole = || {
@@ -73,7 +80,10 @@ impl Db {
     }
 
     /// As [`Self::write`], but without waiting for the disk: it survives the death of this process, not a power cut.
-    pub(super) fn write_soon<T>(&self, f: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn write_soon<T>(
+        &self,
+        f: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         if !self.conn.is_autocommit() {
             return self.write(f);
         }
@@ -85,8 +95,14 @@ impl Db {
 
     /// Reads the whole file and reports the first thing that does not fit together: pages, indexes, sums of money.
     pub fn check(&self) -> Result<(), StoreError> {
-        let found: String = self.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if found == "ok" { self.check_totals() } else { Err(StoreError::Damaged(found)) }
+        let found: String = self
+            .conn
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if found == "ok" {
+            self.check_totals()
+        } else {
+            Err(StoreError::Damaged(found))
+        }
     }
 }
 
@@ -123,7 +139,12 @@ fn prepare(folder: &Path, path: &Path) -> Result<(), StoreError> {
     if log && !path.exists() {
         return Err(orphaned());
     }
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(io(error)),
@@ -138,24 +159,39 @@ fn prepare(folder: &Path, path: &Path) -> Result<(), StoreError> {
     // SQLite takes whatever is shorter than a page for an empty database and would write over it.
     match found.len() {
         0 if log => Err(orphaned()),
-        1..SMALLEST => Err(StoreError::Damaged(format!("it holds only {} bytes", found.len()))),
+        1..SMALLEST => Err(StoreError::Damaged(format!(
+            "it holds only {} bytes",
+            found.len()
+        ))),
         _ => Ok(()),
     }
 }
 
 /// Makes the folder and those above it, and syncs their names to disk. SQLite does so for the files inside.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|path| !path.exists())
+        .collect();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     for parent in missing.iter().filter_map(|path| path.parent()) {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
         fs::File::open(parent)?.sync_all()?;
     }
     Ok(())
 }
 
 fn orphaned() -> StoreError {
-    StoreError::Damaged(format!("it is missing or empty, but its log {FILE}-wal is not"))
+    StoreError::Damaged(format!(
+        "it is missing or empty, but its log {FILE}-wal is not"
+    ))
 }
 
 pub(super) fn settle_in(conn: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -165,7 +201,9 @@ pub(super) fn settle_in(conn: &Connection, path: &Path) -> Result<(), StoreError
     }
     // What can be rolled back within a transaction stays in memory; else its pages would go through the system's folder
     // for temporary files.
-    conn.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
+    conn.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
+    )?;
     // Whose file it is comes before the first change to it.
     schema::look(conn, path)?;
     enter_wal(conn)?;
@@ -181,11 +219,19 @@ pub(super) fn settle_in(conn: &Connection, path: &Path) -> Result<(), StoreError
 fn enter_wal(conn: &Connection) -> Result<(), StoreError> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let mode = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+        let mode = conn.query_row("PRAGMA journal_mode = WAL", [], |row| {
+            row.get::<_, String>(0)
+        });
         match mode.map_err(StoreError::from) {
             Ok(mode) if mode == "wal" => return Ok(()),
-            Ok(mode) => return Err(StoreError::Io(format!("this disk allows no write-ahead log, only {mode:?}"))),
-            Err(StoreError::Locked) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            Ok(mode) => {
+                return Err(StoreError::Io(format!(
+                    "this disk allows no write-ahead log, only {mode:?}"
+                )));
+            }
+            Err(StoreError::Locked) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(5))
+            }
             Err(error) => return Err(error),
         }
     }
@@ -196,7 +242,9 @@ fn enter_wal(conn: &Connection) -> Result<(), StoreError> {
 fn at(path: &Path, error: StoreError) -> StoreError {
     match error {
         StoreError::ReadOnly(_) => StoreError::ReadOnly(PathBuf::from(path)),
-        StoreError::Io(_) if rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail == 0) => StoreError::Full,
+        StoreError::Io(_) if rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail == 0) => {
+            StoreError::Full
+        }
         other => other,
     }
 }

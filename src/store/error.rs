@@ -67,7 +67,9 @@ impl StoreError {
             Self::Io(what) => format!("chat.db cannot be used: {what}"),
             Self::Money => "an amount of money is negative or too large for the ledger".to_owned(),
             Self::NoSession(id) => format!("no chat has the id {id:?}"),
-            Self::AmbiguousSession(id, n) => format!("{n} chats have an id that starts with {id:?}"),
+            Self::AmbiguousSession(id, n) => {
+                format!("{n} chats have an id that starts with {id:?}")
+            }
             Self::NoMessage(id) => format!("no message of this chat has the id {id:?}"),
             Self::NotStreaming(id) => format!("answer {id:?} has ended or never began"),
             Self::NoCharge(id) => format!("the ledger has no charge {id:?}"),
@@ -83,14 +85,18 @@ impl StoreError {
         match self {
             Self::Locked => "end whatever holds it (a backup, a database browser) and try again",
             Self::Full => "free some space and try again; nothing was lost",
-            Self::ReadOnly(_) => "make it writable for you, or choose another folder with --data-dir",
+            Self::ReadOnly(_) => {
+                "make it writable for you, or choose another folder with --data-dir"
+            }
             Self::Damaged(_) => {
                 "nothing was changed; put back a backup or move chat.db* aside, or choose another folder with --data-dir"
             }
             Self::Foreign(_) | Self::NotAFile(_) => {
                 "nothing was changed; move it aside or choose another folder with --data-dir"
             }
-            Self::Newer { .. } => "install the newer version again, or choose another folder with --data-dir",
+            Self::Newer { .. } => {
+                "install the newer version again, or choose another folder with --data-dir"
+            }
             Self::Io(_) => {
                 "check the folder, its rights and the room on its disk, or choose another one with --data-dir"
             }
@@ -98,7 +104,9 @@ impl StoreError {
             Self::NoSession(_) => "`chat-agent sessions list` shows the ids",
             Self::AmbiguousSession(..) => "type more of it",
             Self::NoMessage(_) => "open the chat again to see its messages",
-            Self::NotStreaming(_) | Self::Rule(_) => "this is a fault of the program; please report it",
+            Self::NotStreaming(_) | Self::Rule(_) => {
+                "this is a fault of the program; please report it"
+            }
             Self::NoCharge(_) | Self::NotOpen(_) => "`chat-agent budget show` lists the open ones",
             Self::GivenUp => "ask again",
             Self::Closed => "start the program again",
@@ -118,21 +126,25 @@ impl From<rusqlite::Error> for StoreError {
             E::SqliteFailure(code, text) => {
                 let text = text.clone().unwrap_or_else(|| code.to_string());
                 match code.code {
-                    ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
-                        Self::Locked
-                    }
+                    ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::FileLockingProtocolFailed => Self::Locked,
                     ErrorCode::DiskFull => Self::Full,
                     ErrorCode::ReadOnly => Self::ReadOnly(PathBuf::from("chat.db")),
                     ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Damaged(text),
                     // A sum that leaves the range of integers becomes a float, and the ledger takes none.
-                    _ if text.contains("integer overflow") || text.contains("cannot store REAL value") => Self::Money,
+                    _ if text.contains("integer overflow")
+                        || text.contains("cannot store REAL value") =>
+                    {
+                        Self::Money
+                    }
                     ErrorCode::ConstraintViolation => Self::Rule(text),
                     _ => Self::Io(text),
                 }
             }
-            E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::InvalidColumnType(..) => {
-                Self::cell("cell")
-            }
+            E::FromSqlConversionFailure(..)
+            | E::IntegralValueOutOfRange(..)
+            | E::InvalidColumnType(..) => Self::cell("cell"),
             _ => Self::Io(error.to_string()),
         }
     }

@@ -85,10 +85,14 @@ impl Db {
     /// Notes how an exchange ended. Call it inside the same [`Db::write`] as `finish_answer` and `settle`.
     pub fn finish_exchange(&self, id: &ExchangeId, outcome: &Outcome) -> Result<(), StoreError> {
         let saved = outcome.saved.map_or(Ok(UNKNOWN_SAVED), pico)?;
-        let (uncached, cached, written, output, reasoning, source) = usage_cells(outcome.usage.as_ref());
+        let (uncached, cached, written, output, reasoning, source) =
+            usage_cells(outcome.usage.as_ref());
         let foreseen = outcome.foreseen.as_ref();
         let estimate = foreseen.map(|f| &f.estimate);
-        let expected_usd = estimate.and_then(|e| e.expected_usd).map(pico).transpose()?;
+        let expected_usd = estimate
+            .and_then(|e| e.expected_usd)
+            .map(pico)
+            .transpose()?;
         let worst_usd = estimate.and_then(|e| e.worst_usd).map(pico).transpose()?;
         let rows = self.write(|db| {
             if outcome.saved.is_none() {
@@ -133,7 +137,13 @@ impl Db {
                     foreseen.and_then(|f| f.effort).map(Effort::as_str),
                 ])?)
         })?;
-        if rows == 1 { Ok(()) } else { Err(StoreError::Rule(format!("exchange {id} has ended or never began"))) }
+        if rows == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Rule(format!(
+                "exchange {id} has ended or never began"
+            )))
+        }
     }
 }
 

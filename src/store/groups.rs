@@ -56,9 +56,17 @@ pub struct Heard {
 impl Heard {
     /// What the other machines have leased, as it was last heard; nothing, of a day of which nothing was heard.
     pub fn others(&self, windows: &Windows) -> Allowance {
-        let of = |nano: i64, known: bool| Usd::from_pico(i128::from(if known { nano.max(0) } else { 0 }) * NANO);
-        let (day, month) = (windows.day_start.0 == self.day_start, windows.month_start.0 == self.month_start);
-        Allowance { day: of(self.others_day, day && month), month: of(self.others_month, month) }
+        let of = |nano: i64, known: bool| {
+            Usd::from_pico(i128::from(if known { nano.max(0) } else { 0 }) * NANO)
+        };
+        let (day, month) = (
+            windows.day_start.0 == self.day_start,
+            windows.month_start.0 == self.month_start,
+        );
+        Allowance {
+            day: of(self.others_day, day && month),
+            month: of(self.others_month, month),
+        }
     }
 
     /// Whether it is later than another one of the same memory.
@@ -88,11 +96,24 @@ impl Db {
     }
 
     /// Counts the charge that is written next against a group. In the same [`Db::write`] as the charge.
-    pub fn count_in_group(&self, attempt: &AttemptId, group: &str, windows: &Windows) -> Result<(), StoreError> {
-        let sql = "INSERT INTO group_charges (attempt, name, day_start, day_end, month_start, month_end)
+    pub fn count_in_group(
+        &self,
+        attempt: &AttemptId,
+        group: &str,
+        windows: &Windows,
+    ) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO group_charges (attempt, name, day_start, day_end, month_start, month_end)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let w = windows;
-        let cells = params![attempt.as_str(), group, w.day_start.0, w.day_end.0, w.month_start.0, w.month_end.0];
+        let cells = params![
+            attempt.as_str(),
+            group,
+            w.day_start.0,
+            w.day_end.0,
+            w.month_start.0,
+            w.month_end.0
+        ];
         self.conn.prepare_cached(sql)?.execute(cells)?;
         Ok(())
     }
@@ -103,23 +124,39 @@ impl Db {
                    FROM group_leases WHERE name = ?1 AND month_start = ?2 AND state = 'held'";
         let window = params![group, windows.month_start.0, windows.day_start.0];
         let usd = |nano: i64| Usd::from_pico(i128::from(nano) * NANO);
-        Ok(self
-            .conn
-            .prepare_cached(sql)?
-            .query_row(window, |row| Ok(Allowance { day: usd(row.get(0)?), month: usd(row.get(1)?) }))?)
+        Ok(self.conn.prepare_cached(sql)?.query_row(window, |row| {
+            Ok(Allowance {
+                day: usd(row.get(0)?),
+                month: usd(row.get(1)?),
+            })
+        })?)
     }
 
     /// What of it is not spent; negative when more was billed than reserved.
-    pub fn unspent(&self, group: &str, at: Timestamp, windows: &Windows) -> Result<Allowance, StoreError> {
+    pub fn unspent(
+        &self,
+        group: &str,
+        at: Timestamp,
+        windows: &Windows,
+    ) -> Result<Allowance, StoreError> {
         let leased = self.leased(group, windows)?;
         let day = self.sum(Over::GroupDay(group, at))?.total();
         let month = self.sum(Over::GroupMonth(group, at))?.total();
-        Ok(Allowance { day: leased.day - day, month: leased.month - month })
+        Ok(Allowance {
+            day: leased.day - day,
+            month: leased.month - month,
+        })
     }
 
     /// Notes that a lease will be asked for. Those that were never answered become leases of nothing, of which Redis
     /// hears: whenever the answer is made, it is nothing.
-    pub fn ask_lease(&self, id: &str, group: &str, windows: &Windows, at: Timestamp) -> Result<(), StoreError> {
+    pub fn ask_lease(
+        &self,
+        id: &str,
+        group: &str,
+        windows: &Windows,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(|db| {
             db.conn.execute(
                 "UPDATE group_leases SET state = 'held', told = ''
@@ -144,19 +181,28 @@ impl Db {
     /// Redis has granted a lease: from now on it may be spent. `false`: it was given up in the meantime.
     pub fn hold_lease(&self, id: &str, nano: i64, epoch: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE group_leases SET state = 'held', amount = ?2, told = ?3 WHERE id = ?1 AND state = 'asked'";
-        Ok(self.conn.prepare_cached(sql)?.execute(params![id, nano, epoch])? == 1)
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .execute(params![id, nano, epoch])?
+            == 1)
     }
 
     /// No answer came: whatever it will be, it is a lease of nothing.
     pub fn give_up_lease(&self, id: &str) -> Result<(), StoreError> {
-        self.conn
-            .execute("UPDATE group_leases SET state = 'held', told = '' WHERE id = ?1 AND state = 'asked'", [id])?;
+        self.conn.execute(
+            "UPDATE group_leases SET state = 'held', told = '' WHERE id = ?1 AND state = 'asked'",
+            [id],
+        )?;
         Ok(())
     }
 
     /// Redis has refused a lease.
     pub fn drop_lease(&self, id: &str) -> Result<(), StoreError> {
-        self.conn.execute("DELETE FROM group_leases WHERE id = ?1 AND state = 'asked'", [id])?;
+        self.conn.execute(
+            "DELETE FROM group_leases WHERE id = ?1 AND state = 'asked'",
+            [id],
+        )?;
         Ok(())
     }
 
@@ -189,7 +235,13 @@ impl Db {
     }
 
     /// Takes this much off the leases of today, or of the days before in this month.
-    fn lower(&self, group: &str, windows: &Windows, today: bool, mut nano: i64) -> Result<(), StoreError> {
+    fn lower(
+        &self,
+        group: &str,
+        windows: &Windows,
+        today: bool,
+        mut nano: i64,
+    ) -> Result<(), StoreError> {
         if nano <= 0 {
             return Ok(());
         }
@@ -198,12 +250,16 @@ impl Db {
              AND state = 'held' AND amount > 0 ORDER BY amount DESC",
         )?;
         let window = params![group, windows.month_start.0, windows.day_start.0, today];
-        let rows = query.query_map(window, |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let rows = query.query_map(window, |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         for (id, amount) in rows {
             let off = amount.min(nano);
             self.conn
-                .prepare_cached("UPDATE group_leases SET amount = amount - ?2, told = '' WHERE id = ?1")?
+                .prepare_cached(
+                    "UPDATE group_leases SET amount = amount - ?2, told = '' WHERE id = ?1",
+                )?
                 .execute(params![id, off])?;
             nano -= off;
             if nano == 0 {
@@ -214,13 +270,22 @@ impl Db {
     }
 
     /// The shares of this month that this memory of Redis has not been told as they are.
-    pub fn untold(&self, group: &str, windows: &Windows, epoch: &str) -> Result<Vec<Share>, StoreError> {
+    pub fn untold(
+        &self,
+        group: &str,
+        windows: &Windows,
+        epoch: &str,
+    ) -> Result<Vec<Share>, StoreError> {
         let mut query = self.conn.prepare_cached(
             "SELECT id, day_start, amount FROM group_leases
              WHERE name = ?1 AND month_start = ?2 AND state = 'held' AND (told = '' OR told != ?3)",
         )?;
         let rows = query.query_map(params![group, windows.month_start.0, epoch], |row| {
-            Ok(Share { id: row.get(0)?, day_start: Timestamp(row.get(1)?), amount: row.get(2)? })
+            Ok(Share {
+                id: row.get(0)?,
+                day_start: Timestamp(row.get(1)?),
+                amount: row.get(2)?,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -228,7 +293,9 @@ impl Db {
     /// This memory of Redis knows these now.
     pub fn shares_told(&self, shares: &[Share], epoch: &str) -> Result<(), StoreError> {
         self.write(|db| {
-            let mut told = db.conn.prepare_cached("UPDATE group_leases SET told = ?3 WHERE id = ?1 AND amount = ?2")?;
+            let mut told = db.conn.prepare_cached(
+                "UPDATE group_leases SET told = ?3 WHERE id = ?1 AND amount = ?2",
+            )?;
             for share in shares {
                 told.execute(params![share.id, share.amount, epoch])?;
             }
@@ -240,7 +307,10 @@ impl Db {
     pub fn heard(&self, group: &str, windows: &Windows) -> Result<Heard, StoreError> {
         let heard: Option<Heard> = self.remembered(&format!("group {group}"))?;
         let this = heard.filter(|heard| heard.month_start == windows.month_start.0);
-        Ok(this.unwrap_or(Heard { month_start: windows.month_start.0, ..Heard::default() }))
+        Ok(this.unwrap_or(Heard {
+            month_start: windows.month_start.0,
+            ..Heard::default()
+        }))
     }
 
     pub fn remember_heard(&self, group: &str, heard: &Heard) -> Result<(), StoreError> {
@@ -250,14 +320,19 @@ impl Db {
     /// Whether a charge counts against a group.
     pub fn group_of(&self, attempt: &AttemptId) -> Result<Option<String>, StoreError> {
         let sql = "SELECT name FROM group_charges WHERE attempt = ?1";
-        Ok(self.conn.prepare_cached(sql)?.query_row([attempt.as_str()], |row| row.get(0)).optional()?)
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([attempt.as_str()], |row| row.get(0))
+            .optional()?)
     }
 }
 
 /// In nano-dollars, rounded up: what is needed.
 pub fn nano_up(usd: Usd) -> i64 {
     let pico = usd.pico();
-    i64::try_from(pico.div_euclid(NANO) + i128::from(pico.rem_euclid(NANO) != 0)).unwrap_or(i64::MAX)
+    i64::try_from(pico.div_euclid(NANO) + i128::from(pico.rem_euclid(NANO) != 0))
+        .unwrap_or(i64::MAX)
 }
 
 /// In nano-dollars, rounded down: what is there.
@@ -277,16 +352,41 @@ mod tests {
             month_start: Timestamp(month),
             month_end: Timestamp(month + 9),
         };
-        let heard =
-            Heard { month_start: 10, day_start: 12, others_day: 3, others_month: 7, all_calls: 5, ..Heard::default() };
-        for (day, month, others) in [(12, 10, (3000, 7000)), (13, 10, (0, 7000)), (12, 20, (0, 0))] {
+        let heard = Heard {
+            month_start: 10,
+            day_start: 12,
+            others_day: 3,
+            others_month: 7,
+            all_calls: 5,
+            ..Heard::default()
+        };
+        for (day, month, others) in [
+            (12, 10, (3000, 7000)),
+            (13, 10, (0, 7000)),
+            (12, 20, (0, 0)),
+        ] {
             let found = heard.others(&windows(day, month));
-            assert_eq!((found.day.pico(), found.month.pico()), others, "day {day} of month {month}");
+            assert_eq!(
+                (found.day.pico(), found.month.pico()),
+                others,
+                "day {day} of month {month}"
+            );
         }
-        let of = |epoch: &str, all_calls| Heard { epoch: epoch.to_owned(), all_calls, ..heard.clone() };
+        let of = |epoch: &str, all_calls| Heard {
+            epoch: epoch.to_owned(),
+            all_calls,
+            ..heard.clone()
+        };
         assert!(of("a", 6).is_after(&of("a", 5)) && !of("a", 5).is_after(&of("a", 5)));
         assert!(of("b", 1).is_after(&of("a", 5)), "of another memory");
-        let old: Heard = serde_json::from_str(r#"{"month_start":10,"epoch":"a","members":{}}"#).unwrap();
-        assert_eq!(old.others(&windows(12, 10)), Allowance { day: Usd::ZERO, month: Usd::ZERO });
+        let old: Heard =
+            serde_json::from_str(r#"{"month_start":10,"epoch":"a","members":{}}"#).unwrap();
+        assert_eq!(
+            old.others(&windows(12, 10)),
+            Allowance {
+                day: Usd::ZERO,
+                month: Usd::ZERO
+            }
+        );
     }
 }

@@ -36,12 +36,20 @@ impl Db {
 
     /// How the last requests to a model went: at most 20, from the last 10 minutes.
     pub fn health(&self, model: &ModelId, now: Timestamp) -> Result<Health, StoreError> {
-        let since = now.0.saturating_sub(i64::try_from(RECENT.as_millis()).unwrap_or(i64::MAX));
+        let since = now
+            .0
+            .saturating_sub(i64::try_from(RECENT.as_millis()).unwrap_or(i64::MAX));
         let sql = "SELECT count(*), coalesce(sum(server_failed), 0) FROM (
                      SELECT server_failed FROM charges
                      WHERE model = ?1 AND taken_at > ?2 AND state <> 'held' ORDER BY taken_at DESC LIMIT ?3)";
-        Ok(self.conn.prepare_cached(sql)?.query_row(params![model.to_string(), since, REQUESTS], |row| {
-            Ok(Health { requests: row.get::<_, u32>(0)?.into(), failed: row.get::<_, u32>(1)?.into() })
-        })?)
+        Ok(self.conn.prepare_cached(sql)?.query_row(
+            params![model.to_string(), since, REQUESTS],
+            |row| {
+                Ok(Health {
+                    requests: row.get::<_, u32>(0)?.into(),
+                    failed: row.get::<_, u32>(1)?.into(),
+                })
+            },
+        )?)
     }
 }

@@ -66,7 +66,8 @@ struct Row {
     cached: bool,
 }
 
-const COLUMNS: &str = "SELECT ttft_ms, tps, error IS NOT NULL AND error <> 'interrupted', cache <> 'none'
+const COLUMNS: &str =
+    "SELECT ttft_ms, tps, error IS NOT NULL AND error <> 'interrupted', cache <> 'none'
     FROM exchanges WHERE ended IS NOT NULL";
 
 impl Db {
@@ -90,14 +91,21 @@ impl Db {
 
     /// What is known over all models.
     pub fn overview(&self, now: Timestamp) -> Result<Overview, StoreError> {
-        let rows =
-            self.past(&format!("{COLUMNS} AND at > ?1 ORDER BY at DESC LIMIT ?2"), params![week_before(now), RECENT])?;
+        let rows = self.past(
+            &format!("{COLUMNS} AND at > ?1 ORDER BY at DESC LIMIT ?2"),
+            params![week_before(now), RECENT],
+        )?;
         let saved: i64 = self.conn.query_row(
             "SELECT coalesce(sum(cache_saved), 0) FROM exchanges WHERE cache_saved > 0",
             [],
             |row| row.get(0),
         )?;
-        let ttft = || rows.iter().filter(|row| !row.cached).filter_map(|row| row.ttft).collect();
+        let ttft = || {
+            rows.iter()
+                .filter(|row| !row.cached)
+                .filter_map(|row| row.ttft)
+                .collect()
+        };
         Ok(Overview {
             ttft_p50_ms: percentile(ttft(), 50),
             ttft_p95_ms: percentile(ttft(), 95),
@@ -112,23 +120,38 @@ impl Db {
     /// The pace of the last `n` answers that came from a model, oldest first.
     pub fn recent(&self, n: usize) -> Result<Vec<Pace>, StoreError> {
         let n = i64::try_from(n).unwrap_or(i64::MAX);
-        let sql = format!("{COLUMNS} AND cache = 'none' AND ttft_ms IS NOT NULL ORDER BY at DESC LIMIT ?1");
+        let sql = format!(
+            "{COLUMNS} AND cache = 'none' AND ttft_ms IS NOT NULL ORDER BY at DESC LIMIT ?1"
+        );
         let rows = self.past(&sql, [n])?;
-        Ok(rows.iter().rev().map(|row| Pace { ttft_ms: row.ttft, tokens_per_second: row.tps }).collect())
+        Ok(rows
+            .iter()
+            .rev()
+            .map(|row| Pace {
+                ttft_ms: row.ttft,
+                tokens_per_second: row.tps,
+            })
+            .collect())
     }
 
     fn past(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, StoreError> {
         let mut query = self.conn.prepare_cached(sql)?;
         let rows = query.query_map(params, |row| {
             let ttft: Option<i64> = row.get(0)?;
-            Ok(Row { ttft: ttft.map(unsigned), tps: row.get(1)?, failed: row.get(2)?, cached: row.get(3)? })
+            Ok(Row {
+                ttft: ttft.map(unsigned),
+                tps: row.get(1)?,
+                failed: row.get(2)?,
+                cached: row.get(3)?,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
 fn week_before(now: Timestamp) -> i64 {
-    now.0.saturating_sub(i64::try_from(AGE.as_millis()).unwrap_or(i64::MAX))
+    now.0
+        .saturating_sub(i64::try_from(AGE.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The smallest value that at least `percent` of the values do not exceed.

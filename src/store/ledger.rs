@@ -93,7 +93,12 @@ pub struct OpenItem {
 impl Db {
     /// Writes a hold. Whether it may be is decided before, in the same [`Db::write`], by `budget`.
     /// `at` is the [`Self::ledger_time`] that the windows were chosen by.
-    pub fn insert_hold(&self, hold: &Hold, at: Timestamp, windows: &Windows) -> Result<(), StoreError> {
+    pub fn insert_hold(
+        &self,
+        hold: &Hold,
+        at: Timestamp,
+        windows: &Windows,
+    ) -> Result<(), StoreError> {
         let kind = match hold.amount {
             None => CostKind::Unknown,
             Some(Usd::ZERO) => CostKind::Free,
@@ -131,7 +136,11 @@ impl Db {
     }
 
     /// Books what an attempt cost, in full, also when it is more than was reserved.
-    pub fn settle(&self, attempt: &AttemptId, settlement: &Settlement) -> Result<Booked, StoreError> {
+    pub fn settle(
+        &self,
+        attempt: &AttemptId,
+        settlement: &Settlement,
+    ) -> Result<Booked, StoreError> {
         self.write(|db| {
             let reserved = db.held(attempt)?;
             let booked = booking(reserved, settlement.cost);
@@ -165,7 +174,12 @@ impl Db {
 
     /// Gives a reservation back. Only for an attempt that can be shown to be unbilled: nothing of it was sent, or the
     /// server refused it with an error status.
-    pub fn release(&self, attempt: &AttemptId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+    pub fn release(
+        &self,
+        attempt: &AttemptId,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(|db| {
             db.held(attempt)?;
             db.conn
@@ -236,8 +250,9 @@ impl Db {
         let mut query = self.conn.prepare_cached(
             "SELECT model, sum(breach) FROM charges WHERE breach > 0 AND breach_cleared = 0 GROUP BY model",
         )?;
-        let rows =
-            query.query_and_then([], |row| Ok((parse(&row.get::<_, String>(0)?, "model")?, usd(row.get(1)?))))?;
+        let rows = query.query_and_then([], |row| {
+            Ok((parse(&row.get::<_, String>(0)?, "model")?, usd(row.get(1)?)))
+        })?;
         rows.collect()
     }
 
@@ -245,7 +260,9 @@ impl Db {
     pub fn clear_breach(&self, model: &ModelId) -> Result<(), StoreError> {
         self.write(|db| {
             db.conn
-                .prepare_cached("UPDATE charges SET breach_cleared = 1 WHERE model = ?1 AND breach > 0")?
+                .prepare_cached(
+                    "UPDATE charges SET breach_cleared = 1 WHERE model = ?1 AND breach > 0",
+                )?
                 .execute([model.to_string()])?;
             Ok(())
         })
@@ -257,11 +274,27 @@ pub(super) fn booking(reserved: Option<Usd>, cost: Cost) -> Booked {
     let excess = |usd: Usd| reserved.map_or(Usd::ZERO, |reserved| (usd - reserved).max(Usd::ZERO));
     match (cost.usd, reserved) {
         (Some(usd), _) => {
-            let kind = if cost.kind == CostKind::Unknown { CostKind::Estimated } else { cost.kind };
-            Booked { cost: Cost::new(usd, kind), breach: excess(usd) }
+            let kind = if cost.kind == CostKind::Unknown {
+                CostKind::Estimated
+            } else {
+                cost.kind
+            };
+            Booked {
+                cost: Cost::new(usd, kind),
+                breach: excess(usd),
+            }
         }
-        (None, None) => Booked { cost: Cost::UNKNOWN, breach: Usd::ZERO },
-        (None, Some(Usd::ZERO)) => Booked { cost: Cost::FREE, breach: Usd::ZERO },
-        (None, Some(reserved)) => Booked { cost: Cost::new(reserved, CostKind::Estimated), breach: Usd::ZERO },
+        (None, None) => Booked {
+            cost: Cost::UNKNOWN,
+            breach: Usd::ZERO,
+        },
+        (None, Some(Usd::ZERO)) => Booked {
+            cost: Cost::FREE,
+            breach: Usd::ZERO,
+        },
+        (None, Some(reserved)) => Booked {
+            cost: Cost::new(reserved, CostKind::Estimated),
+            breach: Usd::ZERO,
+        },
     }
 }

@@ -50,15 +50,34 @@ pub(super) struct Length {
 impl Db {
     /// The answers of this model: those of the same kind and effort when there are 5, else those of the same effort, else
     /// all. `None` before the first.
-    pub fn lengths(&self, model: &ModelId, effort: Option<Effort>, kind: &str) -> Result<Option<Lengths>, StoreError> {
+    pub fn lengths(
+        &self,
+        model: &ModelId,
+        effort: Option<Effort>,
+        kind: &str,
+    ) -> Result<Option<Lengths>, StoreError> {
         let all = self.past_lengths(model)?;
-        let same_effort: Vec<_> =
-            all.iter().filter(|l| l.effort.as_deref() == effort.map(Effort::as_str)).cloned().collect();
-        let of_kind: Vec<_> = same_effort.iter().filter(|l| l.kind.as_deref() == Some(kind)).cloned().collect();
+        let same_effort: Vec<_> = all
+            .iter()
+            .filter(|l| l.effort.as_deref() == effort.map(Effort::as_str))
+            .cloned()
+            .collect();
+        let of_kind: Vec<_> = same_effort
+            .iter()
+            .filter(|l| l.kind.as_deref() == Some(kind))
+            .cloned()
+            .collect();
         if of_kind.len() >= ENOUGH {
-            return Ok(Lengths::of(&of_kind).map(|lengths| Lengths { of_kind: true, ..lengths }));
+            return Ok(Lengths::of(&of_kind).map(|lengths| Lengths {
+                of_kind: true,
+                ..lengths
+            }));
         }
-        Ok(Lengths::of(if same_effort.len() >= ENOUGH { &same_effort } else { &all }))
+        Ok(Lengths::of(if same_effort.len() >= ENOUGH {
+            &same_effort
+        } else {
+            &all
+        }))
     }
 
     /// Newest first.
@@ -87,7 +106,11 @@ impl Lengths {
     /// counts as the middle one of the whole answers that were longer than its cap, or as its cap when none was.
     pub(super) fn of(newest_first: &[Length]) -> Option<Self> {
         let recent = &newest_first[..newest_first.len().min(ANSWERS)];
-        let mut whole: Vec<u64> = recent.iter().filter(|l| l.cut_at.is_none()).map(|l| l.output).collect();
+        let mut whole: Vec<u64> = recent
+            .iter()
+            .filter(|l| l.cut_at.is_none())
+            .map(|l| l.output)
+            .collect();
         whole.sort_unstable();
         let length = |answer: &Length| match answer.cut_at {
             None => answer.output,
@@ -116,7 +139,12 @@ mod tests {
     use super::*;
 
     fn answer(output: u64, cut_at: Option<u64>) -> Length {
-        Length { output, cut_at, effort: None, kind: None }
+        Length {
+            output,
+            cut_at,
+            effort: None,
+            kind: None,
+        }
     }
 
     #[test]
@@ -124,7 +152,13 @@ mod tests {
         let whole = |n| answer(n, None);
         let cut = |cap| answer(cap, Some(cap));
         for (name, answers, median, p95, cut_at) in [
-            ("whole ones", vec![whole(100), whole(300), whole(200)], 200, 300, None),
+            (
+                "whole ones",
+                vec![whole(100), whole(300), whole(200)],
+                200,
+                300,
+                None,
+            ),
             (
                 "cut by a small cap: as long as the longer ones",
                 vec![cut(50), whole(600), whole(700)],
@@ -132,15 +166,33 @@ mod tests {
                 700,
                 Some(50),
             ),
-            ("cut beyond all others: its cap", vec![whole(100), cut(4_096), whole(200)], 200, 4_096, Some(4_096)),
+            (
+                "cut beyond all others: its cap",
+                vec![whole(100), cut(4_096), whole(200)],
+                200,
+                4_096,
+                Some(4_096),
+            ),
             ("all cut", vec![cut(256), cut(512)], 256, 512, Some(512)),
-            ("a server that stopped before the cap", vec![answer(200, Some(256))], 256, 256, Some(256)),
+            (
+                "a server that stopped before the cap",
+                vec![answer(200, Some(256))],
+                256,
+                256,
+                Some(256),
+            ),
         ] {
             let lengths = Lengths::of(&answers).unwrap();
-            assert_eq!((lengths.median, lengths.p95, lengths.cut_at), (median, p95, cut_at), "{name}");
+            assert_eq!(
+                (lengths.median, lengths.p95, lengths.cut_at),
+                (median, p95, cut_at),
+                "{name}"
+            );
         }
         assert_eq!(Lengths::of(&[]), None);
-        let many: Vec<_> = (0..60).map(|n| whole(if n < 50 { 10 } else { 9_999 })).collect();
+        let many: Vec<_> = (0..60)
+            .map(|n| whole(if n < 50 { 10 } else { 9_999 }))
+            .collect();
         assert_eq!(Lengths::of(&many).unwrap().p95, 10, "only the newest count");
     }
 }

@@ -35,9 +35,15 @@ pub fn life(mark: &str) -> Life {
     if there != here {
         // Another start of the machine: nothing of it runs any more. Else another namespace.
         let boot = |place: &str| place.split(' ').next().map(str::to_owned);
-        return if boot(there) == boot(&here) { Life::Unknown } else { Life::Dead };
+        return if boot(there) == boot(&here) {
+            Life::Unknown
+        } else {
+            Life::Dead
+        };
     }
-    let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) else { return Life::Unknown };
+    let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) else {
+        return Life::Unknown;
+    };
     if test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
         return Life::Dead;
     }
@@ -65,8 +71,18 @@ pub(super) fn boot() -> Option<Arc<str>> {
 fn place() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.replace(' ', "") };
-    format!("{} {}", or_dash(boot.trim()), or_dash(&space.to_string_lossy()))
+    let or_dash = |text: &str| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text.replace(' ', "")
+        }
+    };
+    format!(
+        "{} {}",
+        or_dash(boot.trim()),
+        or_dash(&space.to_string_lossy())
+    )
 }
 
 /// When the process started, in clock ticks since the machine did; `None` where the system does not tell. One that has
@@ -89,7 +105,10 @@ mod tests {
     #[test]
     fn a_process_lives_until_it_has_ended() {
         assert_eq!(life(&this_process()), Life::Alive);
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let mark = format!("{} {pid} {}", place(), started(pid).unwrap_or_default());
         assert_eq!(life(&mark), Life::Alive);
@@ -107,7 +126,11 @@ mod tests {
         assert_eq!(life("garbage"), Life::Unknown);
         if started(pid).is_some() {
             assert_eq!(life(&format!("another-boot pid:[1] {pid} 1")), Life::Dead);
-            assert_eq!(life(&format!("{} {pid} 1", place())), Life::Dead, "the number was given anew");
+            assert_eq!(
+                life(&format!("{} {pid} 1", place())),
+                Life::Dead,
+                "the number was given anew"
+            );
         }
     }
 }

@@ -67,16 +67,21 @@ impl Over<'_> {
             Self::Day(_) | Self::Month(_) => Cow::Borrowed(""),
             Self::GroupDay(name, _) | Self::GroupMonth(name, _) => Cow::Borrowed(name),
             Self::ModelDay(model, _) | Self::ModelMonth(model, _) => Cow::Owned(model.to_string()),
-            Self::KeyDay(key, _) | Self::KeyMonth(key, _) => Cow::Owned(format!("{} {}", key.provider, key.last4)),
+            Self::KeyDay(key, _) | Self::KeyMonth(key, _) => {
+                Cow::Owned(format!("{} {}", key.provider, key.last4))
+            }
         }
     }
 
     /// The model, or the provider and the key's last four; `None` for a place that needs no name.
     pub fn name(&self) -> Option<String> {
         match self {
-            Self::Exchange(_) | Self::Answer(_) | Self::Run(_) | Self::Session(_) | Self::Day(_) | Self::Month(_) => {
-                None
-            }
+            Self::Exchange(_)
+            | Self::Answer(_)
+            | Self::Run(_)
+            | Self::Session(_)
+            | Self::Day(_)
+            | Self::Month(_) => None,
             _ => Some(self.place().into_owned()),
         }
     }
@@ -111,7 +116,8 @@ impl Over<'_> {
 
     /// The same as the file has it.
     fn cells(&self, windows: &Windows) -> (i64, i64) {
-        self.window(windows).map_or((0, 1), |(starts, ends)| (starts.0, ends.0))
+        self.window(windows)
+            .map_or((0, 1), |(starts, ends)| (starts.0, ends.0))
     }
 }
 
@@ -153,7 +159,8 @@ macro_rules! of_exchanges {
 const OF_EXCHANGE: &str = of_exchanges!("= ?1");
 const OF_ANSWER: &str = of_exchanges!("IN (SELECT id FROM exchanges WHERE message = ?1)");
 
-const TOTALS_APART: &str = "SELECT (SELECT count(*) FROM (SELECT * FROM totals EXCEPT SELECT * FROM charge_sums))
+const TOTALS_APART: &str =
+    "SELECT (SELECT count(*) FROM (SELECT * FROM totals EXCEPT SELECT * FROM charge_sums))
     + (SELECT count(*) FROM (SELECT * FROM charge_sums EXCEPT SELECT * FROM totals))";
 
 impl Db {
@@ -162,7 +169,10 @@ impl Db {
         match over {
             Over::Exchange(id) => self.sum_by(OF_EXCHANGE, [id.as_str()]),
             Over::Answer(id) => self.sum_by(OF_ANSWER, [id.as_str()]),
-            over => self.sum_by(OF_PLACE, params![over.scope().as_str(), over.place(), over.at()]),
+            over => self.sum_by(
+                OF_PLACE,
+                params![over.scope().as_str(), over.place(), over.at()],
+            ),
         }
     }
 
@@ -183,7 +193,9 @@ impl Db {
         if wrong == 0 {
             Ok(())
         } else {
-            Err(StoreError::Damaged("the totals of the ledger are not those of its charges".to_owned()))
+            Err(StoreError::Damaged(
+                "the totals of the ledger are not those of its charges".to_owned(),
+            ))
         }
     }
 
@@ -195,7 +207,10 @@ impl Db {
                 "SELECT coalesce(sum(usd), 0) FROM raises
                  WHERE scope = ?1 AND place = ?2 AND ends > ?3 AND starts <= ?3",
             )?
-            .query_row(params![over.scope().as_str(), over.place(), over.at()], |row| row.get(0))?;
+            .query_row(
+                params![over.scope().as_str(), over.place(), over.at()],
+                |row| row.get(0),
+            )?;
         Ok(usd(sum))
     }
 
@@ -223,14 +238,28 @@ impl Db {
                     "INSERT INTO raises (exchange, scope, place, starts, ends, usd, at)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![exchange.as_str(), over.scope().as_str(), over.place(), starts, ends, usd, at.0])?;
+                .execute(params![
+                    exchange.as_str(),
+                    over.scope().as_str(),
+                    over.place(),
+                    starts,
+                    ends,
+                    usd,
+                    at.0
+                ])?;
             Ok(())
         })
     }
 
     /// Notes that the user is told of this share of the limit of a place. `false`: of this one or a higher one they
     /// were told before.
-    pub fn tell(&self, over: Over<'_>, windows: &Windows, share: f64, at: Timestamp) -> Result<bool, StoreError> {
+    pub fn tell(
+        &self,
+        over: Over<'_>,
+        windows: &Windows,
+        share: f64,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let (starts, ends) = over.cells(windows);
         self.write(|db| {
             let rows = db

@@ -15,7 +15,11 @@ impl Db {
     /// The value of this name; `None` before the first.
     pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
         let sql = "SELECT value FROM remembered WHERE name = ?1";
-        let text: Option<String> = self.conn.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
+        let text: Option<String> = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
@@ -24,6 +28,12 @@ impl Db {
         let sql = "INSERT INTO remembered (name, value) VALUES (?1, ?2)
                    ON CONFLICT DO UPDATE SET value = excluded.value";
         let value = json(value)?;
-        self.write(|db| Ok(db.conn.prepare_cached(sql)?.execute(params![name, value]).map(drop)?))
+        self.write(|db| {
+            Ok(db
+                .conn
+                .prepare_cached(sql)?
+                .execute(params![name, value])
+                .map(drop)?)
+        })
     }
 }

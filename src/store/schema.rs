@@ -49,17 +49,27 @@ pub(super) fn look(conn: &Connection, path: &Path) -> Result<bool, StoreError> {
 }
 
 fn is_current(conn: &Connection, path: &Path) -> Result<bool, StoreError> {
-    let (application, found) = (number(conn, "application_id")?, number(conn, "user_version")?);
+    let (application, found) = (
+        number(conn, "application_id")?,
+        number(conn, "user_version")?,
+    );
     if application == APPLICATION {
         return match found {
             FORMAT => Ok(true),
             1.. if found < FORMAT => Ok(false),
-            _ if found > FORMAT => Err(StoreError::Newer { found, known: FORMAT }),
+            _ if found > FORMAT => Err(StoreError::Newer {
+                found,
+                known: FORMAT,
+            }),
             _ => Err(StoreError::Damaged(format!("format {found}"))),
         };
     }
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application == 0 && found == 0 && tables == 0 { Ok(false) } else { Err(StoreError::Foreign(path.to_owned())) }
+    if application == 0 && found == 0 && tables == 0 {
+        Ok(false)
+    } else {
+        Err(StoreError::Foreign(path.to_owned()))
+    }
 }
 
 fn number(conn: &Connection, pragma: &str) -> Result<i64, StoreError> {

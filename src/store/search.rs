@@ -45,12 +45,18 @@ fn plan(query: &str) -> Plan {
     if query.is_empty() {
         return Plan::Nothing;
     }
-    let words: Vec<&str> =
-        query.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).take(WORDS).collect();
+    let words: Vec<&str> = query
+        .split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .take(WORDS)
+        .collect();
     if words.is_empty() || query.chars().any(unspaced) {
         return Plan::Letters(query.to_owned());
     }
-    let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
+        .collect();
     Plan::Words(format!("{}*", quoted.join(" ")))
 }
 
@@ -87,14 +93,22 @@ impl Db {
             Plan::Letters(text) => (BY_LETTERS, text.clone(), Some(text)),
         };
         let mut statement = self.conn.prepare_cached(sql)?;
-        statement.query_and_then(params![text, limit], |row| hit(row, letters.as_deref()))?.collect()
+        statement
+            .query_and_then(params![text, limit], |row| hit(row, letters.as_deref()))?
+            .collect()
     }
 
     /// The chats where these words were said, each once, with the best hit as snippet.
-    pub fn search_sessions(&self, query: &str, limit: usize) -> Result<Vec<SessionRow>, StoreError> {
+    pub fn search_sessions(
+        &self,
+        query: &str,
+        limit: usize,
+    ) -> Result<Vec<SessionRow>, StoreError> {
         // A chat may have many hits; this many are looked through for `limit` different chats.
         let hits = self.search(query, limit.saturating_mul(20))?;
-        let mut statement = self.conn.prepare_cached(&format!("SELECT {ROW} FROM sessions WHERE id = ?1"))?;
+        let mut statement = self
+            .conn
+            .prepare_cached(&format!("SELECT {ROW} FROM sessions WHERE id = ?1"))?;
         let mut found: Vec<SessionRow> = Vec::new();
         for hit in hits {
             if found.len() >= limit {
@@ -125,12 +139,27 @@ fn hit(row: &Row<'_>, letters: Option<&str>) -> Result<Hit, StoreError> {
 
 /// The text near the first place where `needle` stands (letters of ASCII in either case, as SQLite compares).
 fn around(text: &str, needle: &str) -> String {
-    let place = text.to_ascii_lowercase().find(&needle.to_ascii_lowercase()).unwrap_or(0);
+    let place = text
+        .to_ascii_lowercase()
+        .find(&needle.to_ascii_lowercase())
+        .unwrap_or(0);
     let (before, after) = text.split_at(place);
-    let start = before.char_indices().rev().nth(AROUND - 1).map_or(0, |(at, _)| at);
-    let end = after.char_indices().nth(AROUND + needle.chars().count()).map_or(text.len(), |(at, _)| place + at);
+    let start = before
+        .char_indices()
+        .rev()
+        .nth(AROUND - 1)
+        .map_or(0, |(at, _)| at);
+    let end = after
+        .char_indices()
+        .nth(AROUND + needle.chars().count())
+        .map_or(text.len(), |(at, _)| place + at);
     let mark = |cut: bool| if cut { "…" } else { "" };
-    format!("{}{}{}", mark(start > 0), &text[start..end], mark(end < text.len()))
+    format!(
+        "{}{}{}",
+        mark(start > 0),
+        &text[start..end],
+        mark(end < text.len())
+    )
 }
 
 #[cfg(test)]
@@ -164,6 +193,9 @@ mod tests {
     fn a_snippet_is_cut_between_characters() {
         assert_eq!(around("short 🦀 text", "🦀"), "short 🦀 text");
         let long = format!("{}🦀{}", "ä".repeat(100), "ö".repeat(100));
-        assert_eq!(around(&long, "🦀"), format!("…{}🦀{}…", "ä".repeat(60), "ö".repeat(60)));
+        assert_eq!(
+            around(&long, "🦀"),
+            format!("…{}🦀{}…", "ä".repeat(60), "ö".repeat(60))
+        );
     }
 }

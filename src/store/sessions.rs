@@ -30,8 +30,14 @@ fn in_hand(mark: Option<&str>) -> bool {
 
 /// A title from a prompt: its first line that says something, at most 60 characters, cut between graphemes.
 pub fn title_of(prompt: &str) -> String {
-    let line = prompt.lines().find(|line| line.chars().any(|c| !c.is_whitespace() && !c.is_control()));
-    let clean: String = line.unwrap_or_default().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = prompt
+        .lines()
+        .find(|line| line.chars().any(|c| !c.is_whitespace() && !c.is_control()));
+    let clean: String = line
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
     if clean.chars().count() <= TITLE {
         return clean;
@@ -53,7 +59,10 @@ pub(super) const ROW: &str = "sessions.id, sessions.title, sessions.updated,
     (SELECT coalesce(sum(estimated + (reserved > 0)), 0) > 0 FROM totals WHERE scope = 'session' AND place = sessions.id),
     (SELECT coalesce(sum(unknown), 0) > 0 FROM totals WHERE scope = 'session' AND place = sessions.id)";
 
-pub(super) fn session_row(row: &Row<'_>, snippet: Option<String>) -> Result<SessionRow, StoreError> {
+pub(super) fn session_row(
+    row: &Row<'_>,
+    snippet: Option<String>,
+) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
         id: SessionId::from_text(row.get::<_, String>(0)?),
         title: row.get(1)?,
@@ -74,7 +83,11 @@ impl Db {
              ORDER BY updated DESC, seq DESC LIMIT ?1"
         );
         let mut query = self.conn.prepare_cached(&sql)?;
-        query.query_and_then([i64::try_from(limit).unwrap_or(i64::MAX)], |row| session_row(row, None))?.collect()
+        query
+            .query_and_then([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                session_row(row, None)
+            })?
+            .collect()
     }
 
     /// The chat last used.
@@ -84,10 +97,12 @@ impl Db {
 
     /// The chat whose id this is, or the only one whose id starts so.
     pub fn find_session(&self, prefix: &str) -> Result<SessionId, StoreError> {
-        let mut query = self
-            .conn
-            .prepare_cached("SELECT id FROM sessions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, id")?;
-        let ids = query.query_map([prefix], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let mut query = self.conn.prepare_cached(
+            "SELECT id FROM sessions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, id",
+        )?;
+        let ids = query
+            .query_map([prefix], |row| row.get::<_, String>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
         match ids.as_slice() {
             _ if prefix.is_empty() => Err(StoreError::NoSession(String::new())),
             [] => Err(StoreError::NoSession(prefix.to_owned())),
@@ -99,7 +114,10 @@ impl Db {
 
     pub fn rename_session(&self, id: &SessionId, title: &str) -> Result<(), StoreError> {
         let rows = self.write(|db| {
-            Ok(db.conn.prepare_cached("UPDATE sessions SET title = ?2 WHERE id = ?1")?.execute([id.as_str(), title])?)
+            Ok(db
+                .conn
+                .prepare_cached("UPDATE sessions SET title = ?2 WHERE id = ?1")?
+                .execute([id.as_str(), title])?)
         })?;
         some(rows, id)
     }
@@ -107,8 +125,13 @@ impl Db {
     /// Erases the words of a chat. What it cost stays in the ledger: deleting gives no money back.
     pub fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
         let rows = self.write(|db| {
-            db.conn.execute("UPDATE sessions SET head = NULL WHERE id = ?1", [id.as_str()])?;
-            Ok(db.conn.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?)
+            db.conn.execute(
+                "UPDATE sessions SET head = NULL WHERE id = ?1",
+                [id.as_str()],
+            )?;
+            Ok(db
+                .conn
+                .execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?)
         })?;
         some(rows, id)
     }
@@ -118,14 +141,27 @@ impl Db {
         let selection = json(&setting.selection)?;
         self.write(|db| {
             db.conn
-                .prepare_cached("UPDATE sessions SET selection = ?2, effort = ?3, system = ?4 WHERE id = ?1")?
-                .execute(params![id.as_str(), selection, setting.effort.map(Effort::as_str), setting.system])?;
+                .prepare_cached(
+                    "UPDATE sessions SET selection = ?2, effort = ?3, system = ?4 WHERE id = ?1",
+                )?
+                .execute(params![
+                    id.as_str(),
+                    selection,
+                    setting.effort.map(Effort::as_str),
+                    setting.system
+                ])?;
             Ok(())
         })
     }
 
     /// Keeps a draft; an empty one is forgotten. Safe from the death of this process, not from a power cut.
-    pub fn save_draft(&self, id: &SessionId, setting: &Setting, draft: &str, at: Timestamp) -> Result<(), StoreError> {
+    pub fn save_draft(
+        &self,
+        id: &SessionId,
+        setting: &Setting,
+        draft: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write_soon(|db| {
             if draft.is_empty() {
                 db.conn
@@ -201,7 +237,9 @@ impl Db {
 
     /// The newest prompts of all chats, each once, newest last.
     pub fn prompt_history(&self, limit: usize) -> Result<Vec<String>, StoreError> {
-        let mut query = self.conn.prepare_cached("SELECT text FROM messages WHERE role = 'user' ORDER BY seq DESC")?;
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT text FROM messages WHERE role = 'user' ORDER BY seq DESC")?;
         let mut rows = query.query([])?;
         let (mut seen, mut found) = (std::collections::HashSet::new(), Vec::new());
         while found.len() < limit {
@@ -217,5 +255,9 @@ impl Db {
 }
 
 fn some(rows: usize, id: &SessionId) -> Result<(), StoreError> {
-    if rows == 0 { Err(StoreError::NoSession(id.to_string())) } else { Ok(()) }
+    if rows == 0 {
+        Err(StoreError::NoSession(id.to_string()))
+    } else {
+        Ok(())
+    }
 }

@@ -89,9 +89,23 @@ impl Figures {
     pub fn kind(&self) -> CostKind {
         match self.kinds {
             Kinds { estimated: 1.., .. } => CostKind::Estimated,
-            Kinds { exact: 0, billed: 0, free: 0, .. } if self.unpriced > 0 => CostKind::Unknown,
-            Kinds { exact: 0, billed: 0, free: 1.., .. } => CostKind::Free,
-            Kinds { exact: 0, billed: 1.., .. } => CostKind::Billed,
+            Kinds {
+                exact: 0,
+                billed: 0,
+                free: 0,
+                ..
+            } if self.unpriced > 0 => CostKind::Unknown,
+            Kinds {
+                exact: 0,
+                billed: 0,
+                free: 1..,
+                ..
+            } => CostKind::Free,
+            Kinds {
+                exact: 0,
+                billed: 1..,
+                ..
+            } => CostKind::Billed,
             _ => CostKind::Exact,
         }
     }
@@ -134,7 +148,11 @@ impl Db {
         let mut stats = sums.finish();
         stats.groups.sort_by(|a, b| match by {
             By::Day => b.name.cmp(&a.name),
-            _ => (b.figures.spent, b.figures.requests, &a.name).cmp(&(a.figures.spent, a.figures.requests, &b.name)),
+            _ => (b.figures.spent, b.figures.requests, &a.name).cmp(&(
+                a.figures.spent,
+                a.figures.requests,
+                &b.name,
+            )),
         });
         if by == By::Session {
             for group in &mut stats.groups {
@@ -179,7 +197,13 @@ impl Db {
                 settled: row.get(7)?,
                 reserved: row.get(8)?,
                 kind: row.get(9)?,
-                tokens: [row.get(10)?, row.get(11)?, row.get(12)?, row.get(13)?, row.get(14)?],
+                tokens: [
+                    row.get(10)?,
+                    row.get(11)?,
+                    row.get(12)?,
+                    row.get(13)?,
+                    row.get(14)?,
+                ],
             };
             sums.add(name, |figures| charged.add_to(figures));
         }
@@ -206,12 +230,22 @@ impl Db {
                 By::Model => row.get(2)?,
                 By::Provider => {
                     let model: String = row.get(2)?;
-                    model.split_once('/').map_or_else(|| model.clone(), |(provider, _)| provider.to_owned())
+                    model
+                        .split_once('/')
+                        .map_or_else(|| model.clone(), |(provider, _)| provider.to_owned())
                 }
                 By::Session => row.get(1)?,
-                By::Key => keys.get(&row.get::<_, String>(0)?).cloned().unwrap_or_default(),
+                By::Key => keys
+                    .get(&row.get::<_, String>(0)?)
+                    .cloned()
+                    .unwrap_or_default(),
             };
-            let asked = Asked { hit: row.get(4)?, saved: row.get(5)?, ttft: row.get(6)?, failed: row.get(7)? };
+            let asked = Asked {
+                hit: row.get(4)?,
+                saved: row.get(5)?,
+                ttft: row.get(6)?,
+                failed: row.get(7)?,
+            };
             sums.add(name, |figures| asked.add_to(figures));
         }
         Ok(())
@@ -225,13 +259,16 @@ impl Asked {
         figures.cache_hits += u64::from(self.hit);
         figures.saved += usd(self.saved.max(0));
         figures.saved_unknown |= self.saved < 0;
-        figures.ttft.extend(self.ttft.filter(|_| !self.hit).map(unsigned));
+        figures
+            .ttft
+            .extend(self.ttft.filter(|_| !self.hit).map(unsigned));
     }
 }
 
 impl Charged {
     fn add_to(&self, figures: &mut Figures) {
-        let [uncached, cached, written, output, reasoning] = self.tokens.map(|n| n.map_or(0, unsigned));
+        let [uncached, cached, written, output, reasoning] =
+            self.tokens.map(|n| n.map_or(0, unsigned));
         let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
         add(&mut figures.uncached_input, uncached);
         add(&mut figures.cached_input, cached);
@@ -274,8 +311,15 @@ impl Sums {
         self.total.finish();
         let group = |(name, mut figures): (String, Figures)| {
             figures.finish();
-            Group { name, title: None, figures }
+            Group {
+                name,
+                title: None,
+                figures,
+            }
         };
-        Stats { groups: self.groups.into_iter().map(group).collect(), total: self.total }
+        Stats {
+            groups: self.groups.into_iter().map(group).collect(),
+            total: self.total,
+        }
     }
 }

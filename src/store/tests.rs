@@ -14,7 +14,8 @@ mod transcript;
 use super::*;
 use crate::chat::id::{AttemptId, ExchangeId};
 use crate::chat::{
-    Cost, CostKind, Effort, Finish, MessageId, ModelId, Role, Selection, SessionId, Timestamp, Usage, UsageSource, Usd,
+    Cost, CostKind, Effort, Finish, MessageId, ModelId, Role, Selection, SessionId, Timestamp,
+    Usage, UsageSource, Usd,
 };
 use crate::protocol::{AnswerFacts, CacheHit, Estimate, Latency, Route, RouteMode};
 
@@ -50,7 +51,10 @@ pub(crate) fn begin(chat: &str, name: &str, parent: Option<&str>, text: &str) ->
         model: model(),
         mode: RouteMode::Auto,
         parent: parent.map(message),
-        prompt: Some(Prompt { id: message(&format!("{name}-q")), text: text.to_owned() }),
+        prompt: Some(Prompt {
+            id: message(&format!("{name}-q")),
+            text: text.to_owned(),
+        }),
         answer: message(&format!("{name}-a")),
         messages: true,
         counted_input: 12,
@@ -63,7 +67,13 @@ pub(crate) fn begin(chat: &str, name: &str, parent: Option<&str>, text: &str) ->
 }
 
 /// A hold of this attempt for the exchange of the same name.
-pub(crate) fn hold(chat: &str, exchange: &str, attempt: &str, amount: Option<Usd>, at: Timestamp) -> Hold {
+pub(crate) fn hold(
+    chat: &str,
+    exchange: &str,
+    attempt: &str,
+    amount: Option<Usd>,
+    at: Timestamp,
+) -> Hold {
     Hold {
         attempt: AttemptId::from_text(attempt),
         exchange: ExchangeId::from_text(exchange),
@@ -110,7 +120,11 @@ fn estimate() -> Estimate {
 fn facts() -> AnswerFacts {
     AnswerFacts {
         model: model(),
-        route: Route { mode: RouteMode::Auto, reason: "fits the day's pace".to_owned(), considered: vec![] },
+        route: Route {
+            mode: RouteMode::Auto,
+            reason: "fits the day's pace".to_owned(),
+            considered: vec![],
+        },
         finish: Some(Finish::Stop),
         usage: Usage::counted(12, 34),
         estimate: estimate(),
@@ -120,7 +134,11 @@ fn facts() -> AnswerFacts {
         cache_age_s: 0,
         stale: false,
         reasoning_usd: None,
-        latency: Latency { ttft_ms: Some(412), total_ms: 2100, tokens_per_second: Some(148.2) },
+        latency: Latency {
+            ttft_ms: Some(412),
+            total_ms: 2100,
+            tokens_per_second: Some(148.2),
+        },
         attempts: vec![],
         service_tier: None,
         others: vec![],
@@ -130,5 +148,8 @@ fn facts() -> AnswerFacts {
 /// The words of a chat, `you: …` and `it: …`.
 fn words(chat: &Chat) -> Vec<String> {
     let who = |role| if role == Role::User { "you" } else { "it" };
-    chat.messages.iter().map(|m| format!("{}: {}", who(m.entry.role), m.entry.text)).collect()
+    chat.messages
+        .iter()
+        .map(|m| format!("{}: {}", who(m.entry.role), m.entry.text))
+        .collect()
 }

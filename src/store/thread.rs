@@ -40,7 +40,10 @@ pub struct Opening {
 impl Opening {
     /// Waits until it is open. Not for use on a runtime's worker.
     pub fn wait(self) -> Result<Store, StoreError> {
-        self.opened.recv().unwrap_or(Err(StoreError::Closed)).map(|()| self.store)
+        self.opened
+            .recv()
+            .unwrap_or(Err(StoreError::Closed))
+            .map(|()| self.store)
     }
 }
 
@@ -66,9 +69,14 @@ impl Store {
                 Err(error) => drop(reply.send(Err(error))),
             }
         };
-        let started = std::thread::Builder::new().name("store".to_owned()).spawn(work);
+        let started = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(work);
         started.map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok(Opening { store: Self(jobs), opened })
+        Ok(Opening {
+            store: Self(jobs),
+            opened,
+        })
     }
 
     /// Runs `f` on the store's thread. Dropping the future does not take a job back that is in the queue.

@@ -162,17 +162,30 @@ impl Db {
         Ok(())
     }
 
-    pub(super) fn require_message(&self, session: &SessionId, id: &MessageId) -> Result<(), StoreError> {
+    pub(super) fn require_message(
+        &self,
+        session: &SessionId,
+        id: &MessageId,
+    ) -> Result<(), StoreError> {
         let known = self
             .conn
             .prepare_cached("SELECT 1 FROM messages WHERE id = ?1 AND session = ?2")?
             .exists(params![id.as_str(), session.as_str()])?;
-        if known { Ok(()) } else { Err(StoreError::NoMessage(id.to_string())) }
+        if known {
+            Ok(())
+        } else {
+            Err(StoreError::NoMessage(id.to_string()))
+        }
     }
 
     /// Adds a piece to a streaming answer. It costs the same however long the answer is already, and does not wait for
     /// the disk: a piece survives the death of the process, not a power cut.
-    pub fn append_answer(&self, answer: &MessageId, text: &str, reasoning: &str) -> Result<(), StoreError> {
+    pub fn append_answer(
+        &self,
+        answer: &MessageId,
+        text: &str,
+        reasoning: &str,
+    ) -> Result<(), StoreError> {
         self.write_soon(|db| {
             let rows = db
                 .conn
@@ -181,7 +194,11 @@ impl Db {
                      SELECT seq, ?2, ?3 FROM messages WHERE id = ?1 AND state = 'streaming'",
                 )?
                 .execute(params![answer.as_str(), text, reasoning])?;
-            if rows == 1 { Ok(()) } else { Err(StoreError::NotStreaming(answer.to_string())) }
+            if rows == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::NotStreaming(answer.to_string()))
+            }
         })
     }
 
@@ -211,19 +228,30 @@ impl Db {
                 "UPDATE messages SET text = ?2, reasoning = ?3, state = ?4, facts = ?5, owner = NULL WHERE seq = ?1",
             )?
             .execute(params![seq, text, reasoning, ending.as_str(), facts])?;
-        self.conn.prepare_cached("DELETE FROM answer_parts WHERE message = ?1")?.execute([seq])?;
+        self.conn
+            .prepare_cached("DELETE FROM answer_parts WHERE message = ?1")?
+            .execute([seq])?;
         Ok(())
     }
 
     /// What has arrived of a streaming answer: text and reasoning.
     fn parts(&self, seq: i64) -> Result<(String, String), StoreError> {
         let (mut text, mut reasoning) = (String::new(), String::new());
-        let mut query =
-            self.conn.prepare_cached("SELECT text, reasoning FROM answer_parts WHERE message = ?1 ORDER BY seq")?;
+        let mut query = self.conn.prepare_cached(
+            "SELECT text, reasoning FROM answer_parts WHERE message = ?1 ORDER BY seq",
+        )?;
         let mut rows = query.query([seq])?;
         while let Some(row) = rows.next()? {
-            text.push_str(row.get_ref(0)?.as_str().map_err(|_| StoreError::cell("part"))?);
-            reasoning.push_str(row.get_ref(1)?.as_str().map_err(|_| StoreError::cell("part"))?);
+            text.push_str(
+                row.get_ref(0)?
+                    .as_str()
+                    .map_err(|_| StoreError::cell("part"))?,
+            );
+            reasoning.push_str(
+                row.get_ref(1)?
+                    .as_str()
+                    .map_err(|_| StoreError::cell("part"))?,
+            );
         }
         Ok((text, reasoning))
     }
@@ -232,18 +260,26 @@ impl Db {
     /// Reading does not need this; search does. Gives their number. Costs no write when there are none.
     pub fn fold_dead_streams(&self) -> Result<usize, StoreError> {
         let dead = || -> Result<Vec<i64>, StoreError> {
-            let mut query = self.conn.prepare_cached("SELECT seq, owner FROM messages WHERE state = 'streaming'")?;
-            let rows = query.query_and_then([], |row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?)))?;
+            let mut query = self
+                .conn
+                .prepare_cached("SELECT seq, owner FROM messages WHERE state = 'streaming'")?;
+            let rows =
+                query.query_and_then([], |row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?)))?;
             let rows = rows.collect::<Result<Vec<(i64, Option<String>)>, _>>()?;
             let ended = |mark: &str| owner::life(mark) == owner::Life::Dead;
-            Ok(rows.into_iter().filter(|(_, mark)| mark.as_deref().is_none_or(ended)).map(|(seq, _)| seq).collect())
+            Ok(rows
+                .into_iter()
+                .filter(|(_, mark)| mark.as_deref().is_none_or(ended))
+                .map(|(seq, _)| seq)
+                .collect())
         };
         if dead()?.is_empty() {
             return Ok(0);
         }
         self.write(|db| {
             let seqs = dead()?;
-            seqs.iter().try_for_each(|seq| db.fold(*seq, Ending::Cut, None))?;
+            seqs.iter()
+                .try_for_each(|seq| db.fold(*seq, Ending::Cut, None))?;
             Ok(seqs.len())
         })
     }
@@ -255,19 +291,32 @@ impl Db {
             "SELECT title, created, updated, selection, effort, system, draft, draft_owner FROM sessions WHERE id = ?1",
         )?;
         let mut rows = query.query([id.as_str()])?;
-        let row = rows.next()?.ok_or_else(|| StoreError::NoSession(id.to_string()))?;
+        let row = rows
+            .next()?
+            .ok_or_else(|| StoreError::NoSession(id.to_string()))?;
         let selection: Selection = from_json(&row.get::<_, String>("selection")?, "selection")?;
         let effort: Option<String> = row.get("effort")?;
-        let effort = effort.map(|name| parse::<Effort>(&name, "effort")).transpose()?;
+        let effort = effort
+            .map(|name| parse::<Effort>(&name, "effort"))
+            .transpose()?;
         let mark: Option<String> = row.get("draft_owner")?;
-        let elsewhere = mark.is_some_and(|mark| mark != self.owner && owner::life(&mark) == owner::Life::Alive);
+        let elsewhere =
+            mark.is_some_and(|mark| mark != self.owner && owner::life(&mark) == owner::Life::Alive);
         Ok(Chat {
             id: id.clone(),
             title: row.get("title")?,
             created: Timestamp(row.get("created")?),
             updated: Timestamp(row.get("updated")?),
-            setting: Setting { selection, effort, system: row.get("system")? },
-            draft: if elsewhere { String::new() } else { row.get("draft")? },
+            setting: Setting {
+                selection,
+                effort,
+                system: row.get("system")?,
+            },
+            draft: if elsewhere {
+                String::new()
+            } else {
+                row.get("draft")?
+            },
             messages: self.branch(id)?,
         })
     }
@@ -305,7 +354,9 @@ impl Db {
         let id: String = row.get("id")?;
         // The words matter more than the figures: facts that cannot be read do not keep a chat shut.
         let answer = facts.and_then(|json| {
-            from_json(&json, "facts").inspect_err(|_| tracing::warn!(%id, "the facts of an answer are unreadable")).ok()
+            from_json(&json, "facts")
+                .inspect_err(|_| tracing::warn!(%id, "the facts of an answer are unreadable"))
+                .ok()
         });
         let entry = Entry {
             id: MessageId::from_text(id),
@@ -315,7 +366,13 @@ impl Db {
             at: Timestamp(row.get("at")?),
             answer,
         };
-        Ok(ChatMessage { entry, parent: row.get::<_, Option<String>>("parent")?.map(MessageId::from_text), state })
+        Ok(ChatMessage {
+            entry,
+            parent: row
+                .get::<_, Option<String>>("parent")?
+                .map(MessageId::from_text),
+            state,
+        })
     }
 
     /// Shows the branch that ends in this message again.
@@ -330,7 +387,12 @@ impl Db {
     }
 
     /// Goes back to before this message of the user, and gives its text. The branch that is left stays stored.
-    pub fn rewind(&self, session: &SessionId, prompt: &MessageId, at: Timestamp) -> Result<String, StoreError> {
+    pub fn rewind(
+        &self,
+        session: &SessionId,
+        prompt: &MessageId,
+        at: Timestamp,
+    ) -> Result<String, StoreError> {
         self.write(|db| {
             let found: Option<(Option<String>, String)> = db
                 .conn

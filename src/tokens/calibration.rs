@@ -25,19 +25,29 @@ impl Calibration {
     /// Learns from pairs of our raw count and what the server counted, at least [`Self::LEAST`] of them. The factor is
     /// the middle one of their ratios; the band holds nine answers in ten. Pairs with a 0 say nothing and are left out.
     pub fn learn(samples: &[(u64, u64)]) -> Option<Self> {
-        let told: Vec<_> = samples.iter().filter(|(counted, actual)| *counted > 0 && *actual > 0).collect();
+        let told: Vec<_> = samples
+            .iter()
+            .filter(|(counted, actual)| *counted > 0 && *actual > 0)
+            .collect();
         if told.len() < Self::LEAST {
             return None;
         }
-        let ratio = |(counted, actual): &(u64, u64)| clamped(u128::from(*actual) * ONE / u128::from(*counted)).max(1);
+        let ratio = |(counted, actual): &(u64, u64)| {
+            clamped(u128::from(*actual) * ONE / u128::from(*counted)).max(1)
+        };
         let mut ratios: Vec<u64> = told.iter().map(|pair| ratio(pair)).collect();
         ratios.sort_unstable();
         let factor = ratios[(ratios.len() - 1) / 2];
-        let mut residuals: Vec<u64> =
-            told.iter().map(|(counted, actual)| residual(*counted, *actual, factor)).collect();
+        let mut residuals: Vec<u64> = told
+            .iter()
+            .map(|(counted, actual)| residual(*counted, *actual, factor))
+            .collect();
         residuals.sort_unstable();
         let widest = residuals[(residuals.len() * 9).div_ceil(10) - 1];
-        Some(Self { factor, band: u32::try_from(widest).unwrap_or(u32::MAX).max(NARROWEST) })
+        Some(Self {
+            factor,
+            band: u32::try_from(widest).unwrap_or(u32::MAX).max(NARROWEST),
+        })
     }
 
     /// What the server is expected to count where we counted `count`, and how far off that may be, in thousandths.
@@ -72,8 +82,23 @@ mod tests {
         for (name, samples, learned) in [
             ("nothing", vec![], None),
             ("too few", vec![(100, 110); 4], None),
-            ("zeros say nothing", vec![(100, 110), (100, 110), (100, 110), (100, 110), (0, 5), (5, 0)], None),
-            ("a steady factor has the narrowest band", vec![(100, 110); 5], Some((110, 10))),
+            (
+                "zeros say nothing",
+                vec![
+                    (100, 110),
+                    (100, 110),
+                    (100, 110),
+                    (100, 110),
+                    (0, 5),
+                    (5, 0),
+                ],
+                None,
+            ),
+            (
+                "a steady factor has the narrowest band",
+                vec![(100, 110); 5],
+                Some((110, 10)),
+            ),
             ("fewer than ours", vec![(1000, 900); 9], Some((90, 10))),
             (
                 "two odd ones of five",
@@ -85,7 +110,11 @@ mod tests {
                 [vec![(100, 120); 9], vec![(100, 9000)]].concat(),
                 Some((120, 10)),
             ),
-            ("half of them stray by a tenth", [vec![(100, 100); 5], vec![(100, 110); 4]].concat(), Some((100, 100))),
+            (
+                "half of them stray by a tenth",
+                [vec![(100, 100); 5], vec![(100, 110); 4]].concat(),
+                Some((100, 100)),
+            ),
         ] {
             let found = Calibration::learn(&samples).map(|c| c.apply(100));
             assert_eq!(found, learned, "{name}");
@@ -98,7 +127,10 @@ mod tests {
             let learned = Calibration::learn(&[pair; 5]).unwrap();
             for count in [0, 1, u64::MAX] {
                 let (tokens, band) = learned.apply(count);
-                assert!(band >= NARROWEST && (count > 0 || tokens == 0), "{pair:?} {count}");
+                assert!(
+                    band >= NARROWEST && (count > 0 || tokens == 0),
+                    "{pair:?} {count}"
+                );
             }
         }
     }

@@ -31,7 +31,10 @@ fn wide_class_at(text: &[u8], at: usize, first: u8) -> (u8, usize) {
     let (character, width) = match first {
         0..0xE0 => ((first & 0x1F) << 6 | more(1), 2),
         0xE0..0xF0 => ((first & 0x0F) << 12 | more(1) << 6 | more(2), 3),
-        _ => ((first & 0x07) << 18 | more(1) << 12 | more(2) << 6 | more(3), 4),
+        _ => (
+            (first & 0x07) << 18 | more(1) << 12 | more(2) << 6 | more(3),
+            4,
+        ),
     };
     let page = usize::from(NUMBERS[character >> 8]);
     (PAGES[page << 8 | character & 0xFF], at + width)

@@ -43,7 +43,12 @@ struct Block {
 impl Draft {
     /// An empty text.
     pub fn new(encoding: Encoding) -> Self {
-        Self { encoding, blocks: Vec::new(), tokens: 0, len: 0 }
+        Self {
+            encoding,
+            blocks: Vec::new(),
+            tokens: 0,
+            len: 0,
+        }
     }
 
     /// Tokens of the whole text.
@@ -76,8 +81,11 @@ impl Draft {
             let window = Window::over(&self.blocks, first, start, &range, with, more);
             if let Some((cut, until)) = window.meets(self.encoding, self.blocks.len()) {
                 let new = self.blocked(&window.text, cut);
-                let sum = |blocks: &[Block]| -> u64 { blocks.iter().map(|block| block.tokens).sum() };
-                let size = |blocks: &[Block]| -> usize { blocks.iter().map(|block| block.text.len()).sum() };
+                let sum =
+                    |blocks: &[Block]| -> u64 { blocks.iter().map(|block| block.tokens).sum() };
+                let size = |blocks: &[Block]| -> usize {
+                    blocks.iter().map(|block| block.text.len()).sum()
+                };
                 let old = &self.blocks[first..until];
                 self.tokens = self.tokens - sum(old) + sum(&new);
                 self.len = self.len - size(old) + size(&new);
@@ -90,10 +98,18 @@ impl Draft {
 
     /// Makes the text `whole`, at the cost of comparing the two and of splicing what differs.
     pub fn replace_with(&mut self, whole: &str) {
-        let before = shared(self.chunks().map(str::as_bytes), whole.as_bytes().iter(), <[u8]>::iter);
+        let before = shared(
+            self.chunks().map(str::as_bytes),
+            whole.as_bytes().iter(),
+            <[u8]>::iter,
+        );
         let before = whole.floor_char_boundary(before);
         let rest = &whole.as_bytes()[before..];
-        let behind = shared(self.chunks().rev().map(str::as_bytes), rest.iter().rev(), |block| block.iter().rev());
+        let behind = shared(
+            self.chunks().rev().map(str::as_bytes),
+            rest.iter().rev(),
+            |block| block.iter().rev(),
+        );
         // What both end with must not reach into what both begin with, in either of them.
         let behind = behind.min(self.len - before);
         let end = whole.ceil_char_boundary(whole.len() - behind);
@@ -110,7 +126,9 @@ impl Draft {
             end += block.text.len();
             end >= at
         });
-        let Some(touched) = touched else { return (0, 0) };
+        let Some(touched) = touched else {
+            return (0, 0);
+        };
         let (mut first, mut pieces) = (touched, 0);
         let mut start = end - self.blocks[touched].text.len();
         while first > 0 && pieces < REACH {
@@ -129,7 +147,11 @@ impl Draft {
         for end in ends {
             let piece = &text[at..end];
             if blocks.last().is_none_or(|block| block.text.len() >= BLOCK) {
-                blocks.push(Block { text: String::new(), pieces: 0, tokens: 0 });
+                blocks.push(Block {
+                    text: String::new(),
+                    pieces: 0,
+                    tokens: 0,
+                });
             }
             if let Some(block) = blocks.last_mut() {
                 block.text.push_str(piece);
@@ -158,14 +180,22 @@ struct Window {
 
 impl Window {
     /// From block `first`, which begins at byte `start`, to as many as `more` blocks behind the change.
-    fn over(blocks: &[Block], first: usize, start: usize, range: &Range<usize>, with: &str, more: usize) -> Self {
+    fn over(
+        blocks: &[Block],
+        first: usize,
+        start: usize,
+        range: &Range<usize>,
+        with: &str,
+        more: usize,
+    ) -> Self {
         let mut text = String::new();
         let mut until = first;
         while until < blocks.len() && (start + text.len() < range.end || until == first) {
             text.push_str(&blocks[until].text);
             until += 1;
         }
-        let place = text.floor_char_boundary(range.start - start)..text.ceil_char_boundary(range.end - start);
+        let place = text.floor_char_boundary(range.start - start)
+            ..text.ceil_char_boundary(range.end - start);
         text.replace_range(place, with);
         let mut old = vec![(text.len(), until)];
         for block in blocks[until..].iter().take(more) {
@@ -186,10 +216,17 @@ impl Window {
             ends.push(at);
         }
         // The last piece has not been seen to its end, and those before it depend on it.
-        let certain = if self.until == blocks { ends.len() } else { ends.len().saturating_sub(REACH + 1) };
+        let certain = if self.until == blocks {
+            ends.len()
+        } else {
+            ends.len().saturating_sub(REACH + 1)
+        };
         ends.truncate(certain);
         let certain_end = ends.last().copied().unwrap_or(0);
-        let met = self.old.iter().find(|(at, _)| *at <= certain_end && (*at == 0 || ends.binary_search(at).is_ok()))?;
+        let met = self
+            .old
+            .iter()
+            .find(|(at, _)| *at <= certain_end && (*at == 0 || ends.binary_search(at).is_ok()))?;
         let pieces = ends.partition_point(|end| *end <= met.0);
         ends.truncate(pieces);
         Some((ends, met.1))
@@ -205,7 +242,10 @@ fn shared<'a, I>(
 where
     I: Iterator<Item = &'a u8>,
 {
-    blocks.flat_map(bytes).take_while(|byte| whole.next() == Some(byte)).count()
+    blocks
+        .flat_map(bytes)
+        .take_while(|byte| whole.next() == Some(byte))
+        .count()
 }
 
 #[cfg(test)]
@@ -283,8 +323,16 @@ mod tests {
         draft.splice(0..0, &line.repeat(20_000));
         let before: Vec<_> = draft.chunks().map(str::as_ptr).collect();
         draft.splice(500_000..500_000, "x");
-        let kept = draft.chunks().filter(|chunk| before.contains(&chunk.as_ptr())).count();
-        assert!(draft.blocks.len() - kept <= 4, "{} of {} are new", draft.blocks.len() - kept, draft.blocks.len());
+        let kept = draft
+            .chunks()
+            .filter(|chunk| before.contains(&chunk.as_ptr()))
+            .count();
+        assert!(
+            draft.blocks.len() - kept <= 4,
+            "{} of {} are new",
+            draft.blocks.len() - kept,
+            draft.blocks.len()
+        );
     }
 
     #[test]
@@ -294,6 +342,9 @@ mod tests {
         draft.splice(2..3, "-");
         assert_eq!(draft.to_string(), "a-b");
         draft.splice(9..12, "!");
-        assert_eq!((draft.to_string().as_str(), draft.len(), draft.is_empty()), ("a-b!", 4, false));
+        assert_eq!(
+            (draft.to_string().as_str(), draft.len(), draft.is_empty()),
+            ("a-b!", 4, false)
+        );
     }
 }

@@ -18,7 +18,13 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    pub const ALL: [Self; 5] = [Self::O200kBase, Self::Cl100kBase, Self::O200kHarmony, Self::P50kBase, Self::R50kBase];
+    pub const ALL: [Self; 5] = [
+        Self::O200kBase,
+        Self::Cl100kBase,
+        Self::O200kHarmony,
+        Self::P50kBase,
+        Self::R50kBase,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +47,10 @@ impl FromStr for Encoding {
     type Err = UnknownEncoding;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|encoding| encoding.as_str() == s).ok_or(UnknownEncoding)
+        Self::ALL
+            .into_iter()
+            .find(|encoding| encoding.as_str() == s)
+            .ok_or(UnknownEncoding)
     }
 }
 

@@ -22,9 +22,17 @@ pub struct Framing {
 }
 
 impl Framing {
-    pub const PUBLISHED: Self = Self { per_message: 3, per_name: 1, name_for_role: false };
+    pub const PUBLISHED: Self = Self {
+        per_message: 3,
+        per_name: 1,
+        name_for_role: false,
+    };
     /// Of gpt-3.5-turbo-0301, the first chat model.
-    pub const FIRST: Self = Self { per_message: 4, per_name: 0, name_for_role: true };
+    pub const FIRST: Self = Self {
+        per_message: 4,
+        per_name: 0,
+        name_for_role: true,
+    };
 }
 
 /// A message as a request holds it.
@@ -80,18 +88,31 @@ impl Count {
 
 /// Tokens of one message with its framing.
 pub fn message(tokenizer: Tokenizer, message: &Message) -> Count {
-    let sent = Sent { role: message.role.as_str(), name: None, text: &message.text };
+    let sent = Sent {
+        role: message.role.as_str(),
+        name: None,
+        text: &message.text,
+    };
     framed(tokenizer, Framing::PUBLISHED, &sent)
 }
 
 /// Tokens of a message of the user's with its framing, whose text has been counted already.
 pub fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> Count {
-    let sent = Sent { role: Role::User.as_str(), name: None, text };
+    let sent = Sent {
+        role: Role::User.as_str(),
+        name: None,
+        text,
+    };
     framed_text(tokenizer, Framing::PUBLISHED, &sent, tokens)
 }
 
 fn framed(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>) -> Count {
-    framed_text(tokenizer, framing, message, count(tokenizer.encoding(), message.text))
+    framed_text(
+        tokenizer,
+        framing,
+        message,
+        count(tokenizer.encoding(), message.text),
+    )
 }
 
 fn framed_text(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>, text: u64) -> Count {
@@ -100,32 +121,65 @@ fn framed_text(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>, text:
     let named = message.name.map_or(role, |name| {
         let name = count(encoding, name) + framing.per_name;
         // The recipe says "minus one": the role, always one token, is left out.
-        if framing.name_for_role { name } else { role + name }
+        if framing.name_for_role {
+            name
+        } else {
+            role + name
+        }
     });
     let tokens = framing.per_message + named + text;
     let bytes = message.text.len() + message.name.map_or(0, str::len);
     match tokenizer {
-        Tokenizer::Known(_) => Count { tokens, upper: tokens.saturating_add(2), exact: true },
+        Tokenizer::Known(_) => Count {
+            tokens,
+            upper: tokens.saturating_add(2),
+            exact: true,
+        },
         // Reasoning models frame messages in an unpublished way; a handful of tokens covers what has been seen.
-        Tokenizer::Assumed(_) => Count { tokens, upper: tokens.saturating_add(8), exact: false },
+        Tokenizer::Assumed(_) => Count {
+            tokens,
+            upper: tokens.saturating_add(8),
+            exact: false,
+        },
         // A byte-level tokenizer cannot make more tokens than there are bytes.
-        Tokenizer::Guess(_) => Count { tokens, upper: (bytes as u64 + 16).max(tokens), exact: false },
+        Tokenizer::Guess(_) => Count {
+            tokens,
+            upper: (bytes as u64 + 16).max(tokens),
+            exact: false,
+        },
     }
 }
 
 /// Tokens of the messages of a request.
-pub fn sent<'a>(tokenizer: Tokenizer, framing: Framing, messages: impl IntoIterator<Item = Sent<'a>>) -> Count {
-    messages.into_iter().map(|m| framed(tokenizer, framing, &m)).fold(opening(tokenizer), Count::plus)
+pub fn sent<'a>(
+    tokenizer: Tokenizer,
+    framing: Framing,
+    messages: impl IntoIterator<Item = Sent<'a>>,
+) -> Count {
+    messages
+        .into_iter()
+        .map(|m| framed(tokenizer, framing, &m))
+        .fold(opening(tokenizer), Count::plus)
 }
 
 /// Tokens of a whole conversation as sent.
-pub fn conversation<'a>(tokenizer: Tokenizer, messages: impl IntoIterator<Item = &'a Message>) -> Count {
-    messages.into_iter().map(|m| message(tokenizer, m)).fold(opening(tokenizer), Count::plus)
+pub fn conversation<'a>(
+    tokenizer: Tokenizer,
+    messages: impl IntoIterator<Item = &'a Message>,
+) -> Count {
+    messages
+        .into_iter()
+        .map(|m| message(tokenizer, m))
+        .fold(opening(tokenizer), Count::plus)
 }
 
 fn opening(tokenizer: Tokenizer) -> Count {
     // A token more than the recipe says must not look like a server that bills too much.
-    Count { tokens: PER_REQUEST, upper: PER_REQUEST + 13, exact: matches!(tokenizer, Tokenizer::Known(_)) }
+    Count {
+        tokens: PER_REQUEST,
+        upper: PER_REQUEST + 13,
+        exact: matches!(tokenizer, Tokenizer::Known(_)),
+    }
 }
 
 #[cfg(test)]
@@ -139,15 +193,31 @@ mod tests {
             None,
             "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.",
         ),
-        ("system", Some("example_user"), "New synergies will help drive top-line growth."),
-        ("system", Some("example_assistant"), "Things working well together will increase revenue."),
+        (
+            "system",
+            Some("example_user"),
+            "New synergies will help drive top-line growth.",
+        ),
+        (
+            "system",
+            Some("example_assistant"),
+            "Things working well together will increase revenue.",
+        ),
         (
             "system",
             Some("example_user"),
             "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
         ),
-        ("system", Some("example_assistant"), "Let's talk later when we're less busy about how to do better."),
-        ("user", None, "This late pivot means we don't have time to boil the ocean for the client deliverable."),
+        (
+            "system",
+            Some("example_assistant"),
+            "Let's talk later when we're less busy about how to do better.",
+        ),
+        (
+            "user",
+            None,
+            "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+        ),
     ];
 
     #[test]
@@ -166,8 +236,19 @@ mod tests {
 
     #[test]
     fn every_role_is_one_token_in_the_encodings_of_chat_models() {
-        for encoding in [Encoding::O200kBase, Encoding::O200kHarmony, Encoding::Cl100kBase] {
-            for role in ["system", "developer", "user", "assistant", "tool", "function"] {
+        for encoding in [
+            Encoding::O200kBase,
+            Encoding::O200kHarmony,
+            Encoding::Cl100kBase,
+        ] {
+            for role in [
+                "system",
+                "developer",
+                "user",
+                "assistant",
+                "tool",
+                "function",
+            ] {
                 assert_eq!(count(encoding, role), 1, "{encoding} {role}");
             }
         }

@@ -44,9 +44,13 @@ impl ImageRule {
     pub fn tokens(self, size: Option<Size>, detail: Detail) -> Option<u64> {
         match (self, detail) {
             (Self::Tiles { base, .. }, Detail::Low) => Some(base),
-            (Self::Tiles { base, tile }, Detail::High) => Some(base.saturating_add(tile.saturating_mul(tiles(size?)))),
+            (Self::Tiles { base, tile }, Detail::High) => {
+                Some(base.saturating_add(tile.saturating_mul(tiles(size?))))
+            }
             // What a low detail saves on these models is not published.
-            (Self::Patches { percent }, _) => Some(patches(size?).saturating_mul(percent).div_ceil(100)),
+            (Self::Patches { percent }, _) => {
+                Some(patches(size?).saturating_mul(percent).div_ceil(100))
+            }
         }
     }
 
@@ -58,7 +62,10 @@ impl ImageRule {
 
 /// Squares of 512 pixels that cover the image once it fits 2048 by 2048 and its short side 768. Nothing is enlarged.
 fn tiles(Size { width, height }: Size) -> u64 {
-    let (long, short) = (u128::from(width.max(height)).max(1), u128::from(width.min(height)).max(1));
+    let (long, short) = (
+        u128::from(width.max(height)).max(1),
+        u128::from(width.min(height)).max(1),
+    );
     // The scale as a fraction: the smaller of 1, 2048 / long and 768 / short.
     let (mut up, mut down) = (1, 1);
     if long > LARGEST {
@@ -102,7 +109,10 @@ mod tests {
 
     use super::*;
 
-    const GPT_4O: ImageRule = ImageRule::Tiles { base: 85, tile: 170 };
+    const GPT_4O: ImageRule = ImageRule::Tiles {
+        base: 85,
+        tile: 170,
+    };
     const PLAIN: ImageRule = ImageRule::Patches { percent: 100 };
 
     fn size(width: u32, height: u32) -> Size {
@@ -125,10 +135,27 @@ mod tests {
             (GPT_4O, size(1, 1), High, 85 + 170),
             (PLAIN, size(1, 1), High, 1),
             (PLAIN, size(1536, 1024), High, 1536),
-            (ImageRule::Patches { percent: 162 }, size(1024, 1024), High, 1659),
-            (ImageRule::Tiles { base: 2833, tile: 5667 }, size(1024, 1024), High, 2833 + 4 * 5667),
+            (
+                ImageRule::Patches { percent: 162 },
+                size(1024, 1024),
+                High,
+                1659,
+            ),
+            (
+                ImageRule::Tiles {
+                    base: 2833,
+                    tile: 5667,
+                },
+                size(1024, 1024),
+                High,
+                2833 + 4 * 5667,
+            ),
         ] {
-            assert_eq!(rule.tokens(Some(image), detail), Some(tokens), "{rule:?} {image:?} {detail:?}");
+            assert_eq!(
+                rule.tokens(Some(image), detail),
+                Some(tokens),
+                "{rule:?} {image:?} {detail:?}"
+            );
         }
     }
 

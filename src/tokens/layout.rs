@@ -41,7 +41,9 @@ pub fn short_key(token: &[u8]) -> u64 {
 #[inline]
 pub fn long_key(token: &[u8]) -> u64 {
     let (words, rest) = token.as_chunks::<8>();
-    let hash = words.iter().fold(0, |hash, word| mixed(hash, u64::from_le_bytes(*word)));
+    let hash = words
+        .iter()
+        .fold(0, |hash, word| mixed(hash, u64::from_le_bytes(*word)));
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     mixed(mixed(hash, u64::from_le_bytes(last)), token.len() as u64)

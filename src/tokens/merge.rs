@@ -36,7 +36,11 @@ struct Part {
 
 impl Merger {
     pub fn new(ranks: &'static Ranks) -> Self {
-        Self { ranks, parts: Vec::new(), merges: Vec::new() }
+        Self {
+            ranks,
+            parts: Vec::new(),
+            merges: Vec::new(),
+        }
     }
 
     /// Tokens of one piece.
@@ -45,12 +49,18 @@ impl Merger {
         if piece.len() < 2 {
             return piece.len() as u64;
         }
-        if self.ranks.holds(piece) { 1 } else { self.merged(piece) }
+        if self.ranks.holds(piece) {
+            1
+        } else {
+            self.merged(piece)
+        }
     }
 
     fn merged(&mut self, piece: &[u8]) -> u64 {
         if piece.len() > WINDOW {
-            return self.merged_in_windows(piece, WINDOW, &OVERLAPS).unwrap_or_else(|| self.merged_at_once(piece));
+            return self
+                .merged_in_windows(piece, WINDOW, &OVERLAPS)
+                .unwrap_or_else(|| self.merged_at_once(piece));
         }
         self.merge(piece);
         self.parts.len() as u64
@@ -60,9 +70,16 @@ impl Merger {
     fn merge(&mut self, bytes: &[u8]) {
         let ranks = self.ranks;
         self.parts.clear();
-        self.parts.extend((1..).zip(bytes).map(|(end, byte)| Part { token: ranks.byte(*byte), end }));
+        self.parts.extend((1..).zip(bytes).map(|(end, byte)| Part {
+            token: ranks.byte(*byte),
+            end,
+        }));
         self.merges.clear();
-        self.merges.extend(self.parts.windows(2).map(|pair| ranks.merged(pair[0].token, pair[1].token)));
+        self.merges.extend(
+            self.parts
+                .windows(2)
+                .map(|pair| ranks.merged(pair[0].token, pair[1].token)),
+        );
         self.merges.push(NONE);
         while let Some((at, rank)) = lowest(&self.merges) {
             self.merge_all(at, rank);
@@ -76,7 +93,10 @@ impl Merger {
     fn merge_all(&mut self, first: usize, rank: u32) {
         let (mut read, mut write) = (first, first);
         loop {
-            self.parts[write] = Part { token: rank, ..self.parts[read + 1] };
+            self.parts[write] = Part {
+                token: rank,
+                ..self.parts[read + 1]
+            };
             if write > 0 {
                 self.merges[write - 1] = self.ranks.merged(self.parts[write - 1].token, rank);
             }
@@ -104,7 +124,12 @@ impl Merger {
     /// Tokens are what merging leaves exactly when each two neighbours, merged alone, stay as they are: until something
     /// merges across the border of two tokens, each side merges as if alone. So two windows that overlap may be joined
     /// wherever they have a token in common: every two neighbours then come from one window or the other.
-    fn merged_in_windows(&mut self, piece: &[u8], window: usize, overlaps: &[usize]) -> Option<u64> {
+    fn merged_in_windows(
+        &mut self,
+        piece: &[u8],
+        window: usize,
+        overlaps: &[usize],
+    ) -> Option<u64> {
         let mut count = 0;
         // How far the piece is merged, and where its tokens end but for those that are counted.
         let (mut done, mut ends) = (0, Vec::new());
@@ -117,10 +142,17 @@ impl Merger {
                     return None;
                 }
                 self.merge(&piece[start..end]);
-                let new: Vec<usize> = self.parts.iter().map(|part| start + part.end as usize).collect();
+                let new: Vec<usize> = self
+                    .parts
+                    .iter()
+                    .map(|part| start + part.end as usize)
+                    .collect();
                 let old = kept.map_or(0, |kept| kept + 1);
-                let (old_common, new_common) =
-                    if start == 0 { (0, 0) } else { common_token(start, &ends[old..], &new)? };
+                let (old_common, new_common) = if start == 0 {
+                    (0, 0)
+                } else {
+                    common_token(start, &ends[old..], &new)?
+                };
                 Some((old + old_common, new, new_common))
             });
             let (old, new, common) = joined?;
@@ -142,10 +174,15 @@ impl Merger {
         // Where the token before the one that starts here starts, and where the one behind it does.
         let mut before: Vec<usize> = (0..piece.len()).map(|at| at.saturating_sub(1)).collect();
         let mut behind: Vec<usize> = (1..=piece.len()).collect();
-        let mut merges: Vec<u32> = tokens.windows(2).map(|pair| ranks.merged(pair[0], pair[1])).collect();
+        let mut merges: Vec<u32> = tokens
+            .windows(2)
+            .map(|pair| ranks.merged(pair[0], pair[1]))
+            .collect();
         merges.push(NONE);
         let waiting = merges.iter().zip(0..).filter(|(rank, _)| **rank != NONE);
-        let mut waiting: BinaryHeap<_> = waiting.map(|(rank, at): (_, usize)| Reverse((*rank, at))).collect();
+        let mut waiting: BinaryHeap<_> = waiting
+            .map(|(rank, at): (_, usize)| Reverse((*rank, at)))
+            .collect();
         let mut left = piece.len() as u64;
         while let Some(Reverse((rank, at))) = waiting.pop() {
             if merges[at] != rank {
@@ -173,7 +210,11 @@ impl Merger {
 #[inline]
 fn lowest(merges: &[u32]) -> Option<(usize, u32)> {
     // Signed, because that is what the smallest processors compare many of at a time.
-    let rank = merges.iter().map(|rank| rank.cast_signed()).min()?.cast_unsigned();
+    let rank = merges
+        .iter()
+        .map(|rank| rank.cast_signed())
+        .min()?
+        .cast_unsigned();
     if rank == NONE {
         return None;
     }
@@ -185,8 +226,16 @@ fn lowest(merges: &[u32]) -> Option<(usize, u32)> {
 fn position(merges: &[u32], rank: u32) -> Option<usize> {
     // Sixteen at a time: a search that may stop at each would be compiled to look at each.
     let (blocks, rest) = merges.as_chunks::<16>();
-    let has = |block: &[u32; 16]| block.iter().fold(0, |found, other| found | u32::from(*other == rank)) != 0;
-    let start = blocks.iter().position(has).map_or(merges.len() - rest.len(), |block| block * 16);
+    let has = |block: &[u32; 16]| {
+        block
+            .iter()
+            .fold(0, |found, other| found | u32::from(*other == rank))
+            != 0
+    };
+    let start = blocks
+        .iter()
+        .position(has)
+        .map_or(merges.len() - rest.len(), |block| block * 16);
     Some(start + merges[start..].iter().position(|other| *other == rank)?)
 }
 
@@ -218,7 +267,12 @@ mod tests {
     /// The windows are so small at first that some cannot be joined.
     #[test]
     fn a_piece_has_as_many_tokens_however_it_is_merged() {
-        let texts = ["a".repeat(700), " ".repeat(700), "abcab".repeat(90), include_str!("merge.rs").to_owned()];
+        let texts = [
+            "a".repeat(700),
+            " ".repeat(700),
+            "abcab".repeat(90),
+            include_str!("merge.rs").to_owned(),
+        ];
         let mut not_joined = 0;
         for encoding in Encoding::ALL {
             let mut merger = Merger::new(ranks(encoding));
@@ -227,9 +281,20 @@ mod tests {
                 merger.merge(piece);
                 let whole = merger.parts.len() as u64;
                 assert_eq!(merger.merged_at_once(piece), whole, "{encoding} {text:?}");
-                for (window, overlap) in [(2, 1), (8, 2), (9, 3), (16, 8), (33, 16), (100, 40), (256, 32), (600, 128)] {
+                for (window, overlap) in [
+                    (2, 1),
+                    (8, 2),
+                    (9, 3),
+                    (16, 8),
+                    (33, 16),
+                    (100, 40),
+                    (256, 32),
+                    (600, 128),
+                ] {
                     match merger.merged_in_windows(piece, window.min(piece.len()), &[overlap]) {
-                        Some(count) => assert_eq!(count, whole, "{encoding} {window} {overlap} {text:?}"),
+                        Some(count) => {
+                            assert_eq!(count, whole, "{encoding} {window} {overlap} {text:?}")
+                        }
                         None => not_joined += 1,
                     }
                 }
@@ -240,20 +305,36 @@ mod tests {
 
     #[test]
     fn windows_as_they_are_can_be_joined_in_long_texts() {
-        let state = |n: usize| n.wrapping_mul(0x9E37_79B9).rotate_right(13) ^ n.wrapping_mul(2_654_435_761) >> 7;
-        let letters = |all: &[u8]| (0..10_000).map(|n| all[state(n) % all.len()]).collect::<Vec<u8>>();
-        let mut pieces =
-            vec![letters(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), letters(b"ab"), letters(b"=-_#")];
+        let state = |n: usize| {
+            n.wrapping_mul(0x9E37_79B9).rotate_right(13) ^ n.wrapping_mul(2_654_435_761) >> 7
+        };
+        let letters = |all: &[u8]| {
+            (0..10_000)
+                .map(|n| all[state(n) % all.len()])
+                .collect::<Vec<u8>>()
+        };
+        let mut pieces = vec![
+            letters(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+            letters(b"ab"),
+            letters(b"=-_#"),
+        ];
         pieces.push(letters(&[0xE4, 0xB8, 0xAD, 0x96, 0x87]));
         pieces.extend(
-            [" ", "\t", "\n", "a", "=", "-", "*", "#", "_", "0", "/", "的", "\\", "é"]
-                .map(|c| c.repeat(3000).into_bytes()),
+            [
+                " ", "\t", "\n", "a", "=", "-", "*", "#", "_", "0", "/", "的", "\\", "é",
+            ]
+            .map(|c| c.repeat(3000).into_bytes()),
         );
         for encoding in Encoding::ALL {
             let mut merger = Merger::new(ranks(encoding));
             for piece in &pieces {
                 let joined = merger.merged_in_windows(piece, WINDOW, &OVERLAPS);
-                assert_eq!(joined, Some(merger.merged_at_once(piece)), "{encoding} {:?}", str::from_utf8(&piece[..9]));
+                assert_eq!(
+                    joined,
+                    Some(merger.merged_at_once(piece)),
+                    "{encoding} {:?}",
+                    str::from_utf8(&piece[..9])
+                );
             }
         }
     }

@@ -8,7 +8,9 @@
 //! steps below is theirs.
 
 use super::Encoding;
-use super::classes::{ACCENT, BLANK, BREAK, CASELESS, LETTER, LOWER, NUMBER, OTHER, SPACE, UPPER, class_at, run_end};
+use super::classes::{
+    ACCENT, BLANK, BREAK, CASELESS, LETTER, LOWER, NUMBER, OTHER, SPACE, UPPER, class_at, run_end,
+};
 
 /// Where the piece ends that starts at byte `start`, which must be the end of a piece or 0.
 #[inline]
@@ -46,7 +48,9 @@ fn o200k(text: &[u8], start: usize) -> usize {
             if end == start {
                 return space_end(text, start, Trailing::Apart);
             }
-            let rest = text[end..].iter().position(|byte| !matches!(byte, b'\r' | b'\n' | b'/'));
+            let rest = text[end..]
+                .iter()
+                .position(|byte| !matches!(byte, b'\r' | b'\n' | b'/'));
             rest.map_or(text.len(), |more| end + more)
         }
     }
@@ -102,7 +106,9 @@ fn cl100k(text: &[u8], start: usize) -> usize {
     if end == start {
         return space_end(text, start, Trailing::Whole);
     }
-    let rest = text[end..].iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let rest = text[end..]
+        .iter()
+        .position(|byte| !matches!(byte, b'\r' | b'\n'));
     rest.map_or(text.len(), |more| end + more)
 }
 
@@ -118,10 +124,18 @@ fn cl100k(text: &[u8], start: usize) -> usize {
 fn gpt2(text: &[u8], start: usize) -> usize {
     // Small letters only, and only the plain `s`.
     let short = contraction(text, start);
-    if short > 0 && text[start + 1..start + short].iter().all(u8::is_ascii_lowercase) {
+    if short > 0
+        && text[start + 1..start + short]
+            .iter()
+            .all(u8::is_ascii_lowercase)
+    {
         return start + short;
     }
-    let opens = if text.get(start) == Some(&b' ') { start + 1 } else { start };
+    let opens = if text.get(start) == Some(&b' ') {
+        start + 1
+    } else {
+        start
+    };
     let (class, after) = class_at(text, opens);
     for same in [LETTER, NUMBER, OTHER | ACCENT] {
         if class & same != 0 {
@@ -197,7 +211,11 @@ fn space_end(text: &[u8], start: usize, trailing: Trailing) -> usize {
     }
     let to_the_end = at == text.len();
     match break_end {
-        Some(end) if trailing == Trailing::Apart || (trailing == Trailing::Whole && !to_the_end) => end,
+        Some(end)
+            if trailing == Trailing::Apart || (trailing == Trailing::Whole && !to_the_end) =>
+        {
+            end
+        }
         _ if to_the_end || last == start => at,
         _ => last,
     }

@@ -85,26 +85,40 @@ impl Ranks {
     /// Whether these bytes, at least one, are a token.
     #[inline]
     pub fn holds(&self, piece: &[u8]) -> bool {
-        if piece.len() <= SHORT { self.holds_short(short_key(piece)) } else { self.holds_long(piece) }
+        if piece.len() <= SHORT {
+            self.holds_short(short_key(piece))
+        } else {
+            self.holds_long(piece)
+        }
     }
 
     #[inline]
     fn holds_short(&self, key: u64) -> bool {
         let home = home(key, self.short.len() - TAIL);
-        let slots = self.short[home..].iter().map(|slot| u64::from_le_bytes(*slot));
-        slots.take_while(|entry| *entry != 0).any(|entry| entry == key)
+        let slots = self.short[home..]
+            .iter()
+            .map(|slot| u64::from_le_bytes(*slot));
+        slots
+            .take_while(|entry| *entry != 0)
+            .any(|entry| entry == key)
     }
 
     fn holds_long(&self, piece: &[u8]) -> bool {
         // The length of a token is kept in a byte.
-        let Ok(length) = u8::try_from(piece.len()) else { return false };
+        let Ok(length) = u8::try_from(piece.len()) else {
+            return false;
+        };
         let key = long_key(piece);
         let home = home(key, self.long.len() - TAIL);
-        let slots = self.long[home..].iter().map(|slot| u32::from_le_bytes(*slot));
+        let slots = self.long[home..]
+            .iter()
+            .map(|slot| u32::from_le_bytes(*slot));
         slots.take_while(|entry| *entry != 0).any(|entry| {
             let place = (entry >> MARK_BITS) as usize;
             let token = || self.text.get(place + 1..=place + piece.len());
-            entry & ((1 << MARK_BITS) - 1) == mark(key) && self.text[place] == length && token() == Some(piece)
+            entry & ((1 << MARK_BITS) - 1) == mark(key)
+                && self.text[place] == length
+                && token() == Some(piece)
         })
     }
 }

@@ -33,16 +33,28 @@ pub struct NotATool {
 
 /// Tokens of these tools, written as the API takes them (OpenAI's published recipe).
 pub fn tools(tokenizer: Tokenizer, tools: &[Value]) -> Result<Count, NotATool> {
-    let mut sum = Sum { encoding: tokenizer.encoding(), tokens: 0, upper: 0, exact: true };
+    let mut sum = Sum {
+        encoding: tokenizer.encoding(),
+        tokens: 0,
+        upper: 0,
+        exact: true,
+    };
     for (at, tool) in tools.iter().enumerate() {
-        sum.function(tool).map_err(|problem| NotATool { number: at + 1, problem })?;
+        sum.function(tool).map_err(|problem| NotATool {
+            number: at + 1,
+            problem,
+        })?;
     }
     if !tools.is_empty() {
         sum.tokens += END;
         sum.upper += END + SLACK;
     }
     let exact = sum.exact && matches!(tokenizer, Tokenizer::Known(_));
-    Ok(Count { tokens: sum.tokens, upper: sum.upper.max(sum.tokens), exact: exact || tools.is_empty() })
+    Ok(Count {
+        tokens: sum.tokens,
+        upper: sum.upper.max(sum.tokens),
+        exact: exact || tools.is_empty(),
+    })
 }
 
 struct Sum {
@@ -58,8 +70,14 @@ impl Sum {
         if tool.get("type").and_then(Value::as_str) != Some("function") {
             return Err("is not of type \"function\"");
         }
-        let function = tool.get("function").and_then(Value::as_object).ok_or("has no object `function`")?;
-        let name = function.get("name").and_then(Value::as_str).ok_or("has no name")?;
+        let function = tool
+            .get("function")
+            .and_then(Value::as_object)
+            .ok_or("has no object `function`")?;
+        let name = function
+            .get("name")
+            .and_then(Value::as_str)
+            .ok_or("has no name")?;
         let parameters = match function.get("parameters") {
             None | Some(Value::Null) => None,
             Some(Value::Object(schema)) => Some(schema),
@@ -73,7 +91,9 @@ impl Sum {
         self.spoken_of(function, &["name", "description", "parameters", "strict"]);
         let line = format!("{name}:{}", self.description(function));
         self.tokens += count(self.encoding, &line);
-        let Some(schema) = parameters else { return Ok(()) };
+        let Some(schema) = parameters else {
+            return Ok(());
+        };
         self.spoken_of(schema, &["type", "properties", "required"]);
         match schema.get("properties") {
             None => Ok(()),
@@ -88,7 +108,9 @@ impl Sum {
         }
         self.tokens += PARAMETER;
         for (name, schema) in properties {
-            let schema = schema.as_object().ok_or("has a parameter that is no object")?;
+            let schema = schema
+                .as_object()
+                .ok_or("has a parameter that is no object")?;
             self.spoken_of(schema, &["type", "description", "enum"]);
             self.tokens += PARAMETER;
             self.upper += SLACK;
@@ -99,7 +121,9 @@ impl Sum {
                     self.tokens += ITEM + count(self.encoding, &word);
                 }
             }
-            let kind = schema.get("type").map_or(String::new(), |kind| self.word(kind));
+            let kind = schema
+                .get("type")
+                .map_or(String::new(), |kind| self.word(kind));
             let line = format!("{name}:{kind}:{}", self.description(schema));
             self.tokens += count(self.encoding, &line);
         }
@@ -116,12 +140,17 @@ impl Sum {
     /// What is no text stands as JSON, of which the recipe does not speak.
     fn word(&mut self, value: &Value) -> String {
         self.exact &= value.is_string();
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
     }
 
     /// What the recipe passes over reaches the model all the same: counted as it is written, and no longer exactly.
     fn spoken_of(&mut self, object: &Map<String, Value>, known: &[&str]) {
-        for (key, value) in object.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
+        for (key, value) in object
+            .iter()
+            .filter(|(key, _)| !known.contains(&key.as_str()))
+        {
             self.exact = false;
             self.tokens += count(self.encoding, &format!("{key}:{value}"));
         }
@@ -157,16 +186,32 @@ mod tests {
     #[test]
     fn the_published_example() {
         let messages = [
-            ("system", "You are a helpful assistant that can answer to questions about the weather."),
+            (
+                "system",
+                "You are a helpful assistant that can answer to questions about the weather.",
+            ),
             ("user", "What's the weather like in San Francisco?"),
         ]
-        .map(|(role, text)| Sent { role, name: None, text });
-        for (encoding, alone, together) in [(Encoding::Cl100kBase, 71, 105), (Encoding::O200kBase, 68, 101)] {
+        .map(|(role, text)| Sent {
+            role,
+            name: None,
+            text,
+        });
+        for (encoding, alone, together) in [
+            (Encoding::Cl100kBase, 71, 105),
+            (Encoding::O200kBase, 68, 101),
+        ] {
             let tokenizer = Tokenizer::Known(encoding);
             let tools = tools(tokenizer, &[weather()]).unwrap();
             assert_eq!((tools.tokens, tools.exact), (alone, true), "{encoding}");
             assert!(tools.upper >= tools.tokens);
-            assert_eq!(tools.plus(sent(tokenizer, Framing::PUBLISHED, messages)).tokens, together, "{encoding}");
+            assert_eq!(
+                tools
+                    .plus(sent(tokenizer, Framing::PUBLISHED, messages))
+                    .tokens,
+                together,
+                "{encoding}"
+            );
         }
     }
 
@@ -179,9 +224,19 @@ mod tests {
             json!("The unit of temperature to return.");
         assert_eq!(
             tools(known, &[stopped]).unwrap(),
-            Count { upper: tools(known, &[weather()]).unwrap().upper + 2, ..tools(known, &[weather()]).unwrap() }
+            Count {
+                upper: tools(known, &[weather()]).unwrap().upper + 2,
+                ..tools(known, &[weather()]).unwrap()
+            }
         );
-        assert_eq!(tools(known, &[]).unwrap(), Count { tokens: 0, upper: 0, exact: true });
+        assert_eq!(
+            tools(known, &[]).unwrap(),
+            Count {
+                tokens: 0,
+                upper: 0,
+                exact: true
+            }
+        );
     }
 
     #[test]
@@ -192,10 +247,17 @@ mod tests {
         nested["function"]["parameters"]["properties"]["location"]["items"] =
             json!({"type": "object", "properties": {"a": {"type": "string"}}});
         let nested = tools(known, &[nested]).unwrap();
-        assert!(!nested.exact && nested.tokens > plain.tokens && nested.upper > nested.tokens, "{nested:?}");
+        assert!(
+            !nested.exact && nested.tokens > plain.tokens && nested.upper > nested.tokens,
+            "{nested:?}"
+        );
         let bare = json!({"type": "function", "function": {"name": "now"}});
         assert!(!tools(known, &[bare]).unwrap().exact);
-        assert!(!tools(Tokenizer::Assumed(Encoding::O200kBase), &[weather()]).unwrap().exact);
+        assert!(
+            !tools(Tokenizer::Assumed(Encoding::O200kBase), &[weather()])
+                .unwrap()
+                .exact
+        );
         let odd = json!({
             "n": {"type": "integer", "description": "d", "enum": [1, null, {"deep": []}]},
             "several": {"type": ["string", "null"], "description": "d"},
@@ -214,9 +276,18 @@ mod tests {
     fn what_is_no_function_is_named() {
         for (tool, error) in [
             (json!(7), "tool 2 is not of type \"function\""),
-            (json!({"type": "web_search"}), "tool 2 is not of type \"function\""),
-            (json!({"type": "function"}), "tool 2 has no object `function`"),
-            (json!({"type": "function", "function": {}}), "tool 2 has no name"),
+            (
+                json!({"type": "web_search"}),
+                "tool 2 is not of type \"function\"",
+            ),
+            (
+                json!({"type": "function"}),
+                "tool 2 has no object `function`",
+            ),
+            (
+                json!({"type": "function", "function": {}}),
+                "tool 2 has no name",
+            ),
             (
                 json!({"type": "function", "function": {"name": "f", "parameters": []}}),
                 "tool 2 has parameters that are no object",
@@ -230,7 +301,10 @@ mod tests {
                 "tool 2 has a parameter that is no object",
             ),
         ] {
-            let found = tools(Tokenizer::Guess(Encoding::O200kBase), &[weather(), tool.clone()]);
+            let found = tools(
+                Tokenizer::Guess(Encoding::O200kBase),
+                &[weather(), tool.clone()],
+            );
             assert_eq!(found.unwrap_err().to_string(), error, "{tool}");
         }
     }

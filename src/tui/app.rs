@@ -18,9 +18,12 @@ use super::scrollback::Scrollback;
 use super::theme::Palette;
 use super::wire::Wire;
 use super::{Exit, Options};
-use crate::chat::{Cost, Failure, MessageId, ModelId, Overflow, Selection, SessionId, Timestamp, Usage};
+use crate::chat::{
+    Cost, Failure, MessageId, ModelId, Overflow, Selection, SessionId, Timestamp, Usage,
+};
 use crate::protocol::{
-    AnswerFacts, Choice, Counterfactual, Estimate, Latency, Level, Panel, Progress, Quote, Receipt, Route, Started,
+    AnswerFacts, Choice, Counterfactual, Estimate, Latency, Level, Panel, Progress, Quote, Receipt,
+    Route, Started,
 };
 
 /// Prompts that may wait for the answer to end.
@@ -89,7 +92,11 @@ impl Reply {
             route: facts.route.clone(),
             estimate: facts.estimate,
             context: None,
-            key: facts.attempts.last().map(|a| a.key.clone()).unwrap_or_default(),
+            key: facts
+                .attempts
+                .last()
+                .map(|a| a.key.clone())
+                .unwrap_or_default(),
             latency: facts.latency,
             usage: Some(facts.usage),
             cost: Some(facts.cost),
@@ -220,7 +227,12 @@ impl App {
     }
 
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
-        self.toast = Some(Toast { level, text: text.into(), since: self.now, passing: level == Level::Warning });
+        self.toast = Some(Toast {
+            level,
+            text: text.into(),
+            since: self.now,
+            passing: level == Level::Warning,
+        });
     }
 
     /// The wall clock now, as far as the core has told it. A screen has no clock of its own to read.
@@ -252,13 +264,24 @@ impl App {
             let whole = self.now.saturating_duration_since(since).as_secs();
             since + Duration::from_secs(whole + 1)
         });
-        [self.burst.deadline(), self.draft.deadline(), second].into_iter().flatten().min()
+        [self.burst.deadline(), self.draft.deadline(), second]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn exit(&self, status: u8) -> Exit {
-        let resume = self.session.as_ref().filter(|_| self.sent_any).map(|(id, _)| id.clone());
+        let resume = self
+            .session
+            .as_ref()
+            .filter(|_| self.sent_any)
+            .map(|(id, _)| id.clone());
         let failure = self.failure.clone().filter(|_| self.forsaken);
-        Exit { resume, status, failure }
+        Exit {
+            resume,
+            status,
+            failure,
+        }
     }
 }
 
@@ -267,7 +290,10 @@ fn palette(options: &Options) -> Palette {
     if options.no_color {
         return Palette::plain();
     }
-    let background = options.colorfgbg.as_deref().and_then(|v| v.rsplit(';').next()?.parse::<u8>().ok());
+    let background = options
+        .colorfgbg
+        .as_deref()
+        .and_then(|v| v.rsplit(';').next()?.parse::<u8>().ok());
     match (options.theme.as_str(), background) {
         ("light", _) | ("auto", Some(7 | 9..=15)) => Palette::light(),
         _ => Palette::dark(),

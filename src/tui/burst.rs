@@ -73,7 +73,8 @@ impl Burst {
     }
 
     fn quick(&self, now: Instant) -> bool {
-        self.last.is_some_and(|last| now.saturating_duration_since(last) < QUICK)
+        self.last
+            .is_some_and(|last| now.saturating_duration_since(last) < QUICK)
     }
 }
 

@@ -47,7 +47,14 @@ impl Canvas {
     pub fn begin(&mut self, size: impl Into<Size>) {
         let size = size.into();
         if size != self.size {
-            let row = |y| Row::blank(Rect { x: 0, y, width: size.width, height: 1 });
+            let row = |y| {
+                Row::blank(Rect {
+                    x: 0,
+                    y,
+                    width: size.width,
+                    height: 1,
+                })
+            };
             self.size = size;
             self.rows = (0..size.height).map(row).collect();
         }
@@ -77,14 +84,22 @@ impl Canvas {
             return;
         }
         if let Some(row) = self.rows.get_mut(usize::from(area.y)) {
-            row.strokes.push(Stroke { x: area.x, width: area.width, line: line.into(), over });
+            row.strokes.push(Stroke {
+                x: area.x,
+                width: area.width,
+                line: line.into(),
+                over,
+            });
         }
     }
 
     /// Takes everything off these rows.
     pub fn clear(&mut self, rows: std::ops::Range<u16>) {
         for y in rows {
-            self.rows.get_mut(usize::from(y)).into_iter().for_each(|row| row.strokes.clear());
+            self.rows
+                .get_mut(usize::from(y))
+                .into_iter()
+                .for_each(|row| row.strokes.clear());
         }
     }
 
@@ -104,12 +119,18 @@ impl Canvas {
 
     /// The cells that differ from those of the frame before.
     pub fn changes(&self) -> impl Iterator<Item = (u16, u16, &Cell)> {
-        self.rows.iter().filter(|row| row.changed).flat_map(|row| row.before.diff_iter(&row.cells))
+        self.rows
+            .iter()
+            .filter(|row| row.changed)
+            .flat_map(|row| row.before.diff_iter(&row.cells))
     }
 
     /// The rows that changed, whole.
     pub fn changed_rows(&self) -> impl Iterator<Item = (u16, &[Cell])> {
-        self.rows.iter().filter(|row| row.changed).map(|row| (row.cells.area.y, row.cells.content()))
+        self.rows
+            .iter()
+            .filter(|row| row.changed)
+            .map(|row| (row.cells.area.y, row.cells.content()))
     }
 
     #[cfg(test)]
@@ -121,11 +142,20 @@ impl Canvas {
 impl Row {
     fn blank(area: Rect) -> Self {
         let (cells, before) = (Buffer::empty(area), Buffer::empty(area));
-        Self { strokes: Vec::new(), shown: None, cells, before, changed: false }
+        Self {
+            strokes: Vec::new(),
+            shown: None,
+            cells,
+            before,
+            changed: false,
+        }
     }
 
     fn finish(&mut self) {
-        let same = self.shown.as_ref().map_or(self.strokes.is_empty(), |shown| *shown == self.strokes);
+        let same = self
+            .shown
+            .as_ref()
+            .map_or(self.strokes.is_empty(), |shown| *shown == self.strokes);
         self.changed = !same;
         if same {
             return;
@@ -134,7 +164,11 @@ impl Row {
         self.cells.reset();
         let area = self.cells.area;
         for stroke in &self.strokes {
-            let place = Rect { x: stroke.x, width: stroke.width, ..area };
+            let place = Rect {
+                x: stroke.x,
+                width: stroke.width,
+                ..area
+            };
             paint(&stroke.line, place, &mut self.cells);
             self.cells.set_style(place, stroke.over);
         }
@@ -153,7 +187,9 @@ fn paint(line: &Line<'_>, place: Rect, cells: &mut Buffer) {
         let text = &*span.content;
         let width = if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             for (x, at) in (rest.x..rest.right()).zip(0..text.len()) {
-                cells[(x, rest.y)].set_symbol(&text[at..=at]).set_style(span.style);
+                cells[(x, rest.y)]
+                    .set_symbol(&text[at..=at])
+                    .set_style(span.style);
             }
             text.len()
         } else {
@@ -165,7 +201,11 @@ fn paint(line: &Line<'_>, place: Rect, cells: &mut Buffer) {
             width
         };
         let width = rest.width.min(u16::try_from(width).unwrap_or(u16::MAX));
-        rest = Rect { x: rest.x + width, width: rest.width - width, ..rest };
+        rest = Rect {
+            x: rest.x + width,
+            width: rest.width - width,
+            ..rest
+        };
     }
 }
 
@@ -178,7 +218,10 @@ mod tests {
 
     use super::*;
 
-    const SIZE: Size = Size { width: 12, height: 4 };
+    const SIZE: Size = Size {
+        width: 12,
+        height: 4,
+    };
     /// Of a line.
     const WIDTH: u16 = 6;
 
@@ -188,14 +231,30 @@ mod tests {
     fn draw(canvas: &mut Canvas, frame: &Frame) {
         canvas.begin(SIZE);
         for (x, y, text, marked) in frame {
-            let over = if *marked { Style::new().bg(Color::Blue) } else { Style::new() };
-            canvas.marked(Rect { x: *x, y: *y, width: WIDTH, height: 1 }, Span::raw(text.clone()), over);
+            let over = if *marked {
+                Style::new().bg(Color::Blue)
+            } else {
+                Style::new()
+            };
+            canvas.marked(
+                Rect {
+                    x: *x,
+                    y: *y,
+                    width: WIDTH,
+                    height: 1,
+                },
+                Span::raw(text.clone()),
+                over,
+            );
         }
         canvas.finish();
     }
 
     fn frame(lines: &[(u16, u16, &str)]) -> Frame {
-        lines.iter().map(|(x, y, text)| (*x, *y, (*text).to_owned(), false)).collect()
+        lines
+            .iter()
+            .map(|(x, y, text)| (*x, *y, (*text).to_owned(), false))
+            .collect()
     }
 
     #[test]
@@ -223,7 +282,10 @@ mod tests {
         let mut canvas = Canvas::default();
         draw(&mut canvas, &frame(&[(0, 1, "one")]));
         draw(&mut canvas, &frame(&[(0, 1, "once")]));
-        let changes: Vec<_> = canvas.changes().map(|(x, y, cell)| (x, y, cell.symbol().to_owned())).collect();
+        let changes: Vec<_> = canvas
+            .changes()
+            .map(|(x, y, cell)| (x, y, cell.symbol().to_owned()))
+            .collect();
         assert_eq!(changes, [(2, 1, "c".to_owned()), (3, 1, "e".to_owned())]);
     }
 
@@ -231,21 +293,56 @@ mod tests {
     fn a_dialog_takes_the_place_of_what_is_below() {
         let mut canvas = Canvas::default();
         canvas.begin(SIZE);
-        canvas.line(Rect { x: 0, y: 1, width: 9, height: 1 }, "below");
+        canvas.line(
+            Rect {
+                x: 0,
+                y: 1,
+                width: 9,
+                height: 1,
+            },
+            "below",
+        );
         canvas.clear(1..9);
-        canvas.line(Rect { x: 2, y: 1, width: 20, height: 1 }, "dialog");
+        canvas.line(
+            Rect {
+                x: 2,
+                y: 1,
+                width: 20,
+                height: 1,
+            },
+            "dialog",
+        );
         canvas.finish();
-        let row: String = canvas.rows().nth(1).unwrap().iter().map(Cell::symbol).collect();
+        let row: String = canvas
+            .rows()
+            .nth(1)
+            .unwrap()
+            .iter()
+            .map(Cell::symbol)
+            .collect();
         assert_eq!(row, "  dialog    ");
     }
 
     /// Frames of lines that do not overlap: what a wide cluster covers of another line is no one's promise.
     fn frames() -> impl Strategy<Value = Vec<Frame>> {
-        let cluster = prop::sample::select(vec!["a", "b", " ", "é", "日", "👍", "❤\u{fe0f}", "🇩🇪", "👩\u{200d}🚀"]);
+        let cluster = prop::sample::select(vec![
+            "a",
+            "b",
+            " ",
+            "é",
+            "日",
+            "👍",
+            "❤\u{fe0f}",
+            "🇩🇪",
+            "👩\u{200d}🚀",
+        ]);
         let text = prop::collection::vec(cluster, 0..7).prop_map(|clusters| clusters.concat());
         let lines = prop::collection::btree_map((0u16..2, 0u16..5), (text, any::<bool>()), 0..6);
         let frame = lines.prop_map(|lines| {
-            lines.into_iter().map(|((half, y), (text, marked))| (half * WIDTH, y, text, marked)).collect()
+            lines
+                .into_iter()
+                .map(|((half, y), (text, marked))| (half * WIDTH, y, text, marked))
+                .collect()
         });
         prop::collection::vec(frame, 1..12)
     }
@@ -255,7 +352,10 @@ mod tests {
         for (x, y, cell) in canvas.changes() {
             let row = &mut terminal[usize::from(y)];
             let (x, cells) = (usize::from(x), cell.symbol().width().max(1));
-            row.iter_mut().skip(x).take(cells).for_each(|cell| *cell = " ".to_owned());
+            row.iter_mut()
+                .skip(x)
+                .take(cells)
+                .for_each(|cell| *cell = " ".to_owned());
             cell.symbol().clone_into(&mut row[x]);
         }
     }

@@ -18,7 +18,10 @@ pub fn verdict(what: &str, text: &str) -> Result<String, String> {
             thousands(MOST as u64)
         ));
     }
-    Ok(format!("{what} copied by the terminal (OSC 52, {} characters)", thousands(text.chars().count() as u64)))
+    Ok(format!(
+        "{what} copied by the terminal (OSC 52, {} characters)",
+        thousands(text.chars().count() as u64)
+    ))
 }
 
 #[cfg(test)]
@@ -32,6 +35,9 @@ mod tests {
             Ok("code block 1 copied by the terminal (OSC 52, 6 characters)".into())
         );
         let long = verdict("the chat", &"x".repeat(100_000)).unwrap_err();
-        assert_eq!(long, "the chat is too long for the terminal's clipboard (100,000 of at most 74,994 bytes)");
+        assert_eq!(
+            long,
+            "the chat is too long for the terminal's clipboard (100,000 of at most 74,994 bytes)"
+        );
     }
 }

@@ -27,7 +27,9 @@ impl Doubling {
     /// cue, but sets no base.
     pub fn quoted(&mut self, model: &ModelId, expected: Option<Usd>, busy: bool) {
         self.on = None;
-        let Some(price) = expected.filter(|usd| *usd > Usd::ZERO) else { return };
+        let Some(price) = expected.filter(|usd| *usd > Usd::ZERO) else {
+            return;
+        };
         if !busy && self.seen.take_if(|seen| seen == model).is_some() {
             self.bases.insert(model.clone(), price);
         }
@@ -64,7 +66,12 @@ mod tests {
             ("dearer, but not twice", &big, Some(199), false),
             ("twice", &big, Some(200), true),
             ("a shorter draft", &big, Some(150), false),
-            ("another model has a base of its own", &small, Some(10), false),
+            (
+                "another model has a base of its own",
+                &small,
+                Some(10),
+                false,
+            ),
             ("and does not move the first one's", &big, Some(230), true),
             ("unknown is no cue", &big, None, false),
             ("free is none", &big, Some(0), false),

@@ -43,7 +43,10 @@ pub fn due(app: &mut App, now: Instant) -> Vec<Effect> {
         }
     }
     if app.session.is_some() && app.composer.rev() > app.draft.priced {
-        effects.push(Effect::Draft { rev: app.composer.rev(), text: Arc::from(app.composer.text()) });
+        effects.push(Effect::Draft {
+            rev: app.composer.rev(),
+            text: Arc::from(app.composer.text()),
+        });
     }
     effects
 }
@@ -52,6 +55,10 @@ pub fn due(app: &mut App, now: Instant) -> Vec<Effect> {
 pub fn save(app: &mut App) -> Effect {
     app.draft.saved = app.composer.edits();
     app.draft.unsaved_since = None;
-    let text = if app.composer.is_blank() { app.composer.history.aside().unwrap_or("") } else { app.composer.text() };
+    let text = if app.composer.is_blank() {
+        app.composer.history.aside().unwrap_or("")
+    } else {
+        app.composer.text()
+    };
     Effect::Send(Command::SaveDraft(Arc::from(text)))
 }

@@ -21,12 +21,24 @@ pub struct Editing {
 impl Editing {
     /// Writes `text` to a file in `scratch` and starts `editor` (a shell word list) on it.
     pub fn start(editor: &str, scratch: &Path, text: &str) -> io::Result<Self> {
-        let stamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let stamp = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
         let path = scratch.join(format!("chat-agent-{}-{stamp}.md", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        let spawned = file
-            .write_all(text.as_bytes())
-            .and_then(|()| Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&path).spawn());
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        let spawned = file.write_all(text.as_bytes()).and_then(|()| {
+            Command::new("sh")
+                .arg("-c")
+                .arg(format!("{editor} \"$1\""))
+                .arg("sh")
+                .arg(&path)
+                .spawn()
+        });
         match spawned {
             Ok(child) => Ok(Self { path, child }),
             Err(problem) => {
@@ -46,11 +58,20 @@ impl Editing {
     pub fn result(&self, ended: io::Result<ExitStatus>) -> Result<String, String> {
         match ended {
             Ok(status) if status.success() => {}
-            Ok(status) => return Err(format!("the editor ended with {status}; the draft is as it was")),
-            Err(problem) => return Err(format!("the editor was lost: {problem}; the draft is as it was")),
+            Ok(status) => {
+                return Err(format!(
+                    "the editor ended with {status}; the draft is as it was"
+                ));
+            }
+            Err(problem) => {
+                return Err(format!(
+                    "the editor was lost: {problem}; the draft is as it was"
+                ));
+            }
         }
-        fs::read_to_string(&self.path)
-            .map_err(|problem| format!("cannot read what the editor left: {problem}; the draft is as it was"))
+        fs::read_to_string(&self.path).map_err(|problem| {
+            format!("cannot read what the editor left: {problem}; the draft is as it was")
+        })
     }
 }
 
@@ -69,13 +90,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (editor, result) in [
             ("sed -i s/one/two/", Ok("two words".to_owned())),
-            ("false", Err("the editor ended with exit status: 1; the draft is as it was".to_owned())),
+            (
+                "false",
+                Err("the editor ended with exit status: 1; the draft is as it was".to_owned()),
+            ),
         ] {
             let mut editing = Editing::start(editor, folder.path(), "one words").unwrap();
             let ended = editing.ended().await;
             assert_eq!(editing.result(ended), result);
             drop(editing);
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left");
+            assert_eq!(
+                fs::read_dir(folder.path()).unwrap().count(),
+                0,
+                "no file is left"
+            );
         }
     }
 }

@@ -44,7 +44,9 @@ pub fn millis_or_na(ms: Option<u64>) -> String {
 
 /// `148.2`.
 pub fn speed(tokens_per_second: Option<f64>) -> String {
-    tokens_per_second.filter(|t| t.is_finite()).map_or_else(|| "n/a".to_owned(), |t| format!("{t:.1}"))
+    tokens_per_second
+        .filter(|t| t.is_finite())
+        .map_or_else(|| "n/a".to_owned(), |t| format!("{t:.1}"))
 }
 
 /// Whole seconds, for a clock that ticks once a second: `12 s`.
@@ -68,10 +70,18 @@ pub fn age(seconds: u64) -> String {
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The last `width` values as a spark line, scaled to the largest.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a level between 0 and 7")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a level between 0 and 7"
+)]
 pub fn spark(values: &[f64], width: usize) -> String {
     let tail = &values[values.len().saturating_sub(width)..];
-    let top = tail.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
+    let top = tail
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .fold(0.0, f64::max);
     tail.iter()
         .map(|v| {
             if top > 0.0 && v.is_finite() {
@@ -84,10 +94,22 @@ pub fn spark(values: &[f64], width: usize) -> String {
 }
 
 /// A bar of `width` cells, `share` of them full; anything above nothing shows at least one.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "cells")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "cells"
+)]
 pub fn bar(share: f64, width: usize) -> String {
-    let full = if share.is_finite() { (share.clamp(0.0, 1.0) * width as f64).ceil() as usize } else { 0 }.min(width);
-    (0..width).map(|i| if i < full { '▓' } else { '░' }).collect()
+    let full = if share.is_finite() {
+        (share.clamp(0.0, 1.0) * width as f64).ceil() as usize
+    } else {
+        0
+    }
+    .min(width);
+    (0..width)
+        .map(|i| if i < full { '▓' } else { '░' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -112,7 +134,10 @@ mod tests {
         assert_eq!(speed(Some(148.23)), "148.2");
         assert_eq!(speed(None), "n/a");
         assert_eq!(seconds(Duration::from_secs(72)), "1 min 12 s");
-        assert_eq!([59, 3_599, 7_200, 259_205].map(age), ["59 s", "59 min", "2 h", "3 d"]);
+        assert_eq!(
+            [59, 3_599, 7_200, 259_205].map(age),
+            ["59 s", "59 min", "2 h", "3 d"]
+        );
     }
 
     #[test]

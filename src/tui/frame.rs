@@ -26,7 +26,8 @@ impl Pace {
 
     /// When the next frame is to be drawn; `None`: never, as things are.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        self.wanted.then(|| self.last.map_or(now, |(last, gap)| last + gap))
+        self.wanted
+            .then(|| self.last.map_or(now, |(last, gap)| last + gap))
     }
 
     /// Whether to draw now.

@@ -37,7 +37,9 @@ impl Keys {
     /// The next event; `None`: the terminal is gone. Waits for ever while closed.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            let Some(stream) = &mut self.0 else { return std::future::pending().await };
+            let Some(stream) = &mut self.0 else {
+                return std::future::pending().await;
+            };
             match poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await {
                 Some(Ok(event)) => return Some(event),
                 // A stream dropped before this one woke the reader a last time.
@@ -53,7 +55,10 @@ impl Keys {
     /// pleases; so the events read together would come apart, and a paste with them.
     pub fn ready(&mut self) -> Option<Event> {
         self.0.as_ref()?;
-        event::poll(GLANCE).ok().filter(|there| *there).and_then(|_| event::read().ok())
+        event::poll(GLANCE)
+            .ok()
+            .filter(|there| *there)
+            .and_then(|_| event::read().ok())
     }
 }
 

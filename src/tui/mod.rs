@@ -116,7 +116,9 @@ pub struct Exit {
 impl Exit {
     /// The line to print after the screen is gone.
     pub fn farewell(&self) -> Option<String> {
-        self.resume.as_ref().map(|id| format!("chat-agent --session {id}  resumes this chat"))
+        self.resume
+            .as_ref()
+            .map(|id| format!("chat-agent --session {id}  resumes this chat"))
     }
 }
 

@@ -44,12 +44,20 @@ impl Field {
     }
 
     pub fn push(&mut self, text: &str) {
-        self.0.extend(text.chars().map(|c| if c == '\n' || c == '\r' || c == '\t' { ' ' } else { c }));
+        self.0.extend(text.chars().map(|c| {
+            if c == '\n' || c == '\r' || c == '\t' {
+                ' '
+            } else {
+                c
+            }
+        }));
     }
 
     /// Takes the last grapheme away; `false`: there was none.
     pub fn pop(&mut self) -> bool {
-        let Some((at, _)) = self.0.grapheme_indices(true).next_back() else { return false };
+        let Some((at, _)) = self.0.grapheme_indices(true).next_back() else {
+            return false;
+        };
         self.0.truncate(at);
         true
     }
@@ -61,7 +69,9 @@ impl Field {
 
 /// Moves a selection by `by` in a list of `len`.
 pub fn moved(selected: usize, by: isize, len: usize) -> usize {
-    selected.saturating_add_signed(by).min(len.saturating_sub(1))
+    selected
+        .saturating_add_signed(by)
+        .min(len.saturating_sub(1))
 }
 
 #[derive(Debug)]
@@ -83,7 +93,9 @@ impl Commands {
     pub fn matches(&self) -> Vec<&'static slash::Row> {
         let word = self.field.as_str().split(' ').next().unwrap_or("");
         let begin = slash::TABLE.iter().filter(|row| row.name.starts_with(word));
-        let hold = slash::TABLE.iter().filter(|row| !row.name.starts_with(word) && row.name.contains(word));
+        let hold = slash::TABLE
+            .iter()
+            .filter(|row| !row.name.starts_with(word) && row.name.contains(word));
         begin.chain(hold).collect()
     }
 }
@@ -106,7 +118,10 @@ pub struct Levels {
 impl Levels {
     /// The one in use is selected.
     pub fn new(levels: &[Effort], now: Option<Effort>) -> Self {
-        let rows: Vec<_> = [None].into_iter().chain(levels.iter().copied().map(Some)).collect();
+        let rows: Vec<_> = [None]
+            .into_iter()
+            .chain(levels.iter().copied().map(Some))
+            .collect();
         let selected = rows.iter().position(|level| *level == now).unwrap_or(0);
         Self { rows, selected }
     }
@@ -166,7 +181,11 @@ impl Way<'_> {
 impl Limit {
     /// The cheaper model is offered first. Where there is none, Enter cancels: a limit is raised by its own key only.
     pub fn new(at: AtLimit, drafted: bool) -> Self {
-        let mut limit = Self { at, drafted, selected: 0 };
+        let mut limit = Self {
+            at,
+            drafted,
+            selected: 0,
+        };
         if limit.at.cheaper.is_none() {
             limit.selected = limit.ways().len() - 1;
         }
@@ -175,6 +194,9 @@ impl Limit {
 
     pub fn ways(&self) -> Vec<Way<'_>> {
         let cheaper = self.at.cheaper.iter().map(Way::Cheaper);
-        cheaper.chain(self.at.raise.map(Way::Raise)).chain([Way::Cancel]).collect()
+        cheaper
+            .chain(self.at.raise.map(Way::Raise))
+            .chain([Way::Cancel])
+            .collect()
     }
 }

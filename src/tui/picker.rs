@@ -23,7 +23,10 @@ pub struct Picker {
 
 impl std::fmt::Debug for Picker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Picker").field("field", &self.field).field("shown", &self.shown).finish()
+        f.debug_struct("Picker")
+            .field("field", &self.field)
+            .field("shown", &self.shown)
+            .finish()
     }
 }
 
@@ -70,7 +73,9 @@ impl Picker {
 
     /// Marks the selected row as favourite or not, until the core says so too.
     pub fn toggle_favourite(&mut self) {
-        let Some(at) = self.shown.get(self.selected) else { return };
+        let Some(at) = self.shown.get(self.selected) else {
+            return;
+        };
         if let Some(row) = self.rows.as_mut().and_then(|rows| rows.get_mut(*at)) {
             row.favourite = !row.favourite;
         }
@@ -80,17 +85,23 @@ impl Picker {
     pub fn filter(&mut self) {
         self.selected = 0;
         let rows = self.rows.as_deref().unwrap_or_default();
-        let pattern = Pattern::parse(self.field.as_str(), CaseMatching::Ignore, Normalization::Smart);
+        let pattern = Pattern::parse(
+            self.field.as_str(),
+            CaseMatching::Ignore,
+            Normalization::Smart,
+        );
         let mut scored: Vec<(u32, usize)> = Vec::new();
         let mut buffer = Vec::new();
         for (i, row) in rows.iter().enumerate() {
             let name = row.id.to_string();
-            if let Some(score) = pattern.score(Utf32Str::new(&name, &mut buffer), &mut self.matcher) {
+            if let Some(score) = pattern.score(Utf32Str::new(&name, &mut buffer), &mut self.matcher)
+            {
                 scored.push((score, i));
             }
         }
         // Usable before unusable; then the better match; then the order of the core.
-        scored.sort_by_key(|(score, i)| (rows[*i].unusable.is_some(), std::cmp::Reverse(*score), *i));
+        scored
+            .sort_by_key(|(score, i)| (rows[*i].unusable.is_some(), std::cmp::Reverse(*score), *i));
         if self.field.as_str().is_empty() {
             scored.sort_by_key(|(_, i)| *i);
         }

@@ -38,7 +38,9 @@ impl Replies {
             self.inside = None;
             return true;
         }
-        let text = matches!(key.code, KeyCode::Char(_)) && !alt && !key.modifiers.contains(KeyModifiers::CONTROL);
+        let text = matches!(key.code, KeyCode::Char(_))
+            && !alt
+            && !key.modifiers.contains(KeyModifiers::CONTROL);
         if !text {
             self.inside = None;
         }
@@ -82,6 +84,10 @@ mod tests {
         ] {
             assert_eq!(left(keys, gap), expected, "{keys:?} every {gap} ms");
         }
-        assert_eq!(left(&format!("<]>{}", "x".repeat(1_000)), 0).len(), 1_000 - MOST, "no end is in sight");
+        assert_eq!(
+            left(&format!("<]>{}", "x".repeat(1_000)), 0).len(),
+            1_000 - MOST,
+            "no end is in sight"
+        );
     }
 }

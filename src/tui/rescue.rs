@@ -21,7 +21,10 @@ pub struct Rescue {
 
 impl Rescue {
     pub fn new(offer: Offer, now: Instant) -> Self {
-        Self { offer, stirred: now }
+        Self {
+            offer,
+            stirred: now,
+        }
     }
 
     /// A key was pressed. Whether it may be meant for the offer.

@@ -171,7 +171,13 @@ impl Shell {
         match effect {
             Effect::Send(command) => self.send(command),
             Effect::Draft { rev, text } => {
-                if self.outbox.is_empty() && self.handle.commands.try_send(Command::Draft { rev, text }).is_ok() {
+                if self.outbox.is_empty()
+                    && self
+                        .handle
+                        .commands
+                        .try_send(Command::Draft { rev, text })
+                        .is_ok()
+                {
                     self.app.draft.priced(rev);
                 }
             }
@@ -204,7 +210,10 @@ impl Shell {
         } else if self.outbox.len() < OUTBOX {
             self.outbox.push_back(command);
         } else {
-            self.say(Level::Warning, "the core is busy; try that again in a moment".to_owned());
+            self.say(
+                Level::Warning,
+                "the core is busy; try that again in a moment".to_owned(),
+            );
         }
     }
 
@@ -259,7 +268,9 @@ impl Shell {
                 self.editing = None;
                 self.status = Some(status);
             }
-            Signalled::Interrupt if self.editing.is_none() && self.screen.live() => self.status = Some(130),
+            Signalled::Interrupt if self.editing.is_none() && self.screen.live() => {
+                self.status = Some(130)
+            }
             Signalled::Continued if self.editing.is_none() && Screen::in_foreground() => {
                 // Stopped from outside we could not leave first: whatever the modes are now, take them anew.
                 self.away();

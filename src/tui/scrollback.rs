@@ -27,16 +27,28 @@ pub struct Scrollback {
 
 impl Scrollback {
     pub fn new(palette: Palette) -> Self {
-        Self { transcript: Transcript::new(80, palette), palette, prompts: Vec::new(), streaming: None, answer: None }
+        Self {
+            transcript: Transcript::new(80, palette),
+            palette,
+            prompts: Vec::new(),
+            streaming: None,
+            answer: None,
+        }
     }
 
     /// Shows another chat.
     pub fn open(&mut self, entries: &[Entry]) {
         self.streaming = None;
         self.transcript.load(entries);
-        self.prompts =
-            entries.iter().filter(|e| e.role == Role::User).map(|e| (e.id.clone(), e.text.clone())).collect();
-        self.answer = entries.iter().rfind(|e| e.role == Role::Assistant).map(|e| e.text.clone());
+        self.prompts = entries
+            .iter()
+            .filter(|e| e.role == Role::User)
+            .map(|e| (e.id.clone(), e.text.clone()))
+            .collect();
+        self.answer = entries
+            .iter()
+            .rfind(|e| e.role == Role::Assistant)
+            .map(|e| e.text.clone());
     }
 
     pub fn prompted(&mut self, id: &MessageId, text: &str) {
@@ -47,26 +59,36 @@ impl Scrollback {
 
     pub fn started(&mut self, started: &Started) {
         self.abandon();
-        self.transcript.start_answer(started.id.clone(), Head::started(started));
+        self.transcript
+            .start_answer(started.id.clone(), Head::started(started));
         self.streaming = Some((started.id.clone(), 0, 0));
     }
 
     pub fn text(&mut self, id: &MessageId, text: &str) {
-        if let Some((_, heard, _)) = self.streaming.as_mut().filter(|(streaming, ..)| streaming == id) {
+        if let Some((_, heard, _)) = self
+            .streaming
+            .as_mut()
+            .filter(|(streaming, ..)| streaming == id)
+        {
             *heard += text.len();
         }
         self.transcript.push_text(id, text);
     }
 
     pub fn reasoning(&mut self, id: &MessageId, text: &str, now: Instant) {
-        if let Some((_, _, heard)) = self.streaming.as_mut().filter(|(streaming, ..)| streaming == id) {
+        if let Some((_, _, heard)) = self
+            .streaming
+            .as_mut()
+            .filter(|(streaming, ..)| streaming == id)
+        {
             *heard += text.len();
         }
         self.transcript.push_thought(id, text, now);
     }
 
     pub fn progress(&mut self, progress: &Progress) {
-        self.transcript.set_progress(&progress.id, progress.cost, progress.usage.reasoning);
+        self.transcript
+            .set_progress(&progress.id, progress.cost, progress.usage.reasoning);
     }
 
     /// What going on with a cut answer would do.
@@ -81,12 +103,17 @@ impl Scrollback {
             other => {
                 self.streaming = other;
                 self.abandon();
-                self.transcript.start_answer(answer.id.clone(), Head::finished(&answer.facts));
+                self.transcript
+                    .start_answer(answer.id.clone(), Head::finished(&answer.facts));
                 (0, 0)
             }
         };
-        self.transcript.push_reasoning(&answer.id, answer.reasoning.get(reasoning..).unwrap_or_default());
-        self.transcript.push_text(&answer.id, answer.text.get(text..).unwrap_or_default());
+        self.transcript.push_reasoning(
+            &answer.id,
+            answer.reasoning.get(reasoning..).unwrap_or_default(),
+        );
+        self.transcript
+            .push_text(&answer.id, answer.text.get(text..).unwrap_or_default());
         self.transcript.finish_answer(&answer.id, &answer.facts);
         self.answer = Some(answer.text.clone());
     }
@@ -136,7 +163,11 @@ impl Scrollback {
 
     /// Its name for the toast, and the source of the selected message, else of the last answer.
     pub fn selected(&self) -> Option<(String, String)> {
-        let what = if self.transcript.selected().is_some() { "the message" } else { "the last answer" };
+        let what = if self.transcript.selected().is_some() {
+            "the message"
+        } else {
+            "the last answer"
+        };
         Some((what.to_owned(), self.transcript.copy_message()?))
     }
 
@@ -167,10 +198,18 @@ impl Scrollback {
         if area.is_empty() {
             return;
         }
-        self.transcript.set_view(usize::from(area.width), self.palette);
+        self.transcript
+            .set_view(usize::from(area.width), self.palette);
         let lines = self.transcript.visible(usize::from(area.height));
         for (y, line) in (area.y..area.bottom()).zip(lines) {
-            canvas.line(Rect { y, height: 1, ..area }, line);
+            canvas.line(
+                Rect {
+                    y,
+                    height: 1,
+                    ..area
+                },
+                line,
+            );
         }
         self.draw_below(canvas, area, focused);
     }
@@ -182,8 +221,17 @@ impl Scrollback {
         }
         let words = " ↓ more ";
         let width = 8.min(area.width);
-        let place = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
-        let style = if focused { self.palette.selection } else { self.palette.accent };
+        let place = Rect {
+            x: area.right() - width,
+            y: area.bottom() - 1,
+            width,
+            height: 1,
+        };
+        let style = if focused {
+            self.palette.selection
+        } else {
+            self.palette.accent
+        };
         canvas.line(place, Span::styled(words, style));
     }
 

@@ -35,25 +35,90 @@ pub struct Row {
 }
 
 const fn row(name: &'static str, slash: Slash, argument: &'static str, help: &'static str) -> Row {
-    Row { name, slash, argument, help }
+    Row {
+        name,
+        slash,
+        argument,
+        help,
+    }
 }
 
 pub const TABLE: &[Row] = &[
-    row("model", Slash::Model, "[name]", "choose the model of this chat, or auto"),
-    row("effort", Slash::Effort, "[level]", "how hard to think: none to max, or default"),
-    row("cache", Slash::Cache, "[on|off]", "kept answers: for this question, and in this chat"),
-    row("budget", Slash::Budget, "", "limits, and what is left of them"),
-    row("cost", Slash::Cost, "", "what this reply and this chat cost"),
-    row("why", Slash::Why, "", "why this model, and which were passed over"),
-    row("fit", Slash::Fit, "[rule]", "what becomes of too long a question: refuse, truncate, segment"),
-    row("continue", Slash::Continue, "", "go on with an answer that was cut at its cap"),
+    row(
+        "model",
+        Slash::Model,
+        "[name]",
+        "choose the model of this chat, or auto",
+    ),
+    row(
+        "effort",
+        Slash::Effort,
+        "[level]",
+        "how hard to think: none to max, or default",
+    ),
+    row(
+        "cache",
+        Slash::Cache,
+        "[on|off]",
+        "kept answers: for this question, and in this chat",
+    ),
+    row(
+        "budget",
+        Slash::Budget,
+        "",
+        "limits, and what is left of them",
+    ),
+    row(
+        "cost",
+        Slash::Cost,
+        "",
+        "what this reply and this chat cost",
+    ),
+    row(
+        "why",
+        Slash::Why,
+        "",
+        "why this model, and which were passed over",
+    ),
+    row(
+        "fit",
+        Slash::Fit,
+        "[rule]",
+        "what becomes of too long a question: refuse, truncate, segment",
+    ),
+    row(
+        "continue",
+        Slash::Continue,
+        "",
+        "go on with an answer that was cut at its cap",
+    ),
     row("new", Slash::New, "", "start a new chat"),
-    row("resume", Slash::Resume, "[words]", "go on with an earlier chat"),
+    row(
+        "resume",
+        Slash::Resume,
+        "[words]",
+        "go on with an earlier chat",
+    ),
     row("search", Slash::Search, "words", "search all chats"),
     row("rename", Slash::Rename, "title", "give this chat a title"),
-    row("copy", Slash::Copy, "[n|all]", "copy the last answer, its code block n, or the chat"),
-    row("system", Slash::System, "[text|off]", "show, set or remove the system message"),
-    row("retry", Slash::Retry, "[up]", "ask the last question again; up: one rung higher"),
+    row(
+        "copy",
+        Slash::Copy,
+        "[n|all]",
+        "copy the last answer, its code block n, or the chat",
+    ),
+    row(
+        "system",
+        Slash::System,
+        "[text|off]",
+        "show, set or remove the system message",
+    ),
+    row(
+        "retry",
+        Slash::Retry,
+        "[up]",
+        "ask the last question again; up: one rung higher",
+    ),
     row("help", Slash::Help, "", "keys and commands"),
     row("quit", Slash::Quit, "", "leave"),
 ];
@@ -73,14 +138,19 @@ pub enum Parsed<'a> {
 
 /// Takes a text apart. A path (`/usr/bin`) or a text of several lines is a prompt.
 pub fn parse(text: &str) -> Parsed<'_> {
-    let Some(rest) = text.strip_prefix('/') else { return Parsed::Prompt };
+    let Some(rest) = text.strip_prefix('/') else {
+        return Parsed::Prompt;
+    };
     let (name, argument) = rest.split_once(' ').unwrap_or((rest, ""));
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphabetic()) || rest.contains('\n') {
         return Parsed::Prompt;
     }
     match find(name) {
         Ok(row) => Parsed::Command(row, argument.trim()),
-        Err(nearest) => Parsed::Unknown { typed: name, nearest },
+        Err(nearest) => Parsed::Unknown {
+            typed: name,
+            nearest,
+        },
     }
 }
 
@@ -96,7 +166,10 @@ pub fn find(name: &str) -> Result<&'static Row, &'static str> {
     };
     TABLE.iter().find(|row| row.name == known).ok_or_else(|| {
         let distance = |row: &Row| strsim::damerau_levenshtein(row.name, &lower);
-        TABLE.iter().min_by_key(|row| distance(row)).map_or("help", |row| row.name)
+        TABLE
+            .iter()
+            .min_by_key(|row| distance(row))
+            .map_or("help", |row| row.name)
     })
 }
 
@@ -111,7 +184,13 @@ mod tests {
             ("/model", command("model", "")),
             ("/rename  A title ", command("rename", "A title")),
             ("/clear", command("new", "")),
-            ("/modle gpt", Parsed::Unknown { typed: "modle", nearest: "model" }),
+            (
+                "/modle gpt",
+                Parsed::Unknown {
+                    typed: "modle",
+                    nearest: "model",
+                },
+            ),
             ("/usr/bin/env is what?", Parsed::Prompt),
             ("/ and so on", Parsed::Prompt),
             ("//", Parsed::Prompt),
@@ -125,7 +204,11 @@ mod tests {
     #[test]
     fn names_are_single() {
         for (i, row) in TABLE.iter().enumerate() {
-            assert!(TABLE[..i].iter().all(|other| other.name != row.name), "{}", row.name);
+            assert!(
+                TABLE[..i].iter().all(|other| other.name != row.name),
+                "{}",
+                row.name
+            );
         }
     }
 }

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{
-    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
-    EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
+    PushKeyboardEnhancementFlags,
 };
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -88,7 +89,9 @@ impl Screen {
             kitty,
             mouse,
         };
-        before_panics(Arc::clone(&screen.live), || restore(&mut io::stdout().lock()));
+        before_panics(Arc::clone(&screen.live), || {
+            restore(&mut io::stdout().lock())
+        });
         screen.enter()?;
         Ok(screen)
     }
@@ -105,7 +108,13 @@ impl Screen {
         }
         enable_raw_mode()?;
         self.live.store(true, Ordering::SeqCst);
-        execute!(self.out, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, cursor::Hide)?;
+        execute!(
+            self.out,
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            EnableFocusChange,
+            cursor::Hide
+        )?;
         self.cursor = None;
         if self.kitty {
             let flags = KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES;
@@ -176,7 +185,11 @@ impl Screen {
 
     pub fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
-        if on { execute!(self.out, EnableMouseCapture) } else { execute!(self.out, DisableMouseCapture) }
+        if on {
+            execute!(self.out, EnableMouseCapture)
+        } else {
+            execute!(self.out, DisableMouseCapture)
+        }
     }
 
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
@@ -218,12 +231,20 @@ impl Drop for Screen {
 /// How large the terminal is now. Not as crossterm asks: that opens the terminal anew for every question.
 fn size() -> io::Result<Size> {
     let size = termios::tcgetwinsize(stdio::stdout())?;
-    Ok(Size { width: size.ws_col, height: size.ws_row })
+    Ok(Size {
+        width: size.ws_col,
+        height: size.ws_row,
+    })
 }
 
 /// Draws a row from an empty one, each cluster at its own place, wherever the terminal thinks the last one ended.
 fn draw_whole(out: &mut CrosstermBackend<Collector>, (y, cells): &Row) -> io::Result<()> {
-    queue!(out, cursor::SavePosition, cursor::MoveTo(0, *y), Clear(ClearType::UntilNewLine))?;
+    queue!(
+        out,
+        cursor::SavePosition,
+        cursor::MoveTo(0, *y),
+        Clear(ClearType::UntilNewLine)
+    )?;
     out.draw(cells.iter().map(|(x, cell)| (*x, *y, cell)))?;
     queue!(out, cursor::RestorePosition)
 }
@@ -261,7 +282,10 @@ mod tests {
 
     #[test]
     fn a_panic_gives_the_terminal_back_once_and_before_its_words() {
-        let (live, written) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+        let (live, written) = (
+            Arc::new(AtomicBool::new(true)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
         let own = std::thread::current().id();
         let here = Arc::clone(&written);
         // What was there before: the hook that prints.
@@ -274,17 +298,29 @@ mod tests {
             }
         }));
         let there = Arc::clone(&written);
-        before_panics(Arc::clone(&live), move || restore(&mut *there.lock().unwrap()));
+        before_panics(Arc::clone(&live), move || {
+            restore(&mut *there.lock().unwrap())
+        });
         for _ in 0..2 {
             let caught = std::panic::catch_unwind(|| std::panic::panic_any("a test"));
             assert!(caught.is_err());
         }
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let (modes, words) = written.split_at(written.find("the words").unwrap());
-        for mode in ["\x1b[?1006l", "\x1b[<1u", "\x1b[?1004l", "\x1b[?2004l", "\x1b[?1049l", "\x1b[?25h"] {
+        for mode in [
+            "\x1b[?1006l",
+            "\x1b[<1u",
+            "\x1b[?1004l",
+            "\x1b[?2004l",
+            "\x1b[?1049l",
+            "\x1b[?25h",
+        ] {
             assert_eq!(modes.matches(mode).count(), 1, "{mode:?} in {written:?}");
         }
-        assert_eq!(words, "the wordsthe words", "the second panic finds a terminal that is not ours");
+        assert_eq!(
+            words, "the wordsthe words",
+            "the second panic finds a terminal that is not ours"
+        );
         assert!(!live.load(Ordering::SeqCst));
     }
 }

@@ -66,7 +66,10 @@ mod tests {
     /// The rows of a frame that are to be drawn whole.
     fn changed(uneven: &mut Uneven, lines: &[&str]) -> Vec<Row> {
         let frame = frame(lines);
-        (0u16..).zip(frame.content.chunks(8)).filter_map(|(y, cells)| uneven.changed(y, cells)).collect()
+        (0u16..)
+            .zip(frame.content.chunks(8))
+            .filter_map(|(y, cells)| uneven.changed(y, cells))
+            .collect()
     }
 
     fn frame(lines: &[&str]) -> Buffer {
@@ -89,11 +92,19 @@ mod tests {
             (["still", "plain", "y"], vec![]),
         ] {
             let changed = changed(&mut uneven, &lines);
-            assert_eq!(changed.iter().map(|(y, _)| *y).collect::<Vec<_>>(), rows, "{lines:?}");
+            assert_eq!(
+                changed.iter().map(|(y, _)| *y).collect::<Vec<_>>(),
+                rows,
+                "{lines:?}"
+            );
         }
         let (_, cells) = changed(&mut uneven, &["a🇩🇪b", "", ""]).remove(0);
         assert_eq!(
-            cells.iter().take(3).map(|(x, cell)| (*x, cell.symbol())).collect::<Vec<_>>(),
+            cells
+                .iter()
+                .take(3)
+                .map(|(x, cell)| (*x, cell.symbol()))
+                .collect::<Vec<_>>(),
             [(0, "a"), (1, "🇩🇪"), (3, "b")]
         );
     }

@@ -38,7 +38,10 @@ impl Wire {
     pub fn paused(&mut self, why: String, ms: u64, now: Instant) {
         // No pause that anybody would wait for is longer than a day; one that is must not overflow the clock.
         let length = Duration::from_millis(ms).min(Duration::from_hours(24));
-        self.pause = Some(Pause { why, until: now + length });
+        self.pause = Some(Pause {
+            why,
+            until: now + length,
+        });
     }
 
     /// Something came, or the turn is over.
@@ -59,7 +62,10 @@ impl Wire {
 
     /// Those of which something should be known, the one in use first.
     pub fn abnormal(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter().rev().filter(|link| link.circuit != Circuit::Closed || link.waiting > 0)
+        self.links
+            .iter()
+            .rev()
+            .filter(|link| link.circuit != Circuit::Closed || link.waiting > 0)
     }
 }
 
@@ -68,7 +74,12 @@ mod tests {
     use super::*;
 
     fn link(provider: &str, circuit: Circuit, waiting: u64) -> Link {
-        Link { provider: provider.to_owned(), circuit, waiting, plain: false }
+        Link {
+            provider: provider.to_owned(),
+            circuit,
+            waiting,
+            plain: false,
+        }
     }
 
     #[test]
@@ -77,7 +88,12 @@ mod tests {
         wire.linked(link("a", Circuit::HalfOpen, 0));
         wire.linked(link("b", Circuit::Closed, 0));
         assert_eq!(wire.current().map(|link| link.provider.as_str()), Some("b"));
-        assert_eq!(wire.abnormal().map(|link| link.provider.as_str()).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(
+            wire.abnormal()
+                .map(|link| link.provider.as_str())
+                .collect::<Vec<_>>(),
+            ["a"]
+        );
         wire.linked(link("a", Circuit::Closed, 0));
         assert_eq!(wire.abnormal().count(), 0);
         for n in 0..1_000 {
@@ -90,8 +106,14 @@ mod tests {
     fn a_pause_ends_by_its_time_or_by_data() {
         let (mut wire, now) = (Wire::default(), Instant::now());
         wire.paused("rate limited".to_owned(), 4_000, now);
-        let left = |wire: &Wire, ms: u64| wire.pause(now + Duration::from_millis(ms)).map(|(_, left)| left.as_millis());
-        assert_eq!((left(&wire, 0), left(&wire, 3_999), left(&wire, 4_000)), (Some(4_000), Some(1), None));
+        let left = |wire: &Wire, ms: u64| {
+            wire.pause(now + Duration::from_millis(ms))
+                .map(|(_, left)| left.as_millis())
+        };
+        assert_eq!(
+            (left(&wire, 0), left(&wire, 3_999), left(&wire, 4_000)),
+            (Some(4_000), Some(1), None)
+        );
         wire.go_on();
         assert_eq!(left(&wire, 0), None);
         wire.paused("for ever".to_owned(), u64::MAX, now);

@@ -19,8 +19,13 @@ pub fn clusters(text: &str) -> impl Iterator<Item = (&str, usize)> {
     std::iter::from_fn(move || {
         let bytes = rest.as_bytes();
         // One ASCII character followed by another is a cluster by itself: no need to ask the tables.
-        let ascii = bytes.first().is_some_and(u8::is_ascii) && bytes.get(1).is_none_or(u8::is_ascii);
-        let cluster = if ascii { &rest[..1] } else { rest.graphemes(true).next()? };
+        let ascii =
+            bytes.first().is_some_and(u8::is_ascii) && bytes.get(1).is_none_or(u8::is_ascii);
+        let cluster = if ascii {
+            &rest[..1]
+        } else {
+            rest.graphemes(true).next()?
+        };
         rest = &rest[cluster.len()..];
         Some((cluster, if ascii { 1 } else { cluster.width() }))
     })
@@ -88,7 +93,10 @@ impl<'a> Run<'a> {
 /// line of the source stay, those at a break go. Wide characters may break anywhere but before closing punctuation.
 /// Words that are too long are cut. No text at all is no line.
 pub fn words(spans: &[Span<'_>], width: usize) -> Vec<Line<'static>> {
-    let mut wrapper = Words { width: width.max(1), ..Words::default() };
+    let mut wrapper = Words {
+        width: width.max(1),
+        ..Words::default()
+    };
     for span in spans {
         let mut rest = &*span.content;
         while !rest.is_empty() {
@@ -108,9 +116,17 @@ pub fn words(spans: &[Span<'_>], width: usize) -> Vec<Line<'static>> {
 /// How many ASCII letters and marks a text starts with, each a cluster by itself; at most so many.
 fn letters(text: &str, most: usize) -> usize {
     let bytes = text.as_bytes();
-    let run = bytes.iter().take(most).take_while(|byte| byte.is_ascii_graphic()).count();
+    let run = bytes
+        .iter()
+        .take(most)
+        .take_while(|byte| byte.is_ascii_graphic())
+        .count();
     // What follows may stand on the last one.
-    if bytes.get(run).is_none_or(u8::is_ascii) { run } else { run - run.min(1) }
+    if bytes.get(run).is_none_or(u8::is_ascii) {
+        run
+    } else {
+        run - run.min(1)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +148,11 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     /// How many letters the word can take without a look at each of them.
     fn room(&self) -> usize {
-        if self.loose { 0 } else { self.width - self.word.cells.min(self.width) }
+        if self.loose {
+            0
+        } else {
+            self.width - self.word.cells.min(self.width)
+        }
     }
 
     /// Takes letters for which there is room: no line breaks between them.
@@ -157,7 +177,11 @@ impl<'a> Words<'a> {
                 self.open = true;
                 self.end_word();
                 let column = self.line.cells + self.spaces.cells;
-                let cells = if cluster == "\t" { TAB - column % TAB } else { 1 };
+                let cells = if cluster == "\t" {
+                    TAB - column % TAB
+                } else {
+                    1
+                };
                 self.spaces.push(&"    "[..cells], cells, style);
             }
             _ if cells > self.width && cluster.chars().nth(1).is_some() => {
@@ -273,7 +297,12 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
             (0..cells).for_each(|_| put(" ", 1));
             column += cells;
         } else if cells + mark_cells > width {
-            cluster.chars().for_each(|c| put(c.encode_utf8(&mut [0; 4]), self::width(c.encode_utf8(&mut [0; 4]))));
+            cluster.chars().for_each(|c| {
+                put(
+                    c.encode_utf8(&mut [0; 4]),
+                    self::width(c.encode_utf8(&mut [0; 4])),
+                )
+            });
             column += cells;
         } else {
             put(cluster, cells);
@@ -286,7 +315,12 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
 
 /// The spans of a line, each with its whole style: what the line says for all of them included.
 pub fn spans<'a>(line: &'a Line<'_>) -> impl Iterator<Item = Span<'static>> + 'a {
-    line.iter().map(|span| Span::styled(span.content.clone().into_owned(), line.style.patch(span.style)))
+    line.iter().map(|span| {
+        Span::styled(
+            span.content.clone().into_owned(),
+            line.style.patch(span.style),
+        )
+    })
 }
 
 /// The first `width` cells of a styled line, the last one `…` when something was left off.

@@ -5,7 +5,11 @@
 //! Invariant: no owner outlives the folder by more than a moment.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the small functions of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the small functions of tests are tests"
+)]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,7 +32,12 @@ pub struct Folder {
 
 impl Folder {
     pub fn new() -> Self {
-        Self { home: tempfile::Builder::new().prefix("chat-agent-test-").tempdir().unwrap() }
+        Self {
+            home: tempfile::Builder::new()
+                .prefix("chat-agent-test-")
+                .tempdir()
+                .unwrap(),
+        }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -36,7 +45,12 @@ impl Folder {
     }
 
     pub fn settings() -> Settings {
-        Settings { ttl: 7 * DAY, memory: 0, disk: 64 << 20, patience: Duration::from_secs(20) }
+        Settings {
+            ttl: 7 * DAY,
+            memory: 0,
+            disk: 64 << 20,
+            patience: Duration::from_secs(20),
+        }
     }
 
     /// One process's view, without a memory of its own: what it finds, it finds on disk.
@@ -46,7 +60,10 @@ impl Folder {
 
     /// The same with the patience of the program, for those whom an owner keeps waiting.
     pub fn impatient(&self) -> Cache {
-        let settings = Settings { patience: Duration::from_millis(20), ..Self::settings() };
+        let settings = Settings {
+            patience: Duration::from_millis(20),
+            ..Self::settings()
+        };
         Cache::new(&self.path(), settings, Some(PROGRAM.into()), None)
     }
 
@@ -66,7 +83,10 @@ impl Folder {
 
     /// An owner that was started by hand, with a short stay after its last client.
     pub fn start(&self, linger: u64, before: &str) -> Pid {
-        let line = format!("{before}exec \"$0\" cache-owner \"$1\" {} --linger {linger}", 64 << 20);
+        let line = format!(
+            "{before}exec \"$0\" cache-owner \"$1\" {} --linger {linger}",
+            64 << 20
+        );
         let mut command = Command::new("sh");
         command.args(["-c", &line, PROGRAM]).arg(self.path());
         let mut child = command.spawn().unwrap();
@@ -86,8 +106,11 @@ impl Folder {
 
 /// Whether it runs; one that is dead and not yet waited for does not.
 pub fn lives(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+    let stat =
+        std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
 #[track_caller]
@@ -121,7 +144,11 @@ pub async fn found(cache: &Cache, n: u8) -> Hit {
         if let Some(hit) = cache.get(digest(n), NOW).await {
             return hit;
         }
-        assert!(Instant::now() < deadline, "{n} is not found: {:?}", cache.trouble());
+        assert!(
+            Instant::now() < deadline,
+            "{n} is not found: {:?}",
+            cache.trouble()
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -132,10 +159,18 @@ pub async fn kept(cache: &Cache, n: u8, text: &str) {
     loop {
         cache.put(digest(n), &entry(text));
         cache.close().await;
-        if cache.get(digest(n), NOW).await.is_some_and(|hit| hit.entry.text == text) {
+        if cache
+            .get(digest(n), NOW)
+            .await
+            .is_some_and(|hit| hit.entry.text == text)
+        {
             return;
         }
-        assert!(Instant::now() < deadline, "{text} is not kept: {:?}", cache.trouble());
+        assert!(
+            Instant::now() < deadline,
+            "{text} is not kept: {:?}",
+            cache.trouble()
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -48,7 +48,8 @@ pub fn tokens(source: &str) -> Vec<Token> {
             i = position(&chars, i, |c| !(c.is_alphanumeric() || c == '_'));
             let word: String = chars[start..i].iter().collect();
             let hashes = chars[i..].iter().take_while(|c| **c == '#').count();
-            let raw = matches!(word.as_str(), "r" | "br" | "cr") && chars.get(i + hashes) == Some(&'"');
+            let raw =
+                matches!(word.as_str(), "r" | "br" | "cr") && chars.get(i + hashes) == Some(&'"');
             if raw {
                 i = raw_string_end(&chars, i + hashes + 1, hashes);
             } else if word == "r" && hashes == 1 {
@@ -58,11 +59,17 @@ pub fn tokens(source: &str) -> Vec<Token> {
                 found.push(Token { text: word, line });
             }
         } else if c == ':' && at(1) == ':' {
-            found.push(Token { text: "::".to_owned(), line });
+            found.push(Token {
+                text: "::".to_owned(),
+                line,
+            });
             i += 2;
         } else {
             if !c.is_whitespace() {
-                found.push(Token { text: c.to_string(), line });
+                found.push(Token {
+                    text: c.to_string(),
+                    line,
+                });
             }
             i += 1;
         }
@@ -72,7 +79,10 @@ pub fn tokens(source: &str) -> Vec<Token> {
 }
 
 fn position(chars: &[char], from: usize, holds: impl Fn(char) -> bool) -> usize {
-    chars[from..].iter().position(|c| holds(*c)).map_or(chars.len(), |n| from + n)
+    chars[from..]
+        .iter()
+        .position(|c| holds(*c))
+        .map_or(chars.len(), |n| from + n)
 }
 
 /// Block comments nest.
@@ -100,8 +110,12 @@ fn string_end(chars: &[char], from: usize) -> usize {
 }
 
 fn raw_string_end(chars: &[char], from: usize, hashes: usize) -> usize {
-    let ends = |i: usize| chars[i] == '"' && chars[i + 1..].iter().take_while(|c| **c == '#').count() >= hashes;
-    (from..chars.len()).find(|i| ends(*i)).map_or(chars.len(), |i| i + 1 + hashes)
+    let ends = |i: usize| {
+        chars[i] == '"' && chars[i + 1..].iter().take_while(|c| **c == '#').count() >= hashes
+    };
+    (from..chars.len())
+        .find(|i| ends(*i))
+        .map_or(chars.len(), |i| i + 1 + hashes)
 }
 
 /// A character, or only the mark of a lifetime.
@@ -136,8 +150,15 @@ fn use_tree(tokens: &[Token], mut i: usize, before: &[String], found: &mut Vec<I
                 return i + 1;
             }
             "as" => {
-                let alias = tokens.get(i + 1).map(|token| token.text.clone()).unwrap_or_default();
-                found.push(Import { line, segments, alias });
+                let alias = tokens
+                    .get(i + 1)
+                    .map(|token| token.text.clone())
+                    .unwrap_or_default();
+                found.push(Import {
+                    line,
+                    segments,
+                    alias,
+                });
                 return i + 2;
             }
             "," | "}" | ";" => break,
@@ -151,18 +172,28 @@ fn use_tree(tokens: &[Token], mut i: usize, before: &[String], found: &mut Vec<I
         segments.pop();
     }
     let alias = segments.last().cloned().unwrap_or_default();
-    found.push(Import { line, segments, alias });
+    found.push(Import {
+        line,
+        segments,
+        alias,
+    });
     i
 }
 
 /// Where a path leads, seen from `module` (names from the top of the crate). `None`: to the crate itself.
 fn resolve(segments: &[String], module: &[String]) -> Option<Target> {
-    let room = |name: Option<&String>| name.filter(|name| *name != "self").map(|name| Target::Room(name.clone()));
+    let room = |name: Option<&String>| {
+        name.filter(|name| *name != "self")
+            .map(|name| Target::Room(name.clone()))
+    };
     match segments.first()?.as_str() {
         "crate" => room(segments.get(1)),
         "self" => room(module.first().or(segments.get(1))),
         "super" => {
-            let ups = segments.iter().take_while(|segment| *segment == "super").count();
+            let ups = segments
+                .iter()
+                .take_while(|segment| *segment == "super")
+                .count();
             let kept = &module[..module.len().saturating_sub(ups)];
             room(kept.first().or(segments.get(ups)))
         }
@@ -191,7 +222,10 @@ pub fn named(source: &str, module: &[&str]) -> Vec<Named> {
                         if matches!(target, Target::Room(_)) {
                             known.insert(import.alias);
                         }
-                        found.push(Named { line: import.line, target });
+                        found.push(Named {
+                            line: import.line,
+                            target,
+                        });
                     }
                 }
                 continue;
@@ -212,11 +246,16 @@ pub fn named(source: &str, module: &[&str]) -> Vec<Named> {
                 }
             }
             "extern" if word(i + 1) == "crate" => {
-                found.push(Named { line, target: Target::Outside(word(i + 2).to_owned()) });
+                found.push(Named {
+                    line,
+                    target: Target::Outside(word(i + 2).to_owned()),
+                });
             }
             _ if word(i + 1) == "::" && starts_path(&tokens, i) => {
                 let mut segments = vec![word(i).to_owned()];
-                while word(i + 1) == "::" && word(i + 2).starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                while word(i + 1) == "::"
+                    && word(i + 2).starts_with(|c: char| c.is_alphabetic() || c == '_')
+                {
                     segments.push(word(i + 2).to_owned());
                     i += 2;
                 }
@@ -239,7 +278,9 @@ fn starts_path(tokens: &[Token], i: usize) -> bool {
     }
     match i.checked_sub(1).map(|before| tokens[before].text.as_str()) {
         Some(".") => false,
-        Some("::") => !i.checked_sub(2).is_some_and(|n| is_word(&tokens[n].text) || tokens[n].text == ">"),
+        Some("::") => !i
+            .checked_sub(2)
+            .is_some_and(|n| is_word(&tokens[n].text) || tokens[n].text == ">"),
         _ => true,
     }
 }
@@ -247,5 +288,9 @@ fn starts_path(tokens: &[Token], i: usize) -> bool {
 /// The names of all modules that a file declares, with their lines.
 pub fn modules(source: &str) -> Vec<(usize, String)> {
     let tokens = tokens(source);
-    tokens.windows(2).filter(|pair| pair[0].text == "mod").map(|pair| (pair[1].line, pair[1].text.clone())).collect()
+    tokens
+        .windows(2)
+        .filter(|pair| pair[0].text == "mod")
+        .map(|pair| (pair[1].line, pair[1].text.clone()))
+        .collect()
 }

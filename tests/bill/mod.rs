@@ -6,7 +6,11 @@
 //! Invariant: the server counts a prompt by its words, at most what the words and their framing can come to.
 
 #![allow(dead_code, reason = "each proof uses its part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a proof that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a proof that cannot go on has failed"
+)]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +33,9 @@ pub const MODELS: [&str; 5] = ["gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano
 
 /// What the server takes for them.
 pub fn prices() -> Prices {
-    scene::prices().model("gpt-4o-mini", "0.15", "0.075", "0.6").model("own", "1", "0.25", "4")
+    scene::prices()
+        .model("gpt-4o-mini", "0.15", "0.075", "0.6")
+        .model("own", "1", "0.25", "4")
 }
 
 pub fn model(name: &str) -> ModelId {
@@ -43,22 +49,44 @@ pub fn thinks(name: &str) -> bool {
 
 /// So many words, each of them one token in every encoding.
 pub fn words(n: u64) -> String {
-    const WORDS: [&str; 8] = [" one", " two", " red", " sea", " sun", " the", " and", " day"];
-    WORDS.into_iter().cycle().zip(0..n).map(|(word, _)| word).collect()
+    const WORDS: [&str; 8] = [
+        " one", " two", " red", " sea", " sun", " the", " and", " day",
+    ];
+    WORDS
+        .into_iter()
+        .cycle()
+        .zip(0..n)
+        .map(|(word, _)| word)
+        .collect()
 }
 
 /// The server's own count of a request: a token for each word, four for each message and three for the answer.
 pub fn prompt_tokens(request: &Request) -> u64 {
-    let messages = request.field("messages").and_then(|messages| messages.as_array()).unwrap();
-    let words = messages.iter().filter_map(|message| message["content"].as_str()).flat_map(str::split_whitespace);
+    let messages = request
+        .field("messages")
+        .and_then(|messages| messages.as_array())
+        .unwrap();
+    let words = messages
+        .iter()
+        .filter_map(|message| message["content"].as_str())
+        .flat_map(str::split_whitespace);
     3 + 4 * messages.len() as u64 + words.count() as u64
 }
 
 /// The first word of the question: by it the test knows what a request was made for.
 pub fn tag(request: &Request) -> String {
-    let messages = request.field("messages").and_then(|messages| messages.as_array()).unwrap();
-    let last = messages.last().and_then(|message| message["content"].as_str()).unwrap();
-    last.split_whitespace().next().unwrap_or_default().to_owned()
+    let messages = request
+        .field("messages")
+        .and_then(|messages| messages.as_array())
+        .unwrap();
+    let last = messages
+        .last()
+        .and_then(|message| message["content"].as_str())
+        .unwrap();
+    last.split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Read once: it takes longer than a whole case.
@@ -80,22 +108,41 @@ impl Core {
 
     /// With this address as the provider's.
     pub fn at(base_url: &str, toml: &str) -> Self {
-        let dir = tempfile::Builder::new().prefix("chat-agent-bill-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("chat-agent-bill-")
+            .tempdir()
+            .unwrap();
         let file = dir.path().join("config.toml");
         let entry = |name: &str| match name {
-            "own" => "[[models]]\nid = \"openai/own\"\ninput = 1.0\ncached_input = 0.25\noutput = 4.0\n".to_owned(),
+            "own" => {
+                "[[models]]\nid = \"openai/own\"\ninput = 1.0\ncached_input = 0.25\noutput = 4.0\n"
+                    .to_owned()
+            }
             name => format!("[[models]]\nid = \"openai/{name}\"\nconfirmed = true\n"),
         };
         let head = format!(
             "[[providers]]\nname = \"openai\"\nbase_urls = [\"{base_url}\"]\nkeys = [{{ env = \"OPENAI_API_KEY\" }}]\n"
         );
         std::fs::write(&file, head + &MODELS.map(entry).concat() + toml).unwrap();
-        let env = Env::from_pairs([("OPENAI_API_KEY", KEY)]).with_folders(dir.path(), dir.path().join("data"));
-        let overrides = Overrides { config_file: Some(file), ..Overrides::default() };
-        let config = config::load(&overrides, &env).unwrap_or_else(|error| panic!("{error}")).config;
-        let builtin = BUILTIN.get_or_init(|| Catalog::builtin().at(Clock::system().now())).clone();
+        let env = Env::from_pairs([("OPENAI_API_KEY", KEY)])
+            .with_folders(dir.path(), dir.path().join("data"));
+        let overrides = Overrides {
+            config_file: Some(file),
+            ..Overrides::default()
+        };
+        let config = config::load(&overrides, &env)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .config;
+        let builtin = BUILTIN
+            .get_or_init(|| Catalog::builtin().at(Clock::system().now()))
+            .clone();
         let catalog = builtin.with_entries(&config.models).unwrap();
-        Self { dir, config: Arc::new(config), catalog: Arc::new(catalog), env: Arc::new(env) }
+        Self {
+            dir,
+            config: Arc::new(config),
+            catalog: Arc::new(catalog),
+            env: Arc::new(env),
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -119,7 +166,10 @@ impl Core {
             providers: providers(&self.config.providers, &self.env).unwrap(),
             config: Arc::clone(&self.config),
             env: Arc::clone(&self.env),
-            budget: Budget { limits, zone: jiff::tz::TimeZone::UTC },
+            budget: Budget {
+                limits,
+                zone: jiff::tz::TimeZone::UTC,
+            },
             run: run.to_owned(),
             data_dir: self.data_dir(),
             cache: None,

@@ -27,14 +27,22 @@ pub struct Pace(Arc<Mutex<HashMap<String, Vec<Gate>>>>);
 impl Pace {
     /// The reader has seen so many pieces.
     pub fn seen(&self, tag: &str, pieces: usize) {
-        if let Some(gate) = self.0.lock().unwrap().get(tag).and_then(|gates| gates.get(pieces - 1)) {
+        if let Some(gate) = self
+            .0
+            .lock()
+            .unwrap()
+            .get(tag)
+            .and_then(|gates| gates.get(pieces - 1))
+        {
             gate.open();
         }
     }
 
     fn hold(&self, tag: String, answer: Answer, pieces: usize) -> Answer {
         let gates: Vec<Gate> = (2..pieces).map(|_| Gate::new()).collect();
-        let answer = (2..).zip(&gates).fold(answer, |answer, (n, gate)| answer.gate_after(n, gate));
+        let answer = (2..)
+            .zip(&gates)
+            .fold(answer, |answer, (n, gate)| answer.gate_after(n, gate));
         self.0.lock().unwrap().insert(tag, gates);
         answer
     }
@@ -63,7 +71,11 @@ fn soon(answer: Answer) -> Answer {
 pub fn answer(request: &Request, pace: &Pace, dice: &mut Dice) -> Answer {
     let cap = request.cap().unwrap();
     // What it says its own framing took, within what every server has been seen to take.
-    let messages = request.field("messages").and_then(|messages| messages.as_array()).unwrap().len() as u64;
+    let messages = request
+        .field("messages")
+        .and_then(|messages| messages.as_array())
+        .unwrap()
+        .len() as u64;
     let prompt = prompt_tokens(request) + dice.from(0, 13 + 2 * messages);
     let refused = match dice.below(20) {
         0 => Some(soon(Answer::error(429, "rate_limit_exceeded", "slow down"))),
@@ -73,7 +85,11 @@ pub fn answer(request: &Request, pace: &Pace, dice: &mut Dice) -> Answer {
         3 => Some(Answer::raw([Step::Reset]).usage(prompt, dice.from(0, cap))),
         4 => Some(Answer::raw([Step::Close]).usage(prompt, dice.from(0, cap))),
         5 => Some(soon(Answer::status(504).usage(prompt, dice.from(0, cap)))),
-        6 => Some(Answer::status(200).body(&json!({"error": {"message": "no", "code": 500}})).usage(prompt, 0)),
+        6 => Some(
+            Answer::status(200)
+                .body(&json!({"error": {"message": "no", "code": 500}}))
+                .usage(prompt, 0),
+        ),
         _ => None,
     };
     refused.unwrap_or_else(|| in_part(request, written(request, prompt, pace, dice), dice))
@@ -82,13 +98,25 @@ pub fn answer(request: &Request, pace: &Pace, dice: &mut Dice) -> Answer {
 /// A whole answer, at most as long as it may be.
 fn written(request: &Request, prompt: u64, pace: &Pace, dice: &mut Dice) -> Answer {
     let answer = with_usage(request, prompt, pace, dice);
-    if dice.one_in(8) { answer.without_usage() } else { answer }
+    if dice.one_in(8) {
+        answer.without_usage()
+    } else {
+        answer
+    }
 }
 
 fn with_usage(request: &Request, prompt: u64, pace: &Pace, dice: &mut Dice) -> Answer {
     let cap = request.cap().unwrap();
-    let most = if dice.one_in(3) { cap } else { dice.from(1, cap.min(400)) };
-    let thought = if thinks(request.model()) && dice.one_in(2) { dice.from(0, most - 1) } else { 0 };
+    let most = if dice.one_in(3) {
+        cap
+    } else {
+        dice.from(1, cap.min(400))
+    };
+    let thought = if thinks(request.model()) && dice.one_in(2) {
+        dice.from(0, most - 1)
+    } else {
+        0
+    };
     let (text, pieces) = cut_up(most - thought, dice);
     let (total, n) = (thought + text, pieces.len());
     let answer = Answer::of_pieces(pieces)
@@ -118,14 +146,21 @@ fn in_part(request: &Request, answer: Answer, dice: &mut Dice) -> Answer {
     let (way, cap) = (dice.below(14), request.cap().unwrap());
     let at = if way == 0 { 0 } else { at };
     let writes_on = way < 6 && dice.one_in(2) && tag(request).ends_with(PATIENT);
-    let answer = if writes_on { answer.after(at, [Step::WritesOn(dice.from(1, cap))]) } else { answer };
+    let answer = if writes_on {
+        answer.after(at, [Step::WritesOn(dice.from(1, cap))])
+    } else {
+        answer
+    };
     match way {
         0 => answer.hang_after(0),
         1 => answer.hang_after(at),
         2 => answer.close_after(at),
         3 => answer.reset_after(at),
         4 => answer.end_after(at),
-        5 => answer.error_after(at, &json!({"message": "overloaded", "code": "server_error"})),
+        5 => answer.error_after(
+            at,
+            &json!({"message": "overloaded", "code": "server_error"}),
+        ),
         6 => answer.without_finish(),
         7 => answer.delay_between(1),
         _ => answer,
@@ -135,13 +170,25 @@ fn in_part(request: &Request, answer: Answer, dice: &mut Dice) -> Answer {
 /// One that does not keep to its cap: it writes on, and then tells what that costs or waits to be left.
 pub fn beyond_the_cap(request: &Request, dice: &mut Dice) -> Answer {
     let cap = request.cap().unwrap();
-    let thought = if thinks(request.model()) && dice.one_in(2) { dice.from(0, cap) } else { 0 };
-    let slack = if request.model() == "gpt-4o-mini" { cap / 10 } else { cap / 4 };
+    let thought = if thinks(request.model()) && dice.one_in(2) {
+        dice.from(0, cap)
+    } else {
+        0
+    };
+    let slack = if request.model() == "gpt-4o-mini" {
+        cap / 10
+    } else {
+        cap / 4
+    };
     let text = cap + slack + 65 + dice.from(0, 60);
     let last = usize::try_from(text).unwrap();
     let answer = Answer::of_pieces((0..text).map(|_| words(1)))
         .usage(prompt_tokens(request), thought + text)
         .reasoning("", thought)
         .ignore_cap();
-    if dice.one_in(2) { answer } else { answer.hang_after(last) }
+    if dice.one_in(2) {
+        answer
+    } else {
+        answer.hang_after(last)
+    }
 }

@@ -24,7 +24,9 @@ enum Item {
     Harmful(Vec<u8>),
 }
 
-const WORDS: [&str; 10] = [" the", "a", "\n", " \"q\"", "é", " 世界", "🦀", "\\", "\t", "\u{202e}"];
+const WORDS: [&str; 10] = [
+    " the", "a", "\n", " \"q\"", "é", " 世界", "🦀", "\\", "\t", "\u{202e}",
+];
 
 fn event(data: &str) -> Vec<u8> {
     format!("data: {data}\n\n").into_bytes()
@@ -63,16 +65,32 @@ fn harmless(dice: &mut Dice) -> Vec<u8> {
 fn harmful(dice: &mut Dice) -> Vec<u8> {
     match dice.below(11) {
         0 => b"data: {\"choices\":[{\"delta\":{\"con\n\n".to_vec(),
-        1 => b"data: <html>502 Bad Gateway</html>\n\n".repeat(usize::try_from(dice.below(20)).unwrap_or(0)),
-        2 => event(&json!({"error": {"message": "it broke", "code": dice.from(500, 530)}}).to_string()),
+        1 => b"data: <html>502 Bad Gateway</html>\n\n"
+            .repeat(usize::try_from(dice.below(20)).unwrap_or(0)),
+        2 => event(
+            &json!({"error": {"message": "it broke", "code": dice.from(500, 530)}}).to_string(),
+        ),
         3 => b"event: error\ndata: overloaded\n\n".to_vec(),
         4 => choice(&json!({"index": 0, "delta": {}, "finish_reason": "error"})),
         5 => b"data: [DONE]\n\n".to_vec(),
-        6 => (0..dice.below(400)).map(|_| u8::try_from(dice.below(256)).unwrap_or(0)).collect(),
+        6 => (0..dice.below(400))
+            .map(|_| u8::try_from(dice.below(256)).unwrap_or(0))
+            .collect(),
         7 => event(&"[".repeat(usize::try_from(dice.below(5_000)).unwrap_or(0))),
-        8 => event(&format!("[{}0]", "0,".repeat(usize::try_from(dice.below(30_000)).unwrap_or(0)))),
+        8 => event(&format!(
+            "[{}0]",
+            "0,".repeat(usize::try_from(dice.below(30_000)).unwrap_or(0))
+        )),
         9 => b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n".to_vec(),
-        _ => vec![b'x'; usize::try_from(if dice.one_in(300) { 5 << 20 } else { dice.below(50_000) }).unwrap_or(0)],
+        _ => vec![
+            b'x';
+            usize::try_from(if dice.one_in(300) {
+                5 << 20
+            } else {
+                dice.below(50_000)
+            })
+            .unwrap_or(0)
+        ],
     }
 }
 
@@ -82,17 +100,25 @@ fn items(dice: &mut Dice) -> Vec<Item> {
         .map(|_| match dice.below(8) {
             0 | 1 => Item::Harmless(harmless(dice)),
             2 if wild => Item::Harmful(harmful(dice)),
-            _ => {
-                Item::Says((0..dice.from(1, 6)).map(|_| WORDS[usize::try_from(dice.below(10)).unwrap_or(0)]).collect())
-            }
+            _ => Item::Says(
+                (0..dice.from(1, 6))
+                    .map(|_| WORDS[usize::try_from(dice.below(10)).unwrap_or(0)])
+                    .collect(),
+            ),
         })
         .collect();
     // Most streams have an end, some have it twice, and what follows it is anything.
     for _ in 0..[0, 1, 1, 1, 1, 2][usize::try_from(dice.below(6)).unwrap_or(0)] {
-        items.push(Item::Harmless(choice(&json!({"index": 0, "delta": {}, "finish_reason": "stop"}))));
+        items.push(Item::Harmless(choice(
+            &json!({"index": 0, "delta": {}, "finish_reason": "stop"}),
+        )));
         items.push(Item::Harmless(harmless(dice)));
     }
-    items.push(Item::Harmless(if dice.one_in(4) { Vec::new() } else { event("[DONE]") }));
+    items.push(Item::Harmless(if dice.one_in(4) {
+        Vec::new()
+    } else {
+        event("[DONE]")
+    }));
     items
 }
 
@@ -102,7 +128,9 @@ impl Stream {
         for item in items(dice) {
             match item {
                 Item::Says(words) => {
-                    bytes.extend(choice(&json!({"index": 0, "delta": {"content": words}, "finish_reason": null})));
+                    bytes.extend(choice(
+                        &json!({"index": 0, "delta": {"content": words}, "finish_reason": null}),
+                    ));
                     text = text.map(|text| text + &words);
                 }
                 Item::Harmless(more) => bytes.extend(more),
@@ -114,7 +142,10 @@ impl Stream {
         }
         if dice.one_in(4) {
             let end = [&b"\r\n"[..], b"\r"][usize::try_from(dice.below(2)).unwrap_or(0)];
-            bytes = bytes.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(end);
+            bytes = bytes
+                .split(|byte| *byte == b'\n')
+                .collect::<Vec<_>>()
+                .join(end);
         }
         if dice.one_in(4) {
             bytes.truncate(usize::try_from(dice.below(bytes.len() as u64 + 1)).unwrap_or(0));
@@ -135,10 +166,16 @@ impl Stream {
     pub fn pieces(&self, dice: &mut Dice) -> Vec<&[u8]> {
         let longest = [1, 7, 100, 1400, 16 * 1024][usize::try_from(dice.below(5)).unwrap_or(0)];
         // A byte at a time is for short ones.
-        let longest = if self.bytes.len() > 4_000 { longest.max(1400) } else { longest };
+        let longest = if self.bytes.len() > 4_000 {
+            longest.max(1400)
+        } else {
+            longest
+        };
         let (mut pieces, mut rest) = (Vec::new(), &self.bytes[..]);
         while !rest.is_empty() {
-            let length = usize::try_from(dice.from(1, longest)).unwrap_or(1).min(rest.len());
+            let length = usize::try_from(dice.from(1, longest))
+                .unwrap_or(1)
+                .min(rest.len());
             let (piece, more) = rest.split_at(length);
             pieces.push(piece);
             rest = more;
@@ -150,11 +187,18 @@ impl Stream {
 /// Whether a piece in these bytes, alone on its line or with something after it, says that the answer is complete.
 pub fn says_end(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let data = text.split(['\r', '\n']).flat_map(|line| line.split("data:").skip(1));
-    let pieces =
-        data.flat_map(|data| serde_json::Deserializer::from_str(data).into_iter::<Value>().map_while(Result::ok));
+    let data = text
+        .split(['\r', '\n'])
+        .flat_map(|line| line.split("data:").skip(1));
+    let pieces = data.flat_map(|data| {
+        serde_json::Deserializer::from_str(data)
+            .into_iter::<Value>()
+            .map_while(Result::ok)
+    });
     pieces.into_iter().any(|piece| {
-        let reason = piece["choices"][0]["finish_reason"].as_str().unwrap_or_default();
+        let reason = piece["choices"][0]["finish_reason"]
+            .as_str()
+            .unwrap_or_default();
         !reason.is_empty() && reason != "error"
     })
 }

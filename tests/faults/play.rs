@@ -53,7 +53,10 @@ impl Seen {
             (c.is_control() && c != '\n')
                 || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{e0000}'..='\u{e007f}')
         };
-        for (name, text) in [("output", &self.output.stdout), ("error", &self.output.stderr)] {
+        for (name, text) in [
+            ("output", &self.output.stdout),
+            ("error", &self.output.stderr),
+        ] {
             if let Some(c) = text.chars().find(|c| obeyed(*c)) {
                 return Err(format!("{c:?} on standard {name}"));
             }
@@ -62,13 +65,18 @@ impl Seen {
     }
 
     pub fn attempts(&self) -> Vec<Value> {
-        self.report["attempts"].as_array().cloned().unwrap_or_default()
+        self.report["attempts"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
     }
 }
 
 /// What the servers take.
 pub fn prices() -> Prices {
-    scene::prices().model("gpt-4o-mini", "0.15", "0.075", "0.6").model("backup", "1", "1", "4")
+    scene::prices()
+        .model("gpt-4o-mini", "0.15", "0.075", "0.6")
+        .model("backup", "1", "1", "4")
 }
 
 /// Plays a row, and leaves of the row what judges it.
@@ -83,30 +91,54 @@ pub fn play(row: &mut Row) -> Seen {
         let mut args = vec!["ask", &question, "--json"];
         args.extend(&row.args);
         let command = ask(&home, args);
-        last = Some(if row.heavy { watched(command) } else { (run(command, b"", DEADLINE), None) });
+        last = Some(if row.heavy {
+            watched(command)
+        } else {
+            (run(command, b"", DEADLINE), None)
+        });
     }
     let (output, peak) = last.expect("a row asks at least once");
     let took = began.elapsed();
     let report = serde_json::from_str(&output.stdout).unwrap_or(Value::Null);
-    let budget = serde_json::from_str(&home.run(&["budget", "show", "--json"], "").stdout).unwrap_or(Value::Null);
-    Seen { output, report, hold, budget, servers, traps: std::mem::take(&mut row.traps), took, peak }
+    let budget = serde_json::from_str(&home.run(&["budget", "show", "--json"], "").stdout)
+        .unwrap_or(Value::Null);
+    Seen {
+        output,
+        report,
+        hold,
+        budget,
+        servers,
+        traps: std::mem::take(&mut row.traps),
+        took,
+        peak,
+    }
 }
 
 fn ask(home: &Home, args: Vec<&str>) -> Command {
     let mut command = home.chat_agent();
-    command.env("OPENAI_API_KEY", KEY).env("OTHER_API_KEY", OTHER_KEY).args(args);
+    command
+        .env("OPENAI_API_KEY", KEY)
+        .env("OTHER_API_KEY", OTHER_KEY)
+        .args(args);
     command
 }
 
 /// What is held for a model, asked of an estimate: a report names only the last model that was tried.
 fn hold(row: &Row, home: &Home) -> Value {
-    let (Books::Full(_, model) | Books::FullAndBill(_, model)) = row.books else { return Value::Null };
+    let (Books::Full(_, model) | Books::FullAndBill(_, model)) = row.books else {
+        return Value::Null;
+    };
     let mut args = vec!["ask", "question 0", "--estimate", "--json"];
     args.extend(&row.args);
-    let named = args.iter().position(|arg| *arg == "-m").expect("every row names a model");
+    let named = args
+        .iter()
+        .position(|arg| *arg == "-m")
+        .expect("every row names a model");
     args[named + 1] = model;
     let estimate = run(ask(home, args), b"", DEADLINE);
-    serde_json::from_str(&estimate.stdout).map_or(Value::Null, |quote: Value| quote["estimate"]["worst_usd"].clone())
+    serde_json::from_str(&estimate.stdout).map_or(Value::Null, |quote: Value| {
+        quote["estimate"]["worst_usd"].clone()
+    })
 }
 
 /// Starts the servers of a row, takes the addresses where nobody listens, and writes the configuration that names them.
@@ -114,7 +146,11 @@ fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
     let mut toml = String::new();
     let (mut servers, mut nobody) = (Vec::new(), Vec::new());
     for (name, script) in row.servers.drain(..) {
-        let (variable, key) = if name == "openai" { ("OPENAI_API_KEY", KEY) } else { ("OTHER_API_KEY", OTHER_KEY) };
+        let (variable, key) = if name == "openai" {
+            ("OPENAI_API_KEY", KEY)
+        } else {
+            ("OTHER_API_KEY", OTHER_KEY)
+        };
         let url = if let Some(script) = script {
             let server = Server::start(script.owned_by(key));
             let url = server.base_url();
@@ -137,7 +173,10 @@ fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
     let toml = if toml.contains("\"other\"") {
         toml
     } else {
-        toml.replace("[[models]]\nid = \"other/backup\"\ninput = 1.0\noutput = 4.0\n", "")
+        toml.replace(
+            "[[models]]\nid = \"other/backup\"\ninput = 1.0\noutput = 4.0\n",
+            "",
+        )
     };
     home.config(&(toml + &row.toml));
     (servers, nobody)
@@ -147,8 +186,12 @@ fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
 fn watched(mut command: Command) -> (Output, Option<u64>) {
     let (complaints, full) = std::io::pipe().unwrap();
     let filled = fill(&full);
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full).spawn().expect("the program starts");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .expect("the program starts");
     // It holds the other end of the pipe.
     drop(command);
     let stdout = child.stdout.take().unwrap();
@@ -158,16 +201,33 @@ fn watched(mut command: Command) -> (Output, Option<u64>) {
         let _ = child.kill();
         "it did not end".to_owned()
     });
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let peak = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse()
+            .ok()
+    });
     let stderr = rest(complaints, filled);
-    (Output { status: child.wait().unwrap(), stdout, stderr }, peak)
+    (
+        Output {
+            status: child.wait().unwrap(),
+            stdout,
+            stderr,
+        },
+        peak,
+    )
 }
 
 /// Fills a pipe, and says with how much.
 fn fill(mut pipe: &std::io::PipeWriter) -> usize {
     let mut filled = 0;
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     while poll(&mut [PollFd::new(&pipe, PollFlags::OUT)], Some(&now)).unwrap() > 0 {
         pipe.write_all(&PAGE).unwrap();
         filled += PAGE.len();

@@ -25,22 +25,43 @@ pub struct Gets {
 
 /// The whole answer, status 0.
 pub fn answer(text: &str) -> Gets {
-    Gets { exit: 0, kind: None, finish: Some("stop"), text: text.to_owned(), words: "" }
+    Gets {
+        exit: 0,
+        kind: None,
+        finish: Some("stop"),
+        text: text.to_owned(),
+        words: "",
+    }
 }
 
 /// What had arrived, marked as cut, status 4.
 pub fn cut(text: &str, words: &'static str) -> Gets {
-    Gets { exit: 4, kind: Some("cut"), finish: Some("cut"), text: text.to_owned(), words }
+    Gets {
+        exit: 4,
+        kind: Some("cut"),
+        finish: Some("cut"),
+        text: text.to_owned(),
+        words,
+    }
 }
 
 /// The request was refused, status 1.
 pub fn refused(words: &'static str) -> Gets {
-    Gets { exit: 1, kind: Some("request"), finish: None, text: String::new(), words }
+    Gets {
+        exit: 1,
+        kind: Some("request"),
+        finish: None,
+        text: String::new(),
+        words,
+    }
 }
 
 /// Nothing came, and the server or the way to it is to blame: status 1.
 pub fn unavailable(words: &'static str) -> Gets {
-    Gets { kind: Some("unavailable"), ..refused(words) }
+    Gets {
+        kind: Some("unavailable"),
+        ..refused(words)
+    }
 }
 
 /// What the ledger holds in the end.
@@ -181,7 +202,8 @@ impl Row {
     /// `auto` over these models.
     #[must_use]
     pub fn ladder(self, rungs: &[&str]) -> Self {
-        self.config(&format!("[router]\npace = false\nladder = {rungs:?}\n")).asks(["-m", "auto"])
+        self.config(&format!("[router]\npace = false\nladder = {rungs:?}\n"))
+            .asks(["-m", "auto"])
     }
 
     /// A second provider, `other`, with the model `backup`.

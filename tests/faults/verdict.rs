@@ -61,15 +61,24 @@ fn complaints(gets: &Gets, seen: &Seen) -> Vec<String> {
     // An answer is nothing to complain of, unless the row has words for a warning.
     let lines = usize::from(gets.exit != 0 || !gets.words.is_empty());
     if text.lines().count() != lines {
-        wrong.push(format!("{} lines on standard error, not {lines}", text.lines().count()));
+        wrong.push(format!(
+            "{} lines on standard error, not {lines}",
+            text.lines().count()
+        ));
     }
     if text.contains("panicked") || text.chars().any(|c| c.is_control() && c != '\n') {
         wrong.push("a panic or a control character on standard error".to_owned());
     }
     if text.chars().count() > COMPLAINT {
-        wrong.push(format!("{} characters on standard error", text.chars().count()));
+        wrong.push(format!(
+            "{} characters on standard error",
+            text.chars().count()
+        ));
     }
-    if [KEY, OTHER_KEY].iter().any(|key| text.contains(key) || seen.output.stdout.contains(key)) {
+    if [KEY, OTHER_KEY]
+        .iter()
+        .any(|key| text.contains(key) || seen.output.stdout.contains(key))
+    {
         wrong.push("a key is shown".to_owned());
     }
     wrong
@@ -84,8 +93,16 @@ fn caller(gets: &Gets, seen: &Seen) -> Vec<String> {
         }
     };
     same("exit status", &seen.output.code(), &Some(gets.exit));
-    same("error.kind", &seen.report["error"]["kind"].as_str(), &gets.kind);
-    same("finish_reason", &seen.report["finish_reason"].as_str(), &gets.finish);
+    same(
+        "error.kind",
+        &seen.report["error"]["kind"].as_str(),
+        &gets.kind,
+    );
+    same(
+        "finish_reason",
+        &seen.report["finish_reason"].as_str(),
+        &gets.finish,
+    );
     let text = seen.report["answer"].as_str().unwrap_or_default();
     same("answer", &excerpt(text), &excerpt(&gets.text));
     same("length of the answer", &text.len(), &gets.text.len());
@@ -97,7 +114,10 @@ fn caller(gets: &Gets, seen: &Seen) -> Vec<String> {
 
 /// The models asked for, by the order of arrival.
 fn asked(seen: &Seen) -> Vec<String> {
-    seen.requests().iter().map(|request| request.model().to_owned()).collect()
+    seen.requests()
+        .iter()
+        .map(|request| request.model().to_owned())
+        .collect()
 }
 
 fn requests(row: &Row, seen: &Seen) -> Vec<String> {
@@ -105,7 +125,11 @@ fn requests(row: &Row, seen: &Seen) -> Vec<String> {
     let found = asked(seen);
     if found != row.sees {
         let wanted: Vec<String> = row.sees.iter().map(|&model| model.to_owned()).collect();
-        wrong.push(format!("the servers saw {}, not {}", sees_words(&found), sees_words(&wanted)));
+        wrong.push(format!(
+            "the servers saw {}, not {}",
+            sees_words(&found),
+            sees_words(&wanted)
+        ));
     }
     for server in &seen.servers {
         wrong.extend(server.violations());
@@ -119,7 +143,10 @@ fn requests(row: &Row, seen: &Seen) -> Vec<String> {
     // What the caller is told is what the servers saw.
     let made = found.len() + row.unseen;
     if row.times == 1 && seen.attempts().len() != made {
-        wrong.push(format!("{} attempts are told of, {made} were made", seen.attempts().len()));
+        wrong.push(format!(
+            "{} attempts are told of, {made} were made",
+            seen.attempts().len()
+        ));
     }
     wrong
 }
@@ -140,8 +167,15 @@ fn last_hold(seen: &Seen) -> Option<Pico> {
 }
 
 fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
-    let Some(settled) = settled(seen) else { return vec!["ledger: it cannot be read".to_owned()] };
-    let bill = Pico(seen.servers.iter().map(|server| server.bill(&prices()).total().0).sum());
+    let Some(settled) = settled(seen) else {
+        return vec!["ledger: it cannot be read".to_owned()];
+    };
+    let bill = Pico(
+        seen.servers
+            .iter()
+            .map(|server| server.bill(&prices()).total().0)
+            .sum(),
+    );
     let cost = usd(&seen.report["cost"]["usd"]);
     let mut wrong = Vec::new();
     let open = seen.budget["open"].as_array();
@@ -156,7 +190,9 @@ fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
         Books::AboveHold => 1,
     };
     if uncertain != bounds {
-        wrong.push(format!("ledger: {uncertain} charges can be put right, not {bounds}"));
+        wrong.push(format!(
+            "ledger: {uncertain} charges can be put right, not {bounds}"
+        ));
     }
     if settled < bill {
         wrong.push(format!("ledger: {settled} is less than the bill of {bill}"));
@@ -171,15 +207,23 @@ fn ledger(row: &Row, seen: &Seen) -> Vec<String> {
         Books::Nothing => (settled == Pico(0), "exact"),
         Books::Bill => (settled == bill && bill > Pico(0), "exact"),
         Books::Full(n, _) => (holds(n) == Some(settled), "estimated"),
-        Books::FullAndBill(n, _) => (holds(n).map(|full| Pico(full.0 + bill.0)) == Some(settled), "estimated"),
+        Books::FullAndBill(n, _) => (
+            holds(n).map(|full| Pico(full.0 + bill.0)) == Some(settled),
+            "estimated",
+        ),
         Books::AboveHold => (Some(settled) > last, "estimated"),
         Books::BillAboveHold => (settled == bill && Some(settled) > last, "exact"),
     };
     if !right {
-        wrong.push(format!("ledger: {settled} is not {}; billed {bill}", books_words(row.books)));
+        wrong.push(format!(
+            "ledger: {settled} is not {}; billed {bill}",
+            books_words(row.books)
+        ));
     }
     if kind != as_kind && row.times == 1 {
-        wrong.push(format!("ledger: the cost is called {kind:?}, not {as_kind:?}"));
+        wrong.push(format!(
+            "ledger: the cost is called {kind:?}, not {as_kind:?}"
+        ));
     }
     wrong
 }
@@ -191,8 +235,13 @@ fn booked(seen: &Seen) -> String {
 fn got_words(row: &Row, seen: &Seen) -> String {
     let report = &seen.report;
     let text = excerpt(report["answer"].as_str().unwrap_or_default());
-    let exit = seen.output.code().map_or_else(|| "killed".to_owned(), |code| format!("exit {code}"));
-    let kind = report["error"]["kind"].as_str().map_or_else(String::new, |kind| format!(" `{kind}`"));
+    let exit = seen
+        .output
+        .code()
+        .map_or_else(|| "killed".to_owned(), |code| format!("exit {code}"));
+    let kind = report["error"]["kind"]
+        .as_str()
+        .map_or_else(String::new, |kind| format!(" `{kind}`"));
     let mut words = format!("{exit}{kind}");
     if !text.is_empty() {
         write!(words, ", `{text}`").unwrap();
@@ -213,12 +262,24 @@ fn sees_words(models: &[String]) -> String {
         };
     }
     let runs = models.chunk_by(|one, next| one == next);
-    let run = |run: &[String]| if run.len() == 1 { run[0].clone() } else { format!("{} ×{}", run[0], run.len()) };
+    let run = |run: &[String]| {
+        if run.len() == 1 {
+            run[0].clone()
+        } else {
+            format!("{} ×{}", run[0], run.len())
+        }
+    };
     runs.map(run).collect::<Vec<_>>().join(", ")
 }
 
 fn books_words(books: Books) -> String {
-    let holds = |n: usize| if n == 1 { "the whole hold".to_owned() } else { format!("{n} whole holds") };
+    let holds = |n: usize| {
+        if n == 1 {
+            "the whole hold".to_owned()
+        } else {
+            format!("{n} whole holds")
+        }
+    };
     match books {
         Books::Nothing => "nothing".to_owned(),
         Books::Bill => "the bill".to_owned(),
@@ -231,6 +292,15 @@ fn books_words(books: Books) -> String {
 
 /// A text as it stands in the table.
 fn excerpt(text: &str) -> String {
-    let plain: String = text.chars().take(24).collect::<String>().escape_debug().to_string();
-    if text.chars().count() > 24 { format!("{plain}…") } else { plain }
+    let plain: String = text
+        .chars()
+        .take(24)
+        .collect::<String>()
+        .escape_debug()
+        .to_string();
+    if text.chars().count() > 24 {
+        format!("{plain}…")
+    } else {
+        plain
+    }
 }

@@ -5,7 +5,12 @@
 //! Invariant: the clock stands still unless the test moves it; what waits for real time waits for milliseconds.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a kit that cannot go on fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a kit that cannot go on fails the test"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
@@ -14,7 +19,9 @@ use std::time::{Duration, Instant};
 use chat_agent::budget::{Budget, Limits};
 use chat_agent::cache::{Cache, Settings};
 use chat_agent::catalog::Catalog;
-use chat_agent::chat::{Clock, Failure, ModelId, Params, Random, Selection, SessionId, Timestamp, Usd};
+use chat_agent::chat::{
+    Clock, Failure, ModelId, Params, Random, Selection, SessionId, Timestamp, Usd,
+};
 use chat_agent::config::{Config, Env, KeyEntry, KeySource, LadderRung, ModelEntry, Provider};
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Answer, Attempt, Event, Link};
@@ -49,7 +56,11 @@ pub struct Told {
 impl Told {
     #[track_caller]
     pub fn text(&self) -> &str {
-        &self.answer.as_ref().unwrap_or_else(|failure| panic!("{failure}: {self:#?}")).text
+        &self
+            .answer
+            .as_ref()
+            .unwrap_or_else(|failure| panic!("{failure}: {self:#?}"))
+            .text
     }
 
     #[track_caller]
@@ -74,8 +85,17 @@ fn model(provider: &str, name: &str, context: u64) -> ModelEntry {
 }
 
 fn provider(name: &str, base_urls: Vec<String>) -> Provider {
-    let entry = KeyEntry { source: KeySource::Env("KEY".to_owned()), per_day: None, per_month: None };
-    Provider { name: name.to_owned(), base_urls, keys: vec![entry], ..Provider::default() }
+    let entry = KeyEntry {
+        source: KeySource::Env("KEY".to_owned()),
+        per_day: None,
+        per_month: None,
+    };
+    Provider {
+        name: name.to_owned(),
+        base_urls,
+        keys: vec![entry],
+        ..Provider::default()
+    }
 }
 
 impl World {
@@ -91,16 +111,30 @@ impl World {
             ..Config::default()
         };
         config.router.pace = false;
-        config.router.ladder = config.models.iter().map(|m| LadderRung { model: m.id.clone(), effort: None }).collect();
+        config.router.ladder = config
+            .models
+            .iter()
+            .map(|m| LadderRung {
+                model: m.id.clone(),
+                effort: None,
+            })
+            .collect();
         change(&mut config);
         let now = Arc::new(AtomicI64::new(START));
         let ticks = Arc::new(AtomicBool::new(false));
         let (held, runs, began) = (Arc::clone(&now), Arc::clone(&ticks), Instant::now());
         let clock = Clock::from_fn(move || {
-            let passed = if runs.load(SeqCst) { began.elapsed() } else { Duration::ZERO };
+            let passed = if runs.load(SeqCst) {
+                began.elapsed()
+            } else {
+                Duration::ZERO
+            };
             Timestamp(held.load(SeqCst)).plus(passed)
         });
-        let (env, data) = (Env::from_pairs([("KEY", KEY)]), tempfile::tempdir().unwrap());
+        let (env, data) = (
+            Env::from_pairs([("KEY", KEY)]),
+            tempfile::tempdir().unwrap(),
+        );
         let settings = Settings {
             ttl: Duration::from_hours(7 * 24),
             memory: 1 << 20,
@@ -108,12 +142,20 @@ impl World {
             patience: Duration::from_secs(20),
         };
         let gateway = Arc::new(Gateway::new(Parts {
-            catalog: Arc::new(Catalog::builtin().at(clock.now()).with_entries(&config.models).unwrap()),
+            catalog: Arc::new(
+                Catalog::builtin()
+                    .at(clock.now())
+                    .with_entries(&config.models)
+                    .unwrap(),
+            ),
             providers: providers(&config.providers, &env).unwrap(),
             config: Arc::new(config),
             env: Arc::new(env),
             budget: Budget {
-                limits: Limits { per_day: Some(usd("1000")), ..Limits::default() },
+                limits: Limits {
+                    per_day: Some(usd("1000")),
+                    ..Limits::default()
+                },
                 zone: jiff::tz::TimeZone::UTC,
             },
             run: "run".into(),
@@ -123,7 +165,12 @@ impl World {
             clock,
             random: Random::system(),
         }));
-        Self { gateway, data, clock: now, ticks }
+        Self {
+            gateway,
+            data,
+            clock: now,
+            ticks,
+        }
     }
 
     /// One server is all that there is.
@@ -167,12 +214,14 @@ impl World {
     }
 
     pub fn pass(&self, time: Duration) {
-        self.clock.fetch_add(i64::try_from(time.as_millis()).unwrap(), SeqCst);
+        self.clock
+            .fetch_add(i64::try_from(time.as_millis()).unwrap(), SeqCst);
     }
 
     /// Starts a question for `mine/small`, and nothing else.
     pub fn open(&self) -> Exchange {
-        self.gateway.open(ask(Selection::Pinned(ModelId::new("mine", "small"))))
+        self.gateway
+            .open(ask(Selection::Pinned(ModelId::new("mine", "small"))))
     }
 
     pub async fn ask(&self) -> Told {
@@ -186,15 +235,28 @@ impl World {
 
     /// What is booked and what is held back.
     pub fn money(&self) -> (Usd, Usd) {
-        let sum = Db::open(self.data.path()).unwrap().sum(Over::Day(Timestamp(START))).unwrap();
+        let sum = Db::open(self.data.path())
+            .unwrap()
+            .sum(Over::Day(Timestamp(START)))
+            .unwrap();
         (sum.settled, sum.reserved)
     }
 }
 
 /// The events to the last one.
 pub async fn end(mut exchange: Exchange) -> Told {
-    let answer = Err(Failure::new(chat_agent::chat::FailureKind::Request, "no last event"));
-    let mut told = Told { answer, attempts: vec![], links: vec![], started: vec![], reasons: vec![], pauses: vec![] };
+    let answer = Err(Failure::new(
+        chat_agent::chat::FailureKind::Request,
+        "no last event",
+    ));
+    let mut told = Told {
+        answer,
+        attempts: vec![],
+        links: vec![],
+        started: vec![],
+        reasons: vec![],
+        pauses: vec![],
+    };
     while let Some(event) = exchange.next().await {
         match event {
             Event::Attempt(attempt) => told.attempts.push(attempt),
@@ -215,11 +277,23 @@ pub async fn end(mut exchange: Exchange) -> Told {
 fn ask(selection: Selection) -> Ask {
     let random = Random::system();
     let session = SessionId::from_bits(random.bits());
-    let params = Params { max_output: Some(1000), ..Params::default() };
-    Ask { params, cached: false, ..Ask::new(session, selection, "hi", &random) }
+    let params = Params {
+        max_output: Some(1000),
+        ..Params::default()
+    };
+    Ask {
+        params,
+        cached: false,
+        ..Ask::new(session, selection, "hi", &random)
+    }
 }
 
 /// Runs a test on two threads.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test)
 }

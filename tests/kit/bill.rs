@@ -24,13 +24,27 @@ fn tokens_are_charged_in_disjoint_parts() {
         .model("m", "0.25", "0.025", "2.0")
         .model_with_writes("w", "5", "0.5", "6.25", "25")
         .model("deep", "0.435", "0.003625", "0.87");
-    let tokens = Tokens { prompt: 1000, cached: 600, cache_write: 100, completion: 50, reasoning: 30 };
+    let tokens = Tokens {
+        prompt: 1000,
+        cached: 600,
+        cache_write: 100,
+        completion: 50,
+        reasoning: 30,
+    };
     // 300 x 0.25 + 600 x 0.025 + 100 x 0.25 + 50 x 2 = 215 millionths of a dollar.
     assert_eq!(prices.cost("m", tokens).to_string(), "0.000215");
     // 300 x 5 + 600 x 0.5 + 100 x 6.25 + 50 x 25 = 3675
     assert_eq!(prices.cost("w", tokens).to_string(), "0.003675");
-    let one = Tokens { prompt: 1, cached: 1, ..Tokens::default() };
-    assert_eq!(prices.cost("deep", one), Pico(3625), "the smallest price there is loses no digit");
+    let one = Tokens {
+        prompt: 1,
+        cached: 1,
+        ..Tokens::default()
+    };
+    assert_eq!(
+        prices.cost("deep", one),
+        Pico(3625),
+        "the smallest price there is loses no digit"
+    );
 }
 
 #[test]
@@ -42,5 +56,7 @@ fn a_price_that_cannot_be_held_is_refused() {
 #[test]
 #[should_panic(expected = "no price for \"other\"")]
 fn a_model_without_a_price_is_not_free() {
-    let _ = Prices::new().model("m", "1", "1", "1").cost("other", Tokens::default());
+    let _ = Prices::new()
+        .model("m", "1", "1", "1")
+        .cost("other", Tokens::default());
 }

@@ -38,7 +38,11 @@ fn keys_send_what_xterm_sends() {
     ] {
         assert_eq!(bytes(name, false), expected.as_bytes(), "{name}");
     }
-    assert_eq!(bytes("Up", true), b"\x1bOA", "a program that switched the cursor keys gets what it asked for");
+    assert_eq!(
+        bytes("Up", true),
+        b"\x1bOA",
+        "a program that switched the cursor keys gets what it asked for"
+    );
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::PATIENCE;
-use crate::support::server::{Answer, Gate, Keys, Outcome, Prices, Rules, Script, Server, Step, Tokens};
+use crate::support::server::{
+    Answer, Gate, Keys, Outcome, Prices, Rules, Script, Server, Step, Tokens,
+};
 
 fn ask(stream: bool, cap: u64) -> Value {
     let mut body = json!({"model": "m", "max_tokens": cap, "messages": [{"role": "user", "content": "hello"}]});
@@ -36,7 +38,12 @@ fn read_to(line: &mut TcpStream, end: &str) -> String {
     let mut byte = [0];
     while !text.ends_with(end.as_bytes()) {
         let n = line.read(&mut byte).unwrap();
-        assert_eq!(n, 1, "the server ended after {:?}", String::from_utf8_lossy(&text));
+        assert_eq!(
+            n,
+            1,
+            "the server ended after {:?}",
+            String::from_utf8_lossy(&text)
+        );
         text.push(byte[0]);
     }
     String::from_utf8(text).unwrap()
@@ -58,7 +65,10 @@ fn events(answer: &str) -> Vec<Value> {
 }
 
 fn text(events: &[Value]) -> String {
-    events.iter().filter_map(|e| e["choices"][0]["delta"]["content"].as_str()).collect()
+    events
+        .iter()
+        .filter_map(|e| e["choices"][0]["delta"]["content"].as_str())
+        .collect()
 }
 
 const END: &str = "\r\n0\r\n\r\n";
@@ -69,55 +79,100 @@ fn prices() -> Prices {
 
 #[test]
 fn a_stream_has_role_pieces_finish_usage_and_done() {
-    let answer =
-        Answer::text("grüße, world").pieces(3).usage(20, 7).cached(5).reasoning("hm", 4).ttft(1).delay_between(1);
+    let answer = Answer::text("grüße, world")
+        .pieces(3)
+        .usage(20, 7)
+        .cached(5)
+        .reasoning("hm", 4)
+        .ttft(1)
+        .delay_between(1);
     let server = Server::start(Script::always(answer).keys(["sk-one"]));
     let mut line = send(&server, &ask(true, 100));
     let answer = read_to(&mut line, END);
-    assert!(
-        answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    );
+    assert!(answer.starts_with(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    ));
     assert!(answer.ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
     let events = events(&answer);
-    assert_eq!(events.len(), 7, "role, reasoning, three pieces, finish, usage");
+    assert_eq!(
+        events.len(),
+        7,
+        "role, reasoning, three pieces, finish, usage"
+    );
     assert_eq!(events[0]["choices"][0]["delta"]["role"], "assistant");
     assert_eq!(events[1]["choices"][0]["delta"]["reasoning_content"], "hm");
     assert_eq!(text(&events), "grüße, world");
-    assert!(events[..6].iter().all(|e| e["usage"].is_null() && e["model"] == "m"));
+    assert!(
+        events[..6]
+            .iter()
+            .all(|e| e["usage"].is_null() && e["model"] == "m")
+    );
     assert_eq!(events[5]["choices"][0]["finish_reason"], "stop");
     assert_eq!(events[6]["choices"], json!([]));
-    assert_eq!(events[6]["usage"]["prompt_tokens_details"]["cached_tokens"], 5);
-    assert_eq!(events[6]["usage"]["completion_tokens_details"]["reasoning_tokens"], 4);
+    assert_eq!(
+        events[6]["usage"]["prompt_tokens_details"]["cached_tokens"],
+        5
+    );
+    assert_eq!(
+        events[6]["usage"]["completion_tokens_details"]["reasoning_tokens"],
+        4
+    );
     let request = &server.wait_for_outcomes(1)[0];
     assert_eq!(request.outcome, Some(Outcome::Complete));
     assert_eq!(request.bytes_sent, answer.len() as u64);
-    assert_eq!((request.key(), request.cap(), request.met.as_str()), (Some("sk-one"), Some(100), "default"));
-    let tokens = Tokens { prompt: 20, cached: 5, completion: 7, reasoning: 4, cache_write: 0 };
+    assert_eq!(
+        (request.key(), request.cap(), request.met.as_str()),
+        (Some("sk-one"), Some(100), "default")
+    );
+    let tokens = Tokens {
+        prompt: 20,
+        cached: 5,
+        completion: 7,
+        reasoning: 4,
+        cache_write: 0,
+    };
     assert_eq!(request.charged, Some(tokens));
     // 15 x 1 + 5 x 0.5 + 7 x 2 millionths; with all that was allowed: 15 + 2.5 + 200.
     assert_eq!(server.bill(&prices()).total().to_string(), "0.0000315");
-    assert_eq!(server.upper_bill(&prices()).total().to_string(), "0.0002175");
+    assert_eq!(
+        server.upper_bill(&prices()).total().to_string(),
+        "0.0002175"
+    );
     server.assert_clean();
 }
 
 #[test]
 fn one_connection_serves_many_and_scripts_go_in_turn() {
-    let script = [Answer::error(429, "rate_limit_exceeded", "slow").header("retry-after", "1"), Answer::text("yes")];
+    let script = [
+        Answer::error(429, "rate_limit_exceeded", "slow").header("retry-after", "1"),
+        Answer::text("yes"),
+    ];
     let server = Server::start(Script::each(script).models(["a", "b"]));
     let mut line = send(&server, &ask(false, 9));
     let answer = read_to(&mut line, "}}");
-    assert!(answer.starts_with("HTTP/1.1 429 Too Many Requests\r\n") && answer.contains("\r\nretry-after: 1\r\n"));
+    assert!(
+        answer.starts_with("HTTP/1.1 429 Too Many Requests\r\n")
+            && answer.contains("\r\nretry-after: 1\r\n")
+    );
     line.write_all(post(&ask(false, 9)).as_bytes()).unwrap();
     let answer = read_to(&mut line, "}}}");
     let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["choices"][0]["message"]["content"], "yes");
     assert_eq!(body["usage"]["completion_tokens"], 3);
-    line.write_all(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n").unwrap();
+    line.write_all(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n")
+        .unwrap();
     assert!(read_to(&mut line, "]}").contains("\"id\":\"b\""));
     let seen = server.requests();
-    assert_eq!(seen.iter().map(|r| r.met.as_str()).collect::<Vec<_>>(), ["script 0", "script 1", "models"]);
+    assert_eq!(
+        seen.iter().map(|r| r.met.as_str()).collect::<Vec<_>>(),
+        ["script 0", "script 1", "models"]
+    );
     assert!(server.connections() == 1 && seen.iter().all(|r| r.connection == 0));
-    assert_eq!(server.bill(&prices()).lines.len(), 1, "errors and lists are not charged");
+    assert_eq!(
+        server.bill(&prices()).lines.len(),
+        1,
+        "errors and lists are not charged"
+    );
     server.assert_clean();
 }
 
@@ -128,7 +183,13 @@ fn a_request_in_chunks_is_read() {
     let body = ask(false, 5).to_string();
     let (a, b) = body.split_at(10);
     let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nTransfer-Encoding: chunked";
-    write!(line, "{head}\r\n\r\n{:x};x=y\r\n{a}\r\n{:x}\r\n{b}\r\n0\r\n\r\n", a.len(), b.len()).unwrap();
+    write!(
+        line,
+        "{head}\r\n\r\n{:x};x=y\r\n{a}\r\n{:x}\r\n{b}\r\n0\r\n\r\n",
+        a.len(),
+        b.len()
+    )
+    .unwrap();
     read_to(&mut line, "}}}");
     assert_eq!(server.bodies(), [ask(false, 5)]);
     server.assert_clean();
@@ -139,28 +200,54 @@ fn the_output_cap_is_kept_unless_the_script_says_otherwise() {
     let long = Answer::text("abcdefghij").pieces(10).usage(3, 20);
     let server = Server::start(Script::each([long.clone(), long.ignore_cap()]));
     let cut = events(&read_to(&mut send(&server, &ask(true, 7)), END));
-    assert_eq!((text(&cut).as_str(), &cut[cut.len() - 2]["choices"][0]["finish_reason"]), ("abc", &json!("length")));
+    assert_eq!(
+        (
+            text(&cut).as_str(),
+            &cut[cut.len() - 2]["choices"][0]["finish_reason"]
+        ),
+        ("abc", &json!("length"))
+    );
     assert_eq!(cut.last().unwrap()["usage"]["completion_tokens"], 7);
     let whole = events(&read_to(&mut send(&server, &ask(true, 7)), END));
     assert_eq!(
-        (text(&whole).as_str(), &whole.last().unwrap()["usage"]["completion_tokens"]),
+        (
+            text(&whole).as_str(),
+            &whole.last().unwrap()["usage"]["completion_tokens"]
+        ),
         ("abcdefghij", &json!(20))
     );
     server.wait_for_outcomes(2);
-    let out: Vec<u64> = server.bill(&prices()).lines.iter().map(|line| line.tokens.completion).collect();
+    let out: Vec<u64> = server
+        .bill(&prices())
+        .lines
+        .iter()
+        .map(|line| line.tokens.completion)
+        .collect();
     assert_eq!(out, [7, 20]);
 }
 
 #[test]
 fn a_gate_holds_the_answer_and_the_bill_counts_what_was_written() {
     let gate = Gate::new();
-    let server = Server::start(Script::always(Answer::text("abcd").pieces(4).usage(10, 8).gate_after(2, &gate)));
+    let server = Server::start(Script::always(
+        Answer::text("abcd")
+            .pieces(4)
+            .usage(10, 8)
+            .gate_after(2, &gate),
+    ));
     let mut line = send(&server, &ask(true, 50));
     gate.wait_reached(1);
     assert_eq!(server.bill(&prices()).lines[0].tokens.completion, 4);
-    read_to(&mut line, "\"b\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n\r\n");
+    read_to(
+        &mut line,
+        "\"b\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n\r\n",
+    );
     line.set_nonblocking(true).unwrap();
-    assert_eq!(line.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "nothing passes a closed gate");
+    assert_eq!(
+        line.read(&mut [0]).unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "nothing passes a closed gate"
+    );
     line.set_nonblocking(false).unwrap();
     gate.open();
     read_to(&mut line, END);
@@ -179,7 +266,10 @@ fn a_client_that_leaves_is_noticed_at_once() {
         let line = send(&server, &ask(true, 50));
         server.wait_for_requests(1);
         drop(line);
-        assert_eq!(server.wait_for_outcomes(1)[0].outcome, Some(Outcome::ClientGone));
+        assert_eq!(
+            server.wait_for_outcomes(1)[0].outcome,
+            Some(Outcome::ClientGone)
+        );
     }
 }
 
@@ -191,7 +281,11 @@ fn an_answer_can_end_in_every_bad_way() {
         base().close_after(2),
         base().end_after(2),
         base().error_after(2, &json!({"message": "overloaded", "code": 502})),
-        base().without_finish().without_done().without_usage().until_close(),
+        base()
+            .without_finish()
+            .without_done()
+            .without_usage()
+            .until_close(),
     ]));
     let read = |body: &Value| {
         let (mut line, mut bytes) = (send(&server, body), Vec::new());
@@ -210,7 +304,10 @@ fn an_answer_can_end_in_every_bad_way() {
         (String::from_utf8(bytes).unwrap(), ended)
     };
     let (reset, ended) = read(&ask(true, 9));
-    assert_eq!((text(&events(&reset)).as_str(), ended), ("ab", Err(ErrorKind::ConnectionReset)));
+    assert_eq!(
+        (text(&events(&reset)).as_str(), ended),
+        ("ab", Err(ErrorKind::ConnectionReset))
+    );
     let (closed, ended) = read(&ask(true, 9));
     assert!(ended.is_ok() && !closed.ends_with(END) && text(&events(&closed)) == "ab");
     let (ended, _) = read(&ask(true, 9));
@@ -225,9 +322,22 @@ fn an_answer_can_end_in_every_bad_way() {
             && !unframed.contains("stop")
     );
     assert_eq!(text(&events(&unframed)), "abcd");
-    let outcomes: Vec<_> = server.wait_for_outcomes(5).into_iter().map(|r| r.outcome.unwrap()).collect();
+    let outcomes: Vec<_> = server
+        .wait_for_outcomes(5)
+        .into_iter()
+        .map(|r| r.outcome.unwrap())
+        .collect();
     let complete = Outcome::Complete;
-    assert_eq!(outcomes, [Outcome::Reset, Outcome::Closed, complete, complete, complete]);
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Reset,
+            Outcome::Closed,
+            complete,
+            complete,
+            complete
+        ]
+    );
     server.assert_clean();
 }
 
@@ -242,11 +352,20 @@ fn every_broken_rule_is_named() {
         server.violations().join("; ")
     };
     for (change, words) in [
-        ((|b| drop(b.as_object_mut().unwrap().remove("max_tokens"))) as fn(&mut Value), "no output cap"),
+        (
+            (|b| drop(b.as_object_mut().unwrap().remove("max_tokens"))) as fn(&mut Value),
+            "no output cap",
+        ),
         (|b| b["max_completion_tokens"] = json!(9), "two output caps"),
         (|b| b["max_tokens"] = json!(0), "the output cap is 0"),
-        (|b| b["stream_options"] = json!({}), "without stream_options.include_usage"),
-        (|b| b["stream"] = json!(false), "stream_options without a stream"),
+        (
+            |b| b["stream_options"] = json!({}),
+            "without stream_options.include_usage",
+        ),
+        (
+            |b| b["stream"] = json!(false),
+            "stream_options without a stream",
+        ),
         (|b| b["n"] = json!(2), "more than one answer"),
         (|b| b["messages"] = json!([]), "no messages"),
         (|b| b["model"] = json!(""), "no model"),
@@ -282,7 +401,12 @@ fn keys_redirects_and_framing_are_watched() {
     assert!(raw(ours(), &with(&format!("{key}{key}"))).contains("more than one Authorization"));
     assert!(raw(ours(), &with(&format!("{key}Referer: y\r\n"))).contains("redirect"));
     assert!(raw(ours(), &format!("{}!", with(key))).contains("1 bytes follow the announced body"));
-    let keyless = || ours().rules(Rules { keys: Keys::Forbidden, ..Rules::default() });
+    let keyless = || {
+        ours().rules(Rules {
+            keys: Keys::Forbidden,
+            ..Rules::default()
+        })
+    };
     assert_eq!(raw(keyless(), &with("")), "");
     assert!(raw(keyless(), &with(key)).contains("does not belong"));
 
@@ -291,18 +415,29 @@ fn keys_redirects_and_framing_are_watched() {
     line.write_all(with(key).as_bytes()).unwrap();
     read_to(&mut line, "\r\n\r\n");
     server.assert_clean();
-    line.write_all(with(key).replace("/v1/chat/completions", "/elsewhere").as_bytes()).unwrap();
+    line.write_all(
+        with(key)
+            .replace("/v1/chat/completions", "/elsewhere")
+            .as_bytes(),
+    )
+    .unwrap();
     read_to(&mut line, "}}");
     assert!(server.violations()[0].contains("a redirect was followed"));
 
     let trap = Server::trap();
     let mut line = dial(&trap);
-    line.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    line.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
     read_to(&mut line, "}}");
     assert!(trap.violations()[0].contains("where none may come"));
     let short = Server::start(Script::always(Answer::text("x")));
     let mut line = dial(&short);
-    line.write_all(with(key).replace(&format!("{}\r\n\r\n", body.len()), "9999\r\n\r\n").as_bytes()).unwrap();
+    line.write_all(
+        with(key)
+            .replace(&format!("{}\r\n\r\n", body.len()), "9999\r\n\r\n")
+            .as_bytes(),
+    )
+    .unwrap();
     line.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(line.read(&mut [0]).unwrap(), 0);
     assert!(short.violations()[0].contains("shorter than announced"));
@@ -317,27 +452,55 @@ fn answers_can_be_chosen_added_and_written_by_hand() {
     let server = Server::start(script);
     server.push(Answer::text("pushed"));
     let mut line = dial(&server);
-    line.write_all(post(&ask(false, 9)).replace("Host: x", "Host: x\r\nX-Who: me").as_bytes()).unwrap();
+    line.write_all(
+        post(&ask(false, 9))
+            .replace("Host: x", "Host: x\r\nX-Who: me")
+            .as_bytes(),
+    )
+    .unwrap();
     let mut raw = String::new();
     line.read_to_string(&mut raw).unwrap();
     assert_eq!(raw, "HTTP/1.1 299 Odd\r\n\r\nhi");
     assert!(read_to(&mut send(&server, &ask(false, 9)), "}}}").contains("pushed"));
     assert!(read_to(&mut send(&server, &ask(false, 9)), "}}}").contains("default"));
-    let charged: Vec<_> = server.wait_for_outcomes(3).iter().map(|r| r.charged.unwrap()).collect();
-    assert_eq!(charged[0], Tokens { prompt: 4, completion: 2, ..Tokens::default() });
+    let charged: Vec<_> = server
+        .wait_for_outcomes(3)
+        .iter()
+        .map(|r| r.charged.unwrap())
+        .collect();
+    assert_eq!(
+        charged[0],
+        Tokens {
+            prompt: 4,
+            completion: 2,
+            ..Tokens::default()
+        }
+    );
 }
 
 #[test]
 fn a_stream_can_be_written_byte_by_byte_and_for_ever() {
-    let steps =
-        [Step::slowly("data: x\n\n", Duration::from_millis(1), Step::Frame), Step::Frame(b"y".into()).forever()];
-    let server = Server::start(Script::always(Answer::events(steps).usage(4, 2)).owned_by("sk-one"));
+    let steps = [
+        Step::slowly("data: x\n\n", Duration::from_millis(1), Step::Frame),
+        Step::Frame(b"y".into()).forever(),
+    ];
+    let server =
+        Server::start(Script::always(Answer::events(steps).usage(4, 2)).owned_by("sk-one"));
     let mut line = send(&server, &ask(true, 9));
     let text = read_to(&mut line, "1\r\ny\r\n1\r\ny\r\n");
-    let body = "data: x\n\nyy".chars().fold(String::new(), |body, byte| body + &format!("1\r\n{byte}\r\n"));
-    assert!(text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream") && text.ends_with(&body), "{text}");
+    let body = "data: x\n\nyy".chars().fold(String::new(), |body, byte| {
+        body + &format!("1\r\n{byte}\r\n")
+    });
+    assert!(
+        text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream")
+            && text.ends_with(&body),
+        "{text}"
+    );
     drop(line);
-    assert_eq!(server.wait_for_outcomes(1)[0].outcome, Some(Outcome::ClientGone));
+    assert_eq!(
+        server.wait_for_outcomes(1)[0].outcome,
+        Some(Outcome::ClientGone)
+    );
     assert_eq!(server.bill(&prices()).total().to_string(), "0.000008");
     server.assert_clean();
 }
@@ -356,27 +519,54 @@ fn dropping_the_server_lets_go_of_whoever_waits() {
 #[test]
 fn many_clients_at_once_are_all_logged_and_billed() {
     let gate = Gate::new();
-    let server = Server::start(Script::always(Answer::text("ab").pieces(2).usage(5, 2).gate_after(1, &gate)));
+    let server = Server::start(Script::always(
+        Answer::text("ab")
+            .pieces(2)
+            .usage(5, 2)
+            .gate_after(1, &gate),
+    ));
     let mut lines: Vec<_> = (0..100).map(|_| send(&server, &ask(true, 9))).collect();
     gate.wait_reached(100);
-    assert_eq!(server.bill(&prices()).total().to_string(), "0.0007", "100 x (5 + 1 x 2) millionths: half is written");
+    assert_eq!(
+        server.bill(&prices()).total().to_string(),
+        "0.0007",
+        "100 x (5 + 1 x 2) millionths: half is written"
+    );
     drop(lines.split_off(50));
-    server.wait_until("50 gone", |all| all.iter().filter(|r| r.outcome == Some(Outcome::ClientGone)).count() == 50);
+    server.wait_until("50 gone", |all| {
+        all.iter()
+            .filter(|r| r.outcome == Some(Outcome::ClientGone))
+            .count()
+            == 50
+    });
     gate.open();
     for line in &mut lines {
         read_to(line, END);
     }
     server.wait_for_outcomes(100);
-    assert_eq!(server.bill(&prices()).total().to_string(), "0.0008", "the 50 that stayed pay for the other half");
+    assert_eq!(
+        server.bill(&prices()).total().to_string(),
+        "0.0008",
+        "the 50 that stayed pay for the other half"
+    );
     assert_eq!(server.connections(), 100);
     server.assert_clean();
 }
 
 #[test]
 fn delays_are_kept() {
-    let server =
-        Server::start(Script::always(Answer::text("ab").pieces(2).delay_headers(40).ttft(40).delay_between(40)));
+    let server = Server::start(Script::always(
+        Answer::text("ab")
+            .pieces(2)
+            .delay_headers(40)
+            .ttft(40)
+            .delay_between(40),
+    ));
     let before = Instant::now();
     read_to(&mut send(&server, &ask(true, 9)), END);
-    assert!(before.elapsed() >= Duration::from_millis(120), "{:?}", before.elapsed());
+    assert!(
+        before.elapsed() >= Duration::from_millis(120),
+        "{:?}",
+        before.elapsed()
+    );
 }

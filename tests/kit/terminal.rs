@@ -20,15 +20,24 @@ fn what_is_typed_is_on_the_screen() {
     let terminal = Terminal::spawn(&home.command("/bin/cat"), 40, 5);
     terminal.send("hello");
     terminal.wait_for("hello");
-    assert_eq!((terminal.cursor(), terminal.screen().lines().next()), ((5, 0), Some("hello")));
+    assert_eq!(
+        (terminal.cursor(), terminal.screen().lines().next()),
+        ((5, 0), Some("hello"))
+    );
     let mark = terminal.mark();
     terminal.key("Enter");
-    terminal.wait_until("the echo of cat", |screen| screen.contents().matches("hello").count() == 2);
+    terminal.wait_until("the echo of cat", |screen| {
+        screen.contents().matches("hello").count() == 2
+    });
     terminal.wait_for_bytes(mark, b"hello\r\n");
     assert_eq!(terminal.bytes_since(mark), b"\r\nhello\r\n");
     terminal.paste("a\nb");
     terminal.key("Enter");
-    let twice = |screen: &vt100::Screen| ["a", "b"].iter().all(|x| screen.contents().matches(x).count() == 2);
+    let twice = |screen: &vt100::Screen| {
+        ["a", "b"]
+            .iter()
+            .all(|x| screen.contents().matches(x).count() == 2)
+    };
     terminal.wait_until("both lines twice", twice);
     terminal.key("Ctrl-D");
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
@@ -42,9 +51,17 @@ fn the_environment_is_sealed() {
     let terminal = Terminal::spawn(&home.command("/usr/bin/env"), 200, 50);
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
     let screen = terminal.screen();
-    let mut names: Vec<_> = screen.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    let mut names: Vec<_> = screen
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
     names.sort_unstable();
-    let mut expected: Vec<_> = home.environment().into_iter().map(|(name, _)| name).collect();
+    let mut expected: Vec<_> = home
+        .environment()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     expected.sort_unstable();
     assert_eq!(names, expected);
     let inside = format!("HOME={}", home.path().display());
@@ -54,17 +71,26 @@ fn the_environment_is_sealed() {
 #[test]
 fn sizes_signals_and_ends_reach_the_program() {
     let home = Home::new();
-    let terminal =
-        sh(&home, "trap 'stty size' WINCH; trap 'echo told; exit 7' TERM; echo ready; while :; do read x; done");
+    let terminal = sh(
+        &home,
+        "trap 'stty size' WINCH; trap 'echo told; exit 7' TERM; echo ready; while :; do read x; done",
+    );
     terminal.wait_for("ready");
     terminal.resize(72, 9);
     terminal.wait_for("9 72");
-    assert_eq!(terminal.look(vt100::Screen::size), (9.try_into().unwrap(), 72.try_into().unwrap()));
+    assert_eq!(
+        terminal.look(vt100::Screen::size),
+        (9.try_into().unwrap(), 72.try_into().unwrap())
+    );
     terminal.resize(0, 0);
     terminal.wait_until("one cell", |screen| screen.size().0.get() == 1);
     terminal.signal(Signal::TERM);
     assert_eq!(terminal.wait_exit(), Status::Exited(7));
-    assert!(String::from_utf8(terminal.raw_output()).unwrap().contains("told"));
+    assert!(
+        String::from_utf8(terminal.raw_output())
+            .unwrap()
+            .contains("told")
+    );
     let terminal = sh(&home, "echo ready; read x");
     terminal.wait_for("ready");
     terminal.signal(Signal::KILL);
@@ -84,7 +110,10 @@ fn stopping_and_going_on_are_seen() {
 #[test]
 fn a_mode_that_is_left_behind_shows() {
     let home = Home::new();
-    let terminal = sh(&home, "echo ready; read x; stty raw -echo; echo changed; read x; stty sane; echo sane; read x");
+    let terminal = sh(
+        &home,
+        "echo ready; read x; stty raw -echo; echo changed; read x; stty sane; echo sane; read x",
+    );
     terminal.wait_for("ready");
     let before = terminal.modes();
     terminal.send("\n");
@@ -107,7 +136,10 @@ fn the_terminal_answers_questions() {
         printf '\033]11;?\007'; c=$(dd bs=1 count=25 2>/dev/null | tr -d '\033');
         printf '\033[?u'; d=$(dd bs=1 count=5 2>/dev/null | tr -d '\033'); printf '\r\n%s %s %s %s' $a $b $c $d",
     ]);
-    let nature = Nature { background: Some((255, 255, 255)), kitty: true };
+    let nature = Nature {
+        background: Some((255, 255, 255)),
+        kitty: true,
+    };
     let terminal = Terminal::spawn_in(nature, &command, 80, 5);
     terminal.wait_for("[1;3R [?62;22c ]11;rgb:ffff/ffff/ffff\\ [?0u");
 }
@@ -115,12 +147,19 @@ fn the_terminal_answers_questions() {
 #[test]
 fn a_stalled_terminal_blocks_its_program() {
     let home = Home::new();
-    let terminal = sh(&home, "read x; head -c 1000000 /dev/zero | tr '\\0' x; echo; echo done");
+    let terminal = sh(
+        &home,
+        "read x; head -c 1000000 /dev/zero | tr '\\0' x; echo; echo done",
+    );
     terminal.stall();
     terminal.send("\n");
     terminal.wait_for_bytes(0, b"\n");
     terminal.wait_quiet(Duration::from_millis(100));
-    assert!(terminal.mark() < 500_000, "{} bytes were taken", terminal.mark());
+    assert!(
+        terminal.mark() < 500_000,
+        "{} bytes were taken",
+        terminal.mark()
+    );
     terminal.go_on();
     terminal.wait_for("done");
     assert_eq!(terminal.wait_exit(), Status::Exited(0));
@@ -165,11 +204,25 @@ fn drawing_is_known_and_everything_else_is_foreign() {
         ("x\x1b]11;?", "a sequence that does not end"),
     ] {
         let found = foreign(bytes.as_bytes(), Allowed::default());
-        assert!(found.iter().any(|f| f == name), "{} gave {found:?}", bytes.escape_debug());
+        assert!(
+            found.iter().any(|f| f == name),
+            "{} gave {found:?}",
+            bytes.escape_debug()
+        );
     }
-    let open = Allowed { clipboard: true, title: true, bell: true };
-    assert_eq!(foreign(b"\x1b]52;c;aGk=\x07\x1b]2;chat-agent\x07\x07", open), Vec::<String>::new());
-    assert!(!foreign(b"\x1b]52;c;?\x07", open).is_empty(), "reading the clipboard is never ours to ask");
+    let open = Allowed {
+        clipboard: true,
+        title: true,
+        bell: true,
+    };
+    assert_eq!(
+        foreign(b"\x1b]52;c;aGk=\x07\x1b]2;chat-agent\x07\x07", open),
+        Vec::<String>::new()
+    );
+    assert!(
+        !foreign(b"\x1b]52;c;?\x07", open).is_empty(),
+        "reading the clipboard is never ours to ask"
+    );
 }
 
 #[test]
@@ -178,10 +231,21 @@ fn a_run_has_its_output_and_its_deadline() {
     let mut command = home.command("/bin/sh");
     command.args(["-c", "cat; echo err >&2; exit 3"]);
     let output = run(command, b"in", Duration::from_secs(10));
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("in", "err\n"));
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str()),
+        ("in", "err\n")
+    );
     output.assert_code(3);
-    assert!(home.chat_agent().get_program().to_string_lossy().ends_with("chat-agent"));
-    assert_eq!(home.config("model = \"auto\"").config_file(), home.path().join("config/chat-agent/config.toml"));
+    assert!(
+        home.chat_agent()
+            .get_program()
+            .to_string_lossy()
+            .ends_with("chat-agent")
+    );
+    assert_eq!(
+        home.config("model = \"auto\"").config_file(),
+        home.path().join("config/chat-agent/config.toml")
+    );
 }
 
 #[test]

@@ -20,7 +20,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/tls")
+        .join(name)
 }
 
 /// A whole answer as a stream.
@@ -91,11 +93,19 @@ impl Heard {
 }
 
 fn acceptor(name: &str, alpn: &str) -> TlsAcceptor {
-    let chain = CertificateDer::pem_file_iter(data(&format!("{name}.pem"))).unwrap().map(Result::unwrap).collect();
+    let chain = CertificateDer::pem_file_iter(data(&format!("{name}.pem")))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let key = PrivateKeyDer::from_pem_file(data(&format!("{name}.key"))).unwrap();
     let provider = Arc::new(ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let mut config = config
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     TlsAcceptor::from(Arc::new(config))
 }
@@ -115,11 +125,15 @@ pub async fn tls_server_of(name: &str, alpn: &str, together: usize) -> (SocketAd
         while let Ok((socket, _)) = listener.accept().await {
             let (acceptor, heard, gate) = (acceptor.clone(), noted.clone(), Arc::clone(&gate));
             tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(socket).await else { return };
+                let Ok(mut stream) = acceptor.accept(socket).await else {
+                    return;
+                };
                 let connection = heard.open();
                 loop {
                     match head(&mut stream).await {
-                        Ok(Some(asked)) => answer(&mut stream, &heard, connection, asked, &gate).await,
+                        Ok(Some(asked)) => {
+                            answer(&mut stream, &heard, connection, asked, &gate).await
+                        }
                         Ok(None) => return heard.end(connection, true),
                         Err(_) => return heard.end(connection, false),
                     }
@@ -135,7 +149,10 @@ async fn answer<S>(stream: &mut S, heard: &Heard, connection: usize, asked: Stri
 where
     S: AsyncRead + AsyncWriteExt + Unpin,
 {
-    let length = asked.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    let length = asked
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     if stream.read_exact(&mut body).await.is_err() {
         return;
@@ -149,12 +166,17 @@ where
     if asks {
         gate.wait().await;
     }
-    let kind = if asks { "text/event-stream" } else { "application/json" };
+    let kind = if asks {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
     // A clock that is years behind.
     let date = "Mon, 01 Jan 2024 00:00:00 GMT";
     let length = body.len();
-    let response =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n");
+    let response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n"
+    );
     let _ = stream.write_all((response + body).as_bytes()).await;
     heard.change(connection, |line| line.answered += 1);
 }
@@ -169,12 +191,18 @@ pub async fn h2_server(together: usize) -> (SocketAddr, Heard) {
         while let Ok((socket, _)) = listener.accept().await {
             let (acceptor, heard, gate) = (acceptor.clone(), noted.clone(), Arc::clone(&gate));
             tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(socket).await else { return };
+                let Ok(stream) = acceptor.accept(socket).await else {
+                    return;
+                };
                 let (connection, noted) = (heard.open(), heard.clone());
                 let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                     let (heard, gate) = (noted.clone(), Arc::clone(&gate));
                     async move {
-                        let key = if request.headers().contains_key("authorization") { " with a key" } else { "" };
+                        let key = if request.headers().contains_key("authorization") {
+                            " with a key"
+                        } else {
+                            ""
+                        };
                         let asked = format!("{} {}{key}", request.method(), request.uri().path());
                         let asks = request.method() == "POST";
                         let _ = request.into_body().collect().await;
@@ -182,9 +210,17 @@ pub async fn h2_server(together: usize) -> (SocketAddr, Heard) {
                         if asks {
                             gate.wait().await;
                         }
-                        let kind = if asks { "text/event-stream" } else { "application/json" };
-                        let body = Full::new(Bytes::from_static(if asks { STREAM } else { MODELS }.as_bytes()));
-                        hyper::Response::builder().header("content-type", kind).body(body)
+                        let kind = if asks {
+                            "text/event-stream"
+                        } else {
+                            "application/json"
+                        };
+                        let body = Full::new(Bytes::from_static(
+                            if asks { STREAM } else { MODELS }.as_bytes(),
+                        ));
+                        hyper::Response::builder()
+                            .header("content-type", kind)
+                            .body(body)
                     }
                 });
                 let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -206,10 +242,13 @@ pub async fn proxy(to: Option<SocketAddr>) -> (SocketAddr, Heard) {
             let heard = noted.clone();
             tokio::spawn(async move {
                 let connection = heard.open();
-                let Ok(Some(asked)) = head(&mut socket).await else { return };
+                let Ok(Some(asked)) = head(&mut socket).await else {
+                    return;
+                };
                 heard.note(connection, asked);
                 let Some(to) = to else {
-                    let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+                    let refusal =
+                        "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
                     let _ = socket.write_all(refusal.as_bytes()).await;
                     return;
                 };
@@ -231,5 +270,9 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Option<S
         }
         bytes.push(byte[0]);
     }
-    Ok(Some(String::from_utf8_lossy(&bytes).trim_end().to_ascii_lowercase()))
+    Ok(Some(
+        String::from_utf8_lossy(&bytes)
+            .trim_end()
+            .to_ascii_lowercase(),
+    ))
 }

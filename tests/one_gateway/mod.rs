@@ -30,7 +30,10 @@ pub fn usd(text: &str) -> Usd {
 
 impl Core {
     pub fn new(script: Script) -> Self {
-        Self { server: Server::start(script.keys([KEY])), data: tempfile::tempdir().unwrap() }
+        Self {
+            server: Server::start(script.keys([KEY])),
+            data: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn config(&self) -> Config {
@@ -38,7 +41,11 @@ impl Core {
         let provider = Provider {
             name: "mine".to_owned(),
             base_urls: vec![self.server.base_url()],
-            keys: vec![KeyEntry { source, per_day: None, per_month: None }],
+            keys: vec![KeyEntry {
+                source,
+                per_day: None,
+                per_month: None,
+            }],
             ..Provider::default()
         };
         let entry = ModelEntry {
@@ -48,7 +55,11 @@ impl Core {
             max_output: Some(1000),
             ..ModelEntry::new(ModelId::new("mine", "m"))
         };
-        Config { providers: vec![provider], models: vec![entry], ..Config::default() }
+        Config {
+            providers: vec![provider],
+            models: vec![entry],
+            ..Config::default()
+        }
     }
 
     /// As one more process of the same user would have it.
@@ -58,7 +69,11 @@ impl Core {
 
     /// One that waits so long for what others fetch.
     pub fn waiting(&self, patience: Duration) -> Arc<Gateway> {
-        let (env, clock, config) = (Env::from_pairs([("KEY", KEY)]), Clock::system(), self.config());
+        let (env, clock, config) = (
+            Env::from_pairs([("KEY", KEY)]),
+            Clock::system(),
+            self.config(),
+        );
         let settings = Settings {
             ttl: Duration::from_hours(1),
             memory: 1 << 20,
@@ -66,14 +81,24 @@ impl Core {
             patience: Duration::from_secs(20),
         };
         Arc::new(Gateway::new(Parts {
-            catalog: Arc::new(Catalog::builtin().at(clock.now()).with_entries(&config.models).unwrap()),
+            catalog: Arc::new(
+                Catalog::builtin()
+                    .at(clock.now())
+                    .with_entries(&config.models)
+                    .unwrap(),
+            ),
             providers: providers(&config.providers, &env).unwrap(),
             config: Arc::new(config),
             env: Arc::new(env),
-            budget: Budget { limits: Limits::default(), zone: jiff::tz::TimeZone::UTC },
+            budget: Budget {
+                limits: Limits::default(),
+                zone: jiff::tz::TimeZone::UTC,
+            },
             run: "run".into(),
             data_dir: self.data.path().to_path_buf(),
-            cache: Some(Cache::new(&self.data.path().join("cache"), settings, None, None).waiting(patience)),
+            cache: Some(
+                Cache::new(&self.data.path().join("cache"), settings, None, None).waiting(patience),
+            ),
             clock,
             random: Random::system(),
         }))
@@ -81,7 +106,11 @@ impl Core {
 
     /// Runs something on a gateway, on two threads.
     pub fn run<T, F: Future<Output = T>>(&self, f: impl FnOnce(Arc<Gateway>) -> F) -> T {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let gateway = self.gateway();
             let result = f(Arc::clone(&gateway)).await;
@@ -95,5 +124,10 @@ impl Core {
 pub fn ask(question: &str) -> Ask {
     let random = Random::system();
     let session = SessionId::from_bits(random.bits());
-    Ask::new(session, Selection::Pinned(ModelId::new("mine", "m")), question, &random)
+    Ask::new(
+        session,
+        Selection::Pinned(ModelId::new("mine", "m")),
+        question,
+        &random,
+    )
 }

@@ -45,7 +45,12 @@ fn usage(usage: &Value) -> Value {
 }
 
 /// The common ground; each row says where its provider leaves it.
-fn row(preset: &'static str, model: &'static str, events: impl IntoIterator<Item = Value>, counted: [u64; 4]) -> Row {
+fn row(
+    preset: &'static str,
+    model: &'static str,
+    events: impl IntoIterator<Item = Value>,
+    counted: [u64; 4],
+) -> Row {
     Row {
         preset,
         model,
@@ -78,9 +83,11 @@ pub fn hosted() -> Vec<Row> {
             ..row(
                 "openai",
                 "gpt-5-mini",
-                said(&[usage(&json!({"prompt_tokens": 20, "completion_tokens": 43, "total_tokens": 63,
+                said(&[usage(
+                    &json!({"prompt_tokens": 20, "completion_tokens": 43, "total_tokens": 63,
                     "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 0},
-                    "completion_tokens_details": {"reasoning_tokens": 40, "audio_tokens": 0}}))]),
+                    "completion_tokens_details": {"reasoning_tokens": 40, "audio_tokens": 0}}),
+                )]),
                 [20, 8, 43, 40],
             )
         },
@@ -92,8 +99,10 @@ pub fn hosted() -> Vec<Row> {
                 one.clone(),
                 two.clone(),
                 json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "end_turn"}]}),
-                usage(&json!({"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23,
-                    "prompt_tokens_details": null, "completion_tokens_details": {}})),
+                usage(
+                    &json!({"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23,
+                    "prompt_tokens_details": null, "completion_tokens_details": {}}),
+                ),
             ],
             [20, 0, 3, 0],
         ),
@@ -122,9 +131,11 @@ pub fn hosted() -> Vec<Row> {
                 "deepseek-flash",
                 thinks(
                     delta(&json!({"reasoning_content": "hm", "content": null})),
-                    &[usage(&json!({"prompt_tokens": 20, "completion_tokens": 43, "total_tokens": 63,
+                    &[usage(
+                        &json!({"prompt_tokens": 20, "completion_tokens": 43, "total_tokens": 63,
                         "prompt_cache_hit_tokens": 8, "prompt_cache_miss_tokens": 12,
-                        "completion_tokens_details": {"reasoning_tokens": 40}}))],
+                        "completion_tokens_details": {"reasoning_tokens": 40}}),
+                    )],
                 ),
                 [20, 8, 43, 40],
             )
@@ -137,7 +148,9 @@ pub fn hosted() -> Vec<Row> {
                 "mistral",
                 "mistral-large-2512",
                 [
-                    delta(&json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]})),
+                    delta(
+                        &json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}),
+                    ),
                     one.clone(),
                     two.clone(),
                     json!({"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}],
@@ -155,9 +168,11 @@ pub fn hosted() -> Vec<Row> {
                 "grok-4.5",
                 thinks(
                     delta(&json!({"reasoning_content": "hm"})),
-                    &[usage(&json!({"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 63,
+                    &[usage(
+                        &json!({"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 63,
                         "prompt_tokens_details": {"cached_tokens": 8},
-                        "completion_tokens_details": {"reasoning_tokens": 40}}))],
+                        "completion_tokens_details": {"reasoning_tokens": 40}}),
+                    )],
                 ),
                 [20, 8, 43, 40],
             )
@@ -170,8 +185,10 @@ pub fn hosted() -> Vec<Row> {
                 "openai/gpt-oss-120b",
                 thinks(
                     delta(&json!({"reasoning": "hm"})),
-                    &[json!({"x_groq": {"id": "req_1", "usage": {"queue_time": 0.01, "prompt_tokens": 20,
-                        "prompt_time": 0.002, "completion_tokens": 3, "completion_time": 0.02, "total_tokens": 23}}})],
+                    &[
+                        json!({"x_groq": {"id": "req_1", "usage": {"queue_time": 0.01, "prompt_tokens": 20,
+                        "prompt_time": 0.002, "completion_tokens": 3, "completion_time": 0.02, "total_tokens": 23}}}),
+                    ],
                 ),
                 [20, 0, 3, 0],
             )
@@ -183,8 +200,10 @@ pub fn hosted() -> Vec<Row> {
                 "openrouter",
                 "some/model",
                 thinks(
-                    delta(&json!({"role": "assistant", "content": "", "reasoning": "hm",
-                        "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]})),
+                    delta(
+                        &json!({"role": "assistant", "content": "", "reasoning": "hm",
+                        "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}),
+                    ),
                     &[
                         json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}],
                         "usage": {"prompt_tokens": 20, "completion_tokens": 43, "total_tokens": 63, "cost": 0.00014,
@@ -211,7 +230,10 @@ pub fn hosted() -> Vec<Row> {
             ..row(
                 "qwen",
                 "qwen3.7-plus",
-                thinks(delta(&json!({"content": null, "reasoning_content": "hm"})), &[usage(&reasoned)]),
+                thinks(
+                    delta(&json!({"content": null, "reasoning_content": "hm"})),
+                    &[usage(&reasoned)],
+                ),
                 [20, 0, 43, 40],
             )
         },
@@ -232,21 +254,39 @@ pub fn hosted() -> Vec<Row> {
             ..row(
                 "zai",
                 "glm-5.2",
-                thinks(delta(&json!({"role": "assistant", "reasoning_content": "hm"})), &[plain()]),
+                thinks(
+                    delta(&json!({"role": "assistant", "reasoning_content": "hm"})),
+                    &[plain()],
+                ),
                 [20, 0, 3, 0],
             )
         },
         // An empty usage: it is counted here instead.
         Row {
             source: "counted",
-            ..row("minimax", "MiniMax-M3", said(&[json!({"choices": [], "usage": {}})]), [0, 0, 0, 0])
+            ..row(
+                "minimax",
+                "MiniMax-M3",
+                said(&[json!({"choices": [], "usage": {}})]),
+                [0, 0, 0, 0],
+            )
         },
         Row {
             cap: NEW,
             thought: "hm",
-            ..row("cerebras", "gpt-oss-120b", thinks(delta(&json!({"reasoning": "hm"})), &[plain()]), [20, 0, 3, 0])
+            ..row(
+                "cerebras",
+                "gpt-oss-120b",
+                thinks(delta(&json!({"reasoning": "hm"})), &[plain()]),
+                [20, 0, 3, 0],
+            )
         },
-        row("llama", "llama-4-maverick-17b-128e-instruct-fp8", said(&[plain()]), [20, 0, 3, 0]),
+        row(
+            "llama",
+            "llama-4-maverick-17b-128e-instruct-fp8",
+            said(&[plain()]),
+            [20, 0, 3, 0],
+        ),
     ]
 }
 
@@ -260,7 +300,8 @@ pub fn local() -> Vec<Row> {
     };
     let counting = |event: &Value, n: u64| {
         let mut event = event.clone();
-        event["usage"] = json!({"prompt_tokens": 20, "completion_tokens": n, "total_tokens": 20 + n});
+        event["usage"] =
+            json!({"prompt_tokens": 20, "completion_tokens": n, "total_tokens": 20 + n});
         event
     };
     vec![
@@ -271,7 +312,9 @@ pub fn local() -> Vec<Row> {
                 "ollama",
                 "llama3.2",
                 [
-                    empty(&delta(&json!({"role": "assistant", "content": "", "reasoning": "hm"}))),
+                    empty(&delta(
+                        &json!({"role": "assistant", "content": "", "reasoning": "hm"}),
+                    )),
                     empty(&one),
                     empty(&two),
                     stop(),
@@ -281,7 +324,15 @@ pub fn local() -> Vec<Row> {
             )
         },
         // It does not count for a stream.
-        Row { source: "counted", ..row("lmstudio", "some-model", [one.clone(), two.clone(), stop()], [0, 0, 0, 0]) },
+        Row {
+            source: "counted",
+            ..row(
+                "lmstudio",
+                "some-model",
+                [one.clone(), two.clone(), stop()],
+                [0, 0, 0, 0],
+            )
+        },
         // No [DONE] in old builds, and the usage with its own timings.
         Row {
             done: false,
@@ -304,7 +355,10 @@ pub fn local() -> Vec<Row> {
                 "vllm",
                 "some/model",
                 [
-                    counting(&delta(&json!({"role": "assistant", "reasoning_content": "hm"})), 1),
+                    counting(
+                        &delta(&json!({"role": "assistant", "reasoning_content": "hm"})),
+                        1,
+                    ),
                     counting(&one, 2),
                     counting(&two, 3),
                     counting(&stop(), 3),

@@ -15,15 +15,36 @@ fn place() -> Place {
 /// The text of the last message that the server got.
 fn heard(place: &Place, requests: usize) -> String {
     let all = place.server.wait_for_requests(requests);
-    let messages = all.last().unwrap().field("messages").unwrap().as_array().unwrap().clone();
-    messages.last().unwrap()["content"].as_str().unwrap().to_owned()
+    let messages = all
+        .last()
+        .unwrap()
+        .field("messages")
+        .unwrap()
+        .as_array()
+        .unwrap()
+        .clone();
+    messages.last().unwrap()["content"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
 fn every_newline_key_makes_a_line() {
     let place = place();
-    let terminal = place.open_in(Nature { kitty: true, ..Nature::default() }, &[], 80, 24);
-    for (n, key) in ["Alt-Enter", "Ctrl-J", "Shift-Enter"].into_iter().enumerate() {
+    let terminal = place.open_in(
+        Nature {
+            kitty: true,
+            ..Nature::default()
+        },
+        &[],
+        80,
+        24,
+    );
+    for (n, key) in ["Alt-Enter", "Ctrl-J", "Shift-Enter"]
+        .into_iter()
+        .enumerate()
+    {
         terminal.send(format!("line{n}"));
         terminal.wait_for(&format!("line{n}"));
         terminal.key(key);
@@ -46,11 +67,19 @@ fn a_paste_is_text_whatever_is_in_it() {
     let pasted = "first\nsecond \x1b[2J\x1b]52;c;aGk=\x07 third\u{202e}\n";
     terminal.paste(pasted);
     terminal.wait_for("second ␛[2J␛]52;c;aGk=␇ third⟪RLO⟫");
-    assert_eq!(place.server.chats().len(), 0, "a line break in a paste sends nothing");
+    assert_eq!(
+        place.server.chats().len(),
+        0,
+        "a line break in a paste sends nothing"
+    );
     assert_only_known_sequences(&terminal.raw_output());
     terminal.key("Enter");
     terminal.wait_for("heard");
-    assert_eq!(heard(&place, 1), pasted.trim_end(), "what is sent is what was pasted");
+    assert_eq!(
+        heard(&place, 1),
+        pasted.trim_end(),
+        "what is sent is what was pasted"
+    );
     assert_only_known_sequences(&terminal.raw_output());
 }
 
@@ -105,7 +134,11 @@ fn typing_as_fast_as_can_be_loses_no_letter() {
 
 #[test]
 fn earlier_prompts_come_back() {
-    let place = Place::new(Script::each([Answer::text("one"), Answer::text("two"), Answer::text("three")]));
+    let place = Place::new(Script::each([
+        Answer::text("one"),
+        Answer::text("two"),
+        Answer::text("three"),
+    ]));
     let terminal = place.open(&[], 80, 24);
     for (prompt, answer) in [("apples and pears", "one"), ("plums", "two")] {
         say(&terminal, prompt);
@@ -147,7 +180,11 @@ fn earlier_prompts_come_back() {
 
 #[test]
 fn esc_twice_edits_an_earlier_message() {
-    let place = Place::new(Script::each([Answer::text("one"), Answer::text("two"), Answer::text("three")]));
+    let place = Place::new(Script::each([
+        Answer::text("one"),
+        Answer::text("two"),
+        Answer::text("three"),
+    ]));
     let terminal = place.open(&[], 80, 24);
     for (prompt, answer) in [("first question", "one"), ("second question", "two")] {
         say(&terminal, prompt);
@@ -187,7 +224,10 @@ fn esc_twice_edits_an_earlier_message() {
 #[test]
 fn the_draft_goes_to_the_editor_and_comes_back() {
     let place = place();
-    let script = place.home.file("editor.sh", "#!/bin/sh\ncat \"$1\" > seen\nprintf 'from the editor' > \"$1\"\n");
+    let script = place.home.file(
+        "editor.sh",
+        "#!/bin/sh\ncat \"$1\" > seen\nprintf 'from the editor' > \"$1\"\n",
+    );
     let mut command = place.command(&[]);
     command.env("EDITOR", format!("sh {}", script.display()));
     let terminal = Terminal::spawn(&command, 80, 24);
@@ -196,7 +236,10 @@ fn the_draft_goes_to_the_editor_and_comes_back() {
     terminal.wait_for("› from the screen");
     terminal.key("Ctrl-G");
     terminal.wait_for("› from the editor");
-    assert_eq!(std::fs::read_to_string(place.home.work_dir().join("seen")).unwrap(), "from the screen");
+    assert_eq!(
+        std::fs::read_to_string(place.home.work_dir().join("seen")).unwrap(),
+        "from the screen"
+    );
     // The screen is whole again.
     terminal.wait_for("→ large");
     terminal.key("Enter");

@@ -14,7 +14,10 @@ fn ctrl_c_stops_then_puts_aside_then_quits() {
     terminal.wait_for("   witho");
     terminal.key("Ctrl-C");
     terminal.wait_for("interrupted");
-    assert_eq!(place.server.wait_for_outcomes(1)[0].outcome, Some(Outcome::ClientGone));
+    assert_eq!(
+        place.server.wait_for_outcomes(1)[0].outcome,
+        Some(Outcome::ClientGone)
+    );
     terminal.send("a draft");
     terminal.wait_for("› a draft");
     terminal.key("Ctrl-C");
@@ -57,7 +60,10 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_takes_it_back() {
     let place = Place::new(Script::always(Answer::text("fine")));
     let mut shell = place.command(&[]);
     let program = shell.get_program().to_str().unwrap().to_owned();
-    let envs: Vec<_> = shell.get_envs().map(|(k, v)| (k.to_owned(), v.unwrap().to_owned())).collect();
+    let envs: Vec<_> = shell
+        .get_envs()
+        .map(|(k, v)| (k.to_owned(), v.unwrap().to_owned()))
+        .collect();
     // A shell with job control; a program whose parent is not in its session cannot be stopped.
     shell = place.home.command("/bin/bash");
     shell.envs(envs).args([
@@ -75,7 +81,10 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_takes_it_back() {
     terminal.key("Ctrl-Z");
     terminal.wait_for("the shell is back");
     assert_eq!(terminal.modes(), before);
-    assert!(!terminal.look(vt100::Screen::alternate_screen) && !terminal.look(vt100::Screen::bracketed_paste));
+    assert!(
+        !terminal.look(vt100::Screen::alternate_screen)
+            && !terminal.look(vt100::Screen::bracketed_paste)
+    );
     terminal.send("\n");
     terminal.wait_for("› half a thought");
     terminal.send(" and the rest");

@@ -8,7 +8,10 @@ use crate::support::terminal::sequences::{Allowed, assert_only, assert_only_know
 /// An answer of sixty lines and two code blocks.
 fn long() -> (Place, Terminal) {
     let lines: Vec<String> = (1..=60).map(|n| format!("- item {n} of it")).collect();
-    let text = format!("{}\n\n```sh\nmake\n```\n\n```c\nint a;\n```\n", lines.join("\n"));
+    let text = format!(
+        "{}\n\n```sh\nmake\n```\n\n```c\nint a;\n```\n",
+        lines.join("\n")
+    );
     let place = Place::new(Script::always(Answer::text(&text)));
     let terminal = place.open(&[], 100, 30);
     say(&terminal, "list");
@@ -93,7 +96,10 @@ fn copying_writes_the_clipboard_and_nothing_else_does() {
     terminal.key("Tab");
     terminal.wait_for("y copy");
     assert_only_known_sequences(&terminal.raw_output());
-    let clipboard = Allowed { clipboard: true, ..Allowed::default() };
+    let clipboard = Allowed {
+        clipboard: true,
+        ..Allowed::default()
+    };
     for (key, encoded, toast) in [
         // `make` and `int a;` in base 64.
         ("1", "bWFrZ", "code block 1 copied"),
@@ -119,6 +125,10 @@ fn redrawing_mends_a_screen_that_others_wrote_on() {
     terminal.key("Ctrl-L");
     terminal.wait_for_bytes(0, b"\x1b[2J");
     terminal.wait_until("the same screen", |s| {
-        s.rows(0, 80).map(|row| row.trim_end().to_owned()).collect::<Vec<_>>().join("\n") == before
+        s.rows(0, 80)
+            .map(|row| row.trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n")
+            == before
     });
 }

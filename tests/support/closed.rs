@@ -32,7 +32,10 @@ impl Closed {
             assert!(Instant::now() < end, "{address}: {error}");
             std::thread::yield_now();
         }
-        Self { address: getsockname(&held).unwrap().try_into().unwrap(), _held: held }
+        Self {
+            address: getsockname(&held).unwrap().try_into().unwrap(),
+            _held: held,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -25,9 +25,13 @@ pub struct Group {
 impl Group {
     /// `limits` stands under `[redis]`.
     pub fn of(machines: usize, limits: &str) -> Self {
-        let server = Server::start(Script::always(Answer::text("abcd").usage(10, 1000)).keys([KEY]));
-        let group =
-            Self { redis: RedisServer::start(), server, machines: (0..machines).map(|_| Home::new()).collect() };
+        let server =
+            Server::start(Script::always(Answer::text("abcd").usage(10, 1000)).keys([KEY]));
+        let group = Self {
+            redis: RedisServer::start(),
+            server,
+            machines: (0..machines).map(|_| Home::new()).collect(),
+        };
         for machine in &group.machines {
             group.configure(machine, limits);
         }
@@ -36,7 +40,11 @@ impl Group {
 
     pub fn configure(&self, machine: &Home, limits: &str) {
         // A busy machine is no slow Redis, except where that is the matter.
-        let patience = if limits.contains("patience") { "" } else { "patience = \"30s\"\n" };
+        let patience = if limits.contains("patience") {
+            ""
+        } else {
+            "patience = \"30s\"\n"
+        };
         machine.config(&format!(
             "[cache]\nenabled = false\n[[providers]]\nname = \"mine\"\nbase_urls = [\"{}\"]\n\
              keys = [{{ env = \"KEY\" }}]\n[[models]]\nid = \"mine/m\"\ninput = 0\noutput = 100\ncontext = 100000\n\
@@ -49,7 +57,8 @@ impl Group {
     /// From now on the first request waits at this gate for the end of its answer.
     pub fn holding_the_first(&mut self, gate: &Gate, limits: &str) {
         let answer = || Answer::text("abcd").usage(10, 1000);
-        self.server = Server::start(Script::each([answer().gate_after(0, gate), answer()]).keys([KEY]));
+        self.server =
+            Server::start(Script::each([answer().gate_after(0, gate), answer()]).keys([KEY]));
         for machine in &self.machines {
             self.configure(machine, limits);
         }
@@ -63,7 +72,11 @@ impl Group {
 
     #[track_caller]
     pub fn run(&self, machine: usize, args: &[&str]) -> Output {
-        run(self.command(machine, args), b"", std::time::Duration::from_mins(1))
+        run(
+            self.command(machine, args),
+            b"",
+            std::time::Duration::from_mins(1),
+        )
     }
 
     #[track_caller]
@@ -75,7 +88,12 @@ impl Group {
 
     pub fn begin(&self, machine: usize) -> Child {
         let mut command = self.command(machine, &DIME);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// The exit status of one that was begun. Many at one ledger wait long on a busy machine: whoever waited in vain for its
@@ -95,20 +113,29 @@ impl Group {
     pub fn storm(&self, each: usize) -> (usize, usize) {
         let count = self.machines.len();
         let all: Vec<Child> = (0..each * count).map(|n| self.begin(n % count)).collect();
-        let codes: Vec<_> = all.into_iter().enumerate().map(|(n, child)| self.end(n % count, child)).collect();
+        let codes: Vec<_> = all
+            .into_iter()
+            .enumerate()
+            .map(|(n, child)| self.end(n % count, child))
+            .collect();
         let of = |code| codes.iter().filter(|found| **found == Some(code)).count();
         assert_eq!(of(0) + of(3), codes.len(), "{codes:?}");
         (of(0), of(3))
     }
 
     pub fn show(&self, machine: usize) -> Value {
-        self.run(machine, &["budget", "show", "--json"]).assert_code(0).json()
+        self.run(machine, &["budget", "show", "--json"])
+            .assert_code(0)
+            .json()
     }
 
     #[track_caller]
     pub fn refused(&self, machine: usize, words: &str) {
         let output = self.run(machine, &DIME);
         output.assert_code(3);
-        assert!(output.stderr.contains(words) && output.stderr.trim().lines().count() == 1, "{output:#?}");
+        assert!(
+            output.stderr.contains(words) && output.stderr.trim().lines().count() == 1,
+            "{output:#?}"
+        );
     }
 }

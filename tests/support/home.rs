@@ -37,7 +37,8 @@ impl Output {
     /// Standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON: {error}: {self:#?}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not JSON: {error}: {self:#?}"))
     }
 
     #[track_caller]
@@ -50,13 +51,17 @@ impl Output {
 impl Home {
     pub fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::Builder::new().prefix("chat-agent-test-").tempdir().expect("a temporary folder");
+        let dir = tempfile::Builder::new()
+            .prefix("chat-agent-test-")
+            .tempdir()
+            .expect("a temporary folder");
         let home = Self { dir };
         for name in ["config", "data", "state", "cache", "run", "tmp", "work"] {
             std::fs::create_dir(home.path().join(name)).unwrap();
         }
         // The platform's rule for the runtime folder.
-        std::fs::set_permissions(home.path().join("run"), PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(home.path().join("run"), PermissionsExt::from_mode(0o700))
+            .unwrap();
         home
     }
 
@@ -93,9 +98,18 @@ impl Home {
 
     /// The sealed environment.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let inside = |name: &str| self.path().join(name).to_str().expect("a temporary folder in UTF-8").to_owned();
+        let inside = |name: &str| {
+            self.path()
+                .join(name)
+                .to_str()
+                .expect("a temporary folder in UTF-8")
+                .to_owned()
+        };
         [
-            ("PATH", std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned())),
+            (
+                "PATH",
+                std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()),
+            ),
             ("LANG", "C.UTF-8".to_owned()),
             ("TERM", "xterm-256color".to_owned()),
             ("SHELL", "/bin/sh".to_owned()),
@@ -115,7 +129,10 @@ impl Home {
     /// Any program, sealed in.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().envs(self.environment()).current_dir(self.work_dir());
+        command
+            .env_clear()
+            .envs(self.environment())
+            .current_dir(self.work_dir());
         command
     }
 
@@ -136,10 +153,16 @@ impl Home {
 /// Runs a command to its end, or to its death at the deadline, which fails the test.
 #[track_caller]
 pub fn run(mut command: Command, stdin: &[u8], deadline: Duration) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = spawn(&mut command);
     let mut input = child.stdin.take().unwrap();
-    let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+    let (stdout, stderr) = (
+        collect(child.stdout.take().unwrap()),
+        collect(child.stderr.take().unwrap()),
+    );
     let status = std::thread::scope(|scope| {
         // It may end without having read everything.
         scope.spawn(move || drop(input.write_all(stdin)));
@@ -148,13 +171,24 @@ pub fn run(mut command: Command, stdin: &[u8], deadline: Duration) -> Output {
     // A child of its own may still hold the pipes; it has as long, and who reads them may be slow.
     let longest = deadline.max(DEADLINE);
     let text = |bytes: mpsc::Receiver<Vec<u8>>| {
-        String::from_utf8_lossy(&bytes.recv_timeout(longest).expect("the output ends with the program")).into_owned()
+        String::from_utf8_lossy(
+            &bytes
+                .recv_timeout(longest)
+                .expect("the output ends with the program"),
+        )
+        .into_owned()
     };
     let (stdout, stderr) = (text(stdout), text(stderr));
     let Some(status) = status else {
-        panic!("{command:?} did not end within {deadline:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}");
+        panic!(
+            "{command:?} did not end within {deadline:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+        );
     };
-    Output { status, stdout, stderr }
+    Output {
+        status,
+        stdout,
+        stderr,
+    }
 }
 
 /// Starts it. A program that was just written may still be open for writing in a child that another test has started.
@@ -194,7 +228,10 @@ fn wait_at_most(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
             late
         });
         let mut seen = child.wait();
-        if seen.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
+        if seen
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::Interrupted)
+        {
             seen = child.wait();
         }
         drop(over);

@@ -6,8 +6,17 @@
 //! Refuses: anything from the crate under test: the kit judges it, so it must not share its code.
 //! Invariant: nothing here sleeps and hopes; every wait is for a condition and has a deadline.
 
-#![allow(dead_code, unused_imports, reason = "each test file uses its part of the kit")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a kit that cannot go on fails the test")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses its part of the kit"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a kit that cannot go on fails the test"
+)]
 
 pub mod closed;
 pub mod group;

@@ -37,9 +37,21 @@ impl RedisServer {
     /// One that also speaks TLS, with a certificate of `tests/data/tls`.
     #[track_caller]
     pub fn tls(certificate: &str, options: &[&str]) -> Self {
-        let file = |kind: &str| format!("{}/tests/data/tls/{certificate}.{kind}", env!("CARGO_MANIFEST_DIR"));
+        let file = |kind: &str| {
+            format!(
+                "{}/tests/data/tls/{certificate}.{kind}",
+                env!("CARGO_MANIFEST_DIR")
+            )
+        };
         let (cert, key) = (file("pem"), file("key"));
-        let of_tls = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+        let of_tls = [
+            "--tls-cert-file",
+            &cert,
+            "--tls-key-file",
+            &key,
+            "--tls-auth-clients",
+            "no",
+        ];
         Self::begin(&[&of_tls, options].concat(), true)
     }
 
@@ -54,7 +66,10 @@ impl RedisServer {
     /// Gives it every slot, and waits until it serves them.
     #[track_caller]
     pub fn settle_cluster(&self) {
-        assert_eq!(self.tell(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), ["OK"]);
+        assert_eq!(
+            self.tell(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]),
+            ["OK"]
+        );
         let end = Instant::now() + PATIENCE;
         while !self.tell(&["CLUSTER", "INFO"])[0].contains("cluster_state:ok") {
             assert!(Instant::now() < end, "the cluster does not come up");
@@ -65,17 +80,35 @@ impl RedisServer {
     #[track_caller]
     fn begin(options: &[&str], tls: bool) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let folder = tempfile::Builder::new().prefix("chat-agent-redis-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("chat-agent-redis-")
+            .tempdir()
+            .unwrap();
         // Between finding a port and taking it somebody else may take it.
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { folder, port: 0, tls_port: 0, options, child: None };
+        let free = || {
+            TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port()
+        };
+        let mut server = Self {
+            folder,
+            port: 0,
+            tls_port: 0,
+            options,
+            child: None,
+        };
         for _ in 0..5 {
             (server.port, server.tls_port) = (free(), if tls { free() } else { 0 });
             if server.try_again() {
                 return server;
             }
         }
-        panic!("redis-server does not start: {}", std::fs::read_to_string(server.folder.path().join("log")).unwrap());
+        panic!(
+            "redis-server does not start: {}",
+            std::fs::read_to_string(server.folder.path().join("log")).unwrap()
+        );
     }
 
     /// Where it speaks TLS, by the name that its certificate may have.
@@ -106,7 +139,16 @@ impl RedisServer {
             command.args(["--tls-port", &self.tls_port.to_string()]);
         }
         let child = command
-            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &port,
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .args(&self.options)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -134,12 +176,16 @@ impl RedisServer {
 
     /// Whether this very process answers there: somebody else may have taken the port, and then it is about to end.
     fn is_at_its_port(&self, pid: u32) -> bool {
-        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return false;
+        };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let said = (&stream).write_all(b"INFO server\r\nQUIT\r\n").and_then(|()| {
-            let mut said = String::new();
-            (&stream).read_to_string(&mut said).map(|_| said)
-        });
+        let said = (&stream)
+            .write_all(b"INFO server\r\nQUIT\r\n")
+            .and_then(|()| {
+                let mut said = String::new();
+                (&stream).read_to_string(&mut said).map(|_| said)
+            });
         said.is_ok_and(|said| said.lines().any(|line| line == format!("process_id:{pid}")))
     }
 

@@ -106,7 +106,10 @@ impl Scene {
 pub fn one_error(output: &Output, code: i32) -> String {
     output.assert_code(code);
     assert_eq!(output.stderr.lines().count(), 1, "{output:#?}");
-    assert!(output.stderr.ends_with('\n') && !output.stderr.contains("panicked"), "{output:#?}");
+    assert!(
+        output.stderr.ends_with('\n') && !output.stderr.contains("panicked"),
+        "{output:#?}"
+    );
     assert!(!output.stderr.contains(KEY), "{output:#?}");
     output.stderr.trim_end().to_owned()
 }
@@ -129,8 +132,14 @@ pub struct Running {
 impl Running {
     /// Standard input is closed.
     pub fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { child: command.spawn().expect("the program starts"), read: Vec::new() }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self {
+            child: command.spawn().expect("the program starts"),
+            read: Vec::new(),
+        }
     }
 
     pub fn id(&self) -> Pid {
@@ -143,8 +152,18 @@ impl Running {
         let deadline = Instant::now() + PATIENCE;
         let mut piece = [0; 4096];
         while !String::from_utf8_lossy(&self.read).contains(text) {
-            assert!(Instant::now() < deadline, "waited in vain for {text:?} in {:?}", self.text());
-            let n = self.child.stdout.as_mut().unwrap().read(&mut piece).unwrap();
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {text:?} in {:?}",
+                self.text()
+            );
+            let n = self
+                .child
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read(&mut piece)
+                .unwrap();
             assert!(n > 0, "ended before {text:?}: {:?}", self.text());
             self.read.extend_from_slice(&piece[..n]);
         }
@@ -179,9 +198,18 @@ impl Running {
         if let Some(mut stdout) = self.child.stdout.take() {
             stdout.read_to_end(&mut self.read).unwrap();
         }
-        self.child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_end(&mut stderr)
+            .unwrap();
         let status = self.child.wait().unwrap();
-        Output { status, stdout: self.text(), stderr: String::from_utf8_lossy(&stderr).into_owned() }
+        Output {
+            status,
+            stdout: self.text(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
     }
 }
 

@@ -56,7 +56,9 @@ impl Place {
 
     /// What the server has charged so far.
     pub fn bill(&self) -> Pico {
-        let prices = Prices::new().model("large", "2", "0.5", "8").model("small", "0.2", "0.05", "0.8");
+        let prices = Prices::new()
+            .model("large", "2", "0.5", "8")
+            .model("small", "0.2", "0.05", "0.8");
         self.server.bill(&prices).total()
     }
 }

@@ -51,14 +51,27 @@ impl Script {
     /// Every chat request gets this answer.
     pub fn always(default: Answer) -> Self {
         let rules = Rules::default();
-        Self { answers: VecDeque::new(), played: 0, choose: None, default, rules, models: vec!["scripted".to_owned()] }
+        Self {
+            answers: VecDeque::new(),
+            played: 0,
+            choose: None,
+            default,
+            rules,
+            models: vec!["scripted".to_owned()],
+        }
     }
 
     /// These answers in turn; whoever comes later gets the last one again.
     pub fn each(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: VecDeque<Answer> = answers.into_iter().collect();
-        let default = answers.back().cloned().expect("a script has at least one answer");
-        Self { answers, ..Self::always(default) }
+        let default = answers
+            .back()
+            .cloned()
+            .expect("a script has at least one answer");
+        Self {
+            answers,
+            ..Self::always(default)
+        }
     }
 
     /// What comes after the answers in turn.
@@ -145,7 +158,10 @@ impl Shared {
         };
         let wrong = script.rules.check(&request, &log.locations);
         for words in raw.faults.into_iter().chain(wrong) {
-            log.violations.push(format!("request {index} ({} {}): {words}", request.method, request.path));
+            log.violations.push(format!(
+                "request {index} ({} {}): {words}",
+                request.method, request.path
+            ));
         }
         let (met, answer) = script.answer(&request);
         log.locations.extend(answer.location().map(str::to_owned));
@@ -160,13 +176,19 @@ impl Shared {
 impl Script {
     fn answer(&mut self, request: &Request) -> (String, Answer) {
         if request.method == "GET" && request.route().ends_with("/models") {
-            return ("models".to_owned(), Answer::status(200).body(&openai::models(&self.models)));
+            return (
+                "models".to_owned(),
+                Answer::status(200).body(&openai::models(&self.models)),
+            );
         }
         if let Some(answer) = self.choose.as_ref().and_then(|choose| choose(request)) {
             return ("chosen".to_owned(), answer);
         }
         if !request.is_chat() {
-            return ("not found".to_owned(), Answer::error(404, "not_found", "no such path"));
+            return (
+                "not found".to_owned(),
+                Answer::error(404, "not_found", "no such path"),
+            );
         }
         match self.answers.pop_front() {
             Some(answer) => {
@@ -201,7 +223,11 @@ impl Server {
 
     /// A server that nobody may speak to, and that says so in [`Self::assert_clean`].
     pub fn trap() -> Self {
-        let rules = Rules { keys: Keys::Forbidden, trap: true, ..Rules::default() };
+        let rules = Rules {
+            keys: Keys::Forbidden,
+            trap: true,
+            ..Rules::default()
+        };
         Self::start(Script::always(Answer::status(418)).rules(rules))
     }
 
@@ -224,7 +250,10 @@ impl Server {
     }
 
     pub fn chats(&self) -> Vec<Request> {
-        self.requests().into_iter().filter(Request::is_chat).collect()
+        self.requests()
+            .into_iter()
+            .filter(Request::is_chat)
+            .collect()
     }
 
     /// How many connections were opened so far.
@@ -235,22 +264,33 @@ impl Server {
     /// Blocks until this holds of the log, and returns it.
     pub fn wait_until(&self, what: &str, holds: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let log = self.shared.log.lock().unwrap();
-        let (log, late) = self.shared.changed.wait_timeout_while(log, PATIENCE, |log| !holds(&log.requests)).unwrap();
+        let (log, late) = self
+            .shared
+            .changed
+            .wait_timeout_while(log, PATIENCE, |log| !holds(&log.requests))
+            .unwrap();
         let requests = log.requests.clone();
         drop(log);
-        assert!(!late.timed_out(), "not within {PATIENCE:?}: {what}; the server saw {requests:#?}");
+        assert!(
+            !late.timed_out(),
+            "not within {PATIENCE:?}: {what}; the server saw {requests:#?}"
+        );
         requests
     }
 
     /// Blocks until `n` chat requests have arrived.
     pub fn wait_for_requests(&self, n: usize) -> Vec<Request> {
-        self.wait_until(&format!("{n} chat requests"), |all| all.iter().filter(|r| r.is_chat()).count() >= n)
+        self.wait_until(&format!("{n} chat requests"), |all| {
+            all.iter().filter(|r| r.is_chat()).count() >= n
+        })
     }
 
     /// Blocks until `n` chat requests have been answered, or given up.
     pub fn wait_for_outcomes(&self, n: usize) -> Vec<Request> {
         let over = |r: &&Request| r.is_chat() && r.outcome.is_some();
-        self.wait_until(&format!("{n} chat requests over"), |all| all.iter().filter(over).count() >= n)
+        self.wait_until(&format!("{n} chat requests over"), |all| {
+            all.iter().filter(over).count() >= n
+        })
     }
 
     pub fn violations(&self) -> Vec<String> {
@@ -260,7 +300,11 @@ impl Server {
     #[track_caller]
     pub fn assert_clean(&self) {
         let violations = self.violations();
-        assert!(violations.is_empty(), "requests broke the rules:\n  {}", violations.join("\n  "));
+        assert!(
+            violations.is_empty(),
+            "requests broke the rules:\n  {}",
+            violations.join("\n  ")
+        );
     }
 
     /// What the provider charges so far: the scripted prompt of every accepted request, and the output written for it.
@@ -271,8 +315,13 @@ impl Server {
     /// The most it might charge: as [`Self::bill`], with all output that each request allowed.
     pub fn upper_bill(&self, prices: &Prices) -> Bill {
         self.bill_with(prices, |request, tokens| {
-            let cap = request.cap().expect("an upper bill needs a cap on every request");
-            Tokens { completion: cap.max(tokens.completion), ..tokens }
+            let cap = request
+                .cap()
+                .expect("an upper bill needs a cap on every request");
+            Tokens {
+                completion: cap.max(tokens.completion),
+                ..tokens
+            }
         })
     }
 
@@ -280,14 +329,24 @@ impl Server {
         let line = |request: &Request| {
             let tokens = view(request, request.charged?);
             let cost = prices.cost(request.model(), tokens);
-            Some(bill::Line { request: request.index, model: request.model().to_owned(), tokens, cost })
+            Some(bill::Line {
+                request: request.index,
+                model: request.model().to_owned(),
+                tokens,
+                cost,
+            })
         };
-        Bill { lines: self.requests().iter().filter_map(line).collect() }
+        Bill {
+            lines: self.requests().iter().filter_map(line).collect(),
+        }
     }
 
     /// The JSON bodies of all chat requests.
     pub fn bodies(&self) -> Vec<Value> {
-        self.chats().into_iter().filter_map(|request| request.json).collect()
+        self.chats()
+            .into_iter()
+            .filter_map(|request| request.json)
+            .collect()
     }
 }
 
@@ -296,7 +355,11 @@ impl Drop for Server {
         self.shared.stop.store(true, SeqCst);
         // Wakes the listener.
         let _ = TcpStream::connect(self.address);
-        let log = self.shared.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let log = self
+            .shared
+            .log
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         for line in &log.lines {
             let _ = (&line.waker).write_all(&[1]);
             if let Some(stream) = line.stream.upgrade() {
@@ -318,13 +381,23 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
         let number = log.connections;
         log.connections += 1;
         log.lines.retain(|line| line.stream.strong_count() > 0);
-        log.lines.push(Line { stream: Arc::downgrade(&stream), waker: waker.try_clone().unwrap() });
+        log.lines.push(Line {
+            stream: Arc::downgrade(&stream),
+            waker: waker.try_clone().unwrap(),
+        });
         drop(log);
         if shared.stop.load(SeqCst) {
             // Stopped since: nobody would wake this one.
             return;
         }
-        let connection = Connection { number, stream, woken, waker, shared: Arc::clone(shared), buffer: Vec::new() };
+        let connection = Connection {
+            number,
+            stream,
+            woken,
+            waker,
+            shared: Arc::clone(shared),
+            buffer: Vec::new(),
+        };
         std::thread::spawn(move || connection.serve());
     }
 }

@@ -20,11 +20,16 @@ impl SlowWay {
     /// To this port, at first without a delay.
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let way = Self { port: listener.local_addr().unwrap().port(), delay_ms: Arc::default() };
+        let way = Self {
+            port: listener.local_addr().unwrap().port(),
+            delay_ms: Arc::default(),
+        };
         let delay = Arc::clone(&way.delay_ms);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+                    continue;
+                };
                 let (back, there) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 for (from, to) in [(client, server), (there, back)] {
                     let delay = Arc::clone(&delay);
@@ -41,7 +46,8 @@ impl SlowWay {
 
     /// From now on every piece takes this long.
     pub fn takes(&self, delay: Duration) {
-        self.delay_ms.store(u64::try_from(delay.as_millis()).unwrap(), SeqCst);
+        self.delay_ms
+            .store(u64::try_from(delay.as_millis()).unwrap(), SeqCst);
     }
 }
 

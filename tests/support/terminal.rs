@@ -49,7 +49,10 @@ pub struct Nature {
 
 impl Default for Nature {
     fn default() -> Self {
-        Self { background: Some((0, 0, 0)), kitty: false }
+        Self {
+            background: Some((0, 0, 0)),
+            kitty: false,
+        }
     }
 }
 
@@ -68,7 +71,9 @@ impl Terminal {
     }
 
     pub fn spawn_in(nature: Nature, command: &Command, cols: u16, rows: u16) -> Self {
-        let pair = native_pty_system().openpty(size(cols, rows)).expect("a pseudo-terminal");
+        let pair = native_pty_system()
+            .openpty(size(cols, rows))
+            .expect("a pseudo-terminal");
         let mut builder = CommandBuilder::new(command.get_program());
         builder.args(command.get_args());
         builder.env_clear();
@@ -80,15 +85,29 @@ impl Terminal {
         }
         builder.cwd(command.get_current_dir().unwrap_or_else(|| "/".as_ref()));
         let started = Instant::now();
-        let child = pair.slave.spawn_command(builder).expect("the program starts");
+        let child = pair
+            .slave
+            .spawn_command(builder)
+            .expect("the program starts");
         let pid = Pid::from_raw(i32::try_from(child.process_id().unwrap()).unwrap()).unwrap();
         // Else the end of the program would not be the end of its output.
         drop(pair.slave);
         let keyboard: Keyboard = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
         let reader = pair.master.try_clone_reader().unwrap();
-        let shared =
-            Shared::start(nature, (at_least_one(cols), at_least_one(rows)), reader, Arc::clone(&keyboard), pid);
-        Self { shared, master: pair.master, keyboard, pid, started }
+        let shared = Shared::start(
+            nature,
+            (at_least_one(cols), at_least_one(rows)),
+            reader,
+            Arc::clone(&keyboard),
+            pid,
+        );
+        Self {
+            shared,
+            master: pair.master,
+            keyboard,
+            pid,
+            started,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,7 +125,11 @@ impl Terminal {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || state.over() {
-                let why = if state.over() { "the program ended before" } else { "waited in vain for" };
+                let why = if state.over() {
+                    "the program ended before"
+                } else {
+                    "waited in vain for"
+                };
                 fail(state, &format!("{why}: {what}"));
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap().0;
@@ -116,9 +139,9 @@ impl Terminal {
     /// Blocks until the screen shows this text on one line.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
-        drop(
-            self.wait(&format!("{text:?} on the screen"), |state| state.lines().iter().any(|line| line.contains(text))),
-        );
+        drop(self.wait(&format!("{text:?} on the screen"), |state| {
+            state.lines().iter().any(|line| line.contains(text))
+        }));
     }
 
     /// Whether the screen shows this text within `time`: for what has to be tried again on a busy machine.
@@ -152,7 +175,11 @@ impl Terminal {
     #[track_caller]
     pub fn wait_for_bytes(&self, mark: usize, bytes: &[u8]) {
         let what = format!("the bytes {}", bytes.escape_ascii());
-        drop(self.wait(&what, |state| state.raw[mark..].windows(bytes.len()).any(|window| window == bytes)));
+        drop(self.wait(&what, |state| {
+            state.raw[mark..]
+                .windows(bytes.len())
+                .any(|window| window == bytes)
+        }));
     }
 
     /// Blocks until nothing has been written for `time`.
@@ -174,7 +201,9 @@ impl Terminal {
 
     pub fn send(&self, bytes: impl AsRef<[u8]>) {
         let mut keyboard = self.keyboard.lock().unwrap();
-        keyboard.write_all(bytes.as_ref()).expect("the terminal takes input");
+        keyboard
+            .write_all(bytes.as_ref())
+            .expect("the terminal takes input");
         keyboard.flush().unwrap();
     }
 
@@ -189,12 +218,18 @@ impl Terminal {
     pub fn paste(&self, text: &str) {
         let text = text.replace("\r\n", "\r").replace('\n', "\r");
         let bracketed = self.state().parser.screen().bracketed_paste();
-        self.send(if bracketed { format!("\x1b[200~{text}\x1b[201~") } else { text });
+        self.send(if bracketed {
+            format!("\x1b[200~{text}\x1b[201~")
+        } else {
+            text
+        });
     }
 
     /// Zeroes are handed on to the program as they are; the screen then has one row or column.
     pub fn resize(&self, cols: u16, rows: u16) {
-        self.state().parser.set_size(at_least_one(rows), at_least_one(cols));
+        self.state()
+            .parser
+            .set_size(at_least_one(rows), at_least_one(cols));
         self.master.resize(size(cols, rows)).unwrap();
     }
 
@@ -261,7 +296,10 @@ impl Terminal {
     }
 
     pub fn modes(&self) -> Modes {
-        let now = self.master.get_termios().expect("the terminal has settings");
+        let now = self
+            .master
+            .get_termios()
+            .expect("the terminal has settings");
         Modes {
             input: now.input_flags.bits().into(),
             output: now.output_flags.bits().into(),
@@ -274,7 +312,9 @@ impl Terminal {
     /// Blocks until the program has ended and its last output is on the screen.
     #[track_caller]
     pub fn wait_exit(&self) -> Status {
-        self.wait("the end of the program", State::over).status.expect("it is over")
+        self.wait("the end of the program", State::over)
+            .status
+            .expect("it is over")
     }
 
     /// Ends the program as `kill -9` does, and waits until it is gone.
@@ -301,7 +341,11 @@ impl Terminal {
 /// The program does not outlive the test, nor does what it started in its own process group.
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         state.stalled = false;
         if state.status.is_none() {
             let _ = kill_process_group(self.pid, Signal::KILL);
@@ -320,7 +364,12 @@ fn fail(state: MutexGuard<'_, State>, why: &str) -> ! {
 }
 
 fn size(cols: u16, rows: u16) -> PtySize {
-    PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
+    PtySize {
+        rows,
+        cols,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
 }
 
 fn at_least_one(n: u16) -> NonZeroU16 {

@@ -58,13 +58,19 @@ pub(super) struct Layout {
 /// Cuts and prices for the first model that the limits allow, with shorter answers where longer ones are too dear.
 pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<Layout, Failure> {
     let mut refused = None;
-    for room in too_long.rooms.iter().filter(|room| !job.auto || room.model.price.is_some()) {
+    for room in too_long
+        .rooms
+        .iter()
+        .filter(|room| !job.auto || room.model.price.is_some())
+    {
         if let Some(failure) = chat_too_long(room, job) {
             return Err(failure);
         }
         let mut why = None;
         for (cap, last_cap) in caps(room, job) {
-            match lay(room, job, cap, last_cap).and_then(|layout| layout.affordable(job.per_request)) {
+            match lay(room, job, cap, last_cap)
+                .and_then(|layout| layout.affordable(job.per_request))
+            {
                 Ok(layout) => return Ok(layout),
                 // The cheapest way is the last: it is what the limits would have to allow.
                 Err(failure) => why = Some(failure),
@@ -75,12 +81,22 @@ pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<Layout, Failure> {
             break;
         }
     }
-    Err(refused.unwrap_or_else(|| Failure::new(FailureKind::Usage, "no model with a known price has a window to fill")))
+    Err(refused.unwrap_or_else(|| {
+        Failure::new(
+            FailureKind::Usage,
+            "no model with a known price has a window to fill",
+        )
+    }))
 }
 
 /// When the question fits by itself, cutting it does not help.
 fn chat_too_long(room: &Room, job: &Job) -> Option<Failure> {
-    let alone = sent(job, tokenizer(&room.model), &job.task.clone().undivided().material).tokens;
+    let alone = sent(
+        job,
+        tokenizer(&room.model),
+        &job.task.clone().undivided().material,
+    )
+    .tokens;
     let least = job.params.max_output.unwrap_or(MINIMUM_OUTPUT);
     let fits = alone.saturating_add(least) <= window(&room.model);
     fits.then(|| {
@@ -102,7 +118,11 @@ fn caps(room: &Room, job: &Job) -> Vec<(u64, u64)> {
         return vec![(asked, asked)];
     }
     let window = window(&room.model);
-    let most = room.model.max_output.unwrap_or(u64::MAX).min(job.default_cap);
+    let most = room
+        .model
+        .max_output
+        .unwrap_or(u64::MAX)
+        .min(job.default_cap);
     let share = |part: u64| (window / part).max(MINIMUM_OUTPUT).min(most);
     let (mut cap, mut last) = (share(8), share(4));
     let mut found = vec![(cap, last)];
@@ -126,7 +146,10 @@ fn within(tokenizer: Tokenizer, room: u64) -> u64 {
 
 /// What a request with this question counts.
 fn sent(job: &Job, tokenizer: Tokenizer, question: &str) -> Count {
-    let system = job.system.iter().map(|text| Message::new(Role::System, text.clone()));
+    let system = job
+        .system
+        .iter()
+        .map(|text| Message::new(Role::System, text.clone()));
     let messages: Vec<_> = system.chain([Message::new(Role::User, question)]).collect();
     tokens::conversation(tokenizer, &messages)
 }
@@ -135,13 +158,21 @@ fn lay(room: &Room, job: &Job, cap: u64, last_cap: u64) -> Result<Layout, Failur
     let model = &room.model;
     let tokenizer = tokenizer(model);
     let input = |cap: u64| {
-        let room = model.context.unwrap_or(u64::MAX).saturating_sub(cap).min(model.max_input.unwrap_or(u64::MAX));
+        let room = model
+            .context
+            .unwrap_or(u64::MAX)
+            .saturating_sub(cap)
+            .min(model.max_input.unwrap_or(u64::MAX));
         within(tokenizer, room)
     };
     let frame = |task: &Task| sent(job, tokenizer, &task.part(9_999, 9_999, "")).tokens;
     // An instruction that fills half of every request is no instruction.
     let divided = frame(&job.task) <= input(cap) / 2;
-    let task = if divided { job.task.clone() } else { job.task.clone().undivided() };
+    let task = if divided {
+        job.task.clone()
+    } else {
+        job.task.clone().undivided()
+    };
     let limit = input(cap).saturating_sub(frame(&task));
     let join = sent(job, tokenizer, &task.join(&[], 9_999));
     let fan = input(last_cap.max(cap)).saturating_sub(join.tokens) / cap.saturating_add(LABEL);
@@ -153,15 +184,33 @@ fn lay(room: &Room, job: &Job, cap: u64, last_cap: u64) -> Result<Layout, Failur
     let joins = levels(parts.len(), usize::try_from(fan).unwrap_or(usize::MAX));
     let mut sum = Sum::new(room, cap);
     for (at, part) in parts.iter().enumerate() {
-        sum.add(sent(job, tokenizer, &task.part(at, parts.len(), &task.material[part.clone()])), 0, cap);
+        sum.add(
+            sent(
+                job,
+                tokenizer,
+                &task.part(at, parts.len(), &task.material[part.clone()]),
+            ),
+            0,
+            cap,
+        );
     }
     for (level, groups) in joins.iter().enumerate() {
-        let cap = if level + 1 == joins.len() { last_cap } else { cap };
+        let cap = if level + 1 == joins.len() {
+            last_cap
+        } else {
+            cap
+        };
         for group in groups.iter().filter(|group| group.len() > 1) {
             sum.add(join, group.len() as u64, cap);
         }
     }
-    let (estimate, dearest) = (Estimate { output_cap: last_cap, ..sum.estimate }, sum.dearest);
+    let (estimate, dearest) = (
+        Estimate {
+            output_cap: last_cap,
+            ..sum.estimate
+        },
+        sum.dearest,
+    );
     Ok(Layout {
         model: model.clone(),
         effort: room.effort,
@@ -179,10 +228,15 @@ fn lay(room: &Room, job: &Job, cap: u64, last_cap: u64) -> Result<Layout, Failur
 fn no_room(model: &Model, job: &Job) -> Failure {
     let failure = Failure::new(
         FailureKind::Usage,
-        format!("{} leaves no room for parts beside the instruction, the system message and an answer", model.id),
+        format!(
+            "{} leaves no room for parts beside the instruction, the system message and an answer",
+            model.id
+        ),
     );
     match job.params.max_output {
-        Some(_) => failure.hint("ask for less with --max-output, or choose a model with a larger window"),
+        Some(_) => {
+            failure.hint("ask for less with --max-output, or choose a model with a larger window")
+        }
         None => failure.hint("shorten the system message, or choose a model with a larger window"),
     }
 }
@@ -192,7 +246,11 @@ fn levels(parts: usize, fan: usize) -> Vec<Vec<Range<usize>>> {
     let (mut levels, mut left) = (Vec::new(), parts);
     loop {
         let groups = left.div_ceil(fan).max(1);
-        levels.push((0..groups).map(|at| at * left / groups..(at + 1) * left / groups).collect());
+        levels.push(
+            (0..groups)
+                .map(|at| at * left / groups..(at + 1) * left / groups)
+                .collect(),
+        );
         if groups == 1 {
             return levels;
         }
@@ -222,7 +280,13 @@ impl<'a> Sum<'a> {
             exact_count: false,
             band_permille: None,
         };
-        Self { room, tokenizer: tokenizer(&room.model), cap, estimate, dearest: nothing }
+        Self {
+            room,
+            tokenizer: tokenizer(&room.model),
+            cap,
+            estimate,
+            dearest: nothing,
+        }
     }
 
     /// Adds a request of these tokens and so many answers, each as long as its cap at worst.
@@ -231,16 +295,22 @@ impl<'a> Sum<'a> {
             Tokenizer::Guess(_) => self.cap.saturating_mul(BYTES_A_TOKEN),
             Tokenizer::Known(_) | Tokenizer::Assumed(_) => self.cap,
         };
-        let upper = own.upper.saturating_add(answers.saturating_mul(longest.saturating_add(LABEL)));
+        let upper = own
+            .upper
+            .saturating_add(answers.saturating_mul(longest.saturating_add(LABEL)));
         let usual = self.room.expected_output;
-        let input = own.tokens.saturating_add(answers.saturating_mul(usual.min(self.cap).saturating_add(LABEL / 2)));
+        let input = own
+            .tokens
+            .saturating_add(answers.saturating_mul(usual.min(self.cap).saturating_add(LABEL / 2)));
         let output = usual.min(cap);
         let sum = &mut self.estimate;
         sum.input_tokens = sum.input_tokens.saturating_add(input);
         sum.output_tokens = sum.output_tokens.saturating_add(output);
         if let Some(price) = &self.room.model.price {
             let worst = price.worst(upper, cap);
-            sum.expected_usd = sum.expected_usd.map(|sum| sum + price.expected(input, output));
+            sum.expected_usd = sum
+                .expected_usd
+                .map(|sum| sum + price.expected(input, output));
             sum.worst_usd = sum.worst_usd.map(|sum| sum + worst);
             self.dearest = self.dearest.max(Some(worst));
         }
@@ -250,12 +320,20 @@ impl<'a> Sum<'a> {
 impl Layout {
     /// How many requests it takes.
     pub(super) fn requests(&self) -> u64 {
-        let joins = self.joins.iter().flatten().filter(|group| group.len() > 1).count();
+        let joins = self
+            .joins
+            .iter()
+            .flatten()
+            .filter(|group| group.len() > 1)
+            .count();
         (self.parts.len() + joins) as u64
     }
 
     pub(super) fn fitted(&self) -> Fitted {
-        Fitted::Segmented { parts: self.parts.len() as u64, requests: self.requests() }
+        Fitted::Segmented {
+            parts: self.parts.len() as u64,
+            requests: self.requests(),
+        }
     }
 
     /// Itself, when the limits have room for all of it at its dearest.
@@ -265,15 +343,21 @@ impl Layout {
         }
         let Some(worst) = self.estimate.worst_usd else {
             let limited = self.left.is_some() || per_request.is_some();
-            let unpriced = format!("{} has no known price, so no limit could hold", self.model.id);
+            let unpriced = format!(
+                "{} has no known price, so no limit could hold",
+                self.model.id
+            );
             let failure = Failure::new(FailureKind::Budget, unpriced)
                 .hint("give it a price, or free = true, under [[models]] in the configuration");
             return if limited { Err(failure) } else { Ok(self) };
         };
         let requests = self.requests();
         let refuse = |cause: String| {
-            Err(Failure::new(FailureKind::Budget, format!("{}: {cause}; nothing was sent", self.model.id))
-                .hint("raise the limit, shorten the input, or choose a cheaper model"))
+            Err(Failure::new(
+                FailureKind::Budget,
+                format!("{}: {cause}; nothing was sent", self.model.id),
+            )
+            .hint("raise the limit, shorten the input, or choose a cheaper model"))
         };
         let dearest = self.dearest.unwrap_or_default();
         match (&self.left, per_request) {

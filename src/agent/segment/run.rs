@@ -15,10 +15,13 @@ use super::outcome::{named, way_on, whole};
 use super::words::label;
 use super::{at_limit, prepare};
 use crate::chat::{
-    Cost, CostKind, Failure, FailureKind, Finish, Overflow, Params, Scope, Selection, Usage, UsageSource, Usd,
+    Cost, CostKind, Failure, FailureKind, Finish, Overflow, Params, Scope, Selection, Usage,
+    UsageSource, Usd,
 };
 use crate::gateway::{Ask, Consult, Conversation, Gateway, Spent, Step};
-use crate::protocol::{Answer, AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress, Route};
+use crate::protocol::{
+    Answer, AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress, Route,
+};
 use crate::store::{Db, Ending, Over};
 
 /// Runs a turn that is split if it has to be.
@@ -31,13 +34,22 @@ pub(super) async fn run(
 ) {
     let began = Instant::now();
     let prepared = prepare(&gateway, &ask, seam, &mut stop).await;
-    let mut line = Line { gateway, events, stop };
+    let mut line = Line {
+        gateway,
+        events,
+        stop,
+    };
     let last = match prepared {
         Ok(None) => {
-            let ask = Ask { overflow: Overflow::Refuse, ..ask };
+            let ask = Ask {
+                overflow: Overflow::Refuse,
+                ..ask
+            };
             line.follow(ask, Some).await
         }
-        Ok(Some((layout, route))) => Box::pin(Split::new(line.clone(), ask, layout, route, began).go()).await,
+        Ok(Some((layout, route))) => {
+            Box::pin(Split::new(line.clone(), ask, layout, route, began).go()).await
+        }
         Err(refused) => at_limit(&line.gateway, &ask, seam, refused).await,
     };
     let _ = line.events.send(last).await;
@@ -79,7 +91,9 @@ impl Line {
                 }
             };
             match event {
-                Some(last @ (Event::Finished(_) | Event::Failed { .. } | Event::AtLimit(_))) => return last,
+                Some(last @ (Event::Finished(_) | Event::Failed { .. } | Event::AtLimit(_))) => {
+                    return last;
+                }
                 Some(event) => {
                     if let Some(event) = heard(event) {
                         self.emit(event).await;
@@ -87,8 +101,13 @@ impl Line {
                 }
                 None => {
                     let failure =
-                        Failure::new(FailureKind::Request, "an exchange ended unexpectedly").hint("see the log");
-                    return Event::Failed { failure, route: None, answer: None };
+                        Failure::new(FailureKind::Request, "an exchange ended unexpectedly")
+                            .hint("see the log");
+                    return Event::Failed {
+                        failure,
+                        route: None,
+                        answer: None,
+                    };
                 }
             }
         }
@@ -117,19 +136,35 @@ struct Stuck(String, Failure);
 impl Split {
     fn new(line: Line, ask: Ask, layout: Layout, route: Route, began: Instant) -> Self {
         let free = layout.model.price.as_ref().is_some_and(|price| price.free);
-        let nothing = if free { CostKind::Free } else { CostKind::Billed };
+        let nothing = if free {
+            CostKind::Free
+        } else {
+            CostKind::Billed
+        };
         let spent = Spent {
             began,
             route,
             estimate: layout.estimate,
             fitted: layout.fitted(),
             attempts: Vec::new(),
-            usage: Usage { source: UsageSource::Provider, ..Usage::counted(0, 0) },
+            usage: Usage {
+                source: UsageSource::Provider,
+                ..Usage::counted(0, 0)
+            },
             saved: Some(Usd::ZERO),
             kind: nothing,
         };
         let (cost, answers, kept) = (Cost::new(Usd::ZERO, nothing), Vec::new(), String::new());
-        Self { line, ask, layout, spent, cost, opened: false, answers, kept }
+        Self {
+            line,
+            ask,
+            layout,
+            spent,
+            cost,
+            opened: false,
+            answers,
+            kept,
+        }
     }
 
     async fn go(mut self) -> Event {
@@ -147,7 +182,11 @@ impl Split {
             1 => "; the turn before it is not sent with them".to_owned(),
             turns => format!("; the {turns} turns before it are not sent with them"),
         };
-        let text = format!("{}, by {}{before}", self.layout.fitted(), self.layout.model.id);
+        let text = format!(
+            "{}, by {}{before}",
+            self.layout.fitted(),
+            self.layout.model.id
+        );
         self.line.notice(Level::Warning, text).await;
     }
 
@@ -160,8 +199,13 @@ impl Split {
             let answer = self.part(&name, question).await?;
             self.answers.push(answer);
         }
-        let mut answers: Vec<(Range<usize>, String)> =
-            self.answers.iter().cloned().enumerate().map(|(at, answer)| (at..at + 1, answer)).collect();
+        let mut answers: Vec<(Range<usize>, String)> = self
+            .answers
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(at, answer)| (at..at + 1, answer))
+            .collect();
         for groups in self.layout.joins.clone() {
             let last = groups.len() == 1;
             let mut joined = Vec::with_capacity(groups.len());
@@ -172,7 +216,10 @@ impl Split {
                     continue;
                 };
                 let parts = first.0.start..end.0.end;
-                let texts: Vec<_> = group.iter().map(|(parts, text)| (parts.clone(), text.as_str())).collect();
+                let texts: Vec<_> = group
+                    .iter()
+                    .map(|(parts, text)| (parts.clone(), text.as_str()))
+                    .collect();
                 let question = self.layout.task.join(&texts, of);
                 let name = format!("joining {}", label(&parts, of).to_lowercase());
                 if last {
@@ -182,14 +229,21 @@ impl Split {
             }
             answers = joined;
         }
-        Err(Stuck("joining".to_owned(), Failure::new(FailureKind::Request, "there is nothing to join")))
+        Err(Stuck(
+            "joining".to_owned(),
+            Failure::new(FailureKind::Request, "there is nothing to join"),
+        ))
     }
 
     /// One request of the turn.
     fn request(&self, question: String, cap: u64, step: Step) -> Ask {
         Ask {
             selection: Selection::Pinned(self.layout.model.id.clone()),
-            params: Params { max_output: Some(cap), effort: self.layout.effort, ..self.ask.params },
+            params: Params {
+                max_output: Some(cap),
+                effort: self.layout.effort,
+                ..self.ask.params
+            },
             conversation: Arc::new(Conversation::default()),
             question,
             counts: Arc::default(),
@@ -199,7 +253,10 @@ impl Split {
             // A part is no question of the user's to be asked about; what stops it ends the turn.
             consult: Consult::Never,
             // A raise is recorded with the first request; one of the limit on a request is over each of them.
-            raise: self.ask.raise.filter(|raise| !self.opened || raise.scope == Scope::Request),
+            raise: self
+                .ask
+                .raise
+                .filter(|raise| !self.opened || raise.scope == Scope::Request),
             step: Some(step),
             ..self.ask.clone()
         }
@@ -211,7 +268,11 @@ impl Split {
         if self.opened {
             self.line.notice(Level::Info, name.to_lowercase()).await;
         }
-        let step = if self.opened { Step::Part } else { Step::First(self.ask.question.as_str().into()) };
+        let step = if self.opened {
+            Step::Part
+        } else {
+            Step::First(self.ask.question.as_str().into())
+        };
         let ask = self.request(question, self.layout.cap, step);
         let (spent, opened) = (&self.spent, &mut self.opened);
         let heard = |event: Event| match event {
@@ -239,13 +300,18 @@ impl Split {
                 self.keep(name, &text).await;
                 Ok(text)
             }
-            Event::Failed { failure, answer, .. } => {
+            Event::Failed {
+                failure, answer, ..
+            } => {
                 if let Some(answer) = answer {
                     self.note(&answer.facts);
                 }
                 Err(stuck(failure))
             }
-            _ => Err(stuck(Failure::new(FailureKind::Request, "an exchange ended unexpectedly"))),
+            _ => Err(stuck(Failure::new(
+                FailureKind::Request,
+                "an exchange ended unexpectedly",
+            ))),
         }
     }
 
@@ -256,16 +322,29 @@ impl Split {
         let ask = self.request(question, self.layout.last_cap, step);
         let (spent, cost) = (&self.spent, self.cost);
         let heard = |event: Event| match event {
-            Event::Progress(progress) => {
-                Some(Event::Progress(Progress { cost: plus(cost, progress.cost), ..progress }))
-            }
+            Event::Progress(progress) => Some(Event::Progress(Progress {
+                cost: plus(cost, progress.cost),
+                ..progress
+            })),
             event => Some(of_turn(event, spent)),
         };
         match self.line.follow(ask, heard).await {
-            Event::Failed { failure, answer: None, .. } => Err(Stuck(name, failure)),
-            Event::Failed { failure, route, answer } => {
+            Event::Failed {
+                failure,
+                answer: None,
+                ..
+            } => Err(Stuck(name, failure)),
+            Event::Failed {
+                failure,
+                route,
+                answer,
+            } => {
                 let answer = answer.map(|answer| self.with_parts(answer));
-                Ok(Event::Failed { failure: self.with_way_on(named(&name, failure)), route, answer })
+                Ok(Event::Failed {
+                    failure: self.with_way_on(named(&name, failure)),
+                    route,
+                    answer,
+                })
             }
             Event::Finished(answer) => Ok(Event::Finished(self.with_parts(answer))),
             last => Ok(last),
@@ -273,7 +352,10 @@ impl Split {
     }
 
     fn with_parts(&self, answer: Box<Answer>) -> Box<Answer> {
-        Box::new(Answer { reasoning: format!("{}{}", self.kept, answer.reasoning), ..*answer })
+        Box::new(Answer {
+            reasoning: format!("{}{}", self.kept, answer.reasoning),
+            ..*answer
+        })
     }
 
     /// An answer to a part was paid for: it is kept beside the answer to come, where thoughts are, so that neither the
@@ -298,7 +380,11 @@ impl Split {
         let failure = self.with_way_on(named(&name, failure));
         let route = Some(self.spent.route.clone());
         if !self.opened {
-            return Event::Failed { failure, route, answer: None };
+            return Event::Failed {
+                failure,
+                route,
+                answer: None,
+            };
         }
         let of = self.layout.parts.len();
         let text: Vec<_> = self
@@ -309,11 +395,23 @@ impl Split {
             .collect();
         let text = text.join("\n\n");
         let stopped = failure.kind == FailureKind::Interrupted;
-        let facts = self.facts(if stopped { Finish::Interrupted } else { Finish::Cut });
-        let (id, kept, nothing, spent) = (self.ask.answer.clone(), text.clone(), text.is_empty(), self.spent.clone());
+        let facts = self.facts(if stopped {
+            Finish::Interrupted
+        } else {
+            Finish::Cut
+        });
+        let (id, kept, nothing, spent) = (
+            self.ask.answer.clone(),
+            text.clone(),
+            text.is_empty(),
+            self.spent.clone(),
+        );
         let close = move |db: &mut Db| {
             db.write(|db| {
-                let facts = AnswerFacts { cost: spent.cost(db.sum(Over::Answer(&id))?), ..facts };
+                let facts = AnswerFacts {
+                    cost: spent.cost(db.sum(Over::Answer(&id))?),
+                    ..facts
+                };
                 if nothing {
                     db.finish_answer(&id, Ending::Failed, None)?;
                 } else {
@@ -328,15 +426,42 @@ impl Split {
             Err(failure) => Err(failure),
         };
         match closed {
-            Ok(_) if text.is_empty() => Event::Failed { failure, route, answer: None },
+            Ok(_) if text.is_empty() => Event::Failed {
+                failure,
+                route,
+                answer: None,
+            },
             Ok(facts) => {
-                let kind = if stopped { failure.kind } else { FailureKind::Cut };
+                let kind = if stopped {
+                    failure.kind
+                } else {
+                    FailureKind::Cut
+                };
                 let (session, id) = (self.ask.session, self.ask.answer);
-                self.line.emit(Event::Text { id: id.clone(), text: text.clone() }).await;
-                let answer = Answer { session, id, text, reasoning: String::new(), facts };
-                Event::Failed { failure: Failure { kind, ..failure }, route, answer: Some(Box::new(answer)) }
+                self.line
+                    .emit(Event::Text {
+                        id: id.clone(),
+                        text: text.clone(),
+                    })
+                    .await;
+                let answer = Answer {
+                    session,
+                    id,
+                    text,
+                    reasoning: String::new(),
+                    facts,
+                };
+                Event::Failed {
+                    failure: Failure { kind, ..failure },
+                    route,
+                    answer: Some(Box::new(answer)),
+                }
             }
-            Err(unstored) => Event::Failed { failure: failure.hint(unstored.to_string()), route, answer: None },
+            Err(unstored) => Event::Failed {
+                failure: failure.hint(unstored.to_string()),
+                route,
+                answer: None,
+            },
         }
     }
 
@@ -348,7 +473,10 @@ impl Split {
         }
         let cached = self.ask.cached && self.line.gateway.keeps(&self.ask.params);
         let way = way_on(done, of, cached);
-        let hint = failure.hint.as_deref().map_or_else(|| way.clone(), |hint| format!("{hint}; {way}"));
+        let hint = failure
+            .hint
+            .as_deref()
+            .map_or_else(|| way.clone(), |hint| format!("{hint}; {way}"));
         failure.hint(hint)
     }
 
@@ -367,7 +495,11 @@ impl Split {
             cache_age_s: 0,
             stale: false,
             reasoning_usd: None,
-            latency: Latency { ttft_ms: None, total_ms, tokens_per_second: None },
+            latency: Latency {
+                ttft_ms: None,
+                total_ms,
+                tokens_per_second: None,
+            },
             attempts: spent.attempts,
             service_tier: None,
             others: Vec::new(),
@@ -390,7 +522,9 @@ fn of_turn(event: Event, spent: &Spent) -> Event {
 /// Both together, while an answer streams: an estimate unless nothing is known or all is free.
 fn plus(a: Cost, b: Cost) -> Cost {
     match (a.usd, b.usd) {
-        (Some(x), Some(y)) if a.kind == CostKind::Free && b.kind == CostKind::Free => Cost::new(x + y, CostKind::Free),
+        (Some(x), Some(y)) if a.kind == CostKind::Free && b.kind == CostKind::Free => {
+            Cost::new(x + y, CostKind::Free)
+        }
         (Some(x), Some(y)) => Cost::new(x + y, CostKind::Estimated),
         _ => Cost::UNKNOWN,
     }

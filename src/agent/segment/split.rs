@@ -32,7 +32,12 @@ struct Piece {
 
 /// Cuts `text` into at least `least` parts (if it has as many pieces) of at most `limit` tokens, which is [`LEAST`] or
 /// more. No text takes no part. `count` must give no more tokens than there are bytes.
-pub(super) fn split(text: &str, limit: u64, least: u64, count: &dyn Fn(&str) -> u64) -> Vec<Range<usize>> {
+pub(super) fn split(
+    text: &str,
+    limit: u64,
+    least: u64,
+    count: &dyn Fn(&str) -> u64,
+) -> Vec<Range<usize>> {
     let limit = limit.max(LEAST);
     let pieces = pieces(text, limit / PIECES, count);
     let mut parts = Vec::new();
@@ -45,7 +50,13 @@ pub(super) fn split(text: &str, limit: u64, least: u64, count: &dyn Fn(&str) -> 
 }
 
 /// Adds the part, or its halves where it counts more as a whole than its pieces did one by one.
-fn settle(text: &str, part: Range<usize>, limit: u64, count: &dyn Fn(&str) -> u64, parts: &mut Vec<Range<usize>>) {
+fn settle(
+    text: &str,
+    part: Range<usize>,
+    limit: u64,
+    count: &dyn Fn(&str) -> u64,
+    parts: &mut Vec<Range<usize>>,
+) {
     if part.len() as u64 <= limit || count(&text[part.clone()]) <= limit {
         return parts.push(part);
     }
@@ -70,7 +81,11 @@ fn cuts(pieces: &[Piece], limit: u64, least: u64) -> Vec<usize> {
     let mut ends = Vec::new();
     while let Some(last) = rest.last() {
         parts = parts.max(left.div_ceil(limit));
-        let taken = if parts == 1 { rest.len() } else { next(rest, left.div_ceil(parts), limit) };
+        let taken = if parts == 1 {
+            rest.len()
+        } else {
+            next(rest, left.div_ceil(parts), limit)
+        };
         left -= rest[..taken].iter().map(|piece| piece.tokens).sum::<u64>();
         ends.push(rest.get(taken - 1).unwrap_or(last).end);
         rest = &rest[taken..];
@@ -107,12 +122,23 @@ fn pieces(text: &str, most: u64, count: &dyn Fn(&str) -> u64) -> Vec<Piece> {
         let paragraph = blank(line) && lines.peek().is_none_or(|next| !blank(next));
         let tokens = count(line);
         if tokens <= most {
-            found.push(Piece { end: start + line.len(), tokens, seam: Seam::Line });
+            found.push(Piece {
+                end: start + line.len(),
+                tokens,
+                seam: Seam::Line,
+            });
         } else {
-            found.extend(line_pieces(line, most, count).map(|piece| Piece { end: start + piece.end, ..piece }));
+            found.extend(line_pieces(line, most, count).map(|piece| Piece {
+                end: start + piece.end,
+                ..piece
+            }));
         }
         if let Some(last) = found.last_mut() {
-            last.seam = if paragraph { Seam::Paragraph } else { Seam::Line };
+            last.seam = if paragraph {
+                Seam::Paragraph
+            } else {
+                Seam::Line
+            };
         }
         start += line.len();
     }
@@ -120,23 +146,41 @@ fn pieces(text: &str, most: u64, count: &dyn Fn(&str) -> u64) -> Vec<Piece> {
 }
 
 /// A long line in pieces. One of so many bytes cannot be more tokens.
-fn line_pieces<'a>(line: &'a str, most: u64, count: &'a dyn Fn(&str) -> u64) -> impl Iterator<Item = Piece> + 'a {
+fn line_pieces<'a>(
+    line: &'a str,
+    most: u64,
+    count: &'a dyn Fn(&str) -> u64,
+) -> impl Iterator<Item = Piece> + 'a {
     let bytes = usize::try_from(most).unwrap_or(usize::MAX);
-    joined(words(line), bytes).into_iter().flat_map(move |word| {
-        let tokens = count(&line[word.clone()]);
-        if tokens <= most {
-            return vec![Piece { end: word.end, tokens, seam: Seam::Word }];
-        }
-        let finer = finest(&line[word.clone()], bytes).into_iter();
-        let piece = |at: Range<usize>| (word.start + at.start)..(word.start + at.end);
-        finer
-            .map(piece)
-            .map(|at| {
-                let seam = if at.end == word.end { Seam::Word } else { Seam::Grapheme };
-                Piece { end: at.end, tokens: count(&line[at]), seam }
-            })
-            .collect()
-    })
+    joined(words(line), bytes)
+        .into_iter()
+        .flat_map(move |word| {
+            let tokens = count(&line[word.clone()]);
+            if tokens <= most {
+                return vec![Piece {
+                    end: word.end,
+                    tokens,
+                    seam: Seam::Word,
+                }];
+            }
+            let finer = finest(&line[word.clone()], bytes).into_iter();
+            let piece = |at: Range<usize>| (word.start + at.start)..(word.start + at.end);
+            finer
+                .map(piece)
+                .map(|at| {
+                    let seam = if at.end == word.end {
+                        Seam::Word
+                    } else {
+                        Seam::Grapheme
+                    };
+                    Piece {
+                        end: at.end,
+                        tokens: count(&line[at]),
+                        seam,
+                    }
+                })
+                .collect()
+        })
 }
 
 /// Where the words of a line end: before the space that follows, for tokenizers take a space with the word behind it.
@@ -152,13 +196,26 @@ fn words(line: &str) -> impl Iterator<Item = usize> {
 
 /// A long word: by graphemes, and one that is too long itself by characters.
 fn finest(word: &str, most: usize) -> Vec<Range<usize>> {
-    let graphemes = joined(word.grapheme_indices(true).map(|(at, grapheme)| at + grapheme.len()), most);
+    let graphemes = joined(
+        word.grapheme_indices(true)
+            .map(|(at, grapheme)| at + grapheme.len()),
+        most,
+    );
     let chars = |at: Range<usize>| {
         // A grapheme that fits stays whole: its only end is its last.
         let whole = (at.len() <= most).then_some(at.len());
-        let ends = word[at.clone()].char_indices().map(|(end, c)| end + c.len_utf8());
-        let pieces = joined(whole.into_iter().chain(ends.filter(move |_| whole.is_none())), most);
-        pieces.into_iter().map(move |piece| (at.start + piece.start)..(at.start + piece.end))
+        let ends = word[at.clone()]
+            .char_indices()
+            .map(|(end, c)| end + c.len_utf8());
+        let pieces = joined(
+            whole
+                .into_iter()
+                .chain(ends.filter(move |_| whole.is_none())),
+            most,
+        );
+        pieces
+            .into_iter()
+            .map(move |piece| (at.start + piece.start)..(at.start + piece.end))
     };
     graphemes.into_iter().flat_map(chars).collect()
 }
@@ -189,7 +246,10 @@ mod tests {
     }
 
     fn parts(text: &str, limit: u64, least: u64) -> Vec<&str> {
-        split(text, limit, least, &tokens).into_iter().map(|part| &text[part]).collect()
+        split(text, limit, least, &tokens)
+            .into_iter()
+            .map(|part| &text[part])
+            .collect()
     }
 
     #[test]
@@ -198,12 +258,17 @@ mod tests {
         let paragraph = format!("{}\n", line.repeat(7));
         let text = paragraph.repeat(6);
         assert_eq!(parts(&text, 150, 2), vec![paragraph.repeat(2); 3]);
-        for (text, limit, seam) in
-            [(line.repeat(60), 100, "\n"), ("word ".repeat(600), 100, "d"), ("é".repeat(4000), 100, "é")]
-        {
+        for (text, limit, seam) in [
+            (line.repeat(60), 100, "\n"),
+            ("word ".repeat(600), 100, "d"),
+            ("é".repeat(4000), 100, "é"),
+        ] {
             let parts = parts(&text, limit, 2);
             assert!(
-                parts.len() > 2 && parts.iter().all(|part| part.ends_with(seam) || part.ends_with("d ")),
+                parts.len() > 2
+                    && parts
+                        .iter()
+                        .all(|part| part.ends_with(seam) || part.ends_with("d ")),
                 "{parts:?}"
             );
             let sizes: Vec<u64> = parts.iter().map(|part| tokens(part)).collect();
@@ -222,7 +287,11 @@ mod tests {
     #[test]
     fn a_grapheme_is_cut_only_when_it_is_longer_than_a_piece() {
         let family = "👩‍👩‍👧‍👦".repeat(300);
-        assert!(parts(&family, 400, 2).iter().all(|part| part.starts_with('👩') && part.ends_with('👦')));
+        assert!(
+            parts(&family, 400, 2)
+                .iter()
+                .all(|part| part.starts_with('👩') && part.ends_with('👦'))
+        );
         let pile = format!("e{}", "\u{301}".repeat(2000));
         assert_eq!(parts(&pile, 100, 2).concat(), pile);
     }

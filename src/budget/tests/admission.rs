@@ -15,40 +15,96 @@ fn each_scope_refuses_by_itself() {
     let cap = Some(usd("0.10"));
     let none = Limits::default;
     let per = |per_day, per_month| DayMonth { per_day, per_month };
-    let on_model = |limit| Limits { models: [(model(), limit)].into(), ..none() };
+    let on_model = |limit| Limits {
+        models: [(model(), limit)].into(),
+        ..none()
+    };
     let on_key = |limit| {
         let mut limits = none();
         limits.limit_key("openai", "f3a1".to_owned(), limit);
         limits
     };
     for (scope, limits) in [
-        (Scope::Request, Limits { per_request: cap, ..none() }),
-        (Scope::Run, Limits { per_run: cap, ..none() }),
-        (Scope::Session, Limits { per_session: cap, ..none() }),
+        (
+            Scope::Request,
+            Limits {
+                per_request: cap,
+                ..none()
+            },
+        ),
+        (
+            Scope::Run,
+            Limits {
+                per_run: cap,
+                ..none()
+            },
+        ),
+        (
+            Scope::Session,
+            Limits {
+                per_session: cap,
+                ..none()
+            },
+        ),
         (Scope::KeyDay, on_key(per(cap, None))),
         (Scope::KeyMonth, on_key(per(None, cap))),
         (Scope::ModelDay, on_model(per(cap, None))),
         (Scope::ModelMonth, on_model(per(None, cap))),
-        (Scope::Day, Limits { per_day: cap, ..none() }),
-        (Scope::Month, Limits { per_month: cap, ..none() }),
+        (
+            Scope::Day,
+            Limits {
+                per_day: cap,
+                ..none()
+            },
+        ),
+        (
+            Scope::Month,
+            Limits {
+                per_month: cap,
+                ..none()
+            },
+        ),
     ] {
         let data = folder();
         let db = Db::open(data.path()).unwrap();
         let budget = budget(limits);
         let first = hold("c", "x", "1", Some(usd("0.06")), NOON);
-        assert_eq!(budget.reserve(&db, &first), Ok(Admission::Granted), "{scope}");
+        assert_eq!(
+            budget.reserve(&db, &first),
+            Ok(Admission::Granted),
+            "{scope}"
+        );
         let second = hold("c", "x", "2", Some(usd("0.05")), NOON);
-        let refused = Admission::Refused { scope, limit: usd("0.10"), left: usd("0.04"), needed: Some(usd("0.05")) };
+        let refused = Admission::Refused {
+            scope,
+            limit: usd("0.10"),
+            left: usd("0.04"),
+            needed: Some(usd("0.05")),
+        };
         assert_eq!(budget.reserve(&db, &second), Ok(refused.clone()), "{scope}");
         let failure = refused.failure().unwrap();
         assert_eq!(failure.kind, FailureKind::Budget);
         assert!(failure.message.contains(scope.as_str()), "{failure}");
         let fits = hold("c", "x", "3", Some(usd("0.04")), NOON);
-        assert_eq!(budget.reserve(&db, &fits), Ok(Admission::Granted), "{scope}: to the last cent");
+        assert_eq!(
+            budget.reserve(&db, &fits),
+            Ok(Admission::Granted),
+            "{scope}: to the last cent"
+        );
         // What lies outside the scope is not held against it.
-        let mut outside = hold("d", "y", "4", Some(usd("0.10")), Timestamp(NOON.0 + 40 * 86_400_000));
+        let mut outside = hold(
+            "d",
+            "y",
+            "4",
+            Some(usd("0.10")),
+            Timestamp(NOON.0 + 40 * 86_400_000),
+        );
         outside.run = "another".to_owned();
-        assert_eq!(budget.reserve(&db, &outside), Ok(Admission::Granted), "{scope}");
+        assert_eq!(
+            budget.reserve(&db, &outside),
+            Ok(Admission::Granted),
+            "{scope}"
+        );
     }
 }
 
@@ -56,11 +112,24 @@ fn each_scope_refuses_by_itself() {
 fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    let dime = DayMonth { per_day: Some(usd("0.10")), per_month: None };
-    let mut budget = budget(Limits { models: [(model(), dime)].into(), ..Limits::default() });
+    let dime = DayMonth {
+        per_day: Some(usd("0.10")),
+        per_month: None,
+    };
+    let mut budget = budget(Limits {
+        models: [(model(), dime)].into(),
+        ..Limits::default()
+    });
     budget.limits.limit_key("openai", "f3a1".to_owned(), dime);
     // Two entries for one key: the lower limit holds.
-    budget.limits.limit_key("openai", "f3a1".to_owned(), DayMonth { per_day: Some(usd("0.20")), per_month: None });
+    budget.limits.limit_key(
+        "openai",
+        "f3a1".to_owned(),
+        DayMonth {
+            per_day: Some(usd("0.20")),
+            per_month: None,
+        },
+    );
     let held = |name: &str, model: &str, provider: &str, key: &str| Hold {
         model: ModelId::new("openai", model),
         provider: provider.to_owned(),
@@ -69,10 +138,26 @@ fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
     };
     for (name, hold, refused) in [
         ("the first", held("1", "gpt-5-mini", "openai", "f3a1"), None),
-        ("the key has nothing left", held("2", "gpt-5", "openai", "f3a1"), Some(Scope::KeyDay)),
-        ("nor has the model", held("3", "gpt-5-mini", "openai", "9999"), Some(Scope::ModelDay)),
-        ("another model by another key", held("4", "gpt-5", "openai", "9999"), None),
-        ("a key of another provider that ends alike", held("5", "gpt-5", "groq", "f3a1"), None),
+        (
+            "the key has nothing left",
+            held("2", "gpt-5", "openai", "f3a1"),
+            Some(Scope::KeyDay),
+        ),
+        (
+            "nor has the model",
+            held("3", "gpt-5-mini", "openai", "9999"),
+            Some(Scope::ModelDay),
+        ),
+        (
+            "another model by another key",
+            held("4", "gpt-5", "openai", "9999"),
+            None,
+        ),
+        (
+            "a key of another provider that ends alike",
+            held("5", "gpt-5", "groq", "f3a1"),
+            None,
+        ),
     ] {
         let found = budget.reserve(&db, &hold).unwrap();
         let scope = match found {
@@ -83,14 +168,24 @@ fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
         assert_eq!(found.is_of_key(), refused == Some(Scope::KeyDay), "{name}");
     }
     let lines = budget.status(&db, None, "run", NOON).unwrap();
-    let shown: Vec<_> = lines[2..].iter().map(|s| (s.scope, s.of.as_deref().unwrap(), s.left().unwrap())).collect();
+    let shown: Vec<_> = lines[2..]
+        .iter()
+        .map(|s| (s.scope, s.of.as_deref().unwrap(), s.left().unwrap()))
+        .collect();
     let nothing = Usd::ZERO;
     assert_eq!(
         shown,
-        [(Scope::KeyDay, "openai f3a1", nothing), (Scope::ModelDay, "openai/gpt-5-mini", nothing)],
+        [
+            (Scope::KeyDay, "openai f3a1", nothing),
+            (Scope::ModelDay, "openai/gpt-5-mini", nothing)
+        ],
         "and the report says so"
     );
-    let place = Place { session: None, exchange: None, run: "run" };
+    let place = Place {
+        session: None,
+        exchange: None,
+        run: "run",
+    };
     let standing = budget.standing(&db, &place, None, NOON).unwrap();
     assert_eq!(standing.left(&model()).unwrap().scope, Scope::ModelDay);
     assert_eq!(standing.left(&ModelId::new("openai", "gpt-5")), None);
@@ -103,18 +198,30 @@ fn a_refused_question_leaves_no_trace() {
     let budget = per_day("0.10");
     let question = begin("c", "x", None, "hi");
     let dear = hold("c", "x", "1", Some(usd("0.11")), NOON);
-    assert!(matches!(budget.begin_exchange(&db, &question, &dear), Ok(Admission::Refused { .. })));
+    assert!(matches!(
+        budget.begin_exchange(&db, &question, &dear),
+        Ok(Admission::Refused { .. })
+    ));
     assert!(db.chat(&session("c")).is_err());
     assert_eq!(db.open_items().unwrap(), []);
 
     let fits = hold("c", "x", "1", Some(usd("0.10")), NOON);
-    assert_eq!(budget.begin_exchange(&db, &question, &fits), Ok(Admission::Granted));
+    assert_eq!(
+        budget.begin_exchange(&db, &question, &fits),
+        Ok(Admission::Granted)
+    );
     assert_eq!(db.chat(&session("c")).unwrap().messages.len(), 2);
     let astray = hold("c", "another", "2", Some(usd("0")), NOON);
-    assert!(matches!(budget.begin_exchange(&db, &question, &astray), Err(StoreError::Rule(_))));
+    assert!(matches!(
+        budget.begin_exchange(&db, &question, &astray),
+        Err(StoreError::Rule(_))
+    ));
     // A question that cannot be stored holds no money.
     let twice = hold("c", "x", "2", Some(usd("0")), NOON);
-    assert!(matches!(budget.begin_exchange(&db, &question, &twice), Err(StoreError::Rule(_))));
+    assert!(matches!(
+        budget.begin_exchange(&db, &question, &twice),
+        Err(StoreError::Rule(_))
+    ));
     assert_eq!(db.open_items().unwrap().len(), 1);
 }
 
@@ -124,16 +231,44 @@ fn unknown_is_not_zero_and_zero_is_not_refused() {
     let db = Db::open(data.path()).unwrap();
     let unknown = hold("c", "x", "1", None, NOON);
     let refused = per_day("5").reserve(&db, &unknown).unwrap();
-    assert!(matches!(refused, Admission::Refused { scope: Scope::Day, needed: None, .. }), "{refused:?}");
-    assert_eq!(budget(Limits::default()).reserve(&db, &unknown), Ok(Admission::Granted), "no limit, no question");
+    assert!(
+        matches!(
+            refused,
+            Admission::Refused {
+                scope: Scope::Day,
+                needed: None,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(
+        budget(Limits::default()).reserve(&db, &unknown),
+        Ok(Admission::Granted),
+        "no limit, no question"
+    );
     let free = |name: &str| hold("c", "x", name, Some(Usd::ZERO), NOON);
-    assert_eq!(per_day("0").reserve(&db, &free("2")), Ok(Admission::Granted));
+    assert_eq!(
+        per_day("0").reserve(&db, &free("2")),
+        Ok(Admission::Granted)
+    );
     db.settle(&attempt("2"), &settlement(Cost::FREE)).unwrap();
     // Lowering a limit below what is spent gives nothing back and stops only what costs money.
-    assert_eq!(per_day("1").reserve(&db, &hold("c", "x", "3", Some(usd("1")), NOON)), Ok(Admission::Granted));
-    let refused = per_day("0.5").reserve(&db, &hold("c", "x", "4", Some(usd("0.01")), NOON)).unwrap();
-    assert!(matches!(refused, Admission::Refused { left, .. } if left == usd("-0.5")), "{refused:?}");
-    assert_eq!(per_day("0.5").reserve(&db, &free("5")), Ok(Admission::Granted));
+    assert_eq!(
+        per_day("1").reserve(&db, &hold("c", "x", "3", Some(usd("1")), NOON)),
+        Ok(Admission::Granted)
+    );
+    let refused = per_day("0.5")
+        .reserve(&db, &hold("c", "x", "4", Some(usd("0.01")), NOON))
+        .unwrap();
+    assert!(
+        matches!(refused, Admission::Refused { left, .. } if left == usd("-0.5")),
+        "{refused:?}"
+    );
+    assert_eq!(
+        per_day("0.5").reserve(&db, &free("5")),
+        Ok(Admission::Granted)
+    );
 }
 
 #[test]
@@ -146,10 +281,25 @@ fn a_model_that_billed_too_much_is_refused_until_it_is_cleared() {
     db.settle(&attempt("1"), &exact("0.30")).unwrap();
     let next = hold("c", "x", "2", Some(usd("0.10")), NOON);
     let refused = budget.reserve(&db, &next).unwrap();
-    assert_eq!(refused, Admission::Breached { model: model(), excess: usd("0.20") });
-    assert!(refused.failure().unwrap().message.contains("openai/gpt-5-mini has billed $0.20 more"));
+    assert_eq!(
+        refused,
+        Admission::Breached {
+            model: model(),
+            excess: usd("0.20")
+        }
+    );
+    assert!(
+        refused
+            .failure()
+            .unwrap()
+            .message
+            .contains("openai/gpt-5-mini has billed $0.20 more")
+    );
     let other = hold("c", "x", "3", Some(usd("0.10")), NOON);
-    let other = Hold { model: ModelId::new("openai", "gpt-5"), ..other };
+    let other = Hold {
+        model: ModelId::new("openai", "gpt-5"),
+        ..other
+    };
     assert_eq!(budget.reserve(&db, &other), Ok(Admission::Granted));
     db.clear_breach(&model()).unwrap();
     assert_eq!(budget.reserve(&db, &next), Ok(Admission::Granted));
@@ -161,17 +311,29 @@ fn meters_show_what_is_settled_and_what_is_held() {
     let db = Db::open(data.path()).unwrap();
     let mut budget = per_day("5");
     budget.limits.per_session = Some(usd("1"));
-    let nowhere = Place { session: None, exchange: None, run: "run" };
+    let nowhere = Place {
+        session: None,
+        exchange: None,
+        run: "run",
+    };
     let fresh = budget.standing(&db, &nowhere, None, NOON).unwrap();
     assert_eq!(fresh.left(&model()).unwrap().usd, usd("1"));
     for (name, chat) in [("1", "c"), ("2", "c"), ("3", "d")] {
         let held = hold(chat, name, name, Some(usd("0.40")), NOON);
         assert_eq!(budget.reserve(&db, &held), Ok(Admission::Granted));
     }
-    db.settle(&attempt("1"), &settlement(Cost::UNKNOWN)).unwrap();
-    let status = budget.status(&db, Some(&session("c")), "run", NOON).unwrap();
-    let shown: Vec<_> = status.iter().map(|s| (s.scope, s.meter.settled, s.meter.reserved, s.left())).collect();
-    let line = |scope, settled, reserved, left: Option<&str>| (scope, usd(settled), usd(reserved), left.map(usd));
+    db.settle(&attempt("1"), &settlement(Cost::UNKNOWN))
+        .unwrap();
+    let status = budget
+        .status(&db, Some(&session("c")), "run", NOON)
+        .unwrap();
+    let shown: Vec<_> = status
+        .iter()
+        .map(|s| (s.scope, s.meter.settled, s.meter.reserved, s.left()))
+        .collect();
+    let line = |scope, settled, reserved, left: Option<&str>| {
+        (scope, usd(settled), usd(reserved), left.map(usd))
+    };
     assert_eq!(
         shown,
         [
@@ -184,7 +346,17 @@ fn meters_show_what_is_settled_and_what_is_held() {
     assert_eq!(status[1].resets_at, Some(Timestamp(NOON.0 + 43_200_000)));
     let left = |budget: &Budget, chat: Option<&str>| {
         let chat = chat.map(session);
-        let standing = budget.standing(&db, &Place { session: chat.as_ref(), ..nowhere }, None, NOON).unwrap();
+        let standing = budget
+            .standing(
+                &db,
+                &Place {
+                    session: chat.as_ref(),
+                    ..nowhere
+                },
+                None,
+                NOON,
+            )
+            .unwrap();
         standing.left(&model()).map(|left| (left.scope, left.usd))
     };
     let is = |scope: Scope, amount| Some((scope, usd(amount)));
@@ -226,8 +398,13 @@ fn eight_connections_share_room_for_exactly_five_hundred() {
     };
     let granted: usize = std::thread::scope(|scope| {
         let tries = &tries;
-        let workers: Vec<_> = (0..8).map(|worker| scope.spawn(move || tries(worker))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        let workers: Vec<_> = (0..8)
+            .map(|worker| scope.spawn(move || tries(worker)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
     });
     assert_eq!(granted, 500);
     let db = Db::open(data.path()).unwrap();
@@ -240,12 +417,18 @@ fn a_hold_outlives_its_process_at_its_maximum() {
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("0.10");
     let held = hold("c", "x", "1", Some(usd("0.08")), NOON);
-    assert_eq!(budget.begin_exchange(&db, &begin("c", "x", None, "hi"), &held), Ok(Admission::Granted));
+    assert_eq!(
+        budget.begin_exchange(&db, &begin("c", "x", None, "hi"), &held),
+        Ok(Admission::Granted)
+    );
     db.append_answer(&message("x-a"), "he", "").unwrap();
     drop(db);
     let db = Db::open(data.path()).unwrap();
     let next = hold("c", "x", "2", Some(usd("0.03")), NOON);
-    assert!(matches!(budget.reserve(&db, &next), Ok(Admission::Refused { .. })));
+    assert!(matches!(
+        budget.reserve(&db, &next),
+        Ok(Admission::Refused { .. })
+    ));
     assert_eq!(db.open_items().unwrap()[0].usd, Some(usd("0.08")));
     // The user has looked at the provider's bill.
     db.settle(&attempt("1"), &exact("0.02")).unwrap();

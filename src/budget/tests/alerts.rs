@@ -12,13 +12,21 @@ const DAY: i64 = 86_400_000;
 
 /// Books so much at this instant.
 fn spend(budget: &Budget, db: &Db, name: &str, amount: &str, at: Timestamp) {
-    assert_eq!(budget.reserve(db, &hold("c", name, name, Some(usd(amount)), at)), Ok(Admission::Granted));
-    db.settle(&AttemptId::from_text(name), &exact(amount)).unwrap();
+    assert_eq!(
+        budget.reserve(db, &hold("c", name, name, Some(usd(amount)), at)),
+        Ok(Admission::Granted)
+    );
+    db.settle(&AttemptId::from_text(name), &exact(amount))
+        .unwrap();
 }
 
 fn tell(budget: &Budget, db: &Db, at: Timestamp) -> Vec<(Scope, f64)> {
-    let told = budget.tell(db, Some(&session("c")), "run", &SHARES, at).unwrap();
-    told.iter().map(|alert| (alert.scope, alert.share)).collect()
+    let told = budget
+        .tell(db, Some(&session("c")), "run", &SHARES, at)
+        .unwrap();
+    told.iter()
+        .map(|alert| (alert.scope, alert.share))
+        .collect()
 }
 
 #[test]
@@ -44,7 +52,10 @@ fn each_share_is_told_once_in_its_window() {
     .enumerate()
     {
         spend(&budget, &db, &step.to_string(), amount, at);
-        let expected: Vec<_> = expected.into_iter().map(|share| (Scope::Day, share)).collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|share| (Scope::Day, share))
+            .collect();
         assert_eq!(tell(&budget, &db, at), expected, "step {step}");
         assert_eq!(tell(&budget, &db, at), [], "step {step}: once");
     }
@@ -58,9 +69,21 @@ fn a_limit_that_is_changed_tells_no_share_anew() {
     assert_eq!(tell(&per_day("5"), &db, NOON), [(Scope::Day, 0.8)]);
     assert_eq!(tell(&per_day("4.5"), &db, NOON), []);
     assert_eq!(tell(&per_day("100"), &db, NOON), []);
-    assert_eq!(tell(&per_day("8"), &db, NOON), [], "half of it, but more than half was told of");
-    assert_eq!(tell(&per_day("2"), &db, NOON), [(Scope::Day, 1.0)], "what is new is told");
-    assert_eq!(tell(&per_day("0"), &db, NOON), [], "of nothing, nothing can be used up");
+    assert_eq!(
+        tell(&per_day("8"), &db, NOON),
+        [],
+        "half of it, but more than half was told of"
+    );
+    assert_eq!(
+        tell(&per_day("2"), &db, NOON),
+        [(Scope::Day, 1.0)],
+        "what is new is told"
+    );
+    assert_eq!(
+        tell(&per_day("0"), &db, NOON),
+        [],
+        "of nothing, nothing can be used up"
+    );
     assert_eq!(tell(&budget(Limits::default()), &db, NOON), []);
 }
 
@@ -68,15 +91,30 @@ fn a_limit_that_is_changed_tells_no_share_anew() {
 fn every_limit_has_its_alerts_and_the_fullest_comes_first() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    let per = |day: &str| DayMonth { per_day: Some(usd(day)), per_month: None };
+    let per = |day: &str| DayMonth {
+        per_day: Some(usd(day)),
+        per_month: None,
+    };
     let mut budget = per_day("2");
     budget.limits.per_run = Some(usd("1.20"));
     budget.limits.per_session = Some(usd("1"));
     budget.limits.models = [(model(), per("1.5"))].into();
-    budget.limits.limit_key("openai", "f3a1".to_owned(), per("3"));
+    budget
+        .limits
+        .limit_key("openai", "f3a1".to_owned(), per("3"));
     spend(&budget, &db, "1", "1", NOON);
-    let shown = alerts(&budget.status(&db, Some(&session("c")), "run", NOON).unwrap(), &SHARES);
-    let alert = |scope, share, limit: &str| Alert { scope, share, spent: usd("1"), limit: usd(limit) };
+    let shown = alerts(
+        &budget
+            .status(&db, Some(&session("c")), "run", NOON)
+            .unwrap(),
+        &SHARES,
+    );
+    let alert = |scope, share, limit: &str| Alert {
+        scope,
+        share,
+        spent: usd("1"),
+        limit: usd(limit),
+    };
     let all = [
         alert(Scope::Session, 1.0, "1"),
         alert(Scope::Run, 0.8, "1.20"),
@@ -84,11 +122,19 @@ fn every_limit_has_its_alerts_and_the_fullest_comes_first() {
         alert(Scope::Day, 0.5, "2"),
     ];
     assert_eq!(shown, all);
-    let mut told = budget.tell(&db, Some(&session("c")), "run", &SHARES, NOON).unwrap();
+    let mut told = budget
+        .tell(&db, Some(&session("c")), "run", &SHARES, NOON)
+        .unwrap();
     told.sort_by_key(|alert| alert.limit);
     assert_eq!(told, all);
     assert_eq!(tell(&budget, &db, NOON), []);
-    assert_eq!(budget.tell(&db, Some(&session("c")), "run", &[], NOON).unwrap(), [], "no share, no alert");
+    assert_eq!(
+        budget
+            .tell(&db, Some(&session("c")), "run", &[], NOON)
+            .unwrap(),
+        [],
+        "no share, no alert"
+    );
 }
 
 #[test]
@@ -96,7 +142,10 @@ fn what_is_held_counts_as_used() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("1");
-    assert_eq!(budget.reserve(&db, &hold("c", "x", "1", Some(usd("0.60")), NOON)), Ok(Admission::Granted));
+    assert_eq!(
+        budget.reserve(&db, &hold("c", "x", "1", Some(usd("0.60")), NOON)),
+        Ok(Admission::Granted)
+    );
     assert_eq!(tell(&budget, &db, NOON), [(Scope::Day, 0.5)]);
 }
 
@@ -108,7 +157,10 @@ fn of_many_programs_one_tells_it() {
     let told: usize = std::thread::scope(|scope| {
         let one = || tell(&budget, &Db::open(data.path()).unwrap(), NOON).len();
         let workers: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
     });
     assert_eq!(told, 1);
 }

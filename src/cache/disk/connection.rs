@@ -93,7 +93,14 @@ impl Connection {
         // The reader must not keep the connection alive, so it has no more than a weak way to write.
         let reader = tokio::spawn(read(from, Arc::clone(&board), frames.downgrade()));
         let tasks = [writer.abort_handle(), reader.abort_handle()];
-        Arc::new(Self { socket: socket.to_path_buf(), greeting, frames, board, next: AtomicU64::new(1), tasks })
+        Arc::new(Self {
+            socket: socket.to_path_buf(),
+            greeting,
+            frames,
+            board,
+            next: AtomicU64::new(1),
+            tasks,
+        })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -109,7 +116,10 @@ impl Connection {
     /// `None`: the connection ended.
     pub(super) async fn ask(&self, ask: &Ask) -> Option<Answer> {
         let (id, mut answer) = self.expect(None);
-        let _forget = Forget { board: &self.board, id };
+        let _forget = Forget {
+            board: &self.board,
+            id,
+        };
         self.frames.send(ask.frame(id)).await.ok()?;
         answer.recv().await
     }
@@ -131,12 +141,18 @@ impl Connection {
             return Lease::Unknown;
         }
         match answer.recv().await {
-            Some(Answer::Lead) => Lease::Lead(Box::new(Held { connection: Arc::clone(self), digest })),
+            Some(Answer::Lead) => Lease::Lead(Box::new(Held {
+                connection: Arc::clone(self),
+                digest,
+            })),
             Some(Answer::Over) => Lease::Follow(Box::pin(std::future::ready(()))),
             Some(Answer::Follow) => {
                 let connection = Arc::clone(self);
                 Lease::Follow(Box::pin(async move {
-                    let _forget = Forget { board: &connection.board, id };
+                    let _forget = Forget {
+                        board: &connection.board,
+                        id,
+                    };
                     tokio::select! {
                         _ = answer.recv() => {}
                         () = connection.falls_silent() => connection.close(),
@@ -221,9 +237,13 @@ impl Drop for Held {
 async fn greeted(socket: &Path) -> Result<UnixStream, Refused> {
     let mut stream = UnixStream::connect(socket).await?;
     if stream.peer_cred()?.uid() != geteuid().as_raw() {
-        return Err(Refused::Io(io::Error::other("the socket belongs to another user")));
+        return Err(Refused::Io(io::Error::other(
+            "the socket belongs to another user",
+        )));
     }
-    stream.write_all(&Ask::Hello { protocol: PROTOCOL }.frame(0)).await?;
+    stream
+        .write_all(&Ask::Hello { protocol: PROTOCOL }.frame(0))
+        .await?;
     let body = read_frame(&mut stream).await.map_err(|_| Refused::Nobody)?;
     match Answer::read(&body) {
         Some((_, Answer::Welcome { protocol: PROTOCOL })) => Ok(stream),
@@ -261,7 +281,9 @@ fn deliver(board: &Board, id: u64, answer: Answer, frames: &mpsc::WeakSender<Vec
     let granted = answer == Answer::Lead;
     // More comes under the same id.
     let last = answer != Answer::Follow;
-    let Some(asker) = waiting.get(&id) else { return };
+    let Some(asker) = waiting.get(&id) else {
+        return;
+    };
     let lease = asker.lease;
     let unheard = asker.answer.try_send(answer).is_err();
     if last || unheard {

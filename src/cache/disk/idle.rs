@@ -36,7 +36,9 @@ impl Shared {
     pub(super) fn let_go(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         state.forget_ended();
-        let Link::Up(connection) = &state.link else { return None };
+        let Link::Up(connection) = &state.link else {
+            return None;
+        };
         let until = state.used + IDLE;
         if now < until {
             return Some(until);

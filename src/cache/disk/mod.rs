@@ -94,19 +94,30 @@ impl State {
         if let Link::Up(connection) | Link::Slow { connection, .. } = &self.link
             && !connection.is_open()
         {
-            self.link = Link::Off { from: Instant::now() };
+            self.link = Link::Off {
+                from: Instant::now(),
+            };
         }
     }
 }
 
 impl Disk {
-    pub(super) fn new(folder: &Path, limit: u64, patience: Duration, program: Option<PathBuf>) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        limit: u64,
+        patience: Duration,
+        program: Option<PathBuf>,
+    ) -> Self {
         Self(Arc::new(Shared {
             place: Place::new(folder),
             limit,
             patience,
             program,
-            state: Mutex::new(State { link: Link::Cold, waiting: Vec::new(), used: Instant::now() }),
+            state: Mutex::new(State {
+                link: Link::Cold,
+                waiting: Vec::new(),
+                used: Instant::now(),
+            }),
             trouble: Mutex::default(),
             reaching: watch::Sender::new(false),
             rising: Mutex::default(),
@@ -132,20 +143,36 @@ impl Disk {
             return None;
         }
         let mut reaching = self.0.reaching.subscribe();
-        timeout(patience, reaching.wait_for(|reaching| !reaching)).await.ok()?.ok()?;
+        timeout(patience, reaching.wait_for(|reaching| !reaching))
+            .await
+            .ok()?
+            .ok()?;
         self.0.up()
     }
 
     /// What is left of the time that this process waits for an owner that it has not met yet.
     fn rest(&self) -> Duration {
         let patience = self.0.patience;
-        let whole = || if self.0.place.is_rising() { RISING.max(patience) } else { patience };
+        let whole = || {
+            if self.0.place.is_rising() {
+                RISING.max(patience)
+            } else {
+                patience
+            }
+        };
         let mut rising = self.0.rising.lock().unwrap_or_else(PoisonError::into_inner);
-        rising.get_or_insert_with(|| Instant::now() + whole()).saturating_duration_since(Instant::now())
+        rising
+            .get_or_insert_with(|| Instant::now() + whole())
+            .saturating_duration_since(Instant::now())
     }
 
     /// Asks, and leaves the owner alone for a while when it does not answer.
-    async fn ask(&self, connection: &Arc<Connection>, ask: &Ask, patience: Duration) -> Option<Answer> {
+    async fn ask(
+        &self,
+        connection: &Arc<Connection>,
+        ask: &Ask,
+        patience: Duration,
+    ) -> Option<Answer> {
         if let Ok(answer) = timeout(patience, connection.ask(ask)).await {
             return answer;
         }
@@ -154,7 +181,11 @@ impl Disk {
         None
     }
 
-    async fn report<T: serde::de::DeserializeOwned>(&self, ask: Ask, patience: Duration) -> Option<T> {
+    async fn report<T: serde::de::DeserializeOwned>(
+        &self,
+        ask: Ask,
+        patience: Duration,
+    ) -> Option<T> {
         let connection = self.connection(REPORT.max(self.0.patience)).await?;
         match self.ask(&connection, &ask, patience).await? {
             Answer::Report(json) => serde_json::from_slice(&json).ok(),
@@ -191,7 +222,11 @@ impl Shared {
         let mut state = self.lock();
         state.forget_ended();
         state.used = Instant::now();
-        if let Link::Up(connection) = &state.link { Some(Arc::clone(connection)) } else { None }
+        if let Link::Up(connection) = &state.link {
+            Some(Arc::clone(connection))
+        } else {
+            None
+        }
     }
 
     /// The connection, slow or not.
@@ -210,7 +245,9 @@ impl Shared {
         let (early, known) = match &self.lock().link {
             Link::Cold => (false, None),
             Link::Up(_) => (true, None),
-            Link::Slow { connection, from } => (Instant::now() < *from, Some(Arc::clone(connection))),
+            Link::Slow { connection, from } => {
+                (Instant::now() < *from, Some(Arc::clone(connection)))
+            }
             Link::Off { from } => (Instant::now() < *from, None),
         };
         if early || self.reaching.send_replace(true) {
@@ -223,7 +260,14 @@ impl Shared {
         let shared = Arc::clone(self);
         runtime.spawn(async move {
             let program = shared.program.as_deref();
-            let outcome = reach::reach(&shared.place, shared.limit, shared.patience, program, known.as_ref()).await;
+            let outcome = reach::reach(
+                &shared.place,
+                shared.limit,
+                shared.patience,
+                program,
+                known.as_ref(),
+            )
+            .await;
             shared.reached(outcome, known.as_ref());
             shared.reaching.send_replace(false);
             idle::watch(&shared);
@@ -234,7 +278,10 @@ impl Shared {
         let from = Instant::now() + OFF;
         let (link, cause) = match outcome {
             Ok(Reached::Up(connection)) => (Link::Up(connection), None),
-            Ok(Reached::Slow(connection)) => (Link::Slow { connection, from }, Some("the disk is slow".to_owned())),
+            Ok(Reached::Slow(connection)) => (
+                Link::Slow { connection, from },
+                Some("the disk is slow".to_owned()),
+            ),
             Err(cause) => (Link::Off { from }, Some(cause)),
         };
         let mut state = self.lock();
@@ -257,7 +304,10 @@ impl Shared {
     fn gave_up(self: &Arc<Self>, connection: &Arc<Connection>) {
         let mut state = self.lock();
         if matches!(&state.link, Link::Up(up) if Arc::ptr_eq(up, connection)) {
-            state.link = Link::Slow { connection: Arc::clone(connection), from: Instant::now() };
+            state.link = Link::Slow {
+                connection: Arc::clone(connection),
+                from: Instant::now(),
+            };
         }
         drop(state);
         self.reach();
@@ -265,7 +315,9 @@ impl Shared {
 
     /// Leaves the tier alone for a while, and tells why.
     fn away(&self, cause: &str) {
-        self.lock().link = Link::Off { from: Instant::now() + OFF };
+        self.lock().link = Link::Off {
+            from: Instant::now() + OFF,
+        };
         self.tell(cause);
     }
 
@@ -290,10 +342,17 @@ impl Tier for Disk {
         Box::pin(async move {
             let begun = Instant::now();
             // Where nothing lies, nobody is started to look for it.
-            let connection =
-                if self.0.place.has_answers() { self.connection(self.rest()).await? } else { self.0.up()? };
+            let connection = if self.0.place.has_answers() {
+                self.connection(self.rest()).await?
+            } else {
+                self.0.up()?
+            };
             // Connected to, it may still be opening what lies there.
-            let rest = self.0.patience.saturating_sub(begun.elapsed()).max(self.rest());
+            let rest = self
+                .0
+                .patience
+                .saturating_sub(begun.elapsed())
+                .max(self.rest());
             match self.ask(&connection, &Ask::Get(digest), rest).await? {
                 Answer::Found(bytes) => Some(bytes),
                 _ => None,
@@ -318,7 +377,8 @@ impl Tier for Disk {
 
     fn close(&self) -> Later<'_, ()> {
         Box::pin(async move {
-            let (mut reaching, patience) = (self.0.reaching.subscribe(), CLOSING.max(self.0.patience));
+            let (mut reaching, patience) =
+                (self.0.reaching.subscribe(), CLOSING.max(self.0.patience));
             let settled = async {
                 if !self.0.lock().waiting.is_empty() {
                     let _ = reaching.wait_for(|reaching| !reaching).await;
@@ -338,7 +398,9 @@ impl Tier for Disk {
     fn lease<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Lease> {
         Box::pin(async move {
             // Also where nothing lies yet: of several who ask the same at once, one is enough.
-            let Some(connection) = self.connection(self.rest()).await else { return Lease::Unknown };
+            let Some(connection) = self.connection(self.rest()).await else {
+                return Lease::Unknown;
+            };
             if let Ok(lease) = timeout(self.0.patience, connection.join(digest)).await {
                 return lease;
             }
@@ -354,7 +416,13 @@ impl Tier for Disk {
                 let none = Some(0);
                 let limit_bytes = Some(self.0.limit);
                 let of = TierFigures::of(CacheHit::Disk);
-                return TierFigures { entries: none, live_bytes: none, kept_bytes: none, limit_bytes, ..of };
+                return TierFigures {
+                    entries: none,
+                    live_bytes: none,
+                    kept_bytes: none,
+                    limit_bytes,
+                    ..of
+                };
             }
             let figures = self.report(Ask::Figures, REPORT.max(self.0.patience)).await;
             figures.unwrap_or_else(|| TierFigures {

@@ -56,7 +56,9 @@ pub(super) async fn reach(
         }
         match greeted {
             Ok(Ok(connection)) => return Ok(works(connection, busy).await),
-            Ok(Err(Refused::Newer)) => return Err("a newer chat-agent has them; restart this one".to_owned()),
+            Ok(Err(Refused::Newer)) => {
+                return Err("a newer chat-agent has them; restart this one".to_owned());
+            }
             Ok(Err(Refused::Io(error))) => return Err(error.to_string()),
             Ok(Err(Refused::Nobody | Refused::Older)) => {}
             // Stopped, or out of its mind: it would hold the folder for ever.
@@ -73,7 +75,9 @@ pub(super) async fn reach(
     while Instant::now() < deadline {
         // One that is just coming up has the folder already; one that is ending, or was just ended, has it for another
         // moment, and whoever was started meanwhile may have given way to it.
-        let waits = started.as_ref().is_some_and(|(at, owner)| !owner.is_finished() || at.elapsed() < AGAIN);
+        let waits = started
+            .as_ref()
+            .is_some_and(|(at, owner)| !owner.is_finished() || at.elapsed() < AGAIN);
         if !waits && !place.is_owned() {
             started = Some((Instant::now(), start(place, limit, program)?));
         }
@@ -110,12 +114,16 @@ pub(in crate::cache) fn begin(place: Place, limit: u64, program: PathBuf) {
         }
     };
     // Nobody is told when that fails: it is tried again, and told then.
-    let _ = std::thread::Builder::new().name("cache-start".into()).spawn(start);
+    let _ = std::thread::Builder::new()
+        .name("cache-start".into())
+        .spawn(start);
 }
 
 /// The task ends with the process.
 fn start(place: &Place, limit: u64, program: &Path) -> Result<JoinHandle<()>, String> {
-    let child = Command::from(command(place, limit, program)).kill_on_drop(false).spawn();
+    let child = Command::from(command(place, limit, program))
+        .kill_on_drop(false)
+        .spawn();
     // Waited for, so that no dead process stays on the list for as long as this one lives.
     let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
     Ok(tokio::spawn(async move { drop(child.wait().await) }))
@@ -123,7 +131,15 @@ fn start(place: &Place, limit: u64, program: &Path) -> Result<JoinHandle<()>, St
 
 fn command(place: &Place, limit: u64, program: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(program);
-    command.arg0("chat-agent").arg(COMMAND).arg(&place.folder).arg(limit.to_string()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg0("chat-agent")
+        .arg(COMMAND)
+        .arg(&place.folder)
+        .arg(limit.to_string())
+        .current_dir("/");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }

@@ -37,7 +37,12 @@ impl Sleepy {
         let listener = UnixListener::bind(&socket).unwrap();
         owned.sign(&socket).unwrap();
         let (heard, asks) = mpsc::unbounded_channel();
-        let sleepy = Self { awake: Arc::default(), followers: Arc::default(), heard, _owned: Arc::new(owned) };
+        let sleepy = Self {
+            awake: Arc::default(),
+            followers: Arc::default(),
+            heard,
+            _owned: Arc::new(owned),
+        };
         let host = sleepy.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -89,12 +94,24 @@ async fn a_look_that_takes_too_long_ends_no_lease_and_loses_nothing_that_was_put
         panic!("it lets everybody follow")
     };
     let connection = disk.0.up().unwrap();
-    assert_eq!(disk.ask(&connection, &Ask::Get(digest(2)), Duration::from_millis(1)).await, None);
-    assert!(timeout(Duration::ZERO, &mut over).await.is_err(), "the one who follows follows on");
-    assert_eq!(disk.get(digest(2), &Waiting::default()).await, None, "and nobody waits for it");
+    assert_eq!(
+        disk.ask(&connection, &Ask::Get(digest(2)), Duration::from_millis(1))
+            .await,
+        None
+    );
+    assert!(
+        timeout(Duration::ZERO, &mut over).await.is_err(),
+        "the one who follows follows on"
+    );
+    assert_eq!(
+        disk.get(digest(2), &Waiting::default()).await,
+        None,
+        "and nobody waits for it"
+    );
     let bytes: Bytes = b"put meanwhile"[..].into();
     disk.put(digest(3), &bytes);
-    let put = async { while hears.recv().await.unwrap() != Ask::Put(digest(3), Bytes::clone(&bytes)) {} };
+    let put =
+        async { while hears.recv().await.unwrap() != Ask::Put(digest(3), Bytes::clone(&bytes)) {} };
     timeout(LONG, put).await.unwrap();
     owner.end_the_flight().await;
     timeout(LONG, over).await.unwrap();
@@ -119,9 +136,17 @@ async fn a_connection_that_nobody_uses_is_given_up_unless_a_lease_hangs_on_it() 
     };
     let later = |shared: &Shared| shared.lock().used + idle::IDLE;
     let now = Instant::now();
-    assert_eq!(disk.0.let_go(now), Some(later(&disk.0)), "it was used a moment ago");
+    assert_eq!(
+        disk.0.let_go(now),
+        Some(later(&disk.0)),
+        "it was used a moment ago"
+    );
     let late = later(&disk.0);
-    assert_eq!(disk.0.let_go(late), Some(late + idle::IDLE), "somebody follows another's request");
+    assert_eq!(
+        disk.0.let_go(late),
+        Some(late + idle::IDLE),
+        "somebody follows another's request"
+    );
     owner.end_the_flight().await;
     timeout(LONG, over).await.unwrap();
     assert_eq!(disk.0.let_go(late), None);
@@ -130,6 +155,9 @@ async fn a_connection_that_nobody_uses_is_given_up_unless_a_lease_hangs_on_it() 
     disk.put(digest(3), &b"put"[..].into());
     let put = async { while !matches!(hears.recv().await.unwrap(), Ask::Put(..)) {} };
     timeout(LONG, put).await.unwrap();
-    assert!(matches!(disk.lease(digest(2), &Waiting::default()).await, Lease::Follow(_)));
+    assert!(matches!(
+        disk.lease(digest(2), &Waiting::default()).await,
+        Lease::Follow(_)
+    ));
     assert_eq!(disk.trouble(), None);
 }

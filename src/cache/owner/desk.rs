@@ -30,12 +30,17 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 pub(super) async fn attend(stream: UnixStream, house: &House) {
     let (from, to) = stream.into_split();
     let (frames, waiting) = mpsc::channel(ANSWERS);
-    let client = Client { number: NUMBERS.fetch_add(1, Ordering::Relaxed), frames };
+    let client = Client {
+        number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+        frames,
+    };
     let writer = tokio::spawn(write(to, waiting));
     let mut from = BufReader::new(from);
     if let Ok(Some(())) = timeout(PATIENCE, greet(&mut from, &client, house)).await {
         while let Ok(body) = read_frame(&mut from).await {
-            let Some((id, ask)) = Ask::read(&body) else { break };
+            let Some((id, ask)) = Ask::read(&body) else {
+                break;
+            };
             if answer(id, ask, &client, house).await.is_none() {
                 break;
             }
@@ -56,9 +61,15 @@ async fn write(mut to: OwnedWriteHalf, mut waiting: mpsc::Receiver<Vec<u8>>) {
 }
 
 /// `None`: not one of ours, or not of this version.
-async fn greet(from: &mut BufReader<impl tokio::io::AsyncRead + Unpin>, client: &Client, house: &House) -> Option<()> {
+async fn greet(
+    from: &mut BufReader<impl tokio::io::AsyncRead + Unpin>,
+    client: &Client,
+    house: &House,
+) -> Option<()> {
     let body = read_frame(from).await.ok()?;
-    let (id, Ask::Hello { protocol }) = Ask::read(&body)? else { return None };
+    let (id, Ask::Hello { protocol }) = Ask::read(&body)? else {
+        return None;
+    };
     say(client, id, &Answer::Welcome { protocol: PROTOCOL }).await?;
     if protocol > PROTOCOL {
         house.outdated.notify_one();
@@ -73,11 +84,18 @@ async fn answer(id: u64, ask: Ask, client: &Client, house: &House) -> Option<()>
     let answer = match ask {
         Ask::Hello { .. } => return None,
         Ask::Get(digest) => {
-            let found = worker.with(move |shelf| Ok(shelf.get(digest)?)).await.flatten();
+            let found = worker
+                .with(move |shelf| Ok(shelf.get(digest)?))
+                .await
+                .flatten();
             found.map_or(Answer::Missing, Answer::Found)
         }
         Ask::Put(_, bytes) if bytes.len() > LARGEST => return None,
-        Ask::Put(digest, bytes) => done(worker.with(move |shelf| Ok(shelf.put(digest, &bytes)?)).await),
+        Ask::Put(digest, bytes) => done(
+            worker
+                .with(move |shelf| Ok(shelf.put(digest, &bytes)?))
+                .await,
+        ),
         Ask::Remove(digest) => done(worker.with(move |shelf| Ok(shelf.remove(digest)?)).await),
         Ask::Settle => done(worker.with(|_| Ok(())).await),
         Ask::Join(digest) => house.leases.join(digest, client, id),
@@ -102,7 +120,10 @@ async fn answer(id: u64, ask: Ask, client: &Client, house: &House) -> Option<()>
 }
 
 async fn say(client: &Client, id: u64, answer: &Answer) -> Option<()> {
-    timeout(PATIENCE, client.frames.send(answer.frame(id))).await.ok()?.ok()
+    timeout(PATIENCE, client.frames.send(answer.frame(id)))
+        .await
+        .ok()?
+        .ok()
 }
 
 fn report(value: &impl serde::Serialize) -> Answer {
@@ -110,7 +131,10 @@ fn report(value: &impl serde::Serialize) -> Answer {
 }
 
 async fn figures(house: &House) -> TierFigures {
-    let known = house.worker.with(|shelf| Ok((shelf.sums(), shelf.kept()))).await;
+    let known = house
+        .worker
+        .with(|shelf| Ok((shelf.sums(), shelf.kept())))
+        .await;
     let owner = Owner {
         pid: std::process::id(),
         uptime_s: house.since.elapsed().as_secs(),

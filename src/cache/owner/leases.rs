@@ -47,14 +47,23 @@ impl Leases {
         if leases.len() >= LEASES {
             return Answer::Missing;
         }
-        leases.insert(digest, Lease { holder: client.number, waiting: Vec::new() });
+        leases.insert(
+            digest,
+            Lease {
+                holder: client.number,
+                waiting: Vec::new(),
+            },
+        );
         Answer::Lead
     }
 
     /// The holder is done with it.
     pub(super) fn leave(&self, digest: Digest, client: &Client) {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if leases.get(&digest).is_some_and(|lease| lease.holder == client.number) {
+        if leases
+            .get(&digest)
+            .is_some_and(|lease| lease.holder == client.number)
+        {
             wake(leases.remove(&digest));
         }
     }
@@ -63,9 +72,17 @@ impl Leases {
     pub(super) fn gone(&self, client: &Client) {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         leases.retain(|_, lease| {
-            lease.waiting.retain(|(frames, _)| !frames.same_channel(&client.frames));
+            lease
+                .waiting
+                .retain(|(frames, _)| !frames.same_channel(&client.frames));
             lease.holder != client.number || {
-                wake(Some(std::mem::replace(lease, Lease { holder: 0, waiting: Vec::new() })));
+                wake(Some(std::mem::replace(
+                    lease,
+                    Lease {
+                        holder: 0,
+                        waiting: Vec::new(),
+                    },
+                )));
                 false
             }
         });

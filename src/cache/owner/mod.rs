@@ -60,10 +60,14 @@ pub fn serve(service: &Service) -> io::Result<()> {
     let _ = setsid();
     let place = Place::new(&service.folder);
     place.prepare().map_err(io::Error::other)?;
-    let Some(mut owned) = take_over(&place)? else { return Ok(()) };
+    let Some(mut owned) = take_over(&place)? else {
+        return Ok(());
+    };
     let _ = std::env::set_current_dir("/");
     let socket = place.socket()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(async {
         // The default would end the process when the user's limit on the size of files is met; so it is an error.
         let _ignored = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
@@ -142,7 +146,9 @@ async fn asked(term: &mut Option<Signals>) -> Option<()> {
 }
 
 fn admit(stream: UnixStream, house: &Arc<House>) {
-    let is_ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == geteuid().as_raw());
+    let is_ours = stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == geteuid().as_raw());
     if !is_ours || house.clients.load(Ordering::Relaxed) >= CLIENTS {
         return;
     }

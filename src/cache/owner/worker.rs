@@ -66,8 +66,17 @@ impl Worker {
     pub(super) fn start(folder: PathBuf, limit: u64) -> io::Result<Self> {
         let (jobs, receiver) = sync_channel(QUEUE);
         let notice = Arc::<Mutex<Option<String>>>::default();
-        let room = Room { folder, limit, state: State::Off { until: Instant::now() }, notice: Arc::clone(&notice) };
-        thread::Builder::new().name("cache-shelf".into()).spawn(move || run(room, &receiver))?;
+        let room = Room {
+            folder,
+            limit,
+            state: State::Off {
+                until: Instant::now(),
+            },
+            notice: Arc::clone(&notice),
+        };
+        thread::Builder::new()
+            .name("cache-shelf".into())
+            .spawn(move || run(room, &receiver))?;
         Ok(Self { jobs, notice })
     }
 
@@ -137,7 +146,9 @@ impl Room {
         if matches!(self.state, State::Off { until } if Instant::now() >= until) {
             self.open();
         }
-        let State::Open(opened) = &mut self.state else { return None };
+        let State::Open(opened) = &mut self.state else {
+            return None;
+        };
         match catch_unwind(AssertUnwindSafe(|| work(opened))) {
             Ok(Ok(value)) => Some(value),
             Ok(Err(Trouble::Sled(sled::Error::Io(error)))) => {
@@ -159,7 +170,9 @@ impl Room {
 
     /// What cannot be read is moved out of the way.
     fn damaged(&mut self) {
-        let State::Open(opened) = &self.state else { return };
+        let State::Open(opened) = &self.state else {
+            return;
+        };
         let generation = opened.generation();
         self.close();
         self.settle(|folder, limit| Shelf::anew(folder, limit, generation));
@@ -172,7 +185,9 @@ impl Room {
     }
 
     fn off(&mut self, cause: &str) {
-        self.state = State::Off { until: Instant::now() + OFF };
+        self.state = State::Off {
+            until: Instant::now() + OFF,
+        };
         self.tell(format!("answers are not kept on disk for now: {cause}"));
     }
 

@@ -30,13 +30,23 @@ async fn one_fetches_and_all_have_it() {
         waiting.push(tokio::spawn(follower(&cache).await.wait(NOW)));
     }
     let other = cache.join(digest(2)).await;
-    assert!(matches!(other, Flight::Lead(_)), "another question is another flight");
+    assert!(
+        matches!(other, Flight::Lead(_)),
+        "another question is another flight"
+    );
     guard.put(&entry("yes"));
     for waiter in waiting {
         let hit = waiter.await.unwrap().unwrap();
-        assert_eq!((hit.entry.text.as_str(), hit.tier), ("yes", CacheHit::Memory));
+        assert_eq!(
+            (hit.entry.text.as_str(), hit.tier),
+            ("yes", CacheHit::Memory)
+        );
     }
-    assert_eq!(cache.get(digest(1), NOW).await.unwrap().entry.text, "yes", "and it is kept");
+    assert_eq!(
+        cache.get(digest(1), NOW).await.unwrap().entry.text,
+        "yes",
+        "and it is kept"
+    );
     leader(&cache).await;
 }
 
@@ -46,8 +56,21 @@ async fn an_expired_answer_is_offered_only_when_asked_for_and_not_for_ever() {
     cache.put(digest(1), &entry("old"));
     assert_eq!(cache.get(digest(1), NOW.plus(8 * DAY)).await, None);
     let hit = cache.get_stale(digest(1), NOW.plus(8 * DAY)).await.unwrap();
-    assert_eq!((hit.entry.text.as_str(), hit.age, hit.expired), ("old", 8 * DAY, true));
-    assert!(!cache.get_stale(digest(1), NOW.plus(DAY)).await.unwrap().expired);
+    assert_eq!(
+        (hit.entry.text.as_str(), hit.age, hit.expired),
+        ("old", 8 * DAY, true)
+    );
+    assert!(
+        !cache
+            .get_stale(digest(1), NOW.plus(DAY))
+            .await
+            .unwrap()
+            .expired
+    );
     assert_eq!(cache.get_stale(digest(1), NOW.plus(28 * DAY)).await, None);
-    assert_eq!(cache.get_stale(digest(1), NOW).await, None, "and then it was forgotten");
+    assert_eq!(
+        cache.get_stale(digest(1), NOW).await,
+        None,
+        "and then it was forgotten"
+    );
 }

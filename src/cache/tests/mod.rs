@@ -29,15 +29,26 @@ fn memory() -> Box<dyn Tier> {
 
 #[tokio::test]
 async fn a_hit_in_a_lower_tier_fills_the_upper_ones() {
-    let (upper, lower) = (Cache::of(vec![memory()], DAY), Cache::of(vec![memory(), memory()], DAY));
+    let (upper, lower) = (
+        Cache::of(vec![memory()], DAY),
+        Cache::of(vec![memory(), memory()], DAY),
+    );
     upper.put(digest(1), &entry("yes"));
     assert!(upper.get(digest(1), NOW).await.is_some());
     let bytes = entry("yes").encode(digest(1));
     lower.tiers()[1].put(digest(1), &bytes);
-    assert!(lower.tiers()[0].get(digest(1), &Waiting::default()).await.is_none());
+    assert!(
+        lower.tiers()[0]
+            .get(digest(1), &Waiting::default())
+            .await
+            .is_none()
+    );
     let hit = lower.get(digest(1), NOW.plus(DAY / 2)).await.unwrap();
     assert_eq!((hit.entry.text.as_str(), hit.age), ("yes", DAY / 2));
-    assert_eq!(lower.tiers()[0].get(digest(1), &Waiting::default()).await, Some(bytes));
+    assert_eq!(
+        lower.tiers()[0].get(digest(1), &Waiting::default()).await,
+        Some(bytes)
+    );
 }
 
 #[tokio::test]
@@ -58,7 +69,12 @@ async fn what_is_damaged_is_a_miss_and_removed() {
 async fn an_answer_beyond_the_largest_stays_in_memory() {
     let memory: Box<dyn Tier> = Box::new(Memory::new(8 << 20, DAY));
     let home = tempfile::tempdir().unwrap();
-    let disk: Box<dyn Tier> = Box::new(Disk::new(&home.path().join("cache"), 1 << 30, Duration::from_secs(20), None));
+    let disk: Box<dyn Tier> = Box::new(Disk::new(
+        &home.path().join("cache"),
+        1 << 30,
+        Duration::from_secs(20),
+        None,
+    ));
     let cache = Cache::of(vec![memory, disk], DAY);
     let large = entry(&"x".repeat(LARGEST));
     cache.put(digest(1), &large);
@@ -68,16 +84,28 @@ async fn an_answer_beyond_the_largest_stays_in_memory() {
 #[tokio::test]
 async fn a_disk_that_nobody_serves_is_a_miss_and_one_notice() {
     let home = tempfile::tempdir().unwrap();
-    let settings = Settings { ttl: DAY, memory: 1 << 20, disk: 1 << 26, patience: Duration::from_secs(20) };
+    let settings = Settings {
+        ttl: DAY,
+        memory: 1 << 20,
+        disk: 1 << 26,
+        patience: Duration::from_secs(20),
+    };
     let cache = Cache::new(&home.path().join("cache"), settings, None, None);
     assert_eq!(cache.get(digest(1), NOW).await, None);
     cache.put(digest(1), &entry("yes"));
-    assert!(cache.get(digest(1), NOW).await.is_some(), "memory still serves");
+    assert!(
+        cache.get(digest(1), NOW).await.is_some(),
+        "memory still serves"
+    );
     cache.close().await;
     let trouble = cache.trouble().unwrap();
     assert!(trouble.contains("nobody serves them"), "{trouble}");
     assert_eq!(cache.trouble(), None, "told once");
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(
+        std::fs::read_dir(home.path()).unwrap().count(),
+        0,
+        "nothing was made"
+    );
 }
 
 #[tokio::test]
@@ -91,5 +119,8 @@ async fn memory_holds_no_more_than_it_may_and_keeps_what_is_asked_for_again_and_
     }
     let figures = cache.figures().await.remove(0);
     assert!(figures.kept_bytes.unwrap() <= 1 << 20, "{figures:?}");
-    assert!((100..600).contains(&figures.entries.unwrap()), "{figures:?}");
+    assert!(
+        (100..600).contains(&figures.entries.unwrap()),
+        "{figures:?}"
+    );
 }

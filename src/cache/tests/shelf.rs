@@ -12,7 +12,9 @@ const LIMIT: u64 = 1 << 30;
 fn open(folder: &Path, limit: u64) -> (Shelf, Option<String>) {
     for _ in 0..6_000 {
         match Shelf::open(folder, limit) {
-            Err(cause) if cause.contains("another process") => std::thread::sleep(Duration::from_millis(10)),
+            Err(cause) if cause.contains("another process") => {
+                std::thread::sleep(Duration::from_millis(10))
+            }
             opened => return opened.unwrap(),
         }
     }
@@ -24,13 +26,20 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         u32::try_from(self.0 >> 33).unwrap() % below
     }
 }
 
 fn filled(length: usize, with: u64) -> Vec<u8> {
-    with.to_le_bytes().into_iter().cycle().take(length).collect()
+    with.to_le_bytes()
+        .into_iter()
+        .cycle()
+        .take(length)
+        .collect()
 }
 
 #[test]
@@ -44,13 +53,23 @@ fn what_is_put_is_there_in_the_next_run_in_any_size() {
         shelf.put(digest(n), &filled(size, 7)).unwrap();
     }
     let sums = shelf.sums();
-    assert_eq!((sums.entries, sums.bytes), (7, sizes.iter().map(|size| *size as u64).sum()));
+    assert_eq!(
+        (sums.entries, sums.bytes),
+        (7, sizes.iter().map(|size| *size as u64).sum())
+    );
     shelf.flush().unwrap();
     drop(shelf);
     let (mut shelf, _) = open(&folder, LIMIT);
-    assert_eq!((shelf.sums().entries, shelf.sums().bytes), (sums.entries, sums.bytes));
+    assert_eq!(
+        (shelf.sums().entries, shelf.sums().bytes),
+        (sums.entries, sums.bytes)
+    );
     for (n, size) in (1..).zip(sizes) {
-        assert_eq!(shelf.get(digest(n)).unwrap().unwrap()[..], filled(size, 7)[..], "{size}");
+        assert_eq!(
+            shelf.get(digest(n)).unwrap().unwrap()[..],
+            filled(size, 7)[..],
+            "{size}"
+        );
     }
     assert_eq!(shelf.get(digest(99)).unwrap(), None);
 }
@@ -63,7 +82,10 @@ fn the_newest_four_versions_are_kept_and_the_newest_is_given() {
         shelf.put(digest(1), &filled(70_000, n)).unwrap();
         // The same once more, as when a lower tier fills this one, is no version of its own.
         shelf.put(digest(1), &filled(70_000, n)).unwrap();
-        assert_eq!(shelf.get(digest(1)).unwrap().unwrap()[..], filled(70_000, n)[..]);
+        assert_eq!(
+            shelf.get(digest(1)).unwrap().unwrap()[..],
+            filled(70_000, n)[..]
+        );
         assert_eq!(shelf.sums().bytes, 70_000 * (n + 1).min(4));
     }
     assert_eq!(shelf.sums().entries, 1);
@@ -83,7 +105,9 @@ fn the_least_recently_used_go_first() {
         assert!(shelf.get(digest(used)).unwrap().is_some());
     }
     shelf.put(digest(11), &filled(50_000, 1)).unwrap();
-    let left: Vec<u8> = (1..=11).filter(|n| shelf.get(digest(*n)).unwrap().is_some()).collect();
+    let left: Vec<u8> = (1..=11)
+        .filter(|n| shelf.get(digest(*n)).unwrap().is_some())
+        .collect();
     assert_eq!(left, [1, 3, 5, 7, 8, 9, 10, 11], "down to four fifths");
     assert_eq!(shelf.sums().bytes, 8 * 50_000);
 }
@@ -97,24 +121,35 @@ fn on_disk_there_is_never_more_than_three_times_what_is_live() {
     let mut dice = Dice(seed);
     let mut last = std::collections::HashMap::new();
     for turn in 0..1500 {
-        let (n, size) = (u8::try_from(dice.roll(40)).unwrap(), 1000 + dice.roll(120_000) as usize);
+        let (n, size) = (
+            u8::try_from(dice.roll(40)).unwrap(),
+            1000 + dice.roll(120_000) as usize,
+        );
         shelf.put(digest(n), &filled(size, turn)).unwrap();
         last.insert(n, (size, turn));
         if turn % 50 == 0 {
             let (disk, live) = (generations::size(&folder), shelf.sums().bytes);
             assert!(live <= 12 << 20, "SEED={seed} turn {turn}: {live} live");
             // One look at every mebibyte, and sled writes in segments of half of one.
-            assert!(disk <= (3 * live).max(12 << 20), "SEED={seed} turn {turn}: {disk} on disk for {live} live");
+            assert!(
+                disk <= (3 * live).max(12 << 20),
+                "SEED={seed} turn {turn}: {disk} on disk for {live} live"
+            );
         }
     }
     let kept = last.iter().filter(|(n, (size, turn))| {
         let found = shelf.get(digest(**n)).unwrap();
-        found.inspect(|bytes| assert_eq!(bytes[..], filled(*size, *turn)[..])).is_some()
+        found
+            .inspect(|bytes| assert_eq!(bytes[..], filled(*size, *turn)[..]))
+            .is_some()
     });
     assert!(kept.count() > 5);
     let verified = shelf.clear().unwrap();
     assert!(verified.entries > 5);
-    assert!(generations::size(&folder) < 4 << 20, "the space is given back");
+    assert!(
+        generations::size(&folder) < 4 << 20,
+        "the space is given back"
+    );
     assert_eq!(shelf.get(digest(1)).unwrap(), None);
     shelf.put(digest(1), b"and on it goes").unwrap();
 }
@@ -129,7 +164,10 @@ fn mixed(dice: &mut Dice) -> usize {
 }
 
 /// Puts that many entries, far more than there is room for, and looks now and then at what it takes up.
-#[expect(clippy::print_stdout, reason = "the figure is read by whoever changes how entries are kept")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figure is read by whoever changes how entries are kept"
+)]
 fn many(puts: u32) {
     let (home, limit) = (tempfile::tempdir().unwrap(), 72 << 20);
     let folder = home.path().join("cache");
@@ -141,11 +179,17 @@ fn many(puts: u32) {
         let size = mixed(&mut dice);
         shelf.put(name(n), &filled(size, u64::from(n))).unwrap();
         // The first one is used all the time, so it is never the least recently used.
-        assert!(n % 100 != 0 || shelf.get(name(0)).unwrap().is_some(), "SEED={seed} at {n}");
+        assert!(
+            n % 100 != 0 || shelf.get(name(0)).unwrap().is_some(),
+            "SEED={seed} at {n}"
+        );
         if n % 200 == 0 {
             let (disk, live) = (generations::size(&folder), shelf.sums().live());
             assert!(live <= limit / 3, "SEED={seed} at {n}: {live} live");
-            assert!(disk <= (3 * live).max(12 << 20), "SEED={seed} at {n}: {disk} on disk for {live} live");
+            assert!(
+                disk <= (3 * live).max(12 << 20),
+                "SEED={seed} at {n}: {disk} on disk for {live} live"
+            );
             if live > 8 << 20 {
                 #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]
                 let ratio = disk as f64 / live as f64;
@@ -153,14 +197,23 @@ fn many(puts: u32) {
             }
         }
     }
-    println!("{puts} puts: {:?}, at worst {worst:.2} times on disk", shelf.sums());
+    println!(
+        "{puts} puts: {:?}, at worst {worst:.2} times on disk",
+        shelf.sums()
+    );
     println!("copied at (on disk, live): {:?}", shelf.copies);
     assert!(!shelf.copies.is_empty(), "SEED={seed}");
     for (disk, live) in &shelf.copies {
-        assert!(*disk <= 3 * live + (16 << 20), "SEED={seed}: {disk} on disk while {live} live ones are copied");
+        assert!(
+            *disk <= 3 * live + (16 << 20),
+            "SEED={seed}: {disk} on disk while {live} live ones are copied"
+        );
     }
     let kept = |shelf: &mut Shelf, n| shelf.get(name(n)).unwrap().is_some();
-    assert!(kept(&mut shelf, puts - 1) && !kept(&mut shelf, 1), "the newest is there, the oldest is not");
+    assert!(
+        kept(&mut shelf, puts - 1) && !kept(&mut shelf, 1),
+        "the newest is there, the oldest is not"
+    );
 }
 
 #[test]
@@ -184,9 +237,16 @@ fn verifying_removes_what_is_damaged_and_counts_anew() {
     shelf.put(digest(3), &good).unwrap();
     let verified = shelf.verify().unwrap();
     assert_eq!((verified.good, verified.removed), (1, 2));
-    assert_eq!((shelf.sums().entries, shelf.sums().bytes), (1, good.len() as u64));
+    assert_eq!(
+        (shelf.sums().entries, shelf.sums().bytes),
+        (1, good.len() as u64)
+    );
     assert_eq!(shelf.get(digest(1)).unwrap(), Some(good));
-    assert_eq!(shelf.get(digest(3)).unwrap(), None, "the right answer in the wrong place");
+    assert_eq!(
+        shelf.get(digest(3)).unwrap(),
+        None,
+        "the right answer in the wrong place"
+    );
 }
 
 #[test]
@@ -197,7 +257,10 @@ fn what_was_set_aside_goes_after_a_week_or_with_everything_else() {
     let set_aside = |n: u64, age: Duration| {
         fs::create_dir_all(aside(n)).unwrap();
         fs::write(aside(n).join("db"), filled(1000, 7)).unwrap();
-        fs::File::open(aside(n)).unwrap().set_modified(std::time::SystemTime::now() - age).unwrap();
+        fs::File::open(aside(n))
+            .unwrap()
+            .set_modified(std::time::SystemTime::now() - age)
+            .unwrap();
     };
     set_aside(1, 8 * DAY);
     set_aside(2, 6 * DAY);
@@ -214,7 +277,10 @@ fn what_was_set_aside_goes_after_a_week_or_with_everything_else() {
     let damaged = shelf.generation();
     drop(shelf);
     let path = generations::path(&folder, damaged);
-    fs::File::open(path).unwrap().set_modified(std::time::SystemTime::now() - 30 * DAY).unwrap();
+    fs::File::open(path)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now() - 30 * DAY)
+        .unwrap();
     drop(Shelf::anew(&folder, LIMIT, damaged).unwrap());
     drop(open(&folder, LIMIT));
     assert!(aside(damaged).exists());
@@ -233,7 +299,10 @@ fn files_are_their_users_alone_and_those_of_older_versions_go() {
     drop(open(&folder, LIMIT));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
-    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["CURRENT", "g-1"]);
     assert_eq!(mode(&folder.join("g-1")), 0o700);

@@ -45,7 +45,10 @@ pub(super) struct TierRow {
 #[serde(untagged)]
 enum ShareRow {
     Input(PerMillion),
-    Both { input: PerMillion, output: PerMillion },
+    Both {
+        input: PerMillion,
+        output: PerMillion,
+    },
 }
 
 #[derive(Deserialize)]
@@ -66,28 +69,45 @@ impl TryFrom<String> for PerMillion {
     fn try_from(text: String) -> Result<Self, String> {
         let written: Usd = text.parse().map_err(|_| NotAPrice.to_string())?;
         if written == Usd::ZERO {
-            return Err("a price of 0 may mean free or unknown: leave it out, or write `free = true`".into());
+            return Err(
+                "a price of 0 may mean free or unknown: leave it out, or write `free = true`"
+                    .into(),
+            );
         }
-        per_token(written).map(Self).map_err(|error| error.to_string())
+        per_token(written)
+            .map(Self)
+            .map_err(|error| error.to_string())
     }
 }
 
 impl ModelRow {
     /// The price without an end, or the prices around one.
-    pub(super) fn prices(&self, source: &SourceRow) -> Result<(Option<Price>, Option<DatedPrice>), Misfit> {
+    pub(super) fn prices(
+        &self,
+        source: &SourceRow,
+    ) -> Result<(Option<Price>, Option<DatedPrice>), Misfit> {
         let wrong = |cause: &str| Err(Misfit::new("id", format!("`{}`: {cause}", self.id)));
         let Some(row) = &self.price else {
             let terms = self.long.is_some() || self.tiers.is_some() || self.off_peak.is_some();
             if terms || self.price_until.is_some() || self.then.is_some() {
-                return wrong("`long`, `tiers`, `off_peak`, `price_until` and `then` need a `price`");
+                return wrong(
+                    "`long`, `tiers`, `off_peak`, `price_until` and `then` need a `price`",
+                );
             }
-            let free = || Price { source: source.name.clone(), ..Price::free(PriceOrigin::Catalogue, source.day()) };
+            let free = || Price {
+                source: source.name.clone(),
+                ..Price::free(PriceOrigin::Catalogue, source.day())
+            };
             return Ok((self.free.then(free), None));
         };
         if self.free {
             return wrong("it is either `free` or has a `price`");
         }
-        if self.long.as_ref().is_some_and(|long| row.cache_write.is_some() && long.cache_write.is_none()) {
+        if self
+            .long
+            .as_ref()
+            .is_some_and(|long| row.cache_write.is_some() && long.cache_write.is_none())
+        {
             // Else a long request would write its cache at the price of plain input, which is too little to reserve.
             return wrong("`price` has a `cache_write`, so `long` needs one");
         }
@@ -112,7 +132,14 @@ impl ModelRow {
                 let until = Day::end(day).map_err(|error| Misfit::new("id", error.to_string()))?;
                 // The terms beside the price end with it: what they are afterwards, nobody has said.
                 let after = then.as_ref().map(|row| row.price(source));
-                Ok((None, Some(DatedPrice { until, before: price, after })))
+                Ok((
+                    None,
+                    Some(DatedPrice {
+                        until,
+                        before: price,
+                        after,
+                    }),
+                ))
             }
         }
     }
@@ -146,8 +173,14 @@ impl TierRow {
     fn tiers(&self) -> TierPrices {
         let share = |row: Option<ShareRow>| {
             row.map(|row| match row {
-                ShareRow::Input(input) => Share { input: input.0, output: None },
-                ShareRow::Both { input, output } => Share { input: input.0, output: Some(output.0) },
+                ShareRow::Input(input) => Share {
+                    input: input.0,
+                    output: None,
+                },
+                ShareRow::Both { input, output } => Share {
+                    input: input.0,
+                    output: Some(output.0),
+                },
             })
         };
         TierPrices {
@@ -161,7 +194,14 @@ impl TierRow {
 
 impl OffPeakRow {
     fn off_peak(&self) -> OffPeak {
-        let share = Share { input: self.input.0, output: None };
-        OffPeak { share, peak_hours: self.peak_hours.clone(), now: false }
+        let share = Share {
+            input: self.input.0,
+            output: None,
+        };
+        OffPeak {
+            share,
+            peak_hours: self.peak_hours.clone(),
+            now: false,
+        }
     }
 }

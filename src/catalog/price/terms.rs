@@ -51,7 +51,8 @@ impl TierPrices {
             (ServiceTier::Priority, self.priority),
             (ServiceTier::Fast, self.fast),
         ];
-        all.into_iter().filter_map(|(tier, share)| Some((tier, share?)))
+        all.into_iter()
+            .filter_map(|(tier, share)| Some((tier, share?)))
     }
 }
 
@@ -69,7 +70,9 @@ pub struct OffPeak {
 impl OffPeak {
     /// Whether the peak is over at that moment.
     pub fn holds_at(&self, at: Timestamp) -> bool {
-        !self.peaks(at, at).any(|(start, end)| start <= at.0 && at.0 < end)
+        !self
+            .peaks(at, at)
+            .any(|(start, end)| start <= at.0 && at.0 < end)
     }
 
     /// `Some(true)`: off-peak from beginning to end, `Some(false)`: at peak from beginning to end, `None`: some of
@@ -79,19 +82,30 @@ impl OffPeak {
             return None;
         }
         let (first, last) = (from.0.saturating_sub(EDGE), to.0.saturating_add(EDGE));
-        if self.peaks(from, to).any(|(start, end)| start <= first && last < end) {
+        if self
+            .peaks(from, to)
+            .any(|(start, end)| start <= first && last < end)
+        {
             return Some(false);
         }
-        let touched = self.peaks(from, to).any(|(start, end)| start <= last && first < end);
+        let touched = self
+            .peaks(from, to)
+            .any(|(start, end)| start <= last && first < end);
         (!touched).then_some(true)
     }
 
     /// The peaks of the days around these moments, as instants in milliseconds.
     fn peaks(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (i64, i64)> {
-        let days = from.0.div_euclid(DAY).saturating_sub(1)..=to.0.div_euclid(DAY).saturating_add(1);
+        let days =
+            from.0.div_euclid(DAY).saturating_sub(1)..=to.0.div_euclid(DAY).saturating_add(1);
         days.flat_map(move |day| {
-            let hour = move |hour: u8| day.saturating_mul(DAY).saturating_add(i64::from(hour) * HOUR);
-            self.peak_hours.iter().map(move |(start, end)| (hour(*start), hour(*end)))
+            let hour = move |hour: u8| {
+                day.saturating_mul(DAY)
+                    .saturating_add(i64::from(hour) * HOUR)
+            };
+            self.peak_hours
+                .iter()
+                .map(move |(start, end)| (hour(*start), hour(*end)))
         })
     }
 }

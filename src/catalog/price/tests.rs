@@ -10,7 +10,11 @@ fn price(input: &str, cached: &str, write: &str, output: &str) -> Price {
         cache_write: rate(write),
         source: "a list".into(),
         as_of: "2026-07-02".into(),
-        ..Price::flat(rate(input).unwrap(), rate(output).unwrap(), PriceOrigin::Catalogue)
+        ..Price::flat(
+            rate(input).unwrap(),
+            rate(output).unwrap(),
+            PriceOrigin::Catalogue,
+        )
     }
 }
 
@@ -30,7 +34,14 @@ fn with_long(mut price: Price, above: u64, input: &str, cached: &str, output: &s
 }
 
 fn usage(uncached_input: u64, cached_input: u64, cache_write: u64, output: u64) -> Usage {
-    Usage { uncached_input, cached_input, cache_write, output, reasoning: 0, source: UsageSource::Provider }
+    Usage {
+        uncached_input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning: 0,
+        source: UsageSource::Provider,
+    }
 }
 
 fn usd(text: &str) -> Usd {
@@ -39,7 +50,13 @@ fn usd(text: &str) -> Usd {
 
 #[test]
 fn a_price_per_million_is_exact_or_refused() {
-    for (text, pico) in [("1", 1_000_000), ("0.003625", 3625), ("0.000001", 1), ("0", 0), ("600", 600_000_000)] {
+    for (text, pico) in [
+        ("1", 1_000_000),
+        ("0.003625", 3625),
+        ("0.000001", 1),
+        ("0", 0),
+        ("600", 600_000_000),
+    ] {
         assert_eq!(per_token(usd(text)), Ok(Usd::from_pico(pico)), "{text}");
         assert_eq!(per_million(Usd::from_pico(pico)), usd(text));
     }
@@ -69,7 +86,13 @@ fn each_bucket_has_its_own_price_and_a_missing_one_is_as_input() {
 fn reasoning_is_part_of_output_and_not_charged_twice() {
     let price = price("2", "", "", "10");
     let plain = usage(10, 0, 0, 100);
-    assert_eq!(price.cost(&Usage { reasoning: 90, ..plain }), price.cost(&plain));
+    assert_eq!(
+        price.cost(&Usage {
+            reasoning: 90,
+            ..plain
+        }),
+        price.cost(&plain)
+    );
 }
 
 #[test]
@@ -112,7 +135,11 @@ fn what_is_left_buys_so_much_output() {
         (0, "0", Some(0)),
         (0, "-1", None),
     ] {
-        assert_eq!(mini.affordable_output(input, usd(left)), cap, "{input} tokens, {left} left");
+        assert_eq!(
+            mini.affordable_output(input, usd(left)),
+            cap,
+            "{input} tokens, {left} left"
+        );
     }
 }
 
@@ -126,25 +153,53 @@ fn what_is_free_costs_nothing_and_is_always_affordable() {
 
 /// The price with `flex` at half, and `priority` at twice the input and `priority` dollars of output.
 fn with_tiers(mut price: Price, priority: &str) -> Price {
-    let share = |input: Usd, output: &str| Some(Share { input, output: rate(output) });
-    price.tiers.flex = share(price.input.in_proportion(Usd::from_pico(1), Usd::from_pico(2)), "");
+    let share = |input: Usd, output: &str| {
+        Some(Share {
+            input,
+            output: rate(output),
+        })
+    };
+    price.tiers.flex = share(
+        price
+            .input
+            .in_proportion(Usd::from_pico(1), Usd::from_pico(2)),
+        "",
+    );
     price.tiers.priority = share(price.input.times(2), priority);
     price
 }
 
 /// Half price outside 01-04 and 06-10 UTC.
 fn with_hours(mut price: Price) -> Price {
-    let half = Share { input: price.input.in_proportion(Usd::from_pico(1), Usd::from_pico(2)), output: None };
-    price.off_peak = Some(OffPeak { share: half, peak_hours: vec![(1, 4), (6, 10)], now: false });
+    let half = Share {
+        input: price
+            .input
+            .in_proportion(Usd::from_pico(1), Usd::from_pico(2)),
+        output: None,
+    };
+    price.off_peak = Some(OffPeak {
+        share: half,
+        peak_hours: vec![(1, 4), (6, 10)],
+        now: false,
+    });
     price
 }
 
 fn at(time: &str) -> Timestamp {
-    Timestamp(format!("2026-11-22T{time}Z").parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    Timestamp(
+        format!("2026-11-22T{time}Z")
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+            .as_millisecond(),
+    )
 }
 
 fn served<'a>(tier: impl Into<Option<&'a str>>) -> Served<'a> {
-    Served { tier: tier.into(), from: at("12:00:00"), to: at("12:00:09") }
+    Served {
+        tier: tier.into(),
+        from: at("12:00:00"),
+        to: at("12:00:09"),
+    }
 }
 
 #[test]
@@ -174,8 +229,15 @@ fn an_answer_is_billed_at_the_tier_that_it_names() {
         (ServiceTier::Default, Some("scale"), "29.4", false),
         (ServiceTier::Default, Some("auto"), "29.4", false),
     ] {
-        let asking = Price { tier: asked, ..price.clone() };
-        assert_eq!(asking.settled(&all, &served(named)), (usd(cost), sure), "{asked:?}, answered at {named:?}");
+        let asking = Price {
+            tier: asked,
+            ..price.clone()
+        };
+        assert_eq!(
+            asking.settled(&all, &served(named)),
+            (usd(cost), sure),
+            "{asked:?}, answered at {named:?}"
+        );
     }
 }
 
@@ -188,9 +250,18 @@ fn a_long_request_at_another_tier_is_repriced_and_shared() {
         (1001, "priority", "0.008008"),
         (1001, "default", "0.004004"),
     ] {
-        assert_eq!(price.settled(&usage(input, 0, 0, 0), &served(tier)).0, usd(cost), "{input} at {tier}");
+        assert_eq!(
+            price.settled(&usage(input, 0, 0, 0), &served(tier)).0,
+            usd(cost),
+            "{input} at {tier}"
+        );
     }
-    assert_eq!(price.settled(&usage(1001, 0, 0, 1_000_000), &served("flex")).0, usd("7.502002"));
+    assert_eq!(
+        price
+            .settled(&usage(1001, 0, 0, 1_000_000), &served("flex"))
+            .0,
+        usd("7.502002")
+    );
 }
 
 #[test]
@@ -204,13 +275,30 @@ fn reserved_is_the_dearest_tier_that_the_request_may_be_billed_at() {
         // The project's own setting decides.
         (ServiceTier::Auto, "24", "12"),
     ] {
-        let asking = Price { tier: asked, ..price.clone() };
+        let asking = Price {
+            tier: asked,
+            ..price.clone()
+        };
         assert_eq!(asking.worst(1_000_000, 1_000_000), usd(worst), "{asked:?}");
-        assert_eq!(asking.expected(1_000_000, 1_000_000), usd(expected), "{asked:?}");
-        assert_eq!(asking.affordable_output(1_000_000, usd(worst)), Some(1_000_000), "{asked:?}");
+        assert_eq!(
+            asking.expected(1_000_000, 1_000_000),
+            usd(expected),
+            "{asked:?}"
+        );
+        assert_eq!(
+            asking.affordable_output(1_000_000, usd(worst)),
+            Some(1_000_000),
+            "{asked:?}"
+        );
     }
-    assert_eq!(price.worst_at(Some("priority"), 1_000_000, 1_000_000), usd("24"));
-    assert_eq!(price.worst_at(Some("scale"), 1_000_000, 1_000_000), Usd::ZERO);
+    assert_eq!(
+        price.worst_at(Some("priority"), 1_000_000, 1_000_000),
+        usd("24")
+    );
+    assert_eq!(
+        price.worst_at(Some("scale"), 1_000_000, 1_000_000),
+        Usd::ZERO
+    );
 }
 
 #[test]
@@ -228,29 +316,60 @@ fn the_time_of_day_decides_where_it_is_beyond_doubt() {
         ("04:00:10", "04:00:20", "5.324", false),
         ("00:30:00", "11:00:00", "5.324", false),
     ] {
-        let served = Served { tier: None, from: at(from), to: at(to) };
-        assert_eq!(price.settled(&all, &served), (usd(cost), sure), "{from} to {to}");
+        let served = Served {
+            tier: None,
+            from: at(from),
+            to: at(to),
+        };
+        assert_eq!(
+            price.settled(&all, &served),
+            (usd(cost), sure),
+            "{from} to {to}"
+        );
     }
     let (day, evening) = (price.clone().at(at("02:00:00")), price.at(at("12:00:00")));
-    assert_eq!((day.cost(&all), evening.cost(&all)), (usd("5.324"), usd("2.662")));
-    assert_eq!((day.expected(1_000_000, 0), evening.expected(1_000_000, 0)), (usd("1.32"), usd("0.66")));
+    assert_eq!(
+        (day.cost(&all), evening.cost(&all)),
+        (usd("5.324"), usd("2.662"))
+    );
+    assert_eq!(
+        (day.expected(1_000_000, 0), evening.expected(1_000_000, 0)),
+        (usd("1.32"), usd("0.66"))
+    );
     // Reserved is the peak, whatever the hour.
-    assert_eq!(day.worst(1_000_000, 1_000_000), evening.worst(1_000_000, 1_000_000));
+    assert_eq!(
+        day.worst(1_000_000, 1_000_000),
+        evening.worst(1_000_000, 1_000_000)
+    );
 }
 
 #[test]
 fn a_price_survives_the_ledger() {
-    let price = with_hours(with_tiers(with_long(price("5", "0.5", "6.25", "30"), 272_000, "10", "1", "45"), "60"));
+    let price = with_hours(with_tiers(
+        with_long(price("5", "0.5", "6.25", "30"), 272_000, "10", "1", "45"),
+        "60",
+    ));
     let json = serde_json::to_value(&price).unwrap();
-    assert_eq!(serde_json::from_value::<Price>(json.clone()).unwrap(), price);
-    for (name, value) in [("tier", "default"), ("source", "a list"), ("as_of", "2026-07-02"), ("input", "0.000005")] {
+    assert_eq!(
+        serde_json::from_value::<Price>(json.clone()).unwrap(),
+        price
+    );
+    for (name, value) in [
+        ("tier", "default"),
+        ("source", "a list"),
+        ("as_of", "2026-07-02"),
+        ("input", "0.000005"),
+    ] {
         assert_eq!(json[name], value);
     }
     assert_eq!(json["tiers"]["priority"]["output"], "0.00006");
     // A row that was written before there were terms.
     let old = r#"{"input":"0.000001","cached_input":null,"cache_write":null,"output":"0.00001","long":null,"free":false,
         "origin":"catalogue","as_of":"2026-07-02"}"#;
-    assert_eq!(serde_json::from_str::<Price>(old).unwrap().tier, ServiceTier::Default);
+    assert_eq!(
+        serde_json::from_str::<Price>(old).unwrap().tier,
+        ServiceTier::Default
+    );
 }
 
 fn any_rate() -> impl Strategy<Value = Usd> {
@@ -258,14 +377,22 @@ fn any_rate() -> impl Strategy<Value = Usd> {
 }
 
 fn any_long() -> impl Strategy<Value = LongContext> {
-    (0u64..300_000, any_rate(), proptest::option::of(any_rate()), proptest::option::of(any_rate()), any_rate())
-        .prop_map(|(above, input, cached_input, cache_write, output)| LongContext {
-            above,
-            input,
-            cached_input,
-            cache_write,
-            output,
-        })
+    (
+        0u64..300_000,
+        any_rate(),
+        proptest::option::of(any_rate()),
+        proptest::option::of(any_rate()),
+        any_rate(),
+    )
+        .prop_map(
+            |(above, input, cached_input, cache_write, output)| LongContext {
+                above,
+                input,
+                cached_input,
+                cache_write,
+                output,
+            },
+        )
 }
 
 prop_compose! {
@@ -282,7 +409,8 @@ prop_compose! {
 
 fn any_share() -> impl Strategy<Value = Option<Share>> {
     proptest::option::of(
-        (any_rate(), proptest::option::of(any_rate())).prop_map(|(input, output)| Share { input, output }),
+        (any_rate(), proptest::option::of(any_rate()))
+            .prop_map(|(input, output)| Share { input, output }),
     )
 }
 

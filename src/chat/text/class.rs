@@ -46,10 +46,14 @@ pub(super) enum Shown {
 pub(super) fn class(c: char) -> Class {
     match c {
         ' ' | '\t' | '\u{A0}' => Class::Blank,
-        '!'..='~' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}' => Class::Base { emoji: false },
+        '!'..='~' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}' => {
+            Class::Base { emoji: false }
+        }
         '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => Class::Break,
         '\r' => Class::Return,
-        '\0'..='\u{1F}' => Class::Visible(Shown::Picture(char::from_u32(0x2400 + c as u32).unwrap_or('␀'))),
+        '\0'..='\u{1F}' => Class::Visible(Shown::Picture(
+            char::from_u32(0x2400 + c as u32).unwrap_or('␀'),
+        )),
         '\u{7F}' => Class::Visible(Shown::Picture('␡')),
         '\u{200C}' => Class::NonJoiner,
         '\u{200D}' => Class::Joiner,

@@ -103,7 +103,14 @@ impl Sanitiser {
 
     /// The state after a plain character.
     fn after(c: char) -> Before {
-        if matches!(c, ' ' | '\t' | '\n') { Before::Nothing } else { Before::Base { emoji: false, black_flag: false } }
+        if matches!(c, ' ' | '\t' | '\n') {
+            Before::Nothing
+        } else {
+            Before::Base {
+                emoji: false,
+                black_flag: false,
+            }
+        }
     }
 
     fn settle(&mut self, before: Before) {
@@ -132,7 +139,10 @@ impl Sanitiser {
 
     fn decide(&mut self, c: char) {
         let class = class(c);
-        if !matches!(class, Class::Mark | Class::Presentation | Class::Joiner | Class::NonJoiner) {
+        if !matches!(
+            class,
+            Class::Mark | Class::Presentation | Class::Joiner | Class::NonJoiner
+        ) {
             self.end_marks();
         }
         match class {
@@ -161,7 +171,13 @@ impl Sanitiser {
                 self.joins += 1;
                 self.held = Held::Joiner;
             }
-            Class::Tag if self.before == (Before::Base { emoji: true, black_flag: true }) => {
+            Class::Tag
+                if self.before
+                    == (Before::Base {
+                        emoji: true,
+                        black_flag: true,
+                    }) =>
+            {
                 if !self.flag_goes_on("", c) {
                     self.show(c, Shown::Code);
                 }
@@ -173,7 +189,10 @@ impl Sanitiser {
     }
 
     fn takes_joiner(&self) -> bool {
-        let emoji = matches!(self.before, Before::Base { emoji: true, .. } | Before::DressedEmoji);
+        let emoji = matches!(
+            self.before,
+            Before::Base { emoji: true, .. } | Before::DressedEmoji
+        );
         emoji && self.surplus == 0 && self.joins < MOST_JOINS
     }
 
@@ -186,7 +205,10 @@ impl Sanitiser {
         self.out.push(c);
         self.marks = 0;
         self.joining = is_joining_script(c);
-        self.before = Before::Base { emoji, black_flag: c == '\u{1F3F4}' };
+        self.before = Before::Base {
+            emoji,
+            black_flag: c == '\u{1F3F4}',
+        };
     }
 
     /// Writes a character that sits on the one before, or counts it as surplus.
@@ -238,13 +260,21 @@ impl Sanitiser {
 
     /// Takes `c` as the next letter of a flag, or as its end. False: it is neither.
     fn flag_goes_on(&mut self, letters: &str, c: char) -> bool {
-        let Some(letter) = (c as u32).checked_sub(0xE0000).and_then(char::from_u32).filter(|l| *l <= '\u{7F}') else {
+        let Some(letter) = (c as u32)
+            .checked_sub(0xE0000)
+            .and_then(char::from_u32)
+            .filter(|l| *l <= '\u{7F}')
+        else {
             self.held = Held::Flag(letters.to_owned());
             return false;
         };
         let spelled = format!("{letters}{letter}");
         if letter == '\u{7F}' && FLAGS.contains(&letters) {
-            self.out.extend(spelled.chars().filter_map(|l| char::from_u32(0xE0000 + l as u32)));
+            self.out.extend(
+                spelled
+                    .chars()
+                    .filter_map(|l| char::from_u32(0xE0000 + l as u32)),
+            );
             self.before = Before::DressedEmoji;
             return true;
         }
@@ -264,7 +294,10 @@ impl Sanitiser {
             Held::Return => self.show('\r', Shown::Picture('␍')),
             Held::Joiner => self.show('\u{200D}', Shown::Code),
             Held::Flag(letters) => {
-                for letter in letters.chars().filter_map(|l| char::from_u32(0xE0000 + l as u32)) {
+                for letter in letters
+                    .chars()
+                    .filter_map(|l| char::from_u32(0xE0000 + l as u32))
+                {
                     self.show(letter, Shown::Code);
                 }
             }
@@ -274,5 +307,7 @@ impl Sanitiser {
 
 /// How many bytes from the start are printable ASCII, line feed or tab.
 fn plain_run(text: &str) -> usize {
-    text.bytes().position(|b| !matches!(b, b' '..=b'~' | b'\n' | b'\t')).unwrap_or(text.len())
+    text.bytes()
+        .position(|b| !matches!(b, b' '..=b'~' | b'\n' | b'\t'))
+        .unwrap_or(text.len())
 }

@@ -100,7 +100,10 @@ impl From<SafeText> for String {
 /// Whether a character, taken alone, may reach a terminal as itself; for texts that escape the others.
 pub fn is_plain(c: char) -> bool {
     use class::Class;
-    matches!(class::class(c), Class::Base { .. } | Class::Blank | Class::Mark | Class::Presentation)
+    matches!(
+        class::class(c),
+        Class::Base { .. } | Class::Blank | Class::Mark | Class::Presentation
+    )
 }
 
 /// Makes a whole text safe.

@@ -18,10 +18,22 @@ fn what_each_kind_of_character_becomes() {
         ("\u{1b}[2J\u{7}\0\u{b}\u{7f}", "␛[2J␇␀␋␡"),
         ("\u{9b}2J\u{80}", "⟪U+009B⟫2J⟪U+0080⟫"),
         ("a\u{85}b\u{2028}c\u{2029}d", "a\nb\nc\nd"),
-        ("\u{202e}txt\u{202c}\u{2066}\u{2069}\u{200e}\u{61c}", "⟪RLO⟫txt⟪PDF⟫⟪LRI⟫⟪PDI⟫⟪LRM⟫⟪ALM⟫"),
-        ("a\u{200b}b\u{feff}c\u{ad}d\u{3164}", "a⟪U+200B⟫b⟪U+FEFF⟫c⟪U+00AD⟫d⟪U+3164⟫"),
-        ("\u{e0041}\u{e0100}\u{fe00}\u{fff9}", "⟪U+E0041⟫⟪U+E0100⟫⟪U+FE00⟫⟪U+FFF9⟫"),
-        ("\u{fe0f} \u{fe0f}a\u{fe0f}\u{fe0f}", "⟪U+FE0F⟫ ⟪U+FE0F⟫a\u{fe0f}⟪U+FE0F⟫"),
+        (
+            "\u{202e}txt\u{202c}\u{2066}\u{2069}\u{200e}\u{61c}",
+            "⟪RLO⟫txt⟪PDF⟫⟪LRI⟫⟪PDI⟫⟪LRM⟫⟪ALM⟫",
+        ),
+        (
+            "a\u{200b}b\u{feff}c\u{ad}d\u{3164}",
+            "a⟪U+200B⟫b⟪U+FEFF⟫c⟪U+00AD⟫d⟪U+3164⟫",
+        ),
+        (
+            "\u{e0041}\u{e0100}\u{fe00}\u{fff9}",
+            "⟪U+E0041⟫⟪U+E0100⟫⟪U+FE00⟫⟪U+FFF9⟫",
+        ),
+        (
+            "\u{fe0f} \u{fe0f}a\u{fe0f}\u{fe0f}",
+            "⟪U+FE0F⟫ ⟪U+FE0F⟫a\u{fe0f}⟪U+FE0F⟫",
+        ),
         ("a\u{200d}b \u{200c}c", "a⟪U+200D⟫b ⟪U+200C⟫c"),
         ("👩\u{200d}", "👩⟪U+200D⟫"),
         ("👩\u{200d}a", "👩⟪U+200D⟫a"),
@@ -64,8 +76,14 @@ fn a_base_carries_eight_marks_and_the_rest_is_counted() {
     let joined = "\u{915}\u{94d}\u{200d}".to_owned() + &"\u{200c}\u{94d}".repeat(100);
     assert!(safe(&joined).chars().count() < 32, "{}", safe(&joined));
     let crowd = "👩🏽\u{200d}".repeat(1_000) + "👩";
-    assert_eq!(safe(&crowd).matches('\u{200d}').count() + safe(&crowd).matches("⟪U+200D⟫").count(), 1_000);
-    let longest = safe(&crowd).split('⟪').map(|run| run.matches('\u{200d}').count()).max();
+    assert_eq!(
+        safe(&crowd).matches('\u{200d}').count() + safe(&crowd).matches("⟪U+200D⟫").count(),
+        1_000
+    );
+    let longest = safe(&crowd)
+        .split('⟪')
+        .map(|run| run.matches('\u{200d}').count())
+        .max();
     assert_eq!(longest, Some(8));
 }
 
@@ -80,7 +98,10 @@ fn what_was_changed_is_counted() {
 
 #[test]
 fn titles_stand_on_one_line_and_fit() {
-    assert_eq!(one_line("  two\nlines\tand a tab\r\n").as_str(), "two lines and a tab");
+    assert_eq!(
+        one_line("  two\nlines\tand a tab\r\n").as_str(),
+        "two lines and a tab"
+    );
     for (raw, width, cut) in [
         ("short", 5, "short"),
         ("longer", 5, "long…"),
@@ -99,11 +120,26 @@ fn titles_stand_on_one_line_and_fit() {
 
 #[test]
 fn a_megabyte_of_anything_takes_linear_time() {
-    for c in ['a', '\r', '\u{301}', '\u{200d}', '👩', '\u{fe0f}', '\u{e0067}', '\u{1b}', '漢', '\u{202e}'] {
+    for c in [
+        'a',
+        '\r',
+        '\u{301}',
+        '\u{200d}',
+        '👩',
+        '\u{fe0f}',
+        '\u{e0067}',
+        '\u{1b}',
+        '漢',
+        '\u{202e}',
+    ] {
         let raw: String = std::iter::repeat_n(c, 250_000).collect();
         let started = std::time::Instant::now();
         assert!(!safe(&raw).is_empty());
-        assert!(started.elapsed().as_secs() < 5, "{c:?} took {:?}", started.elapsed());
+        assert!(
+            started.elapsed().as_secs() < 5,
+            "{c:?} took {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -113,14 +149,20 @@ fn nasty() -> impl Strategy<Value = String> {
         \u{2066}\u{feff}\u{fe0e}\u{fe0f}\u{fe00}\u{ad}👩🏽🚀❤🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e007f}\u{e0001}🇩🇪\
         کخक\u{94d}ष漢한\u{1112}\u{1161}\u{3164}";
     let pool: Vec<char> = pool.chars().collect();
-    prop::collection::vec(prop_oneof![4 => prop::sample::select(pool), 1 => any::<char>()], 0..48)
-        .prop_map(|chars| chars.into_iter().collect())
+    prop::collection::vec(
+        prop_oneof![4 => prop::sample::select(pool), 1 => any::<char>()],
+        0..48,
+    )
+    .prop_map(|chars| chars.into_iter().collect())
 }
 
 fn is_forbidden(c: char) -> bool {
     let control = c.is_control() && c != '\n' && c != '\t';
     let flag = matches!(c, '\u{e0062}'..='\u{e007f}');
-    control || bidi_name(c).is_some() || (is_hidden(c) && !flag) || matches!(c, '\u{2028}' | '\u{2029}')
+    control
+        || bidi_name(c).is_some()
+        || (is_hidden(c) && !flag)
+        || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 proptest! {

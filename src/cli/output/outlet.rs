@@ -16,7 +16,10 @@ use crate::chat::SafeText;
 
 /// A pipe that can be written takes this much without waiting (`PIPE_BUF`).
 const AT_ONCE: usize = 4096;
-const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const NO_TIME: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// Standard output, written as its reader takes it.
 #[derive(Debug, Default)]
@@ -37,7 +40,11 @@ impl Outlet {
 
     /// Ends the last line, if anything was said that did not.
     pub(in crate::cli) fn end_line(&mut self) -> Result<(), Gone> {
-        if self.ends_in_newline { Ok(()) } else { self.say("\n") }
+        if self.ends_in_newline {
+            Ok(())
+        } else {
+            self.say("\n")
+        }
     }
 
     /// Says a value as one line of JSON.
@@ -64,7 +71,9 @@ impl Outlet {
         if self.waiting.is_empty() {
             return pending().await;
         }
-        let room = self.room.get_or_insert_with(|| spawn_blocking(|| while !can_write(None) {}));
+        let room = self
+            .room
+            .get_or_insert_with(|| spawn_blocking(|| while !can_write(None) {}));
         // Should it have failed, writing will say why.
         let _ = room.await;
         self.room = None;

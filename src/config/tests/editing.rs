@@ -29,7 +29,12 @@ fn init_writes_the_example_for_the_owner_alone_and_once() {
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
     fs::write(&file, "mine").unwrap();
     let error = init(&file).unwrap_err();
-    assert!(error.to_string().ends_with("config.toml: exists already and is left alone"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("config.toml: exists already and is left alone"),
+        "{error}"
+    );
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
 }
 
@@ -45,16 +50,36 @@ fn init_says_when_the_folder_cannot_be_made() {
 #[test]
 fn a_text_is_set_and_the_rest_stays() {
     for (before, key, value, after) in [
-        ("model = \"auto\"   # mine\n", "model", "gpt-5", "model = \"gpt-5\"   # mine\n"),
+        (
+            "model = \"auto\"   # mine\n",
+            "model",
+            "gpt-5",
+            "model = \"gpt-5\"   # mine\n",
+        ),
         (
             "# head\n\n[ui] # u\nmouse = true\n",
             "model",
             "gpt-5",
             "model = \"gpt-5\"\n# head\n\n[ui] # u\nmouse = true\n",
         ),
-        ("[ui] # u\nmouse = true # m\n", "ui.theme", "dark", "[ui] # u\nmouse = true # m\ntheme = \"dark\"\n"),
-        ("ui = { mouse = true }\n", "ui.theme", "dark", "ui = { mouse = true , theme = \"dark\" }\n"),
-        ("model='x' #q", "ui.theme", "dark", "model='x' #q\n\n[ui]\ntheme = \"dark\"\n"),
+        (
+            "[ui] # u\nmouse = true # m\n",
+            "ui.theme",
+            "dark",
+            "[ui] # u\nmouse = true # m\ntheme = \"dark\"\n",
+        ),
+        (
+            "ui = { mouse = true }\n",
+            "ui.theme",
+            "dark",
+            "ui = { mouse = true , theme = \"dark\" }\n",
+        ),
+        (
+            "model='x' #q",
+            "ui.theme",
+            "dark",
+            "model='x' #q\n\n[ui]\ntheme = \"dark\"\n",
+        ),
     ] {
         let home = Home::with(before);
         set_string(&home.file(), key, value).unwrap();
@@ -68,21 +93,53 @@ fn a_list_is_set_and_its_comments_stay() {
     let lines = "favourites = [ # mine\n  \"a\", # first\n  \"b\",\n]\n";
     for (before, wanted, after) in [
         ("favourites = []\n", &["a"][..], "favourites = [\"a\"]\n"),
-        ("favourites = [\"a\"]\n", &["a", "b"], "favourites = [\"a\", \"b\"]\n"),
-        ("favourites = [\"a\", \"b\"] # c\n", &["b", "a"], "favourites = [\"b\", \"a\"] # c\n"),
-        (lines, &["a", "b", "c"], "favourites = [ # mine\n  \"a\", # first\n  \"b\",\n  \"c\",\n]\n"),
-        (lines, &["a"], "favourites = [ # mine\n  \"a\", # first\n]\n"),
+        (
+            "favourites = [\"a\"]\n",
+            &["a", "b"],
+            "favourites = [\"a\", \"b\"]\n",
+        ),
+        (
+            "favourites = [\"a\", \"b\"] # c\n",
+            &["b", "a"],
+            "favourites = [\"b\", \"a\"] # c\n",
+        ),
+        (
+            lines,
+            &["a", "b", "c"],
+            "favourites = [ # mine\n  \"a\", # first\n  \"b\",\n  \"c\",\n]\n",
+        ),
+        (
+            lines,
+            &["a"],
+            "favourites = [ # mine\n  \"a\", # first\n]\n",
+        ),
         (lines, &["b"], "favourites = [ # mine\n  \"b\",\n]\n"),
         (lines, &["c"], "favourites = [ # mine\n  \"c\",\n]\n"),
-        ("favourites = [\"a\", \"b\"]\n", &["b"], "favourites = [\"b\"]\n"),
-        ("favourites = [\"a\", # n\n]\n", &["a", "b"], "favourites = [\"a\", # n\n  \"b\",\n]\n"),
-        ("favourites = [\"a\" # n\n]\n", &["a", "b"], "favourites = [\"a\" # n\n, \"b\"]\n"),
+        (
+            "favourites = [\"a\", \"b\"]\n",
+            &["b"],
+            "favourites = [\"b\"]\n",
+        ),
+        (
+            "favourites = [\"a\", # n\n]\n",
+            &["a", "b"],
+            "favourites = [\"a\", # n\n  \"b\",\n]\n",
+        ),
+        (
+            "favourites = [\"a\" # n\n]\n",
+            &["a", "b"],
+            "favourites = [\"a\" # n\n, \"b\"]\n",
+        ),
         ("favourites = [\"a\", # n\n]\n", &[], "favourites = [\n]\n"),
         ("", &["a"], "favourites = [\"a\"]\n"),
     ] {
         let home = Home::with(before);
         set_list(&home.file(), "favourites", &list(wanted)).unwrap();
-        assert_eq!(home.load().unwrap().config.favourites, list(wanted), "{before}");
+        assert_eq!(
+            home.load().unwrap().config.favourites,
+            list(wanted),
+            "{before}"
+        );
         assert_eq!(fs::read_to_string(home.file()).unwrap(), after);
     }
 }
@@ -93,9 +150,17 @@ fn only_one_line_of_the_example_changes() {
     set_string(&home.file(), "model", "openai/gpt-5").unwrap();
     set_list(&home.file(), "favourites", &list(&["openai/gpt-5"])).unwrap();
     let text = fs::read_to_string(home.file()).unwrap();
-    let changed: Vec<_> = text.lines().zip(EXAMPLE.lines()).filter(|(new, old)| new != old).collect();
+    let changed: Vec<_> = text
+        .lines()
+        .zip(EXAMPLE.lines())
+        .filter(|(new, old)| new != old)
+        .collect();
     assert_eq!(changed.len(), 2, "{changed:?}");
-    let wanted = Config { model: "openai/gpt-5".to_owned(), favourites: list(&["openai/gpt-5"]), ..Config::default() };
+    let wanted = Config {
+        model: "openai/gpt-5".to_owned(),
+        favourites: list(&["openai/gpt-5"]),
+        ..Config::default()
+    };
     assert_eq!(config(&text), wanted);
 }
 
@@ -117,21 +182,31 @@ fn the_mode_and_the_link_stay_and_nothing_is_left_over() {
     std::os::unix::fs::symlink(&real, home.file()).unwrap();
     set_string(&home.file(), "model", "gpt-5").unwrap();
     assert!(fs::symlink_metadata(home.file()).unwrap().is_symlink());
-    assert_eq!((fs::read_to_string(&real).unwrap().as_str(), mode(&real)), ("model = \"gpt-5\"\n", 0o640));
+    assert_eq!(
+        (fs::read_to_string(&real).unwrap().as_str(), mode(&real)),
+        ("model = \"gpt-5\"\n", 0o640)
+    );
     assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 2);
 }
 
 #[test]
 fn a_change_that_would_not_load_is_not_made() {
     for (before, key, value, cause) in [
-        ("model = \"auto\"\n", "ui.theme", "drak", "did you mean `dark`?"),
+        (
+            "model = \"auto\"\n",
+            "ui.theme",
+            "drak",
+            "did you mean `dark`?",
+        ),
         ("model = \"auto\"\n", "modle", "x", "did you mean `model`?"),
         ("model = \"auto\"\n", "model", "", "a model's name"),
         ("modle = \"auto\"\n", "model", "x", "did you mean `model`?"),
         ("model = \n", "model", "x", ":1:"),
     ] {
         let home = Home::with(before);
-        let error = set_string(&home.file(), key, value).unwrap_err().to_string();
+        let error = set_string(&home.file(), key, value)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(cause), "{error}");
         assert_eq!(fs::read_to_string(home.file()).unwrap(), before);
     }
@@ -141,9 +216,17 @@ fn a_change_that_would_not_load_is_not_made() {
 fn a_read_only_file_is_left_alone() {
     let home = Home::with("model = \"auto\"\n");
     fs::set_permissions(home.file(), PermissionsExt::from_mode(0o444)).unwrap();
-    let error = set_string(&home.file(), "model", "gpt-5").unwrap_err().to_string();
-    assert!(error.ends_with("config.toml: cannot be written: permission denied"), "{error}");
-    assert_eq!(fs::read_to_string(home.file()).unwrap(), "model = \"auto\"\n");
+    let error = set_string(&home.file(), "model", "gpt-5")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("config.toml: cannot be written: permission denied"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_to_string(home.file()).unwrap(),
+        "model = \"auto\"\n"
+    );
 }
 
 proptest! {

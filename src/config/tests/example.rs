@@ -13,7 +13,11 @@ fn example(line: &str) -> Option<&str> {
 }
 
 pub(super) fn everything() -> String {
-    EXAMPLE.lines().map(|line| example(line).unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    EXAMPLE
+        .lines()
+        .map(|line| example(line).unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -26,7 +30,14 @@ fn every_example_line_loads_too() {
     let all = config(&everything());
     assert_eq!(all.budget.per_day, Some("5".parse().unwrap()));
     assert_eq!(all.redis.unwrap().budget_group.as_deref(), Some("team"));
-    assert_eq!((all.providers.len(), all.providers[0].keys.len(), all.models.len()), (1, 4, 1));
+    assert_eq!(
+        (
+            all.providers.len(),
+            all.providers[0].keys.len(),
+            all.models.len()
+        ),
+        (1, 4, 1)
+    );
     assert!(!all.aliases.is_empty() && !all.keys.is_empty() && all.system.is_some());
     // The example of a provider is the preset; the other lines are the built-in values.
     assert_eq!((all.limits, all.slo, all.cache), {
@@ -37,10 +48,18 @@ fn every_example_line_loads_too() {
 
 #[test]
 fn the_example_has_every_key_in_the_order_of_the_table() {
-    let mut wanted: Vec<(String, String)> = TOP.iter().map(|key| (String::new(), key.name.to_owned())).collect();
+    let mut wanted: Vec<(String, String)> = TOP
+        .iter()
+        .map(|key| (String::new(), key.name.to_owned()))
+        .collect();
     for (section, shape) in SECTIONS {
         wanted.push(((*section).to_owned(), String::new()));
-        wanted.extend(shape.names().iter().map(|name| ((*section).to_owned(), (*name).to_owned())));
+        wanted.extend(
+            shape
+                .names()
+                .iter()
+                .map(|name| ((*section).to_owned(), (*name).to_owned())),
+        );
     }
     let mut section = String::new();
     let mut found = Vec::new();
@@ -64,10 +83,16 @@ fn every_section_says_what_it_is_for() {
     for (index, line) in lines.iter().enumerate() {
         if line.starts_with('[') || example(line).is_some_and(|text| text.starts_with('[')) {
             let above = lines[index - 1];
-            assert!(above.starts_with("# ") && example(above).is_none(), "nothing explains {line}");
+            assert!(
+                above.starts_with("# ") && example(above).is_none(),
+                "nothing explains {line}"
+            );
         }
     }
-    assert!(lines.iter().all(|line| line.chars().count() <= 160), "a line does not fit a wide screen");
+    assert!(
+        lines.iter().all(|line| line.chars().count() <= 160),
+        "a line does not fit a wide screen"
+    );
 }
 
 #[test]
@@ -132,11 +157,23 @@ mouse = false
     );
     let cents: crate::chat::Usd = "0.1".parse().unwrap();
     assert_eq!(manual.budget.per_request, Some(cents));
-    assert_eq!(manual.models[0].cached_input, Some("0.025".parse().unwrap()));
+    assert_eq!(
+        manual.models[0].cached_input,
+        Some("0.025".parse().unwrap())
+    );
     // Every figure that is not an example is the built-in one.
     let built_in = Config::default();
-    let budget =
-        super::super::Budget { on_limit: manual.budget.on_limit, alerts: manual.budget.alerts, ..built_in.budget };
-    let rest = Config { budget, redis: None, providers: Vec::new(), models: Vec::new(), ..manual };
+    let budget = super::super::Budget {
+        on_limit: manual.budget.on_limit,
+        alerts: manual.budget.alerts,
+        ..built_in.budget
+    };
+    let rest = Config {
+        budget,
+        redis: None,
+        providers: Vec::new(),
+        models: Vec::new(),
+        ..manual
+    };
     assert_eq!(rest, Config::default());
 }

@@ -19,8 +19,10 @@ fn damage() -> impl Strategy<Value = Damage> {
     let at = 0..20_000usize;
     prop_oneof![
         (at.clone(), 1..40usize).prop_map(|(at, count)| Damage::Delete(at, count)),
-        (at.clone(), proptest::collection::vec(any::<u8>(), 1..6)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
-        (at.clone(), "[\\[\\]{}=\"',.#\n0-9e_-]{1,4}").prop_map(|(at, text)| Damage::Insert(at, text.into_bytes())),
+        (at.clone(), proptest::collection::vec(any::<u8>(), 1..6))
+            .prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (at.clone(), "[\\[\\]{}=\"',.#\n0-9e_-]{1,4}")
+            .prop_map(|(at, text)| Damage::Insert(at, text.into_bytes())),
         (at.clone(), 1..=255u8).prop_map(|(at, bits)| Damage::Flip(at, bits)),
         (at.clone(), at).prop_map(|(from, to)| Damage::Move(from, to)),
     ]
@@ -29,11 +31,16 @@ fn damage() -> impl Strategy<Value = Damage> {
 fn apply(text: &mut Vec<u8>, damage: Damage) {
     let length = text.len().max(1);
     match damage {
-        Damage::Delete(at, count) => drop(text.drain(at % length..(at % length + count).min(text.len()))),
+        Damage::Delete(at, count) => {
+            drop(text.drain(at % length..(at % length + count).min(text.len())))
+        }
         Damage::Insert(at, bytes) => drop(text.splice(at % length..at % length, bytes)),
         Damage::Flip(at, bits) => text[at % length] ^= bits,
         Damage::Move(from, to) => {
-            let mut lines: Vec<Vec<u8>> = text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+            let mut lines: Vec<Vec<u8>> = text
+                .split(|&byte| byte == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect();
             let line = lines.remove(from % lines.len());
             lines.insert(to % (lines.len() + 1), line);
             *text = lines.join(&b'\n');

@@ -18,13 +18,19 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn with(text: impl AsRef<[u8]>) -> Self {
         let home = Self::new();
         // The one file that the example names and that has to be there.
-        std::fs::write(home.folder.path().join("company-ca.pem"), "-----BEGIN CERTIFICATE-----").unwrap();
+        std::fs::write(
+            home.folder.path().join("company-ca.pem"),
+            "-----BEGIN CERTIFICATE-----",
+        )
+        .unwrap();
         std::fs::write(home.file(), text).unwrap();
         home
     }
@@ -34,7 +40,8 @@ impl Home {
     }
 
     fn env(&self, pairs: &[(&str, &str)]) -> Env {
-        Env::from_pairs(pairs.iter().copied()).with_folders(self.folder.path(), self.folder.path().join("data"))
+        Env::from_pairs(pairs.iter().copied())
+            .with_folders(self.folder.path(), self.folder.path().join("data"))
     }
 
     fn load(&self) -> Result<Loaded, ConfigError> {
@@ -43,11 +50,17 @@ impl Home {
 
     /// The error without the folder's name.
     fn fault(&self) -> String {
-        let text = self.load().expect_err("this file must not load").to_string();
+        let text = self
+            .load()
+            .expect_err("this file must not load")
+            .to_string();
         text.replace(&format!("{}/", self.folder.path().display()), "")
     }
 }
 
 fn config(text: &str) -> Config {
-    Home::with(text).load().unwrap_or_else(|error| panic!("{error}\n{text}")).config
+    Home::with(text)
+        .load()
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
+        .config
 }

@@ -10,8 +10,8 @@ use proptest::sample::select;
 
 use super::super::show::render;
 use super::super::{
-    Budget, Cache, Config, ENCODINGS, KeyEntry, KeySource, LadderRung, Limits, Loaded, ModelEntry, Network, OnLimit,
-    Provenance, Provider, Redis, Router, Slo, Theme, Ui, file, show,
+    Budget, Cache, Config, ENCODINGS, KeyEntry, KeySource, LadderRung, Limits, Loaded, ModelEntry,
+    Network, OnLimit, Provenance, Provider, Redis, Router, Slo, Theme, Ui, file, show,
 };
 use super::Home;
 use crate::chat::{Effort, ModelId, ServiceTier, Usd};
@@ -51,160 +51,297 @@ fn source() -> impl Strategy<Value = KeySource> {
 }
 
 fn key() -> impl Strategy<Value = KeyEntry> {
-    (source(), option::of(usd()), option::of(usd())).prop_map(|(source, per_day, per_month)| KeyEntry {
-        source,
-        per_day,
-        per_month,
+    (source(), option::of(usd()), option::of(usd())).prop_map(|(source, per_day, per_month)| {
+        KeyEntry {
+            source,
+            per_day,
+            per_month,
+        }
     })
 }
 
 fn budget() -> impl Strategy<Value = Budget> {
     let limit = || option::of(usd());
     let on_limit = select(vec![OnLimit::Ask, OnLimit::Downgrade, OnLimit::Refuse]);
-    (limit(), limit(), limit(), limit(), on_limit, vec(share(), 0..4)).prop_map(
-        |(per_request, per_session, per_day, per_month, on_limit, alerts)| Budget {
-            per_request,
-            per_session,
-            per_day,
-            per_month,
-            on_limit,
-            alerts,
-        },
+    (
+        limit(),
+        limit(),
+        limit(),
+        limit(),
+        on_limit,
+        vec(share(), 0..4),
     )
+        .prop_map(
+            |(per_request, per_session, per_day, per_month, on_limit, alerts)| Budget {
+                per_request,
+                per_session,
+                per_day,
+                per_month,
+                on_limit,
+                alerts,
+            },
+        )
 }
 
 fn redis() -> impl Strategy<Value = Redis> {
-    let url = select(vec!["redis://h:6379/1", "rediss://u:p%40@h", "unix:///run/r.sock?pass=x", "redis://[::1]"]);
+    let url = select(vec![
+        "redis://h:6379/1",
+        "rediss://u:p%40@h",
+        "unix:///run/r.sock?pass=x",
+        "redis://[::1]",
+    ]);
     let limits = (option::of(usd()), option::of(usd()));
-    (url, option::of(source()), option::of(text()), limits, any::<bool>(), (text(), span())).prop_map(
-        |(url, secret, budget_group, (per_day, per_month), cluster, (prefix, patience))| Redis {
-            url: url.to_owned(),
-            secret,
-            budget_group,
-            per_day,
-            per_month,
-            cluster,
-            prefix,
-            patience,
+    (
+        url,
+        option::of(source()),
+        option::of(text()),
+        limits,
+        any::<bool>(),
+        (text(), span()),
+    )
+        .prop_map(
+            |(url, secret, budget_group, (per_day, per_month), cluster, (prefix, patience))| {
+                Redis {
+                    url: url.to_owned(),
+                    secret,
+                    budget_group,
+                    per_day,
+                    per_month,
+                    cluster,
+                    prefix,
+                    patience,
+                }
+            },
+        )
+}
+
+fn provider() -> impl Strategy<Value = Provider> {
+    let url = select(vec![
+        "https://api.openai.com/v1",
+        "http://127.0.0.1:8080",
+        "http://[::1]:1/v1",
+        "https://é.example/",
+    ]);
+    let headers = btree_map("[a-z][a-z0-9-]{0,8}", "[ -~\t]{0,12}", 0..3);
+    (vec(url, 0..3), vec(key(), 0..4), headers, any::<bool>()).prop_map(
+        |(urls, keys, headers, allow_http)| Provider {
+            name: String::new(),
+            base_urls: urls.into_iter().map(str::to_owned).collect(),
+            keys,
+            headers,
+            allow_http,
         },
     )
 }
 
-fn provider() -> impl Strategy<Value = Provider> {
-    let url =
-        select(vec!["https://api.openai.com/v1", "http://127.0.0.1:8080", "http://[::1]:1/v1", "https://é.example/"]);
-    let headers = btree_map("[a-z][a-z0-9-]{0,8}", "[ -~\t]{0,12}", 0..3);
-    (vec(url, 0..3), vec(key(), 0..4), headers, any::<bool>()).prop_map(|(urls, keys, headers, allow_http)| Provider {
-        name: String::new(),
-        base_urls: urls.into_iter().map(str::to_owned).collect(),
-        keys,
-        headers,
-        allow_http,
-    })
-}
-
 fn model() -> impl Strategy<Value = ModelEntry> {
-    let prices = (option::of(usd()), option::of(usd()), option::of(usd()), option::of(usd()));
+    let prices = (
+        option::of(usd()),
+        option::of(usd()),
+        option::of(usd()),
+        option::of(usd()),
+    );
     let limits = (option::of(usd()), option::of(usd()));
     let tokens = || option::of(1..=1_000_000_000_000u64);
     let flag = || option::of(any::<bool>());
     let efforts = option::of(vec(select(Effort::ALL.to_vec()), 0..4));
     let encoding = option::of(select(ENCODINGS.to_vec()));
-    let vouched = (any::<bool>(), option::of(select(ServiceTier::ALL.to_vec())), limits);
-    (full(), prices, vouched, (tokens(), tokens()), encoding, (flag(), flag(), flag()), efforts).prop_map(
-        |(id, (input, cached_input, cache_write, output), vouched, (context, max_output), encoding, can, efforts)| {
-            let (confirmed, service_tier, (per_day, per_month)) = vouched;
-            ModelEntry {
-                input,
-                cached_input,
-                cache_write,
-                output,
-                free: [input, cached_input, cache_write, output].iter().flatten().all(|price| *price == Usd::ZERO),
-                confirmed,
-                service_tier,
-                context,
-                max_output,
-                encoding: encoding.map(str::to_owned),
-                tools: can.0,
-                vision: can.1,
-                reasoning: can.2,
-                efforts,
-                per_day,
-                per_month,
-                ..ModelEntry::new(id)
-            }
-        },
+    let vouched = (
+        any::<bool>(),
+        option::of(select(ServiceTier::ALL.to_vec())),
+        limits,
+    );
+    (
+        full(),
+        prices,
+        vouched,
+        (tokens(), tokens()),
+        encoding,
+        (flag(), flag(), flag()),
+        efforts,
     )
+        .prop_map(
+            |(
+                id,
+                (input, cached_input, cache_write, output),
+                vouched,
+                (context, max_output),
+                encoding,
+                can,
+                efforts,
+            )| {
+                let (confirmed, service_tier, (per_day, per_month)) = vouched;
+                ModelEntry {
+                    input,
+                    cached_input,
+                    cache_write,
+                    output,
+                    free: [input, cached_input, cache_write, output]
+                        .iter()
+                        .flatten()
+                        .all(|price| *price == Usd::ZERO),
+                    confirmed,
+                    service_tier,
+                    context,
+                    max_output,
+                    encoding: encoding.map(str::to_owned),
+                    tools: can.0,
+                    vision: can.1,
+                    reasoning: can.2,
+                    efforts,
+                    per_day,
+                    per_month,
+                    ..ModelEntry::new(id)
+                }
+            },
+        )
 }
 
 fn machine() -> impl Strategy<Value = (Cache, Limits, Network, Slo, Ui)> {
     let bytes = || 0..=u64::try_from(i64::MAX).unwrap();
-    let cache = (any::<bool>(), span(), any::<bool>(), bytes(), bytes(), span()).prop_map(
-        |(enabled, ttl, sampled, memory, disk, patience)| Cache { enabled, ttl, sampled, memory, disk, patience },
-    );
-    let limits = (1..=65_536usize, 1..=1_000_000u64, span(), span(), span(), 0..=1000u32).prop_map(
-        |(concurrency, max_output, connect_timeout, first_token_timeout, idle_timeout, retries)| Limits {
-            concurrency,
-            max_output,
-            connect_timeout,
-            first_token_timeout,
-            idle_timeout,
-            retries,
-        },
-    );
-    let slo = (span(), span(), 0.0..=1.0f64, share(), share(), 1e-9..1e12f64).prop_map(
-        |(mean_latency, p95_latency, error_rate, cpu, memory, requests_per_second)| Slo {
-            mean_latency,
-            p95_latency,
-            error_rate,
-            cpu,
+    let cache = (
+        any::<bool>(),
+        span(),
+        any::<bool>(),
+        bytes(),
+        bytes(),
+        span(),
+    )
+        .prop_map(|(enabled, ttl, sampled, memory, disk, patience)| Cache {
+            enabled,
+            ttl,
+            sampled,
             memory,
-            requests_per_second,
-        },
-    );
-    let ui = (select(vec![Theme::Auto, Theme::Dark, Theme::Light]), any::<bool>(), any::<bool>(), any::<bool>())
-        .prop_map(|(theme, panel, mouse, notify)| Ui { theme, panel, mouse, notify });
-    let network = option::of(text()).prop_map(|file| Network { extra_ca_file: file.map(Into::into) });
+            disk,
+            patience,
+        });
+    let limits = (
+        1..=65_536usize,
+        1..=1_000_000u64,
+        span(),
+        span(),
+        span(),
+        0..=1000u32,
+    )
+        .prop_map(
+            |(
+                concurrency,
+                max_output,
+                connect_timeout,
+                first_token_timeout,
+                idle_timeout,
+                retries,
+            )| Limits {
+                concurrency,
+                max_output,
+                connect_timeout,
+                first_token_timeout,
+                idle_timeout,
+                retries,
+            },
+        );
+    let slo = (
+        span(),
+        span(),
+        0.0..=1.0f64,
+        share(),
+        share(),
+        1e-9..1e12f64,
+    )
+        .prop_map(
+            |(mean_latency, p95_latency, error_rate, cpu, memory, requests_per_second)| Slo {
+                mean_latency,
+                p95_latency,
+                error_rate,
+                cpu,
+                memory,
+                requests_per_second,
+            },
+        );
+    let ui = (
+        select(vec![Theme::Auto, Theme::Dark, Theme::Light]),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(theme, panel, mouse, notify)| Ui {
+            theme,
+            panel,
+            mouse,
+            notify,
+        });
+    let network = option::of(text()).prop_map(|file| Network {
+        extra_ca_file: file.map(Into::into),
+    });
     (cache, limits, network, slo, ui)
 }
 
 fn any_config() -> impl Strategy<Value = Config> {
-    let top = (name(), vec(name(), 0..3), option::of(any::<String>()), btree_map(name(), full(), 0..3));
+    let top = (
+        name(),
+        vec(name(), 0..3),
+        option::of(any::<String>()),
+        btree_map(name(), full(), 0..3),
+    );
     let rung = (full(), option::of(select(Effort::ALL.to_vec())));
     let rung = rung.prop_map(|(model, effort)| LadderRung { model, effort });
-    let router = (vec(rung, 0..4), any::<bool>()).prop_map(|(ladder, pace)| Router { ladder, pace });
+    let router =
+        (vec(rung, 0..4), any::<bool>()).prop_map(|(ladder, pace)| Router { ladder, pace });
     let keys = btree_map(text(), vec(text(), 0..3), 0..3);
-    (top, budget(), router, option::of(redis()), vec(provider(), 0..3), vec(model(), 0..3), keys, machine()).prop_map(
-        |(top, budget, router, redis, mut providers, mut models, keys, (cache, limits, network, slo, ui))| {
-            let (model, favourites, system, aliases) = top;
-            let aliases: BTreeMap<_, _> = aliases.into_iter().map(|(name, id)| (name, id.to_string())).collect();
-            // What must differ from entry to entry is numbered.
-            for (index, provider) in providers.iter_mut().enumerate() {
-                provider.name = format!("provider-{index}");
-            }
-            for (index, entry) in models.iter_mut().enumerate() {
-                entry.id = ModelId::new(format!("{}{index}", entry.id.provider()), entry.id.model());
-                entry.alias = (index > 0).then(|| format!("alias-{index}"));
-            }
-            Config {
-                model,
-                favourites,
-                system,
-                aliases,
+    (
+        top,
+        budget(),
+        router,
+        option::of(redis()),
+        vec(provider(), 0..3),
+        vec(model(), 0..3),
+        keys,
+        machine(),
+    )
+        .prop_map(
+            |(
+                top,
                 budget,
                 router,
-                cache,
                 redis,
-                limits,
-                network,
-                slo,
-                providers,
-                models,
-                ui,
+                mut providers,
+                mut models,
                 keys,
-            }
-        },
-    )
+                (cache, limits, network, slo, ui),
+            )| {
+                let (model, favourites, system, aliases) = top;
+                let aliases: BTreeMap<_, _> = aliases
+                    .into_iter()
+                    .map(|(name, id)| (name, id.to_string()))
+                    .collect();
+                // What must differ from entry to entry is numbered.
+                for (index, provider) in providers.iter_mut().enumerate() {
+                    provider.name = format!("provider-{index}");
+                }
+                for (index, entry) in models.iter_mut().enumerate() {
+                    entry.id =
+                        ModelId::new(format!("{}{index}", entry.id.provider()), entry.id.model());
+                    entry.alias = (index > 0).then(|| format!("alias-{index}"));
+                }
+                Config {
+                    model,
+                    favourites,
+                    system,
+                    aliases,
+                    budget,
+                    router,
+                    cache,
+                    redis,
+                    limits,
+                    network,
+                    slo,
+                    providers,
+                    models,
+                    ui,
+                    keys,
+                }
+            },
+        )
 }
 
 proptest! {

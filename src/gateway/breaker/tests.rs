@@ -15,7 +15,9 @@ fn open(seconds: u64) -> Circuit {
 
 /// One request at this second with this outcome; `false`: it was not let through.
 fn asks(breaker: &mut Breaker, second: u64, outcome: Outcome) -> bool {
-    let Ok(ticket) = breaker.admit(at(second)) else { return false };
+    let Ok(ticket) = breaker.admit(at(second)) else {
+        return false;
+    };
     breaker.on(ticket, outcome, at(second), 0.0);
     true
 }
@@ -34,18 +36,47 @@ fn opened() -> Breaker {
 fn when_it_opens() {
     use Outcome::{Refuses, Works};
     let mixed = |n: usize, every: usize| -> Vec<(u64, Outcome)> {
-        (0..n).map(|i| (0, if i % every == 0 { FAILS } else { Works })).collect()
+        (0..n)
+            .map(|i| (0, if i % every == 0 { FAILS } else { Works }))
+            .collect()
     };
     for (name, outcomes, opens) in [
         ("four failures are too few", vec![(0, FAILS); 4], false),
         ("five are enough", vec![(0, FAILS); 5], true),
-        ("half of them", vec![(0, Works), (0, Works), (0, Works), (1, FAILS), (2, FAILS), (3, FAILS)], true),
+        (
+            "half of them",
+            vec![
+                (0, Works),
+                (0, Works),
+                (0, Works),
+                (1, FAILS),
+                (2, FAILS),
+                (3, FAILS),
+            ],
+            true,
+        ),
         ("one in three", mixed(40, 3), false),
         ("refusals are no failures", vec![(0, Refuses); 50], false),
-        ("and do not hide any", [vec![(0, Refuses); 50], vec![(1, FAILS); 5]].concat(), true),
-        ("spread over more than a minute", (0..20).map(|i| (i * 16, FAILS)).collect(), false),
-        ("five within a minute", (0..5).map(|i| (i * 15, FAILS)).collect(), true),
-        ("what was good long ago does not count", [vec![(0, Works); 90], vec![(70, FAILS); 5]].concat(), true),
+        (
+            "and do not hide any",
+            [vec![(0, Refuses); 50], vec![(1, FAILS); 5]].concat(),
+            true,
+        ),
+        (
+            "spread over more than a minute",
+            (0..20).map(|i| (i * 16, FAILS)).collect(),
+            false,
+        ),
+        (
+            "five within a minute",
+            (0..5).map(|i| (i * 15, FAILS)).collect(),
+            true,
+        ),
+        (
+            "what was good long ago does not count",
+            [vec![(0, Works); 90], vec![(70, FAILS); 5]].concat(),
+            true,
+        ),
     ] {
         let mut breaker = Breaker::default();
         let last = outcomes.last().unwrap().0;
@@ -70,7 +101,11 @@ fn how_long_it_is_open() {
         (5, Some(secs(30)), 0.0, secs(80)),
         (1, Some(secs(86_400)), 0.0, secs(600)),
     ] {
-        assert_eq!(opening(times, asked, dice), expected, "{times} {asked:?} {dice}");
+        assert_eq!(
+            opening(times, asked, dice),
+            expected,
+            "{times} {asked:?} {dice}"
+        );
     }
 }
 
@@ -90,9 +125,17 @@ fn open_then_one_request_then_closed_or_open_for_twice_as_long() {
     for _ in 0..TELLING - 1 {
         asks(&mut breaker, 17, FAILS);
     }
-    assert_eq!(breaker.state(at(17)), Circuit::Closed, "what was before is forgotten");
+    assert_eq!(
+        breaker.state(at(17)),
+        Circuit::Closed,
+        "what was before is forgotten"
+    );
     asks(&mut breaker, 17, FAILS);
-    assert_eq!(breaker.state(at(17)), open(22), "and the time is the shortest again");
+    assert_eq!(
+        breaker.state(at(17)),
+        open(22),
+        "and the time is the shortest again"
+    );
 }
 
 #[test]
@@ -110,7 +153,11 @@ fn a_request_that_was_not_made_gives_its_place_to_the_next() {
     assert_eq!(breaker.state(at(7)), Circuit::HalfOpen);
     let ticket = breaker.admit(at(7)).unwrap();
     breaker.on(ticket, FAILS, at(8), 0.0);
-    assert_eq!(breaker.state(at(8)), open(18), "it counts as if the first had never been");
+    assert_eq!(
+        breaker.state(at(8)),
+        open(18),
+        "it counts as if the first had never been"
+    );
 }
 
 #[test]
@@ -125,7 +172,11 @@ fn what_was_sent_before_a_change_says_nothing_of_the_time_since() {
     assert_eq!(breaker.state(at(1)), open(5));
     let probe = breaker.admit(at(5)).unwrap();
     breaker.give_back(two, at(5));
-    assert_eq!(breaker.admit(at(5)), Err(Shut::Probed), "only the probe's own place can be given back");
+    assert_eq!(
+        breaker.admit(at(5)),
+        Err(Shut::Probed),
+        "only the probe's own place can be given back"
+    );
     breaker.on(probe, Outcome::Works, at(6), 0.0);
     assert_eq!(breaker.state(at(6)), Circuit::Closed);
 }
@@ -133,7 +184,10 @@ fn what_was_sent_before_a_change_says_nothing_of_the_time_since() {
 #[test]
 fn a_clock_that_was_set_back_does_not_keep_it_open() {
     let breaker = opened();
-    assert_eq!(breaker.state(Timestamp(START.0 - 3_600_000)), Circuit::HalfOpen);
+    assert_eq!(
+        breaker.state(Timestamp(START.0 - 3_600_000)),
+        Circuit::HalfOpen
+    );
 }
 
 /// S15: a primary that is down, with a way round it. Fifteen requests, one after the other, one a second.
@@ -143,7 +197,8 @@ fn a_dead_primary_is_left_alone() {
     let mut seen = 0;
     for second in 0..15 {
         // One try and one retry, as `decide` has it.
-        seen += u32::from(asks(&mut breaker, second, FAILS)) + u32::from(asks(&mut breaker, second, FAILS));
+        seen += u32::from(asks(&mut breaker, second, FAILS))
+            + u32::from(asks(&mut breaker, second, FAILS));
     }
     assert!(seen <= 8, "{seen} attempts; one without a breaker made 45");
 }
@@ -246,7 +301,10 @@ fn what_the_next_process_takes_over() {
     assert!(asks(&mut next, 6, FAILS));
     assert_eq!(next.state(at(6)), open(16));
     // A clock that was ahead has written a time that no circuit sets; what is known here already is not overruled.
-    let ahead = Outage { open: Some((at(3_600), 1)), ..Outage::default() };
+    let ahead = Outage {
+        open: Some((at(3_600), 1)),
+        ..Outage::default()
+    };
     assert_eq!(later(&Some(ahead.clone()), 0).state(at(0)), Circuit::Closed);
     let mut known = Breaker::default();
     asks(&mut known, 0, Outcome::Works);

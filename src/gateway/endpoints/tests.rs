@@ -9,24 +9,46 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn standing(circuit: Circuit, seconds: f64, in_flight: u32) -> Standing {
-    Standing { circuit, seconds, in_flight }
+    Standing {
+        circuit,
+        seconds,
+        in_flight,
+    }
 }
 
 /// An address whose circuit opens at this second.
 fn break_down(endpoints: &Endpoints, place: usize, second: u64) {
     for _ in 0..5 {
-        endpoints.enter(Some(place), &[], at(second), [0.0; 2]).unwrap().tell(DOWN, at(second), 0.0);
+        endpoints
+            .enter(Some(place), &[], at(second), [0.0; 2])
+            .unwrap()
+            .tell(DOWN, at(second), 0.0);
     }
 }
 
 #[test]
 fn of_two_by_chance_the_quicker_one() {
     let closed = |seconds| standing(Circuit::Closed, seconds, 0);
-    let (open, half) = (standing(Circuit::Open { until: at(9) }, 0.1, 0), standing(Circuit::HalfOpen, 0.1, 0));
+    let (open, half) = (
+        standing(Circuit::Open { until: at(9) }, 0.1, 0),
+        standing(Circuit::HalfOpen, 0.1, 0),
+    );
     for (name, standings, past, dice, expected) in [
         ("one", vec![closed(9.0)], vec![], [0.9, 0.9], Some(0)),
-        ("of two always the quicker", vec![closed(0.2), closed(0.1)], vec![], [0.0, 0.0], Some(1)),
-        ("whichever is drawn first", vec![closed(0.2), closed(0.1)], vec![], [0.9, 0.0], Some(1)),
+        (
+            "of two always the quicker",
+            vec![closed(0.2), closed(0.1)],
+            vec![],
+            [0.0, 0.0],
+            Some(1),
+        ),
+        (
+            "whichever is drawn first",
+            vec![closed(0.2), closed(0.1)],
+            vec![],
+            [0.9, 0.0],
+            Some(1),
+        ),
         (
             "of three the quicker of those drawn",
             vec![closed(0.3), closed(0.2), closed(0.1)],
@@ -34,13 +56,49 @@ fn of_two_by_chance_the_quicker_one() {
             [0.0, 0.0],
             Some(1),
         ),
-        ("as quick: the first drawn", vec![closed(0.1), closed(0.1)], vec![], [0.9, 0.0], Some(1)),
-        ("busy is slow", vec![standing(Circuit::Closed, 0.1, 4), closed(0.3)], vec![], [0.0, 0.0], Some(1)),
-        ("an open circuit is not asked", vec![open, closed(9.0)], vec![], [0.0, 0.0], Some(1)),
-        ("half-open only when nothing else is there", vec![half, closed(9.0)], vec![], [0.0, 0.0], Some(1)),
+        (
+            "as quick: the first drawn",
+            vec![closed(0.1), closed(0.1)],
+            vec![],
+            [0.9, 0.0],
+            Some(1),
+        ),
+        (
+            "busy is slow",
+            vec![standing(Circuit::Closed, 0.1, 4), closed(0.3)],
+            vec![],
+            [0.0, 0.0],
+            Some(1),
+        ),
+        (
+            "an open circuit is not asked",
+            vec![open, closed(9.0)],
+            vec![],
+            [0.0, 0.0],
+            Some(1),
+        ),
+        (
+            "half-open only when nothing else is there",
+            vec![half, closed(9.0)],
+            vec![],
+            [0.0, 0.0],
+            Some(1),
+        ),
         ("but then", vec![half, open], vec![], [0.9, 0.9], Some(0)),
-        ("what was left stays left", vec![closed(0.1), closed(9.0)], vec![0], [0.0, 0.0], Some(1)),
-        ("all left", vec![closed(0.1), closed(9.0)], vec![0, 1], [0.0, 0.0], None),
+        (
+            "what was left stays left",
+            vec![closed(0.1), closed(9.0)],
+            vec![0],
+            [0.0, 0.0],
+            Some(1),
+        ),
+        (
+            "all left",
+            vec![closed(0.1), closed(9.0)],
+            vec![0, 1],
+            [0.0, 0.0],
+            None,
+        ),
         ("all open", vec![open, open], vec![], [0.0, 0.0], None),
         ("none", vec![], vec![], [0.0, 0.0], None),
     ] {
@@ -59,7 +117,10 @@ fn an_average_follows_what_is_new_and_fades_when_nothing_is() {
     let later = pace.seconds(at(600));
     assert!((later - 1.3 / std::f64::consts::E).abs() < 1e-9, "{later}");
     pace.take(2.0, at(6_000));
-    assert!((pace.seconds(at(6_000)) - 2.0).abs() < 0.01, "what is old says nothing: {pace:?}");
+    assert!(
+        (pace.seconds(at(6_000)) - 2.0).abs() < 0.01,
+        "what is old says nothing: {pace:?}"
+    );
     assert!((pace.seconds(at(60_000)) - unknown).abs() < 1e-9);
 }
 
@@ -71,7 +132,10 @@ fn the_quicker_address_gets_the_requests() {
         let dice = if n % 2 == 0 { [0.0, 0.0] } else { [0.9, 0.0] };
         let pass = endpoints.enter(None, &[], at(n), dice).unwrap();
         seen[pass.place] += 1;
-        pass.opened(Duration::from_millis(if pass.place == 0 { 800 } else { 90 }), at(n));
+        pass.opened(
+            Duration::from_millis(if pass.place == 0 { 800 } else { 90 }),
+            at(n),
+        );
         pass.tell(UP, at(n), 0.0);
     }
     assert!(seen[0] <= 2 && seen[1] >= 38, "{seen:?}");
@@ -90,13 +154,27 @@ fn one_that_failed_is_left_alone_long_before_its_circuit_opens() {
 #[test]
 fn the_same_one_again_unless_it_is_shut() {
     let endpoints = Endpoints::new(2);
-    assert_eq!(endpoints.enter(Some(1), &[], NOW, [0.0; 2]).unwrap().place, 1);
+    assert_eq!(
+        endpoints.enter(Some(1), &[], NOW, [0.0; 2]).unwrap().place,
+        1
+    );
     break_down(&endpoints, 1, 0);
-    assert_eq!(endpoints.enter(Some(1), &[], NOW, [0.9; 2]).unwrap().place, 0);
-    assert_eq!(endpoints.circuit(NOW), Circuit::Closed, "of the provider, the best");
+    assert_eq!(
+        endpoints.enter(Some(1), &[], NOW, [0.9; 2]).unwrap().place,
+        0
+    );
+    assert_eq!(
+        endpoints.circuit(NOW),
+        Circuit::Closed,
+        "of the provider, the best"
+    );
     assert!(endpoints.has_other(&[1], NOW) && !endpoints.has_other(&[0], NOW));
     break_down(&endpoints, 0, 2);
-    assert_eq!(endpoints.enter(None, &[], at(3), [0.0; 2]).unwrap_err(), Shut::Until(at(5)), "the sooner");
+    assert_eq!(
+        endpoints.enter(None, &[], at(3), [0.0; 2]).unwrap_err(),
+        Shut::Until(at(5)),
+        "the sooner"
+    );
     assert_eq!(endpoints.circuit(at(3)), Circuit::Open { until: at(5) });
     assert_eq!(endpoints.circuit(at(5)), Circuit::HalfOpen);
 }
@@ -104,25 +182,52 @@ fn the_same_one_again_unless_it_is_shut() {
 #[test]
 fn what_may_work_again_is_tried_while_another_works() {
     let endpoints = Endpoints::new(2);
-    let tries = |past: &[usize], second: u64| endpoints.trial(past, at(second)).map(|pass| pass.place);
+    let tries =
+        |past: &[usize], second: u64| endpoints.trial(past, at(second)).map(|pass| pass.place);
     assert_eq!(tries(&[], 0), None, "all is well");
     break_down(&endpoints, 0, 0);
-    assert_eq!((tries(&[], 4), tries(&[], 5)), (None, Some(0)), "when its time has come");
-    assert_eq!((tries(&[0], 5), tries(&[1], 5)), (None, None), "it was left, or there is nothing to fall back on");
+    assert_eq!(
+        (tries(&[], 4), tries(&[], 5)),
+        (None, Some(0)),
+        "when its time has come"
+    );
+    assert_eq!(
+        (tries(&[0], 5), tries(&[1], 5)),
+        (None, None),
+        "it was left, or there is nothing to fall back on"
+    );
     let trial = endpoints.trial(&[], at(5)).unwrap();
     assert!(trial.trial && trial.probes == Some(1));
     assert_eq!(tries(&[], 5), None, "one at a time");
-    assert_eq!(endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap().place, 1, "and nobody waits for it");
+    assert_eq!(
+        endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap().place,
+        1,
+        "and nobody waits for it"
+    );
     // The list of models came to nothing: tried again when the circuit allows.
     trial.found_nobody(at(5), 0.0);
     drop(trial);
     assert_eq!((tries(&[], 14), tries(&[], 15)), (None, Some(0)));
     // The request itself was lost: while another works, it is spared for a while.
-    endpoints.trial(&[], at(15)).unwrap().tell(DOWN, at(15), 0.0);
-    assert_eq!(endpoints.enter(Some(0), &[], at(60), [0.0; 2]).unwrap().probes, Some(3), "which shuts it for nobody");
+    endpoints
+        .trial(&[], at(15))
+        .unwrap()
+        .tell(DOWN, at(15), 0.0);
+    assert_eq!(
+        endpoints
+            .enter(Some(0), &[], at(60), [0.0; 2])
+            .unwrap()
+            .probes,
+        Some(3),
+        "which shuts it for nobody"
+    );
     assert_eq!((tries(&[], 614), tries(&[], 615)), (None, Some(0)));
     break_down(&endpoints, 1, 616);
-    assert_eq!(tries(&[], 621), None, "both may work again: one of them is chosen");
+    assert_eq!(
+        tries(&[], 621),
+        None,
+        "both may work again: one of them is chosen"
+    );
 }
 
 #[test]
@@ -147,14 +252,27 @@ fn of_two_that_race_for_the_half_open_place_one_gets_it() {
     break_down(&endpoints, 0, 0);
     let first = endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap();
     assert_eq!(first.probes, Some(1));
-    assert_eq!(endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap_err(), Shut::Probed);
+    assert_eq!(
+        endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap_err(),
+        Shut::Probed
+    );
     drop(first);
     let second = endpoints.enter(None, &[], at(6), [0.0; 2]).unwrap();
-    assert_eq!(second.probes, Some(1), "a probe that was dropped gives its place back");
+    assert_eq!(
+        second.probes,
+        Some(1),
+        "a probe that was dropped gives its place back"
+    );
     second.tell(UP, at(6), 0.0);
     assert_eq!(endpoints.circuit(at(6)), Circuit::Closed);
     drop(second);
-    assert!(endpoints.enter(None, &[], at(6), [0.0; 2]).unwrap().probes.is_none());
+    assert!(
+        endpoints
+            .enter(None, &[], at(6), [0.0; 2])
+            .unwrap()
+            .probes
+            .is_none()
+    );
 }
 
 #[test]
@@ -162,15 +280,24 @@ fn the_first_part_of_an_answer_closes_the_circuit_and_its_end_still_counts() {
     let endpoints = Endpoints::new(1);
     break_down(&endpoints, 0, 0);
     let pass = endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap();
-    assert!(pass.answers(at(5)) && !pass.answers(at(5)), "by the first part alone");
+    assert!(
+        pass.answers(at(5)) && !pass.answers(at(5)),
+        "by the first part alone"
+    );
     assert_eq!(endpoints.circuit(at(5)), Circuit::Closed);
-    let others: Vec<_> = (0..4).map(|_| endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap()).collect();
+    let others: Vec<_> = (0..4)
+        .map(|_| endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap())
+        .collect();
     for other in &others {
         other.tell(DOWN, at(6), 0.0);
     }
     assert_eq!(endpoints.circuit(at(6)), Circuit::Closed);
     pass.tell(DOWN, at(6), 0.0);
-    assert_eq!(endpoints.circuit(at(6)), Circuit::Open { until: at(11) }, "it was cut, as the fifth");
+    assert_eq!(
+        endpoints.circuit(at(6)),
+        Circuit::Open { until: at(11) },
+        "it was cut, as the fifth"
+    );
     // Told once is told.
     pass.tell(UP, at(6), 0.0);
     drop((pass, others));

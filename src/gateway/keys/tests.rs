@@ -12,29 +12,51 @@ fn later(ms: u64) -> Timestamp {
 
 fn left(remaining: u64, limit: u64, reset_ms: u64) -> ResponseMeta {
     let reset = Some(Duration::from_millis(reset_ms));
-    let requests = RateWindow { limit: Some(limit), remaining: Some(remaining), reset };
-    ResponseMeta { status: 200, requests, ..ResponseMeta::default() }
+    let requests = RateWindow {
+        limit: Some(limit),
+        remaining: Some(remaining),
+        reset,
+    };
+    ResponseMeta {
+        status: 200,
+        requests,
+        ..ResponseMeta::default()
+    }
 }
 
 fn of(organization: &str) -> ResponseMeta {
-    ResponseMeta { organization: Some(organization.to_owned()), ..ResponseMeta::default() }
+    ResponseMeta {
+        organization: Some(organization.to_owned()),
+        ..ResponseMeta::default()
+    }
 }
 
 fn out(place: usize, why: &str, passes: bool) -> Pick {
-    Pick::Out { place, why: why.to_owned(), passes }
+    Pick::Out {
+        place,
+        why: why.to_owned(),
+        passes,
+    }
 }
 
 #[test]
 fn keys_take_turns_and_cooling_ones_are_passed_over() {
     let mut ring = KeyRing::new(3);
-    assert_eq!([ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])], [Pick::Key(0), Pick::Key(1)]);
+    assert_eq!(
+        [ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])],
+        [Pick::Key(0), Pick::Key(1)]
+    );
     ring.cool(2, M, NOW, later(500));
     ring.cool(2, M, NOW, later(100));
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(0));
     ring.cool(1, M, NOW, later(900));
     ring.bar(0, "401");
     assert!(!ring.has_other(0, M, &[], NOW));
-    assert_eq!(ring.pick(M, NOW, &[]), Pick::Wait(Duration::from_millis(500)), "the longer cooling holds");
+    assert_eq!(
+        ring.pick(M, NOW, &[]),
+        Pick::Wait(Duration::from_millis(500)),
+        "the longer cooling holds"
+    );
     assert_eq!(ring.pick(M, later(500), &[]), Pick::Key(2));
     ring.bar(1, "quota");
     ring.bar(2, "401");
@@ -46,11 +68,17 @@ fn keys_take_turns_and_cooling_ones_are_passed_over() {
 fn a_limit_on_one_model_leaves_the_key_to_the_others() {
     let mut ring = KeyRing::new(1);
     ring.cool(0, "a", NOW, later(500));
-    assert_eq!(ring.pick("a", NOW, &[]), Pick::Wait(Duration::from_millis(500)));
+    assert_eq!(
+        ring.pick("a", NOW, &[]),
+        Pick::Wait(Duration::from_millis(500))
+    );
     assert_eq!(ring.pick("b", NOW, &[]), Pick::Key(0));
     ring.cool(0, "b", NOW, later(700));
     assert_eq!(ring.pick("a", later(500), &[]), Pick::Key(0));
-    assert_eq!(ring.pick("b", later(500), &[]), Pick::Wait(Duration::from_millis(200)));
+    assert_eq!(
+        ring.pick("b", later(500), &[]),
+        Pick::Wait(Duration::from_millis(200))
+    );
 }
 
 #[test]
@@ -68,10 +96,16 @@ fn what_other_machines_heard_orders_the_keys_and_holds_one_back_for_a_moment() {
     // Nothing is left: of a hundred a minute one is back after 600 ms.
     ring.hear(0, M, heard(0, later(2)), most, later(2));
     ring.hear(1, M, heard(0, later(2)), most, later(2));
-    assert_eq!(ring.pick(M, later(2), &[]), Pick::Wait(Duration::from_millis(601)));
+    assert_eq!(
+        ring.pick(M, later(2), &[]),
+        Pick::Wait(Duration::from_millis(601))
+    );
     let none = Headroom::seen(&left(0, 1, 3_600_000), later(3));
     ring.hear(0, M, none, most, later(3));
-    assert!(matches!(ring.pick(M, later(1000), &[1]), Pick::Wait(wait) if wait <= most), "no longer than that");
+    assert!(
+        matches!(ring.pick(M, later(1000), &[1]), Pick::Wait(wait) if wait <= most),
+        "no longer than that"
+    );
     ring.hear(9, M, none, most, NOW);
 }
 
@@ -81,7 +115,11 @@ fn a_key_without_money_is_passed_over_and_never_waited_for() {
     assert_eq!(ring.pick(M, NOW, &[0]), Pick::Key(1));
     assert_eq!(ring.pick(M, NOW, &[2, 0]), Pick::Key(1));
     ring.cool(1, M, NOW, later(500));
-    assert_eq!(ring.pick(M, NOW, &[0, 2]), Pick::Wait(Duration::from_millis(500)), "one that cools may have room");
+    assert_eq!(
+        ring.pick(M, NOW, &[0, 2]),
+        Pick::Wait(Duration::from_millis(500)),
+        "one that cools may have room"
+    );
     ring.bar(1, "401");
     assert_eq!(ring.pick(M, NOW, &[0, 2]), Pick::Passed);
     assert_eq!(ring.pick(M, NOW, &[0, 1, 2]), Pick::Passed);
@@ -97,8 +135,16 @@ fn the_key_with_the_most_left_goes_first() {
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(1));
     // Each pick counts one as gone: 29 of 100 is still the most, until 20 is reached.
     let picked: Vec<_> = (0..12).map(|_| ring.pick(M, NOW, &[])).collect();
-    assert_eq!(picked.iter().filter(|p| **p == Pick::Key(2)).count(), 2, "{picked:?}");
-    assert_eq!(ring.pick("other", NOW, &[0, 1]), Pick::Key(2), "of another model nothing is known");
+    assert_eq!(
+        picked.iter().filter(|p| **p == Pick::Key(2)).count(),
+        2,
+        "{picked:?}"
+    );
+    assert_eq!(
+        ring.pick("other", NOW, &[0, 1]),
+        Pick::Key(2),
+        "of another model nothing is known"
+    );
     // A key of which nothing is known has plenty.
     ring.renew(0, true);
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(0));
@@ -111,9 +157,16 @@ fn the_key_with_the_most_left_goes_first() {
 fn a_key_with_nothing_left_is_the_last_choice_and_still_one() {
     let mut ring = KeyRing::new(2);
     ring.learn(0, M, &left(0, 100, 60_000), NOW);
-    assert_eq!([ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])], [Pick::Key(1), Pick::Key(1)]);
+    assert_eq!(
+        [ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])],
+        [Pick::Key(1), Pick::Key(1)]
+    );
     ring.cool(1, M, NOW, later(500));
-    assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(0), "figures grow old: only a refusal stops a key");
+    assert_eq!(
+        ring.pick(M, NOW, &[]),
+        Pick::Key(0),
+        "figures grow old: only a refusal stops a key"
+    );
 }
 
 #[test]
@@ -124,21 +177,32 @@ fn a_quota_parks_a_key_until_its_end_and_an_account_with_all_its_keys() {
     assert_eq!(ring.pick(M, NOW, &[]), Pick::Key(1));
     ring.park(1, NOW, end, "quota");
     assert_eq!(ring.pick(M, NOW, &[]), out(1, "quota", true));
-    assert!(matches!(ring.pick(M, end, &[]), Pick::Key(_)), "a new month");
+    assert!(
+        matches!(ring.pick(M, end, &[]), Pick::Key(_)),
+        "a new month"
+    );
     // Nobody named an organisation: all keys are of one account.
     let mut ring = KeyRing::new(3);
     ring.bar(1, "401");
     ring.park_account(0, NOW, end, "quota");
     assert_eq!(ring.pick(M, NOW, &[]), out(2, "quota", true));
     assert_eq!(ring.pick(M, end, &[1]), Pick::Key(0));
-    assert_eq!(ring.pick(M, end, &[0, 2]), Pick::Passed, "a refused key is not mended by a new month");
+    assert_eq!(
+        ring.pick(M, end, &[0, 2]),
+        Pick::Passed,
+        "a refused key is not mended by a new month"
+    );
     // Named: the keys that were seen with the same one.
     let mut ring = KeyRing::new(4);
     ring.learn(0, M, &of("acme"), NOW);
     ring.learn(1, M, &of("other"), NOW);
     ring.learn(2, M, &of("acme"), NOW);
     ring.park_account(0, NOW, end, "quota");
-    let picked = [ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[]), ring.pick(M, NOW, &[])];
+    let picked = [
+        ring.pick(M, NOW, &[]),
+        ring.pick(M, NOW, &[]),
+        ring.pick(M, NOW, &[]),
+    ];
     assert_eq!(picked, [Pick::Key(1), Pick::Key(3), Pick::Key(1)]);
 }
 
@@ -148,13 +212,21 @@ fn a_clock_that_is_set_back_keeps_no_key_out_of_use() {
     ring.cool(0, M, NOW, later(500));
     assert_eq!(ring.pick(M, before, &[]), Pick::Key(0));
     ring.cool(0, M, before, before.plus(Duration::from_millis(300)));
-    assert_eq!(ring.pick(M, before, &[]), Pick::Wait(Duration::from_millis(300)), "what is said now holds");
+    assert_eq!(
+        ring.pick(M, before, &[]),
+        Pick::Wait(Duration::from_millis(300)),
+        "what is said now holds"
+    );
     let mut ring = KeyRing::new(1);
     ring.miss(0, M, NOW, later(500));
     assert!(ring.all_lack(M, NOW) && !ring.all_lack(M, before));
     ring.park(0, NOW, later(500), "quota");
     assert_eq!(ring.pick(M, NOW, &[]), out(0, "quota", true));
-    assert_eq!(ring.pick(M, before, &[]), Pick::Key(0), "it is refused once more, and parked anew");
+    assert_eq!(
+        ring.pick(M, before, &[]),
+        Pick::Key(0),
+        "it is refused once more, and parked anew"
+    );
 }
 
 #[test]
@@ -176,7 +248,11 @@ fn what_has_passed_is_forgotten() {
     for n in 0..1000 {
         ring.learn(0, &format!("m{n}"), &left(1, 10, 100), later(n));
     }
-    assert!(ring.slots[0].models.len() <= 101, "{}", ring.slots[0].models.len());
+    assert!(
+        ring.slots[0].models.len() <= 101,
+        "{}",
+        ring.slots[0].models.len()
+    );
 }
 
 #[derive(Debug, Clone)]
@@ -259,11 +335,21 @@ fn a_key_without_the_model_goes_last_and_is_known_for_it() {
     ring.miss(0, "m", NOW, later);
     ring.miss(2, "m", NOW, later);
     assert!(!ring.all_lack("m", NOW));
-    assert_eq!([0, 1].map(|_| ring.pick("m", NOW, &[])), [Pick::Key(1), Pick::Key(1)]);
-    assert_eq!(ring.pick("m", NOW, &[1]), Pick::Key(2), "rather than none at all");
+    assert_eq!(
+        [0, 1].map(|_| ring.pick("m", NOW, &[])),
+        [Pick::Key(1), Pick::Key(1)]
+    );
+    assert_eq!(
+        ring.pick("m", NOW, &[1]),
+        Pick::Key(2),
+        "rather than none at all"
+    );
     ring.miss(1, "m", NOW, later);
     assert!(ring.all_lack("m", NOW) && !ring.all_lack("other", NOW) && !ring.all_lack("m", later));
-    assert!(matches!(ring.pick("m", NOW, &[]), Pick::Key(_)), "who insists is let through");
+    assert!(
+        matches!(ring.pick("m", NOW, &[]), Pick::Key(_)),
+        "who insists is let through"
+    );
     ring.bar(0, "no such key");
     assert!(ring.all_lack("m", NOW), "a key that is out says nothing");
     assert!(!KeyRing::new(0).all_lack("m", NOW));

@@ -5,16 +5,30 @@ fn price() -> Price {
     Price {
         cached_input: Some(Usd::from_pico(100_000)),
         tiers: TierPrices {
-            flex: Some(Share { input: Usd::from_pico(500_000), output: None }),
-            priority: Some(Share { input: Usd::from_pico(1_500_000), output: None }),
+            flex: Some(Share {
+                input: Usd::from_pico(500_000),
+                output: None,
+            }),
+            priority: Some(Share {
+                input: Usd::from_pico(1_500_000),
+                output: None,
+            }),
             ..TierPrices::default()
         },
-        ..Price::flat(Usd::from_pico(1_000_000), Usd::from_pico(10_000_000), PriceOrigin::Catalogue)
+        ..Price::flat(
+            Usd::from_pico(1_000_000),
+            Usd::from_pico(10_000_000),
+            PriceOrigin::Catalogue,
+        )
     }
 }
 
 fn count(tokens: u64) -> Count {
-    Count { tokens, upper: tokens, exact: true }
+    Count {
+        tokens,
+        upper: tokens,
+        exact: true,
+    }
 }
 
 fn known<'a>(price: Option<&'a Price>, reply: &'a Reply) -> Known<'a> {
@@ -46,58 +60,110 @@ fn the_servers_word_comes_first() {
     };
     let price = price();
     let counted = Reply::default();
-    let exact = Reply { usage: Some(usage), ..Reply::default() };
-    let billed = Reply { billed: Some(Usd::from_pico(5)), ..exact.clone() };
-    let dear = Reply { billed: Some(Usd::from_pico(2_000_000_000)), ..exact.clone() };
+    let exact = Reply {
+        usage: Some(usage),
+        ..Reply::default()
+    };
+    let billed = Reply {
+        billed: Some(Usd::from_pico(5)),
+        ..exact.clone()
+    };
+    let dear = Reply {
+        billed: Some(Usd::from_pico(2_000_000_000)),
+        ..exact.clone()
+    };
     let free = Price::free(PriceOrigin::User, "");
     let estimated = |pico| Cost::new(Usd::from_pico(pico), CostKind::Estimated);
     for (name, known, expected) in [
-        ("billed", known(Some(&price), &billed), Cost::new(Usd::from_pico(5), CostKind::Billed)),
-        ("usage", known(Some(&price), &exact), Cost::new(Usd::from_pico(134_000_000), CostKind::Exact)),
-        ("counted", known(Some(&price), &counted), estimated(200_000_000)),
+        (
+            "billed",
+            known(Some(&price), &billed),
+            Cost::new(Usd::from_pico(5), CostKind::Billed),
+        ),
+        (
+            "usage",
+            known(Some(&price), &exact),
+            Cost::new(Usd::from_pico(134_000_000), CostKind::Exact),
+        ),
+        (
+            "counted",
+            known(Some(&price), &counted),
+            estimated(200_000_000),
+        ),
         (
             "interrupted: what may be in flight is booked too",
-            Known { close: Close::Left, ..known(Some(&price), &counted) },
+            Known {
+                close: Close::Left,
+                ..known(Some(&price), &counted)
+            },
             estimated(100_000_000 + 10_000_000 * 75),
         ),
         (
             "a usage before a cut is no final word",
-            Known { close: Close::Left, ..known(Some(&price), &exact) },
+            Known {
+                close: Close::Left,
+                ..known(Some(&price), &exact)
+            },
             estimated(100_000_000 + 10_000_000 * 75),
         ),
         (
             "broken by others: it may have gone on to the cap",
-            Known { close: Close::Broken, ..known(Some(&price), &counted) },
+            Known {
+                close: Close::Broken,
+                ..known(Some(&price), &counted)
+            },
             estimated(1_000_000_000),
         ),
         (
             "broken, and a usage before it",
-            Known { close: Close::Broken, ..known(Some(&price), &exact) },
+            Known {
+                close: Close::Broken,
+                ..known(Some(&price), &exact)
+            },
             estimated(1_000_000_000),
         ),
         (
             "broken, and a bill before it that is higher",
-            Known { close: Close::Broken, ..known(Some(&price), &dear) },
+            Known {
+                close: Close::Broken,
+                ..known(Some(&price), &dear)
+            },
             estimated(2_000_000_000),
         ),
         (
             "broken, and nothing was reserved",
-            Known { close: Close::Broken, reserved: None, ..known(Some(&price), &counted) },
+            Known {
+                close: Close::Broken,
+                reserved: None,
+                ..known(Some(&price), &counted)
+            },
             estimated(100_000_000 + 10_000_000 * 90),
         ),
         (
             "never above the cap",
-            Known { close: Close::Left, output: count(80), ..known(Some(&price), &counted) },
+            Known {
+                close: Close::Left,
+                output: count(80),
+                ..known(Some(&price), &counted)
+            },
             estimated(1_000_000_000),
         ),
         (
             "hidden reasoning: nobody can say, so all of it",
-            Known { hidden_output: true, ..known(Some(&price), &counted) },
+            Known {
+                hidden_output: true,
+                ..known(Some(&price), &counted)
+            },
             estimated(1_000_000_000),
         ),
         (
             "past the cap, nothing of ours bounds it",
-            Known { close: Close::Left, past_cap: true, output: count(200), ..known(Some(&price), &counted) },
+            Known {
+                close: Close::Left,
+                past_cap: true,
+                output: count(200),
+                ..known(Some(&price), &counted)
+            },
             estimated(100_000_000 + 10_000_000 * (200 + 20 + 64)),
         ),
         (
@@ -113,10 +179,20 @@ fn the_servers_word_comes_first() {
         ),
         (
             "past the cap by our count, and the server's last word is known",
-            Known { past_cap: true, ..known(Some(&price), &exact) },
+            Known {
+                past_cap: true,
+                ..known(Some(&price), &exact)
+            },
             Cost::new(Usd::from_pico(134_000_000), CostKind::Exact),
         ),
-        ("another address", Known { foreign_address: true, ..known(Some(&price), &exact) }, estimated(134_000_000)),
+        (
+            "another address",
+            Known {
+                foreign_address: true,
+                ..known(Some(&price), &exact)
+            },
+            estimated(134_000_000),
+        ),
         ("no price", known(None, &exact), Cost::UNKNOWN),
         ("free", known(Some(&free), &counted), Cost::FREE),
     ] {
@@ -126,19 +202,37 @@ fn the_servers_word_comes_first() {
 
 #[test]
 fn the_tier_that_the_server_names_is_what_is_paid() {
-    let usage = Usage { source: UsageSource::Provider, ..Usage::counted(100, 10) };
+    let usage = Usage {
+        source: UsageSource::Provider,
+        ..Usage::counted(100, 10)
+    };
     let price = price();
-    let named = |tier: &str, usage| Reply { usage, service_tier: Some(tier.to_owned()), ..Reply::default() };
+    let named = |tier: &str, usage| Reply {
+        usage,
+        service_tier: Some(tier.to_owned()),
+        ..Reply::default()
+    };
     let (flex, priority) = (named("flex", Some(usage)), named("priority", Some(usage)));
     let (scale, silent) = (named("scale", Some(usage)), named("priority", None));
     let million = |n: i128| Usd::from_pico(n * 1_000_000);
     for (name, known, expected) in [
         // 100 of input and 10 times 10 of output, in millions of pico-dollars.
-        ("flex is half", known(Some(&price), &flex), Cost::new(million(100), CostKind::Exact)),
-        ("priority is half as much again", known(Some(&price), &priority), Cost::new(million(300), CostKind::Exact)),
+        (
+            "flex is half",
+            known(Some(&price), &flex),
+            Cost::new(million(100), CostKind::Exact),
+        ),
+        (
+            "priority is half as much again",
+            known(Some(&price), &priority),
+            Cost::new(million(300), CostKind::Exact),
+        ),
         (
             "priority that nobody asked for is booked in full, and the ledger calls it a breach",
-            Known { reserved: Some(million(250)), ..known(Some(&price), &priority) },
+            Known {
+                reserved: Some(million(250)),
+                ..known(Some(&price), &priority)
+            },
             Cost::new(million(300), CostKind::Exact),
         ),
         (
@@ -148,17 +242,26 @@ fn the_tier_that_the_server_names_is_what_is_paid() {
         ),
         (
             "a guess is no breach",
-            Known { reserved: Some(million(250)), ..known(Some(&price), &scale) },
+            Known {
+                reserved: Some(million(250)),
+                ..known(Some(&price), &scale)
+            },
             Cost::new(million(250), CostKind::Estimated),
         ),
         (
             "without a count, the bound is that of the tier",
-            Known { reserved: Some(million(250)), ..known(Some(&price), &silent) },
+            Known {
+                reserved: Some(million(250)),
+                ..known(Some(&price), &silent)
+            },
             Cost::new(million(300), CostKind::Estimated),
         ),
         (
             "and with thoughts out of sight, all that the tier allows: 150 and 90 times 15",
-            Known { hidden_output: true, ..known(Some(&price), &silent) },
+            Known {
+                hidden_output: true,
+                ..known(Some(&price), &silent)
+            },
             Cost::new(million(1_500), CostKind::Estimated),
         ),
     ] {
@@ -177,17 +280,39 @@ fn reasoning_costs_its_tokens_at_the_output_price() {
         source: UsageSource::Provider,
     };
     let (price, free) = (price(), Price::free(PriceOrigin::User, ""));
-    let (plain, flex) = (Reply::default(), Reply { service_tier: Some("flex".to_owned()), ..Reply::default() });
+    let (plain, flex) = (
+        Reply::default(),
+        Reply {
+            service_tier: Some("flex".to_owned()),
+            ..Reply::default()
+        },
+    );
     for (name, price, reply, tokens, expected) in [
         ("some of it", Some(&price), &plain, 64, Some(640_000_000)),
         ("all of it", Some(&price), &plain, 70, Some(700_000_000)),
-        ("more than there is", Some(&price), &plain, 99, Some(700_000_000)),
+        (
+            "more than there is",
+            Some(&price),
+            &plain,
+            99,
+            Some(700_000_000),
+        ),
         ("none", Some(&price), &plain, 0, None),
         ("no price", None, &plain, 64, None),
         ("free", Some(&free), &plain, 64, Some(0)),
-        ("at the tier that served it", Some(&price), &flex, 64, Some(320_000_000)),
+        (
+            "at the tier that served it",
+            Some(&price),
+            &flex,
+            64,
+            Some(320_000_000),
+        ),
     ] {
         let known = known(price, reply);
-        assert_eq!(reasoning(&known, &usage(tokens)), expected.map(Usd::from_pico), "{name}");
+        assert_eq!(
+            reasoning(&known, &usage(tokens)),
+            expected.map(Usd::from_pico),
+            "{name}"
+        );
     }
 }

@@ -22,7 +22,11 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(json: &'a str) -> Self {
-        Self { json, at: 0, left: MOST }
+        Self {
+            json,
+            at: 0,
+            left: MOST,
+        }
     }
 
     /// Nothing but white space is left.
@@ -54,7 +58,8 @@ impl<'a> Cursor<'a> {
 
     /// Goes past this word, if it is next.
     fn eat_word(&mut self, word: &str) -> bool {
-        let found = self.peek().is_some() && self.json.as_bytes()[self.at..].starts_with(word.as_bytes());
+        let found =
+            self.peek().is_some() && self.json.as_bytes()[self.at..].starts_with(word.as_bytes());
         self.at += if found { word.len() } else { 0 };
         found
     }
@@ -64,7 +69,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// An object, each member of it to `member`, which goes past the value.
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'a str) -> Option<()>,
+    ) -> Option<()> {
         self.expect(b'{')?;
         if self.eat(b'}') {
             return Some(());
@@ -113,7 +121,10 @@ impl<'a> Cursor<'a> {
             }
         }
         self.at += 1;
-        Some(Raw { inside: start..self.at - 1, escaped })
+        Some(Raw {
+            inside: start..self.at - 1,
+            escaped,
+        })
     }
 
     /// A string, and what follows it from its closing quote on.
@@ -160,12 +171,21 @@ impl<'a> Cursor<'a> {
 
     fn number(&mut self) -> Option<()> {
         let rest = &self.json[self.at..];
-        let in_number = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
-        let number = &rest[..rest.bytes().position(|byte| !in_number(byte)).unwrap_or(rest.len())];
+        let in_number =
+            |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+        let number = &rest[..rest
+            .bytes()
+            .position(|byte| !in_number(byte))
+            .unwrap_or(rest.len())];
         self.at += number.len();
         // Most of them are plain counts and times; which of the others are numbers is left to the one who knows.
-        let plain = number.len() < 19 && number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
-        (number == "0" || (plain && !number.is_empty()) || serde_json::from_str::<f64>(number).is_ok()).then_some(())
+        let plain = number.len() < 19
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && !number.starts_with('0');
+        (number == "0"
+            || (plain && !number.is_empty())
+            || serde_json::from_str::<f64>(number).is_ok())
+        .then_some(())
     }
 }
 
@@ -184,7 +204,9 @@ fn stop(bytes: &[u8]) -> Option<usize> {
             return Some(n * 8 + (stops.trailing_zeros() / 8) as usize);
         }
     }
-    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
+    let found = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
     Some(words.len() * 8 + found)
 }
 

@@ -58,7 +58,11 @@ impl Envelope {
     /// The envelope of a piece that holds one text without escapes, and nothing else that means anything.
     fn of(json: &str, chunk: &Chunk<'_>) -> Option<Self> {
         let choice = chunk.choice.as_ref()?;
-        if chunk.error.is_some() || chunk.usage.is_some() || choice.tool_call || choice.finish.is_some() {
+        if chunk.error.is_some()
+            || chunk.usage.is_some()
+            || choice.tool_call
+            || choice.finish.is_some()
+        {
             return None;
         }
         let (text, thought) = match (&choice.text, &choice.reasoning) {
@@ -66,9 +70,13 @@ impl Envelope {
             (none, Cow::Borrowed(text)) if none.is_empty() => (*text, true),
             _ => return None,
         };
-        let place = place(json, text).filter(|place| !place.is_empty() && json.len() - place.len() <= CAP)?;
+        let place = place(json, text)
+            .filter(|place| !place.is_empty() && json.len() - place.len() <= CAP)?;
         let tail = &json[place.end..];
-        let (tail, after_padding) = match tail.find(PADDING).map(|at| tail.split_at(at + PADDING.len())) {
+        let (tail, after_padding) = match tail
+            .find(PADDING)
+            .map(|at| tail.split_at(at + PADDING.len()))
+        {
             Some((tail, padding)) => (tail, Some(string(padding)?.1.to_owned())),
             None => (tail, None),
         };
@@ -97,9 +105,18 @@ impl Envelope {
             return None;
         }
         let none = Cow::Borrowed("");
-        let (text, reasoning) = if self.thought { (none, text) } else { (text, none) };
+        let (text, reasoning) = if self.thought {
+            (none, text)
+        } else {
+            (text, none)
+        };
         Some(Chunk {
-            choice: Some(Choice { text, reasoning, tool_call: false, finish: None }),
+            choice: Some(Choice {
+                text,
+                reasoning,
+                tool_call: false,
+                finish: None,
+            }),
             service_tier: self.service_tier.clone().map(Cow::Owned),
             ..Chunk::default()
         })
@@ -136,9 +153,16 @@ mod tests {
     fn is_remembered(first: &str, second: &str) -> bool {
         let mut reader = Reader::default();
         reader.read(first).unwrap();
-        let opened = reader.last.as_ref().and_then(|envelope| envelope.open(second));
+        let opened = reader
+            .last
+            .as_ref()
+            .and_then(|envelope| envelope.open(second));
         let is_opened = opened.is_some();
-        assert_eq!(opened.map_or_else(|| Chunk::read(second), Ok), Chunk::read(second), "{second}");
+        assert_eq!(
+            opened.map_or_else(|| Chunk::read(second), Ok),
+            Chunk::read(second),
+            "{second}"
+        );
         is_opened
     }
 
@@ -161,12 +185,20 @@ mod tests {
         ] {
             assert_eq!(is_remembered(&first, &second), expected, "{second}");
         }
-        let thinks = |text: &str| format!(r#"{{"choices":[{{"delta":{{"content":null,"reasoning":"{text}"}}}}]}}"#);
+        let thinks = |text: &str| {
+            format!(r#"{{"choices":[{{"delta":{{"content":null,"reasoning":"{text}"}}}}]}}"#)
+        };
         assert!(is_remembered(&thinks("hm"), &thinks("so")));
-        let twice = |text: &str| format!(r#"{{"choices":[{{"delta":{{"content":"{text}","reasoning":"{text}"}}}}]}}"#);
+        let twice = |text: &str| {
+            format!(r#"{{"choices":[{{"delta":{{"content":"{text}","reasoning":"{text}"}}}}]}}"#)
+        };
         assert!(!is_remembered(&twice("hm"), &twice("so")));
-        let long =
-            |text: &str| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}],"x":"{}"}}"#, "x".repeat(CAP));
+        let long = |text: &str| {
+            format!(
+                r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}],"x":"{}"}}"#,
+                "x".repeat(CAP)
+            )
+        };
         assert!(!is_remembered(&long("a"), &long("b")));
     }
 

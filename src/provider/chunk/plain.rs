@@ -25,13 +25,19 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
         key => no_error(cursor, key),
     })?;
     cursor.ends()?;
-    let mut chunk = Chunk { service_tier: tier.flatten().map(name), ..Chunk::default() };
+    let mut chunk = Chunk {
+        service_tier: tier.flatten().map(name),
+        ..Chunk::default()
+    };
     let mut beside = None;
     if let Some(mut choice) = choices.flatten() {
         beside = choice.usage.take();
         chunk.choice = Some(choice.finish()?);
     }
-    chunk.usage = usage.flatten().or_else(|| groq.and_then(groqs).map(Box::new)).or(beside.flatten());
+    chunk.usage = usage
+        .flatten()
+        .or_else(|| groq.and_then(groqs).map(Box::new))
+        .or(beside.flatten());
     Some(chunk)
 }
 
@@ -52,18 +58,20 @@ fn counted(cursor: &mut Cursor<'_>) -> Option<OrNull<Box<RawUsage>>> {
         return cursor.value().map(|_| None);
     }
     let (mut figures, mut seen) = (Figures::default(), [None; Place::DETAILS]);
-    cursor.object(|cursor, key| match (Place::of("", key), Place::details(key)) {
-        (Some(place), _) => figures.put(place, figure(cursor)?),
-        (None, Some(which)) if cursor.peek() == Some(b'{') => {
-            once(&mut seen[which], ())?;
-            cursor.object(|cursor, inner| match Place::of(key, inner) {
-                Some(place) => figures.put(place, figure(cursor)?),
-                None => cursor.value().map(|_| ()),
-            })
-        }
-        (None, Some(which)) => once(&mut seen[which], cursor.value().map(|_| ())?),
-        (None, None) => cursor.value().map(|_| ()),
-    })?;
+    cursor.object(
+        |cursor, key| match (Place::of("", key), Place::details(key)) {
+            (Some(place), _) => figures.put(place, figure(cursor)?),
+            (None, Some(which)) if cursor.peek() == Some(b'{') => {
+                once(&mut seen[which], ())?;
+                cursor.object(|cursor, inner| match Place::of(key, inner) {
+                    Some(place) => figures.put(place, figure(cursor)?),
+                    None => cursor.value().map(|_| ()),
+                })
+            }
+            (None, Some(which)) => once(&mut seen[which], cursor.value().map(|_| ())?),
+            (None, None) => cursor.value().map(|_| ()),
+        },
+    )?;
     Some(RawUsage::of_figures(&figures).map(Box::new))
 }
 
@@ -81,7 +89,11 @@ fn figure(cursor: &mut Cursor<'_>) -> Option<Figure> {
 /// Most of them are plain counts; the others are left to the one who knows.
 fn number(written: &str) -> Option<Number> {
     let plain = written.len() < 19 && written.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { written.parse::<u64>().ok().map(Number::from) } else { serde_json::from_str(written).ok() }
+    if plain {
+        written.parse::<u64>().ok().map(Number::from)
+    } else {
+        serde_json::from_str(written).ok()
+    }
 }
 
 /// A list of no or one choice, or null.
@@ -113,7 +125,9 @@ impl<'a> PlainChoice<'a> {
         let (mut choice, mut index) = (Self::default(), None);
         cursor.object(|cursor, key| match key {
             // Any other is the answer to a question that nobody asked.
-            "index" => once(&mut index, cursor.value()?).filter(|()| matches!(index, Some("0" | "null"))),
+            "index" => {
+                once(&mut index, cursor.value()?).filter(|()| matches!(index, Some("0" | "null")))
+            }
             "delta" | "message" => once(&mut choice.words, Words::read(cursor)?),
             "text" => once(&mut choice.text, text(cursor)?),
             "finish_reason" => once(&mut choice.finish, text(cursor)?),
@@ -127,16 +141,24 @@ impl<'a> PlainChoice<'a> {
         let words = self.words.flatten().unwrap_or_default();
         let thought = filled(words.reasoning_content).or(filled(words.reasoning));
         // The thought may lie in its details only.
-        if thought.is_none() && words.details.is_some_and(|details| !matches!(details, "null" | "[]")) {
+        if thought.is_none()
+            && words
+                .details
+                .is_some_and(|details| !matches!(details, "null" | "[]"))
+        {
             return None;
         }
-        let calls = words.tool_calls.and_then(|calls| calls.strip_prefix('[')?.strip_suffix(']'));
+        let calls = words
+            .tool_calls
+            .and_then(|calls| calls.strip_prefix('[')?.strip_suffix(']'));
         Some(Choice {
             // A content of null is there, and says that there is none.
             text: words.content.or(self.text).flatten().unwrap_or_default(),
             reasoning: thought.unwrap_or_default(),
             tool_call: calls.is_some_and(|calls| !calls.trim().is_empty())
-                || words.function_call.is_some_and(|call| call.starts_with('{')),
+                || words
+                    .function_call
+                    .is_some_and(|call| call.starts_with('{')),
             finish: filled(self.finish).map(name),
         })
     }
@@ -179,7 +201,11 @@ type Text<'a> = OrNull<Cow<'a, str>>;
 
 /// A text or null; nothing else is plain.
 fn text<'a>(cursor: &mut Cursor<'a>) -> Option<Text<'a>> {
-    if cursor.eat_null() { Some(None) } else { cursor.string().map(Some) }
+    if cursor.eat_null() {
+        Some(None)
+    } else {
+        cursor.string().map(Some)
+    }
 }
 
 fn filled(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {

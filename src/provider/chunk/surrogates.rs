@@ -11,7 +11,11 @@ pub(super) fn mended(json: &str) -> Option<String> {
         let (before, escape) = rest.split_at(at);
         out.push_str(before);
         let length = match unit(escape) {
-            Some(0xd800..=0xdbff) if matches!(escape.get(6..).and_then(unit), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdbff)
+                if matches!(escape.get(6..).and_then(unit), Some(0xdc00..=0xdfff)) =>
+            {
+                12
+            }
             Some(0xd800..=0xdfff) => {
                 found = true;
                 out.push_str("\\ufffd");

@@ -4,7 +4,9 @@ use serde_json::json;
 use super::*;
 
 fn choice(delta: &Value) -> Choice<'static> {
-    Chunk::of(&json!({"choices": [{"delta": delta}]})).choice.unwrap()
+    Chunk::of(&json!({"choices": [{"delta": delta}]}))
+        .choice
+        .unwrap()
 }
 
 #[test]
@@ -14,16 +16,38 @@ fn text_and_thoughts_in_every_shape() {
         (json!({"content": null}), "", ""),
         (json!({"role": "assistant"}), "", ""),
         (json!({"content": 7}), "", ""),
-        (json!({"content": [{"type": "text", "text": "a"}, "b"]}), "ab", ""),
-        (json!({"content": [{"type": "thinking", "thinking": [{"text": "t"}]}, {"text": "a"}]}), "a", "t"),
+        (
+            json!({"content": [{"type": "text", "text": "a"}, "b"]}),
+            "ab",
+            "",
+        ),
+        (
+            json!({"content": [{"type": "thinking", "thinking": [{"text": "t"}]}, {"text": "a"}]}),
+            "a",
+            "t",
+        ),
         (json!({"reasoning_content": "t", "content": ""}), "", "t"),
-        (json!({"reasoning": "t", "reasoning_details": [{"text": "t"}]}), "", "t"),
-        (json!({"reasoning": null, "reasoning_details": [{"text": "t"}, {"summary": "s"}, 5]}), "", "ts"),
+        (
+            json!({"reasoning": "t", "reasoning_details": [{"text": "t"}]}),
+            "",
+            "t",
+        ),
+        (
+            json!({"reasoning": null, "reasoning_details": [{"text": "t"}, {"summary": "s"}, 5]}),
+            "",
+            "ts",
+        ),
     ] {
         let choice = choice(&delta);
-        assert_eq!((&*choice.text, &*choice.reasoning), (text, reasoning), "{delta}");
+        assert_eq!(
+            (&*choice.text, &*choice.reasoning),
+            (text, reasoning),
+            "{delta}"
+        );
     }
-    let unary = Chunk::of(&json!({"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}));
+    let unary = Chunk::of(
+        &json!({"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}),
+    );
     assert_eq!(unary.choice.unwrap().text, "whole");
     let second_only = Chunk::of(&json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
     assert_eq!(second_only.choice, None);
@@ -39,7 +63,11 @@ fn finish_reasons_and_tool_calls() {
         (json!("weird"), Some("weird")),
     ] {
         let chunk = Chunk::of(&json!({"choices": [{"finish_reason": written}]}));
-        assert_eq!(chunk.choice.unwrap().finish.as_deref(), expected, "{written}");
+        assert_eq!(
+            chunk.choice.unwrap().finish.as_deref(),
+            expected,
+            "{written}"
+        );
     }
     for (reason, tool, expected) in [
         ("stop", false, Some(Finish::Stop)),
@@ -67,7 +95,10 @@ fn an_error_is_seen_before_anything_else() {
     ] {
         assert_eq!(Chunk::of(&error).error.unwrap().message, "m", "{error}");
     }
-    assert_eq!(Chunk::of(&json!({"error": null, "choices": []})).error, None);
+    assert_eq!(
+        Chunk::of(&json!({"error": null, "choices": []})).error,
+        None
+    );
 }
 
 #[test]
@@ -90,7 +121,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 40, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(keys, inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::hash_map(keys, inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -121,9 +153,15 @@ pub(super) fn any_piece() -> impl Strategy<Value = String> {
         Just(r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}}"#),
         Just(r#"{"prompt_tokens":12.0,"completion_tokens":-3,"cost":"x","is_byok":true}"#),
         Just(r#"{"prompt_tokens":9,"prompt_tokens":8,"completion_tokens":1}"#),
-        Just(r#"{"input_tokens":9,"output_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":1}}"#),
-        Just(r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":3}}"#),
-        Just(r#"{"prompt_tokens_details":{"cached_tokens":3},"prompt_tokens_details":null,"cost":0.25}"#),
+        Just(
+            r#"{"input_tokens":9,"output_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":1}}"#
+        ),
+        Just(
+            r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":3}}"#
+        ),
+        Just(
+            r#"{"prompt_tokens_details":{"cached_tokens":3},"prompt_tokens_details":null,"cost":0.25}"#
+        ),
         Just(r#"[{"type":"text","text":"p"}]"#),
         Just(r#"[{"summary":"s"}]"#),
         Just(r#"{"message":"m"}"#),
@@ -170,11 +208,30 @@ pub(super) fn any_piece() -> impl Strategy<Value = String> {
         2 => usage
     ];
     let words = object(
-        &["content", "reasoning_content", "reasoning", "reasoning_details", "tool_calls", "function_call", "role"],
+        &[
+            "content",
+            "reasoning_content",
+            "reasoning",
+            "reasoning_details",
+            "tool_calls",
+            "function_call",
+            "role",
+        ],
         value.clone(),
     );
     let choice = object(
-        &["delta", "message", "text", "index", "finish_reason", "usage", "error", "object", "type", "logprobs"],
+        &[
+            "delta",
+            "message",
+            "text",
+            "index",
+            "finish_reason",
+            "usage",
+            "error",
+            "object",
+            "type",
+            "logprobs",
+        ],
         prop_oneof![3 => words.boxed(), 2 => value.clone().boxed()],
     );
     let choices = prop_oneof![
@@ -182,14 +239,30 @@ pub(super) fn any_piece() -> impl Strategy<Value = String> {
         1 => prop::collection::vec(choice, 0..3).prop_map(|choices| format!("[{}]", choices.join(","))),
         1 => value.clone(),
     ];
-    let keys = ["choices", "usage", "x_groq", "service_tier", "error", "object", "type", "id", "cho\\u0069ces"];
+    let keys = [
+        "choices",
+        "usage",
+        "x_groq",
+        "service_tier",
+        "error",
+        "object",
+        "type",
+        "id",
+        "cho\\u0069ces",
+    ];
     object(&keys, prop_oneof![3 => choices.boxed(), 2 => value.boxed()])
 }
 
 /// An object of some of these keys, in any order, with any of these values.
-fn object(keys: &[&'static str], value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
-    let entry = (prop::sample::select(keys.to_vec()), value).prop_map(|(key, value)| format!("\"{key}\":{value}"));
-    prop::collection::vec(entry, 0..5).prop_map(|entries| format!("{{{}}}", entries.join(", "))).boxed()
+fn object(
+    keys: &[&'static str],
+    value: impl Strategy<Value = String> + 'static,
+) -> BoxedStrategy<String> {
+    let entry = (prop::sample::select(keys.to_vec()), value)
+        .prop_map(|(key, value)| format!("\"{key}\":{value}"));
+    prop::collection::vec(entry, 0..5)
+        .prop_map(|entries| format!("{{{}}}", entries.join(", ")))
+        .boxed()
 }
 
 fn by_the_tree(json: &str) -> Result<Chunk<'static>, Malformed> {
@@ -228,7 +301,10 @@ fn words_in_a_broken_piece_are_seen() {
         (r#"{"choices":[{"delta":{"content":""#, true),
         (r#"{"choices":[{"delta":{"reasoning":"a"#, true),
         (r#"{"choices":[{"delta":{"content":[{"text":"a"#, true),
-        (r#"{"choices":[{"delta":{"role":"assistant","content":"""#, false),
+        (
+            r#"{"choices":[{"delta":{"role":"assistant","content":"""#,
+            false,
+        ),
         (r#"{"choices":[{"delta":{"content":null"#, false),
         (r#"{"choices":[{"delta":{"conte"#, false),
         ("<html>502 Bad Gateway</html>", false),
@@ -240,25 +316,73 @@ fn words_in_a_broken_piece_are_seen() {
 #[test]
 fn what_is_plain_and_what_is_not() {
     for (json, is_plain) in [
-        (r#"{"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#, true),
-        (r#"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null}]}"#, true),
-        (r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#, true),
-        (r#"{"choices":[{"delta":{"reasoning":"t","reasoning_details":[{"text":"t"}]}}]}"#, true),
-        (r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}"#, true),
-        (r#"{"choices":[{"delta":{"content":"a"}}],"foreign":{"deep":[[1,2],{"a":null}]}}"#, true),
-        (r#"{"choices":[{"delta":{"content":"a","reasoning":null,"reasoning_details":[]}}]}"#, true),
-        (r#"{"choices":[{"delta":{"content":"l\u00f6\n\ud83e\udd80"}}]}"#, true),
-        (r#"{ "choices" : [ { "delta" : { "content" : "a" } , "index" : 0 } ] , "created" : -1.5e3 } "#, true),
-        (r#"{"choices":[{"delta":{"content":"a"}}],"x":1e999}"#, false),
+        (
+            r#"{"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null}]}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"reasoning":"t","reasoning_details":[{"text":"t"}]}}]}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"a"}}],"foreign":{"deep":[[1,2],{"a":null}]}}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"a","reasoning":null,"reasoning_details":[]}}]}"#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"l\u00f6\n\ud83e\udd80"}}]}"#,
+            true,
+        ),
+        (
+            r#"{ "choices" : [ { "delta" : { "content" : "a" } , "index" : 0 } ] , "created" : -1.5e3 } "#,
+            true,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"a"}}],"x":1e999}"#,
+            false,
+        ),
         (r#"{"choices":[{"delta":{"content":"a"}}],"x":01}"#, false),
-        (r#"{"choices":[{"delta":{"content":"a"}}],"x":"\ud800"}"#, false),
+        (
+            r#"{"choices":[{"delta":{"content":"a"}}],"x":"\ud800"}"#,
+            false,
+        ),
         (r#"{"choices":[{"delta":{"content":"a"}}],"x":nul}"#, false),
         (r#"{"choices":[{"delta":{"content":"a"}}]}{}"#, false),
-        (r#"{"choices":[{"delta":{"content":"a"},"delta":null}]}"#, false),
-        (r#"{"choices":[{"delta":{"content":[{"text":"a"}]}}]}"#, false),
-        (r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#, false),
-        (r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#, false),
-        (r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#, false),
+        (
+            r#"{"choices":[{"delta":{"content":"a"},"delta":null}]}"#,
+            false,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":[{"text":"a"}]}}]}"#,
+            false,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#,
+            false,
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#,
+            false,
+        ),
+        (
+            r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#,
+            false,
+        ),
         (r#"{"error":{"message":"m"}}"#, false),
         (r#"{"object":"error","message":"m"}"#, false),
     ] {

@@ -31,7 +31,11 @@ impl<'de> DeserializeSeed<'de> for Branch<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        let left = self.0.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        let left = self
+            .0
+            .get()
+            .checked_sub(1)
+            .ok_or_else(|| D::Error::custom("too many values"))?;
         self.0.set(left);
         from.deserialize_any(self)
     }

@@ -60,13 +60,21 @@ impl Fold {
     }
 
     /// Takes one event of a stream. After the last word nothing more is looked at.
-    pub(super) fn take_event(&mut self, event: &sse::Event<'_>, progress: &mut Progress) -> Result<(), WireError> {
+    pub(super) fn take_event(
+        &mut self,
+        event: &sse::Event<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), WireError> {
         if self.done {
             return Ok(());
         }
         let data = event.data.trim();
         if event.name == "error" && !self.finished {
-            return Err(classify::in_answer(&ErrorBody::of_text(head(data)), self.streamed, &self.mask));
+            return Err(classify::in_answer(
+                &ErrorBody::of_text(head(data)),
+                self.streamed,
+                &self.mask,
+            ));
         }
         if data == "[DONE]" {
             return self.take_done();
@@ -79,7 +87,11 @@ impl Fold {
 
     fn take_done(&mut self) -> Result<(), WireError> {
         self.done = true;
-        if self.finished { Ok(()) } else { Err(self.truncated()) }
+        if self.finished {
+            Ok(())
+        } else {
+            Err(self.truncated())
+        }
     }
 
     /// Takes what is no single piece: the pieces of a server that forgets the empty lines between them, or the line ends
@@ -132,8 +144,15 @@ impl Fold {
         }
     }
 
-    fn take_chunk(&mut self, mut chunk: Chunk<'_>, progress: &mut Progress) -> Result<(), WireError> {
-        let finish = chunk.choice.as_mut().and_then(|choice| choice.finish.take());
+    fn take_chunk(
+        &mut self,
+        mut chunk: Chunk<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), WireError> {
+        let finish = chunk
+            .choice
+            .as_mut()
+            .and_then(|choice| choice.finish.take());
         // An error after the finish can no longer take back an answer that is complete.
         if let Some(error) = chunk.error.filter(|_| !self.finished) {
             return Err(classify::in_answer(&error, self.streamed, &self.mask));
@@ -141,7 +160,10 @@ impl Fold {
         if let Some(choice) = chunk.choice {
             self.take_choice(choice, progress)?;
         }
-        if let Some(tier) = chunk.service_tier.filter(|tier| self.tier.as_deref() != Some(tier)) {
+        if let Some(tier) = chunk
+            .service_tier
+            .filter(|tier| self.tier.as_deref() != Some(tier))
+        {
             self.tier = Some(tier.clone().into_owned());
             self.out.push_back(Delta::ServiceTier(tier.into_owned()));
         }
@@ -150,15 +172,23 @@ impl Fold {
             self.take_usage(&usage);
         }
         let Some(reason) = finish else { return Ok(()) };
-        *progress = Progress { event: true, token: true };
+        *progress = Progress {
+            event: true,
+            token: true,
+        };
         match chunk::finish(&reason, self.tool_called) {
             Some(finish) => {
                 self.finished = true;
-                self.out.push_back(Delta::Finish(if self.lost { Finish::Cut } else { finish }));
+                self.out
+                    .push_back(Delta::Finish(if self.lost { Finish::Cut } else { finish }));
                 Ok(())
             }
             None if self.finished => Ok(()),
-            None => Err(classify::in_answer(&ErrorBody::default(), self.streamed, &self.mask)),
+            None => Err(classify::in_answer(
+                &ErrorBody::default(),
+                self.streamed,
+                &self.mask,
+            )),
         }
     }
 
@@ -175,17 +205,29 @@ impl Fold {
         }
     }
 
-    fn take_choice(&mut self, choice: Choice<'_>, progress: &mut Progress) -> Result<(), WireError> {
-        self.words = self.words.saturating_add(choice.text.len() + choice.reasoning.len());
+    fn take_choice(
+        &mut self,
+        choice: Choice<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), WireError> {
+        self.words = self
+            .words
+            .saturating_add(choice.text.len() + choice.reasoning.len());
         if self.words > WORDS_CAP {
             return Err(too_large("the answer passed 4 MiB of text and was stopped"));
         }
         self.tool_called |= choice.tool_call;
         progress.event |= choice.tool_call;
         progress.token |= choice.tool_call;
-        for (text, make) in [(choice.reasoning, Delta::Reasoning as fn(String) -> Delta), (choice.text, Delta::Text)] {
+        for (text, make) in [
+            (choice.reasoning, Delta::Reasoning as fn(String) -> Delta),
+            (choice.text, Delta::Text),
+        ] {
             if !text.is_empty() {
-                *progress = Progress { event: true, token: true };
+                *progress = Progress {
+                    event: true,
+                    token: true,
+                };
                 self.streamed = true;
                 self.out.push_back(make(text.into_owned()));
             }
@@ -203,13 +245,24 @@ impl Fold {
 
     pub(super) fn not_an_answer(&self, body: &[u8]) -> WireError {
         let text = String::from_utf8_lossy(&body[..body.len().min(ERROR_CAP)]);
-        let words = if text.starts_with('<') { classify::page_text(&text) } else { text.into_owned() };
-        let message = format!("what came back is not an answer: {}", self.mask.excerpt(&words));
+        let words = if text.starts_with('<') {
+            classify::page_text(&text)
+        } else {
+            text.into_owned()
+        };
+        let message = format!(
+            "what came back is not an answer: {}",
+            self.mask.excerpt(&words)
+        );
         WireError::new(ErrorClass::NotSse, Sent::MaybeBilled, message)
     }
 
     pub(super) fn truncated(&self) -> WireError {
-        let what = if self.streamed { "the answer stopped" } else { "the stream ended before any answer" };
+        let what = if self.streamed {
+            "the answer stopped"
+        } else {
+            "the stream ended before any answer"
+        };
         let message = format!("{what} without the server's word that it is complete");
         WireError::new(ErrorClass::Truncated, Sent::MaybeBilled, message)
     }

@@ -64,7 +64,11 @@ impl Guide {
             introduction()
         } else {
             let found = self.find(questions);
-            if found.hits.is_empty() { self.topics() } else { self.quote(&found) }
+            if found.hits.is_empty() {
+                self.topics()
+            } else {
+                self.quote(&found)
+            }
         };
         format!("{WHO}\n\n{body}\n\n{REAL_MODEL}")
     }
@@ -72,7 +76,10 @@ impl Guide {
     /// Looks with the last question; when it finds nothing, with the earlier ones beside it.
     fn find(&self, questions: &[String]) -> Found {
         let Some((last, earlier)) = questions.split_last() else {
-            return Found { terms: Vec::new(), hits: Vec::new() };
+            return Found {
+                terms: Vec::new(),
+                hits: Vec::new(),
+            };
         };
         let mut terms = self.index.terms(beginning(last), 1.0);
         let mut hits = self.index.search(&terms);
@@ -101,7 +108,11 @@ impl Guide {
             text.push_str("\n\n");
             text.push_str(block);
         }
-        let mut others = others.iter().take_while(|hit| hit.score >= best.score * NAME).take(3).peekable();
+        let mut others = others
+            .iter()
+            .take_while(|hit| hit.score >= best.score * NAME)
+            .take(3)
+            .peekable();
         if let Some(second) = others.next_if(|hit| hit.score >= best.score * QUOTE) {
             text.push_str("\n\n");
             text.push_str(&self.passage(second, &found.terms, BESIDE));
@@ -116,14 +127,21 @@ impl Guide {
     /// The sentences of a section that say most about the question, in the section's own order.
     fn passage(&self, hit: &Hit, terms: &[Term], most: usize) -> String {
         let sentences = &self.sections[hit.section].sentences;
-        let mut ranked: Vec<(usize, f64)> =
-            sentences.iter().enumerate().map(|(place, sentence)| (place, self.weigh(sentence, terms))).collect();
+        let mut ranked: Vec<(usize, f64)> = sentences
+            .iter()
+            .enumerate()
+            .map(|(place, sentence)| (place, self.weigh(sentence, terms)))
+            .collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
         if sentences.len() > SHORT {
             let least = ranked.first().map_or(0.0, |best| best.1 * NEAR);
             ranked.retain(|&(_, score)| score >= least);
         }
-        let mut chosen: Vec<usize> = ranked.into_iter().take(most).map(|(place, _)| place).collect();
+        let mut chosen: Vec<usize> = ranked
+            .into_iter()
+            .take(most)
+            .map(|(place, _)| place)
+            .collect();
         chosen.sort_unstable();
         let quoted: Vec<&str> = chosen.into_iter().map(|place| sentences[place]).collect();
         format!("From {}:\n\n{}", self.name(hit), quoted.join(" "))
@@ -145,26 +163,43 @@ impl Guide {
 
     /// For a question that the manual does not speak of.
     fn topics(&self) -> String {
-        let mut chapters: Vec<&str> = self.sections.iter().map(|section| section.chapter).collect();
+        let mut chapters: Vec<&str> = self
+            .sections
+            .iter()
+            .map(|section| section.chapter)
+            .collect();
         chapters.dedup();
-        format!("I found nothing about that in the manual. The topics I know are: {}.", chapters.join(", "))
+        format!(
+            "I found nothing about that in the manual. The topics I know are: {}.",
+            chapters.join(", ")
+        )
     }
 
     /// The title of the section that answers, for tests.
     #[cfg(test)]
     pub fn title(&self, questions: &[String]) -> Option<&'static str> {
-        self.find(questions).hits.first().map(|hit| self.sections[hit.section].title)
+        self.find(questions)
+            .hits
+            .first()
+            .map(|hit| self.sections[hit.section].title)
     }
 }
 
 /// As much of a message as is looked at.
 fn beginning(message: &str) -> &str {
-    message.char_indices().nth(LOOKED_AT).map_or(message, |(end, _)| &message[..end])
+    message
+        .char_indices()
+        .nth(LOOKED_AT)
+        .map_or(message, |(end, _)| &message[..end])
 }
 
 /// Whether a message only greets; so does one without a word in it.
 fn is_greeting(question: &str) -> bool {
-    words(question).iter().all(|word| GREETINGS.split_ascii_whitespace().any(|greeting| greeting == word.raw))
+    words(question).iter().all(|word| {
+        GREETINGS
+            .split_ascii_whitespace()
+            .any(|greeting| greeting == word.raw)
+    })
 }
 
 fn introduction() -> String {
@@ -187,18 +222,33 @@ mod tests {
     fn an_answer_says_who_speaks_names_its_source_and_the_way_on() {
         let said = answer(&["How do I stop an answer?"]);
         assert!(said.starts_with(WHO), "{said}");
-        assert!(said.contains("From 'Keys / Stop an answer':\n\nEsc stops the answer that is streaming."), "{said}");
+        assert!(
+            said.contains(
+                "From 'Keys / Stop an answer':\n\nEsc stops the answer that is streaming."
+            ),
+            "{said}"
+        );
         assert!(said.ends_with(REAL_MODEL), "{said}");
         for question in ["hi", "What is the capital of France?", ""] {
-            assert!(answer(&[question]).starts_with(WHO) && answer(&[question]).ends_with(REAL_MODEL), "{question}");
+            assert!(
+                answer(&[question]).starts_with(WHO) && answer(&[question]).ends_with(REAL_MODEL),
+                "{question}"
+            );
         }
     }
 
     #[test]
     fn every_sentence_stands_in_the_manual() {
-        let manual: String = sections().iter().flat_map(|s| s.sentences.iter().copied()).collect::<Vec<_>>().join(" ");
+        let manual: String = sections()
+            .iter()
+            .flat_map(|s| s.sentences.iter().copied())
+            .collect::<Vec<_>>()
+            .join(" ");
         let said = answer(&["how do I keep spending below a limit"]);
-        let passages = said.split("':\n\n").skip(1).map(|rest| rest.split("\n\n").next().unwrap());
+        let passages = said
+            .split("':\n\n")
+            .skip(1)
+            .map(|rest| rest.split("\n\n").next().unwrap());
         let mut sentences = 0;
         for sentence in passages.flat_map(|passage| passage.split_inclusive(". ")) {
             assert!(manual.contains(sentence.trim()), "{sentence}");
@@ -210,28 +260,46 @@ mod tests {
     #[test]
     fn of_a_list_only_what_was_asked_for_is_quoted() {
         let said = answer(&["what does exit code 3 mean"]);
-        assert!(said.contains("Exit code 3 means") && !said.contains("Exit code 1"), "{said}");
+        assert!(
+            said.contains("Exit code 3 means") && !said.contains("Exit code 1"),
+            "{said}"
+        );
         let said = answer(&["what exit codes are there?"]);
         assert!(
-            ["0", "1", "2", "3", "4", "130"].iter().all(|code| said.contains(&format!("Exit code {code} "))),
+            ["0", "1", "2", "3", "4", "130"]
+                .iter()
+                .all(|code| said.contains(&format!("Exit code {code} "))),
             "{said}"
         );
         let said = answer(&["what is p95"]);
-        assert!(said.contains("`p50` and `p95`") && !said.contains("TTFT"), "{said}");
+        assert!(
+            said.contains("`p50` and `p95`") && !said.contains("TTFT"),
+            "{said}"
+        );
     }
 
     #[test]
     fn a_configuration_comes_whole() {
         let said = answer(&["how do I set a daily budget?"]);
         assert!(
-            said.contains("```toml\n[budget]\nper_request = 0.10\n") && said.contains("on_limit = \"ask\"\n```"),
+            said.contains("```toml\n[budget]\nper_request = 0.10\n")
+                && said.contains("on_limit = \"ask\"\n```"),
             "{said}"
         );
     }
 
     #[test]
     fn greetings_are_met_with_three_things_to_ask() {
-        for greeting in ["hi", "Hello!", "good morning", "hey there", "Help", "", "who are you?", "what can you do"] {
+        for greeting in [
+            "hi",
+            "Hello!",
+            "good morning",
+            "hey there",
+            "Help",
+            "",
+            "who are you?",
+            "what can you do",
+        ] {
             let said = answer(&[greeting]);
             assert_eq!(said.matches("\n- ").count(), 3, "{greeting}: {said}");
         }
@@ -248,14 +316,24 @@ mod tests {
             "Wie ist das Wetter in Berlin?",
         ] {
             let said = answer(&[question]);
-            assert!(said.contains("I found nothing about that"), "{question}: {said}");
-            assert!(said.contains("Start, Keys,") && said.contains("Troubleshooting."), "{said}");
+            assert!(
+                said.contains("I found nothing about that"),
+                "{question}: {said}"
+            );
+            assert!(
+                said.contains("Start, Keys,") && said.contains("Troubleshooting."),
+                "{said}"
+            );
         }
     }
 
     #[test]
     fn a_pasted_file_behind_the_question_is_not_searched() {
-        let question = format!("use ollama {} {}", " ".repeat(LOOKED_AT), "budget ".repeat(1_000_000));
+        let question = format!(
+            "use ollama {} {}",
+            " ".repeat(LOOKED_AT),
+            "budget ".repeat(1_000_000)
+        );
         assert!(answer(&[&question]).contains("'Providers / Use Ollama'"));
     }
 
@@ -266,6 +344,9 @@ mod tests {
         let said = answer(&["use ollama", "please tell me more"]);
         assert!(said.contains("'Providers / Use Ollama'"), "{said}");
         let said = answer(&["use ollama", "how do I quit?"]);
-        assert!(said.contains("'Keys / Quit'"), "the last question comes first: {said}");
+        assert!(
+            said.contains("'Keys / Quit'"),
+            "the last question comes first: {said}"
+        );
     }
 }

@@ -15,7 +15,9 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
@@ -45,7 +47,14 @@ pub(super) struct Api {
 impl Api {
     pub fn new(token: String, count: Box<Count>, pace: Duration) -> Self {
         let (guide, answers) = (OnceLock::new(), AtomicU64::new(1));
-        Self { token, count, pace, clock: Clock::system(), guide, answers }
+        Self {
+            token,
+            count,
+            pace,
+            clock: Clock::system(),
+            guide,
+            answers,
+        }
     }
 
     pub async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -59,30 +68,48 @@ impl Api {
             _ => None,
         };
         if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }
 
-    async fn route(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Refusal> {
+    async fn route(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Refusal> {
         if !self.knows(request.headers().get(AUTHORIZATION)) {
-            return Err(Refusal::new(401, "The token of the guide is missing or wrong.").code("invalid_api_key"));
+            return Err(
+                Refusal::new(401, "The token of the guide is missing or wrong.")
+                    .code("invalid_api_key"),
+            );
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/v1/models") => Ok(whole(200, &wire::models())),
             (&Method::POST, "/v1/chat/completions") => self.complete(request.into_body()).await,
-            (method, path @ ("/v1/models" | "/v1/chat/completions")) => {
-                Err(Refusal::new(405, format!("{method} is not allowed at {path}.")))
+            (method, path @ ("/v1/models" | "/v1/chat/completions")) => Err(Refusal::new(
+                405,
+                format!("{method} is not allowed at {path}."),
+            )),
+            (_, path) => {
+                Err(Refusal::new(404, format!("There is nothing at {path}.")).code("unknown_url"))
             }
-            (_, path) => Err(Refusal::new(404, format!("There is nothing at {path}.")).code("unknown_url")),
         }
     }
 
     /// Compares without telling by its time how much was right.
     fn knows(&self, header: Option<&HeaderValue>) -> bool {
-        let shown = header.and_then(|value| value.as_bytes().strip_prefix(b"Bearer ")).unwrap_or_default();
+        let shown = header
+            .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
+            .unwrap_or_default();
         let token = self.token.as_bytes();
-        shown.len() == token.len() && shown.iter().zip(token).fold(0, |wrong, (a, b)| wrong | (a ^ b)) == 0
+        shown.len() == token.len()
+            && shown
+                .iter()
+                .zip(token)
+                .fold(0, |wrong, (a, b)| wrong | (a ^ b))
+                == 0
     }
 
     async fn complete(self: Arc<Self>, body: Incoming) -> Result<Response<ResponseBody>, Refusal> {
@@ -91,16 +118,29 @@ impl Api {
         // Counting a long prompt takes its time, and so does the first search: not on a thread that others wait for.
         let work = tokio::task::spawn_blocking(move || self.compose(&asked));
         let answer = work.await.map_err(|_| Refusal::internal())?;
-        Ok(if stream { streamed(answer.events(include_usage), pace) } else { whole(200, &answer.whole()) })
+        Ok(if stream {
+            streamed(answer.events(include_usage), pace)
+        } else {
+            whole(200, &answer.whole())
+        })
     }
 
     fn compose(&self, asked: &Asked) -> Answer {
         let full = self.guide.get_or_init(Guide::new).answer(&asked.questions);
-        let text = asked.cap.map_or(full.as_str(), |cap| wire::capped(&full, cap, &self.count));
+        let text = asked
+            .cap
+            .map_or(full.as_str(), |cap| wire::capped(&full, cap, &self.count));
         Answer {
-            id: format!("chatcmpl-guide-{}", self.answers.fetch_add(1, Ordering::Relaxed)),
+            id: format!(
+                "chatcmpl-guide-{}",
+                self.answers.fetch_add(1, Ordering::Relaxed)
+            ),
             created: self.clock.now().0 / 1000,
-            finish: if text.len() < full.len() { "length" } else { "stop" },
+            finish: if text.len() < full.len() {
+                "length"
+            } else {
+                "stop"
+            },
             prompt_tokens: asked.texts.iter().map(|text| (self.count)(text)).sum(),
             completion_tokens: (self.count)(text),
             text: text.to_owned(),
@@ -110,37 +150,55 @@ impl Api {
 
 /// The whole body, unless it is larger than [`BODY`]; one that says so beforehand is not read at all.
 async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::new(413, format!("The body of the request is larger than {} MiB.", BODY >> 20));
+    let too_large = || {
+        Refusal::new(
+            413,
+            format!("The body of the request is larger than {} MiB.", BODY >> 20),
+        )
+    };
     if body.size_hint().lower() > BODY as u64 {
         return Err(too_large());
     }
     match Limited::new(body, BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Refusal::new(400, "The body of the request could not be read.")),
+        Err(_) => Err(Refusal::new(
+            400,
+            "The body of the request could not be read.",
+        )),
     }
 }
 
 fn whole(status: u16, body: &Value) -> Response<ResponseBody> {
     let body = Full::new(Bytes::from(body.to_string())).boxed_unsync();
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 fn streamed(events: Vec<Bytes>, pace: Duration) -> Response<ResponseBody> {
     let wait = wait(pace, events.len());
-    let frames = stream::unfold((VecDeque::from(events), Duration::ZERO), move |(mut left, delay)| async move {
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let event = left.pop_front()?;
-        Some((Ok(Frame::data(event)), (left, wait)))
-    });
+    let frames = stream::unfold(
+        (VecDeque::from(events), Duration::ZERO),
+        move |(mut left, delay)| async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            let event = left.pop_front()?;
+            Some((Ok(Frame::data(event)), (left, wait)))
+        },
+    );
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -156,7 +214,13 @@ mod tests {
     #[test]
     fn a_long_answer_comes_faster() {
         let pace = Duration::from_millis(6);
-        for (events, expected) in [(0, pace), (1, pace), (100, pace), (200, pace / 2), (usize::MAX, Duration::ZERO)] {
+        for (events, expected) in [
+            (0, pace),
+            (1, pace),
+            (100, pace),
+            (200, pace / 2),
+            (usize::MAX, Duration::ZERO),
+        ] {
             assert_eq!(wait(pace, events), expected, "{events}");
         }
         assert_eq!(wait(Duration::ZERO, 10), Duration::ZERO);

@@ -48,7 +48,13 @@ fn chapter(text: &'static str) -> Vec<Section> {
         if !in_code && let Some(title) = line.strip_prefix("# ") {
             chapter = title;
         } else if !in_code && let Some(title) = line.strip_prefix("## ") {
-            sections.push(Section { chapter, title, index: "", sentences: Vec::new(), code: Vec::new() });
+            sections.push(Section {
+                chapter,
+                title,
+                index: "",
+                sentences: Vec::new(),
+                code: Vec::new(),
+            });
         } else if let Some(section) = sections.last_mut() {
             match (in_code, fence) {
                 (false, true) => section.code.push(line.to_owned()),
@@ -68,7 +74,10 @@ fn chapter(text: &'static str) -> Vec<Section> {
 
 impl Section {
     fn prose(&mut self, line: &'static str) {
-        if let Some(index) = line.strip_prefix("<!-- index: ").and_then(|rest| rest.strip_suffix(" -->")) {
+        if let Some(index) = line
+            .strip_prefix("<!-- index: ")
+            .and_then(|rest| rest.strip_suffix(" -->"))
+        {
             self.index = index;
         } else if !line.is_empty() {
             self.sentences.push(line);
@@ -93,15 +102,31 @@ mod tests {
                 "{place}: has a chapter and sentences"
             );
             assert!(!section.index.is_empty(), "{place}: has index words");
-            assert!(section.title.split(' ').count() <= 8, "{place}: a title is a few words");
+            assert!(
+                section.title.split(' ').count() <= 8,
+                "{place}: a title is a few words"
+            );
             for sentence in &section.sentences {
                 let first = sentence.chars().next().unwrap();
-                assert!(first.is_uppercase() || first == '`', "{place}: begins a sentence: {sentence}");
-                assert!(sentence.ends_with('.'), "{place}: one whole sentence a line: {sentence}");
-                assert_eq!(sentence.matches('`').count() % 2, 0, "{place}: closes its code: {sentence}");
+                assert!(
+                    first.is_uppercase() || first == '`',
+                    "{place}: begins a sentence: {sentence}"
+                );
+                assert!(
+                    sentence.ends_with('.'),
+                    "{place}: one whole sentence a line: {sentence}"
+                );
+                assert_eq!(
+                    sentence.matches('`').count() % 2,
+                    0,
+                    "{place}: closes its code: {sentence}"
+                );
             }
             for block in &section.code {
-                assert!(block.starts_with("```") && block.ends_with("\n```"), "{place}: a whole block: {block}");
+                assert!(
+                    block.starts_with("```") && block.ends_with("\n```"),
+                    "{place}: a whole block: {block}"
+                );
             }
         }
     }

@@ -16,12 +16,24 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("what is a reservation", "Reservations"),
     ("warn me at 80 percent of the limit", "Budget alerts"),
     ("why is the price n/a", "Why a price is n/a"),
-    ("what is the tilde in front of the price", "The marks of a price"),
+    (
+        "what is the tilde in front of the price",
+        "The marks of a price",
+    ),
     ("what does ~ mean", "The marks of a price"),
-    ("How much will my question cost before I send it?", "The price before sending"),
+    (
+        "How much will my question cost before I send it?",
+        "The price before sending",
+    ),
     ("where do the prices come from", "Where prices come from"),
-    ("the price of a model is wrong, how do I override it", "Set your own price"),
-    ("are reasoning tokens charged?", "Cached and reasoning tokens"),
+    (
+        "the price of a model is wrong, how do I override it",
+        "Set your own price",
+    ),
+    (
+        "are reasoning tokens charged?",
+        "Cached and reasoning tokens",
+    ),
     ("count the tokens of a file", "Count tokens"),
     // Keys.
     ("how do I stop an answer", "Stop an answer"),
@@ -33,12 +45,18 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("copy code block", "Copy messages and code"),
     ("how can i copy to the clipboard?", "Copy messages and code"),
     ("how do I insert a new line", "Send and new line"),
-    ("shift-enter sends instead of a newline", "Send and new line"),
+    (
+        "shift-enter sends instead of a newline",
+        "Send and new line",
+    ),
     ("edit my previous message", "Edit an earlier message"),
     ("ask the question again with a better model", "Ask again"),
     ("scroll up", "Move in the transcript"),
     ("search my earlier prompts", "Earlier prompts"),
-    ("show all keyboard shortcuts", "Help and the command palette"),
+    (
+        "show all keyboard shortcuts",
+        "Help and the command palette",
+    ),
     ("which slash commands are there?", "Slash commands"),
     ("write the prompt in vim", "Edit the draft"),
     ("hide the side panel", "Show or hide the panel"),
@@ -49,12 +67,18 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("what is the receipt", "The receipt line"),
     // Models and providers.
     ("use ollama", "Use Ollama"),
-    ("how do I run a local model with LM Studio", "Other local servers"),
+    (
+        "how do I run a local model with LM Studio",
+        "Other local servers",
+    ),
     ("which providers are supported?", "Known providers"),
     ("does it work with claude", "Known providers"),
     ("set my api key", "Set an API key"),
     ("can I use several API keys", "Several keys"),
-    ("read the key from 1password", "Keys from a password manager"),
+    (
+        "read the key from 1password",
+        "Keys from a password manager",
+    ),
     ("add a custom openai compatible server", "Add a provider"),
     ("OPENAI_BASE_URL", "Another address for OpenAI"),
     ("what does auto do", "Automatic choice"),
@@ -63,13 +87,19 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("set the temperature", "Temperature"),
     ("how do I set a system prompt", "System message"),
     ("limit the length of the answer", "Length of answers"),
-    ("use a model that is not in the catalogue", "Models outside the catalogue"),
+    (
+        "use a model that is not in the catalogue",
+        "Models outside the catalogue",
+    ),
     // Scripts.
     ("what does exit code 3 mean", "Exit codes"),
     ("EXIT STATUS???", "Exit codes"),
     ("pipe a file into it", "Files and pipes"),
     ("json output for scripts", "JSON output"),
-    ("use it in a shell script", "Ask from a script or the command line"),
+    (
+        "use it in a shell script",
+        "Ask from a script or the command line",
+    ),
     ("dry run without sending", "Estimate without sending"),
     ("bash completion", "Shell completion"),
     // Chats.
@@ -87,7 +117,10 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("how long are answers cached", "How long answers are kept"),
     ("where is the config file", "Where the configuration is"),
     ("create a config file", "Create a configuration"),
-    ("does a flag override the environment?", "Which setting wins"),
+    (
+        "does a flag override the environment?",
+        "Which setting wins",
+    ),
     ("dark theme", "Colours and theme"),
     ("increase the timeout", "Time limits"),
     ("how many retries", "Retries"),
@@ -102,7 +135,10 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("can I send images?", "Not in this version"),
     ("does it support redis", "Share answers between machines"),
     ("how do I get a real language model", "Get a real model"),
-    ("why does only the guide answer and not gpt", "The guide answers instead of a model"),
+    (
+        "why does only the guide answer and not gpt",
+        "The guide answers instead of a model",
+    ),
     // In few words, or in other words.
     ("how can I make it cheaper", "Spend less"),
     ("what's the weekly limit", "Set a budget"),
@@ -138,20 +174,33 @@ fn new_users_find_their_section() {
         .iter()
         .filter_map(|(question, expected)| {
             let found = guide.title(&[(*question).to_owned()]);
-            (found != Some(expected)).then(|| format!("{question}: {found:?} instead of {expected:?}"))
+            (found != Some(expected))
+                .then(|| format!("{question}: {found:?} instead of {expected:?}"))
         })
         .collect();
-    assert!(missed.is_empty(), "{} of {} missed:\n{}", missed.len(), QUESTIONS.len(), missed.join("\n"));
+    assert!(
+        missed.is_empty(),
+        "{} of {} missed:\n{}",
+        missed.len(),
+        QUESTIONS.len(),
+        missed.join("\n")
+    );
 }
 
 #[test]
 fn case_and_punctuation_change_nothing() {
     let guide = Guide::new();
     for (question, expected) in QUESTIONS {
-        for form in
-            [question.to_uppercase(), format!("  {}?!", question.to_lowercase()), format!("Please: {question} …")]
-        {
-            assert_eq!(guide.title(std::slice::from_ref(&form)), Some(*expected), "{form}");
+        for form in [
+            question.to_uppercase(),
+            format!("  {}?!", question.to_lowercase()),
+            format!("Please: {question} …"),
+        ] {
+            assert_eq!(
+                guide.title(std::slice::from_ref(&form)),
+                Some(*expected),
+                "{form}"
+            );
         }
     }
 }

@@ -58,12 +58,25 @@ impl Index {
     pub fn new(sections: &[Section]) -> Self {
         let mut index = Self::default();
         for (place, section) in sections.iter().enumerate() {
-            index.titles.push(words(section.title).into_iter().map(|word| word.stem).collect());
+            index.titles.push(
+                words(section.title)
+                    .into_iter()
+                    .map(|word| word.stem)
+                    .collect(),
+            );
             let mut length = index.add(place, section.title, TITLE);
             length += index.add(place, section.index, LOOKUP);
             length += index.add(place, section.chapter, CHAPTER);
-            length += section.sentences.iter().map(|sentence| index.add(place, sentence, PROSE)).sum::<f64>();
-            length += section.code.iter().map(|block| index.add(place, block, CODE)).sum::<f64>();
+            length += section
+                .sentences
+                .iter()
+                .map(|sentence| index.add(place, sentence, PROSE))
+                .sum::<f64>();
+            length += section
+                .code
+                .iter()
+                .map(|block| index.add(place, block, CODE))
+                .sum::<f64>();
             index.lengths.push(length);
         }
         index.mean_length = index.lengths.iter().sum::<f64>() / real(sections.len().max(1));
@@ -89,13 +102,25 @@ impl Index {
         let mut terms: Vec<Term> = Vec::new();
         for word in words(question) {
             let term = if self.postings.contains_key(&word.stem) {
-                Term { stem: word.stem, weight }
+                Term {
+                    stem: word.stem,
+                    weight,
+                }
             } else if word.raw.chars().count() < MENDABLE {
-                Term { stem: word.stem, weight: weight * SLIP }
+                Term {
+                    stem: word.stem,
+                    weight: weight * SLIP,
+                }
             } else {
                 match self.mend(&word.raw) {
-                    Some(stem) => Term { stem: stem.to_owned(), weight: weight * MENDED },
-                    None => Term { stem: word.stem, weight },
+                    Some(stem) => Term {
+                        stem: stem.to_owned(),
+                        weight: weight * MENDED,
+                    },
+                    None => Term {
+                        stem: word.stem,
+                        weight,
+                    },
                 }
             };
             if !terms.iter().any(|known| known.stem == term.stem) {
@@ -104,7 +129,9 @@ impl Index {
         }
         // A compound that the manual does not know must not count as a miss beside its own parts.
         if terms.len() > 1 {
-            terms.retain(|term| !term.stem.contains(['-', '_', '/', '.']) || self.postings.contains_key(&term.stem));
+            terms.retain(|term| {
+                !term.stem.contains(['-', '_', '/', '.']) || self.postings.contains_key(&term.stem)
+            });
         }
         terms
     }
@@ -120,17 +147,26 @@ impl Index {
 
     /// How much a stem tells: rare ones tell more. An unknown one tells as much as the rarest.
     pub fn rarity(&self, stem: &str) -> f64 {
-        let (all, with) = (real(self.lengths.len()), real(self.postings.get(stem).map_or(0, Vec::len)));
+        let (all, with) = (
+            real(self.lengths.len()),
+            real(self.postings.get(stem).map_or(0, Vec::len)),
+        );
         ((all - with + 0.5) / (with + 0.5)).ln_1p()
     }
 
     /// The sections that speak of these terms, best first; empty when the manual does not.
     pub fn search(&self, terms: &[Term]) -> Vec<Hit> {
         // Digits alone are arithmetic, not a question.
-        if terms.iter().all(|term| matches!(term.stem.as_bytes(), [b'0'..=b'9'])) {
+        if terms
+            .iter()
+            .all(|term| matches!(term.stem.as_bytes(), [b'0'..=b'9']))
+        {
             return Vec::new();
         }
-        let asked: f64 = terms.iter().map(|term| term.weight * self.rarity(&term.stem)).sum();
+        let asked: f64 = terms
+            .iter()
+            .map(|term| term.weight * self.rarity(&term.stem))
+            .sum();
         let mut scores = vec![(0.0, 0.0); self.lengths.len()];
         for term in terms {
             let worth = term.weight * self.rarity(&term.stem);
@@ -145,7 +181,10 @@ impl Index {
         for (section, (score, covered)) in scores.into_iter().enumerate() {
             let coverage = if asked > 0.0 { covered / asked } else { 0.0 };
             if score > 0.0 && coverage >= COVERED {
-                hits.push(Hit { section, score: score * coverage * self.title_match(section, terms) });
+                hits.push(Hit {
+                    section,
+                    score: score * coverage * self.title_match(section, terms),
+                });
             }
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -155,7 +194,10 @@ impl Index {
     /// From 1 (no word of the title was asked for) to 1.25 (all were).
     fn title_match(&self, section: usize, terms: &[Term]) -> f64 {
         let title = &self.titles[section];
-        let named = title.iter().filter(|stem| terms.iter().any(|term| term.stem == **stem)).count();
+        let named = title
+            .iter()
+            .filter(|stem| terms.iter().any(|term| term.stem == **stem))
+            .count();
         1.0 + 0.25 * real(named) / real(title.len().max(1))
     }
 }
@@ -170,11 +212,20 @@ mod tests {
     use super::*;
 
     fn section(title: &'static str, sentence: &'static str) -> Section {
-        Section { chapter: "Test", title, index: "", sentences: vec![sentence], code: Vec::new() }
+        Section {
+            chapter: "Test",
+            title,
+            index: "",
+            sentences: vec![sentence],
+            code: Vec::new(),
+        }
     }
 
     fn best(index: &Index, question: &str) -> Option<usize> {
-        index.search(&index.terms(question, 1.0)).first().map(|hit| hit.section)
+        index
+            .search(&index.terms(question, 1.0))
+            .first()
+            .map(|hit| hit.section)
     }
 
     #[test]
@@ -195,6 +246,10 @@ mod tests {
     #[test]
     fn nothing_is_found_in_nothing() {
         let index = Index::new(&[]);
-        assert!(index.search(&index.terms("anything at all", 1.0)).is_empty());
+        assert!(
+            index
+                .search(&index.terms("anything at all", 1.0))
+                .is_empty()
+        );
     }
 }

@@ -39,7 +39,10 @@ pub struct Server {
 /// Starts the guide on a free port of 127.0.0.1. `count` gives the tokens of a text, for the usage figures and the
 /// output cap; `pace` is the wait between pieces of a streamed answer ([`PACE`]; zero: none).
 /// Fails outside a Tokio runtime, and when the system has no port or no randomness to give.
-pub fn serve(count: impl Fn(&str) -> u64 + Send + Sync + 'static, pace: Duration) -> io::Result<Server> {
+pub fn serve(
+    count: impl Fn(&str) -> u64 + Send + Sync + 'static,
+    pace: Duration,
+) -> io::Result<Server> {
     let runtime = Handle::try_current().map_err(io::Error::other)?;
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
@@ -47,17 +50,23 @@ pub fn serve(count: impl Fn(&str) -> u64 + Send + Sync + 'static, pace: Duration
     let address = listener.local_addr()?;
     let token = token()?;
     let api = Arc::new(Api::new(token.clone(), Box::new(count), pace));
-    Ok(Server { address, token, accepting: runtime.spawn(accept(listener, api)) })
+    Ok(Server {
+        address,
+        token,
+        accepting: runtime.spawn(accept(listener, api)),
+    })
 }
 
 /// 256 bits from the system, in hexadecimal digits.
 fn token() -> io::Result<String> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits).map_err(io::Error::other)?;
-    Ok(bits.iter().fold(String::with_capacity(64), |mut token, byte| {
-        let _ = write!(token, "{byte:02x}");
-        token
-    }))
+    Ok(bits
+        .iter()
+        .fold(String::with_capacity(64), |mut token, byte| {
+            let _ = write!(token, "{byte:02x}");
+            token
+        }))
 }
 
 impl Server {
@@ -80,7 +89,9 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,7 +121,9 @@ async fn converse(stream: TcpStream, api: Arc<Api>) {
     });
     // Pieces of an answer are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
-    let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection to the guide broke");
     }

@@ -39,21 +39,36 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, kind: "invalid_request_error", message: message.into(), param: None, code: None }
+        Self {
+            status,
+            kind: "invalid_request_error",
+            message: message.into(),
+            param: None,
+            code: None,
+        }
     }
 
     #[must_use]
     pub fn code(self, code: &'static str) -> Self {
-        Self { code: Some(code), ..self }
+        Self {
+            code: Some(code),
+            ..self
+        }
     }
 
     /// The guide itself failed.
     pub fn internal() -> Self {
-        Self { kind: "server_error", ..Self::new(500, "The guide could not compose an answer.") }
+        Self {
+            kind: "server_error",
+            ..Self::new(500, "The guide could not compose an answer.")
+        }
     }
 
     fn param(param: &'static str, message: impl Into<String>) -> Self {
-        Self { param: Some(param), ..Self::new(400, message) }
+        Self {
+            param: Some(param),
+            ..Self::new(400, message)
+        }
     }
 
     pub fn body(&self) -> Value {
@@ -63,17 +78,32 @@ impl Refusal {
 
 /// Reads the body of `POST /v1/chat/completions`.
 pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::new(400, format!("The body of the request is not JSON: {error}.")))?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| {
+        Refusal::new(
+            400,
+            format!("The body of the request is not JSON: {error}."),
+        )
+    })?;
     if !body.is_object() {
-        return Err(Refusal::new(400, "The body of the request must be a JSON object."));
+        return Err(Refusal::new(
+            400,
+            "The body of the request must be a JSON object.",
+        ));
     }
     match body.get("model").and_then(Value::as_str) {
-        None => return Err(Refusal::param("model", "You must provide a model parameter.")),
+        None => {
+            return Err(Refusal::param(
+                "model",
+                "You must provide a model parameter.",
+            ));
+        }
         Some(MODEL | FULL_NAME) => {}
         Some(other) => {
             let message = format!("The model `{other}` does not exist; this server has `{MODEL}`.");
-            let refusal = Refusal { status: 404, ..Refusal::param("model", message) };
+            let refusal = Refusal {
+                status: 404,
+                ..Refusal::param("model", message)
+            };
             return Err(refusal.code("model_not_found"));
         }
     }
@@ -92,14 +122,23 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
         Some(cap) => Some(cap),
         None => cap(&body, "max_tokens")?,
     };
-    Ok(Asked { texts, questions, stream, include_usage, cap })
+    Ok(Asked {
+        texts,
+        questions,
+        stream,
+        include_usage,
+        cap,
+    })
 }
 
 fn flag(object: &Value, key: &str, param: &'static str) -> Result<bool, Refusal> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(Refusal::param(param, format!("`{param}` must be true or false."))),
+        Some(_) => Err(Refusal::param(
+            param,
+            format!("`{param}` must be true or false."),
+        )),
     }
 }
 
@@ -108,7 +147,10 @@ fn cap(body: &Value, param: &'static str) -> Result<Option<u64>, Refusal> {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_u64() {
             Some(cap) if cap > 0 => Ok(Some(cap)),
-            _ => Err(Refusal::param(param, format!("`{param}` must be a whole number of at least 1."))),
+            _ => Err(Refusal::param(
+                param,
+                format!("`{param}` must be a whole number of at least 1."),
+            )),
         },
     }
 }
@@ -117,13 +159,22 @@ fn cap(body: &Value, param: &'static str) -> Result<Option<u64>, Refusal> {
 fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), Refusal> {
     let messages = match body.get("messages").and_then(Value::as_array) {
         Some(messages) if !messages.is_empty() => messages,
-        _ => return Err(Refusal::param("messages", "`messages` must be a list of at least one message.")),
+        _ => {
+            return Err(Refusal::param(
+                "messages",
+                "`messages` must be a list of at least one message.",
+            ));
+        }
     };
     let (mut texts, mut questions) = (Vec::new(), Vec::new());
     for message in messages {
-        let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
+        let role = message
+            .get("role")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if !matches!(role, "system" | "developer" | "user" | "assistant" | "tool") {
-            let message = "The role of a message must be system, developer, user, assistant or tool.";
+            let message =
+                "The role of a message must be system, developer, user, assistant or tool.";
             return Err(Refusal::param("messages", message));
         }
         let text = content(message.get("content").unwrap_or(&Value::Null), role)?;
@@ -133,13 +184,21 @@ fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), Refusal> {
         texts.push(text);
     }
     if questions.is_empty() {
-        return Err(Refusal::param("messages", "`messages` must hold a message of the user."));
+        return Err(Refusal::param(
+            "messages",
+            "`messages` must hold a message of the user.",
+        ));
     }
     Ok((texts, questions))
 }
 
 fn content(content: &Value, role: &str) -> Result<String, Refusal> {
-    let wrong = || Refusal::param("messages", "The content of a message must be a text or a list of text parts.");
+    let wrong = || {
+        Refusal::param(
+            "messages",
+            "The content of a message must be a text or a list of text parts.",
+        )
+    };
     match content {
         Value::String(text) => Ok(text.clone()),
         Value::Null if role == "assistant" => Ok(String::new()),
@@ -193,10 +252,17 @@ impl Answer {
     /// The server-sent events of the answer, each complete in itself.
     pub fn events(&self, include_usage: bool) -> Vec<Bytes> {
         let delta = |delta: Value, finish: Option<&str>| {
-            self.event(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]), include_usage)
+            self.event(
+                &json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]),
+                include_usage,
+            )
         };
         let mut events = vec![delta(json!({"role": "assistant", "content": ""}), None)];
-        events.extend(pieces(&self.text).into_iter().map(|piece| delta(json!({"content": piece}), None)));
+        events.extend(
+            pieces(&self.text)
+                .into_iter()
+                .map(|piece| delta(json!({"content": piece}), None)),
+        );
         events.push(delta(json!({}), Some(self.finish)));
         if include_usage {
             let mut chunk = self.chunk(&json!([]));
@@ -275,7 +341,10 @@ mod tests {
         let asked = read(body.to_string().as_bytes()).unwrap();
         assert_eq!(asked.questions, ["a", "b"]);
         assert_eq!(asked.texts, ["s", "a", "", "b"]);
-        assert_eq!((asked.stream, asked.include_usage, asked.cap), (true, true, Some(7)));
+        assert_eq!(
+            (asked.stream, asked.include_usage, asked.cap),
+            (true, true, Some(7))
+        );
     }
 
     #[test]
@@ -284,27 +353,67 @@ mod tests {
         for (body, status, param) in [
             (json!([]), 400, json!(null)),
             (json!({"messages": user}), 400, json!("model")),
-            (json!({"model": "gpt-5", "messages": user}), 404, json!("model")),
+            (
+                json!({"model": "gpt-5", "messages": user}),
+                404,
+                json!("model"),
+            ),
             (json!({"model": "guide"}), 400, json!("messages")),
-            (json!({"model": "guide", "messages": []}), 400, json!("messages")),
-            (json!({"model": "guide", "messages": [{"role": "system", "content": "s"}]}), 400, json!("messages")),
-            (json!({"model": "guide", "messages": [{"role": "god", "content": "s"}]}), 400, json!("messages")),
-            (json!({"model": "guide", "messages": [{"role": "user", "content": 7}]}), 400, json!("messages")),
-            (json!({"model": "guide", "messages": [{"role": "user"}]}), 400, json!("messages")),
+            (
+                json!({"model": "guide", "messages": []}),
+                400,
+                json!("messages"),
+            ),
+            (
+                json!({"model": "guide", "messages": [{"role": "system", "content": "s"}]}),
+                400,
+                json!("messages"),
+            ),
+            (
+                json!({"model": "guide", "messages": [{"role": "god", "content": "s"}]}),
+                400,
+                json!("messages"),
+            ),
+            (
+                json!({"model": "guide", "messages": [{"role": "user", "content": 7}]}),
+                400,
+                json!("messages"),
+            ),
+            (
+                json!({"model": "guide", "messages": [{"role": "user"}]}),
+                400,
+                json!("messages"),
+            ),
             (
                 json!({"model": "guide", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}),
                 400,
                 json!("messages"),
             ),
-            (json!({"model": "guide", "messages": user, "stream": "yes"}), 400, json!("stream")),
-            (json!({"model": "guide", "messages": user, "max_tokens": 0}), 400, json!("max_tokens")),
+            (
+                json!({"model": "guide", "messages": user, "stream": "yes"}),
+                400,
+                json!("stream"),
+            ),
+            (
+                json!({"model": "guide", "messages": user, "max_tokens": 0}),
+                400,
+                json!("max_tokens"),
+            ),
             (
                 json!({"model": "guide", "messages": user, "max_completion_tokens": -1}),
                 400,
                 json!("max_completion_tokens"),
             ),
-            (json!({"model": "guide", "messages": user, "n": 2}), 400, json!("n")),
-            (json!({"model": "guide", "messages": user, "tools": [{}]}), 400, json!("tools")),
+            (
+                json!({"model": "guide", "messages": user, "n": 2}),
+                400,
+                json!("n"),
+            ),
+            (
+                json!({"model": "guide", "messages": user, "tools": [{}]}),
+                400,
+                json!("tools"),
+            ),
         ] {
             assert_eq!(refused(&body), (status, param), "{body}");
         }

@@ -22,15 +22,25 @@ const STOP: &str = "a about also am an and any anyone anything are as at be beca
 
 /// The words of a text, stop words left out. `Alt-P`, `n/a` and `per_day` give themselves and their parts.
 pub(super) fn words(text: &str) -> Vec<Word> {
-    let text = text.to_lowercase().replace(['\'', '’'], "").replace('~', " tilde ").replace('+', "-");
+    let text = text
+        .to_lowercase()
+        .replace(['\'', '’'], "")
+        .replace('~', " tilde ")
+        .replace('+', "-");
     let mut found = Vec::new();
     for run in text.split(|c: char| !c.is_alphanumeric() && !is_joint(c)) {
         let run = run.trim_matches(is_joint);
         let parts = run.split(is_joint).filter(|part| !part.is_empty());
         if run.contains(is_joint) {
-            found.push(Word { raw: run.to_owned(), stem: run.to_owned() });
+            found.push(Word {
+                raw: run.to_owned(),
+                stem: run.to_owned(),
+            });
         }
-        found.extend(parts.filter(|part| !is_stop(part)).map(|part| Word { raw: part.to_owned(), stem: stem(part) }));
+        found.extend(parts.filter(|part| !is_stop(part)).map(|part| Word {
+            raw: part.to_owned(),
+            stem: stem(part),
+        }));
     }
     found
 }
@@ -80,14 +90,21 @@ fn stem(word: &str) -> String {
 /// Whether one letter typed wrong, left out, put in or swapped with its neighbour makes `a` of `b`. Equal words: no.
 pub(super) fn one_typo_apart(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let (short, long) = if a.len() <= b.len() { (&a, &b) } else { (&b, &a) };
+    let (short, long) = if a.len() <= b.len() {
+        (&a, &b)
+    } else {
+        (&b, &a)
+    };
     let head = short.iter().zip(long).take_while(|(x, y)| x == y).count();
     let (short, long) = (&short[head..], &long[head..]);
     match long.len() - short.len() {
         0 => {
             !long.is_empty()
                 && (short[1..] == long[1..]
-                    || (short.len() > 1 && short[0] == long[1] && short[1] == long[0] && short[2..] == long[2..]))
+                    || (short.len() > 1
+                        && short[0] == long[1]
+                        && short[1] == long[0]
+                        && short[2..] == long[2..]))
         }
         1 => *short == long[1..],
         _ => false,
@@ -123,7 +140,13 @@ mod tests {
         ] {
             assert_eq!(stems(one), stems(other), "{one} {other}");
         }
-        for (one, other) in [("this", "thi"), ("status", "statu"), ("key", "keep"), ("red", "r"), ("day", "days-off")] {
+        for (one, other) in [
+            ("this", "thi"),
+            ("status", "statu"),
+            ("key", "keep"),
+            ("red", "r"),
+            ("day", "days-off"),
+        ] {
             assert_ne!(stem(one), stem(other), "{one} {other}");
         }
     }
@@ -148,9 +171,18 @@ mod tests {
             ("fudget", "budget"),
             ("ollamma", "ollama"),
         ] {
-            assert!(one_typo_apart(typed, meant) && one_typo_apart(meant, typed), "{typed}");
+            assert!(
+                one_typo_apart(typed, meant) && one_typo_apart(meant, typed),
+                "{typed}"
+            );
         }
-        for (typed, meant) in [("budget", "budget"), ("bguetd", "budget"), ("bud", "budget"), ("", ""), ("ab", "cd")] {
+        for (typed, meant) in [
+            ("budget", "budget"),
+            ("bguetd", "budget"),
+            ("bud", "budget"),
+            ("", ""),
+            ("ab", "cd"),
+        ] {
             assert!(!one_typo_apart(typed, meant), "{typed}");
         }
     }

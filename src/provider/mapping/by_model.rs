@@ -25,7 +25,14 @@ const fn row(
     temperatures: [bool; 3],
     efforts: &'static str,
 ) -> Row {
-    Row { model, cap, system, temperatures, efforts, usage_asked: true }
+    Row {
+        model,
+        cap,
+        system,
+        temperatures,
+        efforts,
+        usage_asked: true,
+    }
 }
 
 const NEW: &str = "max_completion_tokens";
@@ -38,16 +45,58 @@ const WITHOUT_EFFORT: [bool; 3] = [false, false, true];
 
 const MANUAL: [Row; 26] = [
     // OpenAI: reasoning models take the newer cap, the role developer, and no temperature.
-    row("openai/gpt-5", NEW, "developer", NEVER, "minimal, low, medium, high"),
-    row("openai/gpt-5-mini", NEW, "developer", NEVER, "minimal, low, medium, high"),
+    row(
+        "openai/gpt-5",
+        NEW,
+        "developer",
+        NEVER,
+        "minimal, low, medium, high",
+    ),
+    row(
+        "openai/gpt-5-mini",
+        NEW,
+        "developer",
+        NEVER,
+        "minimal, low, medium, high",
+    ),
     row("openai/o1", NEW, "developer", NEVER, "low, medium, high"),
-    row("openai/o3-mini", NEW, "developer", NEVER, "low, medium, high"),
+    row(
+        "openai/o3-mini",
+        NEW,
+        "developer",
+        NEVER,
+        "low, medium, high",
+    ),
     row("openai/gpt-6-sol", NEW, "developer", NEVER, ""),
-    row("openai/gpt-6.2-astra", NEW, "developer", NEVER, "low, medium, high, xhigh, max"),
+    row(
+        "openai/gpt-6.2-astra",
+        NEW,
+        "developer",
+        NEVER,
+        "low, medium, high, xhigh, max",
+    ),
     // From gpt-5.1 on reasoning can be switched off, and then a temperature goes with it.
-    row("openai/gpt-5.1", NEW, "developer", WITHOUT_EFFORT, "none, low, medium, high"),
-    row("openai/gpt-5.2", NEW, "developer", WITHOUT_EFFORT, "none, low, medium, high, xhigh"),
-    row("openai/gpt-5.6-sol", NEW, "developer", WITHOUT_EFFORT, "none, low, medium, high, xhigh, max"),
+    row(
+        "openai/gpt-5.1",
+        NEW,
+        "developer",
+        WITHOUT_EFFORT,
+        "none, low, medium, high",
+    ),
+    row(
+        "openai/gpt-5.2",
+        NEW,
+        "developer",
+        WITHOUT_EFFORT,
+        "none, low, medium, high, xhigh",
+    ),
+    row(
+        "openai/gpt-5.6-sol",
+        NEW,
+        "developer",
+        WITHOUT_EFFORT,
+        "none, low, medium, high, xhigh, max",
+    ),
     // The first of them knew neither role.
     row("openai/o1-mini", NEW, "user", NEVER, ""),
     // Whatever its name says, this one does not reason.
@@ -58,14 +107,44 @@ const MANUAL: [Row; 26] = [
     // Others.
     row("anthropic/claude-sonnet-4-6", OLD, "system", TO_ONE, ""),
     row("anthropic/claude-opus-4-7", OLD, "system", NEVER, ""),
-    row("gemini/gemini-3.5-flash", OLD, "system", ANY, "minimal, low, medium, high"),
+    row(
+        "gemini/gemini-3.5-flash",
+        OLD,
+        "system",
+        ANY,
+        "minimal, low, medium, high",
+    ),
     row("gemini/gemini-2.5-pro", OLD, "system", ANY, ""),
-    row("deepseek/deepseek-flash", OLD, "system", ANY, "low, high, max"),
+    row(
+        "deepseek/deepseek-flash",
+        OLD,
+        "system",
+        ANY,
+        "low, high, max",
+    ),
     row("xai/grok-4.5", NEW, "system", ANY, "low, medium, high"),
-    row("groq/openai/gpt-oss-120b", NEW, "system", ANY, "low, medium, high"),
+    row(
+        "groq/openai/gpt-oss-120b",
+        NEW,
+        "system",
+        ANY,
+        "low, medium, high",
+    ),
     // Mistral sends usage without being asked, and rejects the question.
-    Row { usage_asked: false, ..row("mistral/mistral-large-2512", OLD, "system", ANY, "") },
-    Row { usage_asked: false, ..row("mistral/mistral-medium-2604", OLD, "system", [true, true, true], "none, high") },
+    Row {
+        usage_asked: false,
+        ..row("mistral/mistral-large-2512", OLD, "system", ANY, "")
+    },
+    Row {
+        usage_asked: false,
+        ..row(
+            "mistral/mistral-medium-2604",
+            OLD,
+            "system",
+            [true, true, true],
+            "none, high",
+        )
+    },
     // Unlisted: what is assumed of a provider's models; of a server nobody knows, the common ground.
     row("openai/gpt-of-tomorrow", NEW, "system", ANY, ""),
     row("ollama/llama3.2", OLD, "system", ANY, ""),
@@ -75,9 +154,25 @@ const MANUAL: [Row; 26] = [
 fn asked(row: &Row, params: Params) -> Result<Value, MappingError> {
     let catalog = Catalog::builtin();
     let model: ModelId = row.model.parse().unwrap();
-    let dialect = catalog.get(&model).cloned().unwrap_or_else(|| catalog.unlisted(&model)).dialect;
-    let messages = vec![Message::new(Role::System, "s"), Message::new(Role::User, "u")];
-    body(&Request { model, messages, params }, &dialect, 100, true)
+    let dialect = catalog
+        .get(&model)
+        .cloned()
+        .unwrap_or_else(|| catalog.unlisted(&model))
+        .dialect;
+    let messages = vec![
+        Message::new(Role::System, "s"),
+        Message::new(Role::User, "u"),
+    ];
+    body(
+        &Request {
+            model,
+            messages,
+            params,
+        },
+        &dialect,
+        100,
+        true,
+    )
 }
 
 #[test]
@@ -86,24 +181,54 @@ fn every_family_is_asked_as_it_wants_to_be() {
         let name = row.model;
         let plain = asked(row, Params::default()).unwrap();
         let other = if row.cap == NEW { OLD } else { NEW };
-        assert_eq!((&plain[row.cap], plain.get(other)), (&Value::from(100), None), "{name}");
+        assert_eq!(
+            (&plain[row.cap], plain.get(other)),
+            (&Value::from(100), None),
+            "{name}"
+        );
         assert_eq!(plain["messages"][0]["role"], row.system, "{name}");
-        assert_eq!(plain.get("stream_options").is_some(), row.usage_asked, "{name}");
-        assert!(plain.get("temperature").is_none() && plain.get("reasoning_effort").is_none(), "{name}");
+        assert_eq!(
+            plain.get("stream_options").is_some(),
+            row.usage_asked,
+            "{name}"
+        );
+        assert!(
+            plain.get("temperature").is_none() && plain.get("reasoning_effort").is_none(),
+            "{name}"
+        );
         let settings = [(0.5, None), (1.5, None), (0.5, Some(Effort::None))];
         for ((temperature, effort), sent) in settings.into_iter().zip(row.temperatures) {
-            let params = Params { temperature: Some(temperature), effort, ..Params::default() };
-            let got = asked(row, params).ok().and_then(|body| body.get("temperature").and_then(Value::as_f64));
+            let params = Params {
+                temperature: Some(temperature),
+                effort,
+                ..Params::default()
+            };
+            let got = asked(row, params)
+                .ok()
+                .and_then(|body| body.get("temperature").and_then(Value::as_f64));
             assert_eq!(got, sent.then_some(temperature), "{name} {effort:?}");
         }
         for effort in Effort::ALL {
-            let params = Params { effort: Some(effort), ..Params::default() };
+            let params = Params {
+                effort: Some(effort),
+                ..Params::default()
+            };
             let taken = row.efforts.split(", ").any(|name| name == effort.as_str());
             match asked(row, params) {
-                Ok(body) => assert!(taken && body["reasoning_effort"] == effort.as_str(), "{name} {effort}"),
+                Ok(body) => assert!(
+                    taken && body["reasoning_effort"] == effort.as_str(),
+                    "{name} {effort}"
+                ),
                 Err(error) => {
-                    let legal = if row.efforts.is_empty() { "it has no effort to set" } else { row.efforts };
-                    assert!(!taken && error.to_string().ends_with(legal), "{name}: {error}");
+                    let legal = if row.efforts.is_empty() {
+                        "it has no effort to set"
+                    } else {
+                        row.efforts
+                    };
+                    assert!(
+                        !taken && error.to_string().ends_with(legal),
+                        "{name}: {error}"
+                    );
                 }
             }
         }

@@ -59,7 +59,12 @@ fn events_as_the_servers_write_them() {
         (b"event: ping\n\n", vec![]),
         (b"", vec![]),
     ] {
-        assert_eq!(data(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));
+        assert_eq!(
+            data(bytes),
+            expected,
+            "{:?}",
+            String::from_utf8_lossy(bytes)
+        );
     }
 }
 
@@ -83,7 +88,12 @@ fn any_split_in_two_gives_the_same_events() {
         let whole = decode(&[golden]);
         for at in 0..=golden.len() {
             let (left, right) = golden.split_at(at);
-            assert_eq!(decode(&[left, right]), whole, "{:?} split at {at}", String::from_utf8_lossy(golden));
+            assert_eq!(
+                decode(&[left, right]),
+                whole,
+                "{:?} split at {at}",
+                String::from_utf8_lossy(golden)
+            );
         }
     }
 }

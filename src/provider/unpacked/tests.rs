@@ -11,7 +11,13 @@ use crate::provider::{Call, Departure, Endpoint, ErrorClass, Network, Wire, Wire
 
 fn wire() -> Wire {
     let connect_timeout = std::time::Duration::from_secs(5);
-    Wire::new(Network { connect_timeout, ..Network::default() }, Clock::system())
+    Wire::new(
+        Network {
+            connect_timeout,
+            ..Network::default()
+        },
+        Clock::system(),
+    )
 }
 
 fn gzip(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
@@ -23,7 +29,8 @@ fn gzip(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
 }
 
 fn packed(status: &str, encoding: &str, body: &[u8]) -> Vec<Step> {
-    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-encoding: {encoding}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-encoding: {encoding}\r\n\r\n");
     vec![send(head), send(body)]
 }
 
@@ -44,16 +51,36 @@ async fn ask(steps: Vec<Step>) -> (WireError, Vec<String>) {
         idle: wait,
         departure: Departure::default(),
     };
-    (wire().open(&endpoint, None, call).await.unwrap_err(), server.requests())
+    (
+        wire().open(&endpoint, None, call).await.unwrap_err(),
+        server.requests(),
+    )
 }
 
 #[tokio::test]
 async fn a_list_comes_packed_and_a_stream_never() {
-    let (listed, requests) = list(packed("200 OK", "gzip", &gzip([r#"{"data":[{"id":"a"},{"id":"b"}]}"#]))).await;
+    let (listed, requests) = list(packed(
+        "200 OK",
+        "gzip",
+        &gzip([r#"{"data":[{"id":"a"},{"id":"b"}]}"#]),
+    ))
+    .await;
     assert_eq!(listed.unwrap(), ["a", "b"]);
-    assert!(requests[0].to_ascii_lowercase().contains("accept-encoding: gzip\r\n"), "{}", requests[0]);
+    assert!(
+        requests[0]
+            .to_ascii_lowercase()
+            .contains("accept-encoding: gzip\r\n"),
+        "{}",
+        requests[0]
+    );
     let (_, requests) = ask(packed("500 Oops", "gzip", &gzip(["{}"]))).await;
-    assert!(requests[0].to_ascii_lowercase().contains("accept-encoding: identity\r\n"), "{}", requests[0]);
+    assert!(
+        requests[0]
+            .to_ascii_lowercase()
+            .contains("accept-encoding: identity\r\n"),
+        "{}",
+        requests[0]
+    );
 }
 
 #[tokio::test]
@@ -65,14 +92,22 @@ async fn a_packed_refusal_is_read() {
         assert!(error.message.contains("slow down"), "{error}");
     }
     let (error, _) = ask(packed("429 Too Many Requests", "br", &body)).await;
-    assert_eq!((error.class, error.status), (ErrorClass::RateLimited, Some(429)), "the status has to do");
+    assert_eq!(
+        (error.class, error.status),
+        (ErrorClass::RateLimited, Some(429)),
+        "the status has to do"
+    );
 }
 
 #[tokio::test]
 async fn a_bomb_does_not_go_off() {
     let blanks = vec![b' '; 1 << 20];
     let bomb = gzip(std::iter::repeat_n(&blanks, 200));
-    assert!(bomb.len() < 1 << 20, "200 MiB are {} bytes on the way", bomb.len());
+    assert!(
+        bomb.len() < 1 << 20,
+        "200 MiB are {} bytes on the way",
+        bomb.len()
+    );
     let (listed, _) = list(packed("200 OK", "gzip", &bomb)).await;
     let error = listed.unwrap_err();
     assert_eq!(error.class, ErrorClass::TooLarge);
@@ -85,7 +120,11 @@ async fn a_bomb_does_not_go_off() {
 #[tokio::test]
 async fn what_is_packed_badly_is_no_list() {
     let whole = gzip([r#"{"data":[{"id":"a"}]}"#]);
-    for (encoding, body) in [("gzip", &whole[..whole.len() / 2]), ("gzip", &b"{}"[..]), ("br", &whole[..])] {
+    for (encoding, body) in [
+        ("gzip", &whole[..whole.len() / 2]),
+        ("gzip", &b"{}"[..]),
+        ("br", &whole[..]),
+    ] {
         let (listed, _) = list(packed("200 OK", encoding, body)).await;
         assert_eq!(listed.unwrap_err().class, ErrorClass::NotSse, "{encoding}");
     }

@@ -104,7 +104,11 @@ impl Figure {
     }
 
     pub(super) fn number(&self) -> Option<&Number> {
-        if let Self::Number(number) = self { Some(number) } else { None }
+        if let Self::Number(number) = self {
+            Some(number)
+        } else {
+            None
+        }
     }
 }
 

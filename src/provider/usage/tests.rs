@@ -6,7 +6,13 @@ use super::*;
 /// (uncached, cached, cache write, output, reasoning)
 fn buckets(value: &Value) -> Option<(u64, u64, u64, u64, u64)> {
     let usage = RawUsage::of(value)?.normalise()?;
-    Some((usage.uncached_input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning))
+    Some((
+        usage.uncached_input,
+        usage.cached_input,
+        usage.cache_write,
+        usage.output,
+        usage.reasoning,
+    ))
 }
 
 /// How each server counts, with where that is written.
@@ -14,7 +20,11 @@ fn buckets(value: &Value) -> Option<(u64, u64, u64, u64, u64)> {
 fn every_server_comes_to_the_same_four_buckets() {
     for (who, value, expected) in [
         // The common ground.
-        ("plain", json!({"prompt_tokens": 10, "completion_tokens": 5}), (10, 0, 0, 5, 0)),
+        (
+            "plain",
+            json!({"prompt_tokens": 10, "completion_tokens": 5}),
+            (10, 0, 0, 5, 0),
+        ),
         // platform.openai.com, prompt caching: cached and written tokens lie inside `prompt_tokens`, reasoning inside
         // `completion_tokens`.
         (
@@ -84,9 +94,17 @@ fn every_server_comes_to_the_same_four_buckets() {
             (32, 0, 0, 103, 94),
         ),
         // platform.moonshot.ai: on the top level.
-        ("Moonshot", json!({"prompt_tokens": 100, "completion_tokens": 5, "cached_tokens": 64}), (36, 64, 0, 5, 0)),
+        (
+            "Moonshot",
+            json!({"prompt_tokens": 100, "completion_tokens": 5, "cached_tokens": 64}),
+            (36, 64, 0, 5, 0),
+        ),
         // docs.mistral.ai: the plain three, in the last chunk.
-        ("Mistral", json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}), (10, 0, 0, 5, 0)),
+        (
+            "Mistral",
+            json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}),
+            (10, 0, 0, 5, 0),
+        ),
         // console.groq.com: the plain three with times, also as `x_groq.usage`.
         (
             "Groq",
@@ -101,7 +119,11 @@ fn every_server_comes_to_the_same_four_buckets() {
                 "prompt_tokens_details": {"cached_tokens": 64}, "cost_details": {"upstream_inference_cost": null}}),
             (36, 64, 0, 5, 0),
         ),
-        ("a whole number with a point", json!({"prompt_tokens": 12.0, "completion_tokens": 5}), (12, 0, 0, 5, 0)),
+        (
+            "a whole number with a point",
+            json!({"prompt_tokens": 12.0, "completion_tokens": 5}),
+            (12, 0, 0, 5, 0),
+        ),
         (
             "a total of 0 is none",
             json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 0}),
@@ -129,18 +151,30 @@ fn a_usage_that_cannot_be_is_as_if_there_were_none() {
         ("a text", with("prompt_tokens", json!("12"))),
         ("a list", with("completion_tokens", json!([5]))),
         ("a total that is none", with("total_tokens", json!("15"))),
-        ("negative details", with("prompt_tokens_details", json!({"cached_tokens": -3}))),
-        ("more cached than there was", with("prompt_tokens_details", json!({"cached_tokens": 60}))),
+        (
+            "negative details",
+            with("prompt_tokens_details", json!({"cached_tokens": -3})),
+        ),
+        (
+            "more cached than there was",
+            with("prompt_tokens_details", json!({"cached_tokens": 60})),
+        ),
         (
             "cached and written are more than there was",
-            with("prompt_tokens_details", json!({"cached_tokens": 6, "cache_write_tokens": 5})),
+            with(
+                "prompt_tokens_details",
+                json!({"cached_tokens": 6, "cache_write_tokens": 5}),
+            ),
         ),
         ("hit and miss are not the prompt", {
             let mut usage = with("prompt_cache_hit_tokens", json!(3));
             usage["prompt_cache_miss_tokens"] = json!(4);
             usage
         }),
-        ("more missed than there was", with("prompt_cache_miss_tokens", json!(11))),
+        (
+            "more missed than there was",
+            with("prompt_cache_miss_tokens", json!(11)),
+        ),
         ("parts above the total", with("total_tokens", json!(14))),
         ("thoughts that explain no total", {
             let mut usage = with("total_tokens", json!(35));
@@ -159,14 +193,25 @@ fn a_usage_that_cannot_be_is_as_if_there_were_none() {
         ),
     ] {
         let usage = RawUsage::of(&value).expect(what);
-        assert!(usage.normalise().is_none() && usage.is_refused() && usage.is_odd(), "{what}: {usage:?}");
+        assert!(
+            usage.normalise().is_none() && usage.is_refused() && usage.is_odd(),
+            "{what}: {usage:?}"
+        );
     }
-    for (what, value) in [("MiniMax", json!({})), ("null", json!(null)), ("a text", json!("5"))] {
+    for (what, value) in [
+        ("MiniMax", json!({})),
+        ("null", json!(null)),
+        ("a text", json!("5")),
+    ] {
         assert_eq!(RawUsage::of(&value), None, "{what}");
     }
-    for (what, value) in
-        [("half", json!({"prompt_tokens": 10})), ("nothing", json!({"prompt_tokens": 0, "completion_tokens": 0}))]
-    {
+    for (what, value) in [
+        ("half", json!({"prompt_tokens": 10})),
+        (
+            "nothing",
+            json!({"prompt_tokens": 0, "completion_tokens": 0}),
+        ),
+    ] {
         let usage = RawUsage::of(&value).expect(what);
         assert!(usage.normalise().is_none() && !usage.is_odd(), "{what}");
     }
@@ -182,18 +227,34 @@ fn what_the_server_charged_is_exact() {
         (json!({"cost": null, "prompt_tokens": 1}), None),
         (json!({"cost_in_usd_ticks": 37_756_000}), Some("0.0037756")),
     ] {
-        let billed = RawUsage::of(&value).and_then(|usage| usage.billed).map(|usd| usd.to_string());
+        let billed = RawUsage::of(&value)
+            .and_then(|usage| usage.billed)
+            .map(|usd| usd.to_string());
         assert_eq!(billed.as_deref(), expected, "{value}");
-        assert!(!RawUsage::of(&value).is_some_and(|usage| usage.is_odd()), "{value}");
+        assert!(
+            !RawUsage::of(&value).is_some_and(|usage| usage.is_odd()),
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn a_charge_that_cannot_be_is_passed_over_and_the_count_beside_it_holds() {
-    for cost in [json!(-1.0), json!("1"), json!("NaN"), json!(1e300), json!(10_000), json!([]), json!(true)] {
+    for cost in [
+        json!(-1.0),
+        json!("1"),
+        json!("NaN"),
+        json!(1e300),
+        json!(10_000),
+        json!([]),
+        json!(true),
+    ] {
         let value = json!({"prompt_tokens": 10, "completion_tokens": 5, "cost": cost});
         let usage = RawUsage::of(&value).unwrap();
-        assert!(usage.billed.is_none() && usage.is_odd() && !usage.is_refused(), "{value}");
+        assert!(
+            usage.billed.is_none() && usage.is_odd() && !usage.is_refused(),
+            "{value}"
+        );
         assert_eq!(buckets(&value), Some((10, 0, 0, 5, 0)), "{value}");
     }
     for ticks in [json!(-5), json!(1.5), json!(u64::MAX)] {

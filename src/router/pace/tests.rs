@@ -18,27 +18,59 @@ fn day(spent: Usd, hour: i64, held: u32) -> Pace {
         limit: usd("5"),
         by: format!("{hour:02}:00"),
     };
-    Pace { now: Timestamp(hour * HOUR), windows: vec![window], held }
+    Pace {
+        now: Timestamp(hour * HOUR),
+        windows: vec![window],
+        held,
+    }
 }
 
 #[test]
 fn a_day() {
     for (hour, spent, held, level, why) in [
         (0, "0", 0, 0, "nothing is spent"),
-        (0, "1.60", 0, 0, "one expensive question at midnight is no pace"),
-        (0, "1.70", 0, 1, "a third of the day's money in its first minutes is"),
-        (0, "3.00", 0, 1, "and still not a reason to take the cheapest"),
+        (
+            0,
+            "1.60",
+            0,
+            0,
+            "one expensive question at midnight is no pace",
+        ),
+        (
+            0,
+            "1.70",
+            0,
+            1,
+            "a third of the day's money in its first minutes is",
+        ),
+        (
+            0,
+            "3.00",
+            0,
+            1,
+            "and still not a reason to take the cheapest",
+        ),
         (0, "3.40", 0, 2, "two thirds are"),
         (11, "0.83", 0, 0, "$1.81 by the end"),
         (12, "2.50", 0, 0, "exactly on the line is not over it"),
         (12, "2.60", 0, 1, "$5.20 by the end"),
-        (14, "2.60", 1, 1, "$4.46: inside, but not by enough to go up again"),
+        (
+            14,
+            "2.60",
+            1,
+            1,
+            "$4.46: inside, but not by enough to go up again",
+        ),
         (14, "2.60", 0, 0, "nor a reason to go down"),
         (16, "2.60", 1, 0, "$3.90: up again"),
         (23, "4.99", 0, 1, "$5.21"),
         (23, "2.00", 9, 0, "a level from yesterday does not last"),
     ] {
-        assert_eq!(day(usd(spent), hour, held).verdict().level, level, "{hour}:00 {spent} held {held}: {why}");
+        assert_eq!(
+            day(usd(spent), hour, held).verdict().level,
+            level,
+            "{hour}:00 {spent} held {held}: {why}"
+        );
     }
 }
 
@@ -56,7 +88,10 @@ fn the_tightest_window_counts_and_says_so() {
     pace.windows.push(month);
     let verdict = pace.verdict();
     assert_eq!(verdict.level, 1);
-    assert_eq!(verdict.window.unwrap().in_words(), "keeps the month's pace: $30.00 of $50.00 by 12 Nov");
+    assert_eq!(
+        verdict.window.unwrap().in_words(),
+        "keeps the month's pace: $30.00 of $50.00 by 12 Nov"
+    );
 }
 
 #[test]
@@ -67,11 +102,29 @@ fn odd_windows_ask_for_nothing() {
         change(&mut pace.windows[0]);
         pace.verdict().level
     };
-    assert_eq!(with(|w| w.limit = Usd::ZERO), 0, "nothing may be spent: the limit itself refuses");
+    assert_eq!(
+        with(|w| w.limit = Usd::ZERO),
+        0,
+        "nothing may be spent: the limit itself refuses"
+    );
     assert_eq!(with(|w| w.resets_at = w.began_at), 0);
     assert_eq!(with(|w| w.spent = usd("-1")), 0);
-    assert_eq!(with(|w| (w.began_at, w.resets_at) = (Timestamp(i64::MIN), Timestamp(i64::MAX))), 1, "no end, no panic");
-    assert_eq!(Pace { windows: vec![], held: 3, ..base.clone() }.verdict().level, 0, "no limit, no pace");
+    assert_eq!(
+        with(|w| (w.began_at, w.resets_at) = (Timestamp(i64::MIN), Timestamp(i64::MAX))),
+        1,
+        "no end, no panic"
+    );
+    assert_eq!(
+        Pace {
+            windows: vec![],
+            held: 3,
+            ..base.clone()
+        }
+        .verdict()
+        .level,
+        0,
+        "no limit, no pace"
+    );
 }
 
 proptest! {

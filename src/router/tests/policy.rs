@@ -15,7 +15,11 @@ fn pace(spent: &str, held: u32) -> Pace {
         limit: "5".parse().unwrap(),
         by: "11:00".to_owned(),
     };
-    Pace { now: Timestamp(11 * HOUR), windows: vec![window], held }
+    Pace {
+        now: Timestamp(11 * HOUR),
+        windows: vec![window],
+        held,
+    }
 }
 
 fn health(failed: u64, requests: u64) -> Health {
@@ -25,18 +29,35 @@ fn health(failed: u64, requests: u64) -> Health {
 fn plan_of(candidates: &[Candidate<'_>], pace: Option<&Pace>) -> Plan {
     let params = Params::default();
     let (selection, downgrade) = (&Selection::Auto, Downgrade::Freely);
-    plan(&Query { selection, candidates, params: &params, default_cap: 8_192, downgrade, pace, note: None }).unwrap()
+    plan(&Query {
+        selection,
+        candidates,
+        params: &params,
+        default_cap: 8_192,
+        downgrade,
+        pace,
+        note: None,
+    })
+    .unwrap()
 }
 
 /// The rung taken, the reason, and the level to remember.
 fn taken(candidates: &[Candidate<'_>], pace: &Pace) -> (String, String, Option<u32>) {
     let plan = plan_of(candidates, Some(pace));
-    (plan.first.model.model().to_owned(), plan.route.reason, plan.pace)
+    (
+        plan.first.model.model().to_owned(),
+        plan.route.reason,
+        plan.pace,
+    )
 }
 
 #[test]
 fn the_pace_goes_down_and_up_again() {
-    let (big, mid, small) = (model("big", 10, 100), model("mid", 2, 20), model("small", 1, 10));
+    let (big, mid, small) = (
+        model("big", 10, 100),
+        model("mid", 2, 20),
+        model("small", 1, 10),
+    );
     let ladder = [candidate(&big), candidate(&mid), candidate(&small)];
     let words = |spent| format!("keeps the day's pace: ${spent} of $5.00 by 11:00");
     let best = || "best of the ladder".to_owned();
@@ -48,45 +69,94 @@ fn the_pace_goes_down_and_up_again() {
         ("2.20", 0, "big", best(), None),
         ("1.80", 1, "big", best(), Some(0)),
     ] {
-        assert_eq!(taken(&ladder, &pace(spent, held)), (name.to_owned(), reason, level), "{spent} held {held}");
+        assert_eq!(
+            taken(&ladder, &pace(spent, held)),
+            (name.to_owned(), reason, level),
+            "{spent} held {held}"
+        );
     }
 }
 
 #[test]
 fn a_step_down_is_a_step_to_something_cheaper() {
-    let (big, twin, small) = (model("big", 10, 100), model("twin", 10, 100), model("small", 1, 10));
+    let (big, twin, small) = (
+        model("big", 10, 100),
+        model("twin", 10, 100),
+        model("small", 1, 10),
+    );
     let level_one = pace("2.40", 0);
     let ladder = [candidate(&big), candidate(&twin), candidate(&small)];
-    assert_eq!(taken(&ladder, &level_one).0, "small", "the twin would save nothing");
-    let fates: Vec<_> = plan_of(&ladder, Some(&level_one)).route.considered.into_iter().map(|c| c.skipped).collect();
+    assert_eq!(
+        taken(&ladder, &level_one).0,
+        "small",
+        "the twin would save nothing"
+    );
+    let fates: Vec<_> = plan_of(&ladder, Some(&level_one))
+        .route
+        .considered
+        .into_iter()
+        .map(|c| c.skipped)
+        .collect();
     let paced = Some("keeps the day's pace: $2.40 of $5.00 by 11:00".to_owned());
     assert_eq!(fates, [paced.clone(), paced, None]);
     let up = [candidate(&small), candidate(&big)];
-    assert_eq!(taken(&up, &level_one), ("small".to_owned(), "best of the ladder".to_owned(), Some(1)));
+    assert_eq!(
+        taken(&up, &level_one),
+        ("small".to_owned(), "best of the ladder".to_owned(), Some(1))
+    );
     // Less effort is a step down, whatever the answers so far were like.
-    let with = |effort, expected_output| Candidate { effort: Some(effort), expected_output, ..candidate(&big) };
-    let efforts = [with(Effort::High, 500), with(Effort::Low, 700), candidate(&small)];
+    let with = |effort, expected_output| Candidate {
+        effort: Some(effort),
+        expected_output,
+        ..candidate(&big)
+    };
+    let efforts = [
+        with(Effort::High, 500),
+        with(Effort::Low, 700),
+        candidate(&small),
+    ];
     let plan = plan_of(&efforts, Some(&level_one));
-    assert_eq!((plan.first.model.model(), plan.first.effort), ("big", Some(Effort::Low)));
+    assert_eq!(
+        (plan.first.model.model(), plan.first.effort),
+        ("big", Some(Effort::Low))
+    );
     assert_eq!(plan.route.chosen().unwrap().effort, Some(Effort::Low));
-    let fallbacks: Vec<_> = plan.fallbacks.iter().map(|rung| rung.model.model()).collect();
-    assert_eq!(fallbacks, ["small"], "the same model with another effort is no way out of a failure");
+    let fallbacks: Vec<_> = plan
+        .fallbacks
+        .iter()
+        .map(|rung| rung.model.model())
+        .collect();
+    assert_eq!(
+        fallbacks,
+        ["small"],
+        "the same model with another effort is no way out of a failure"
+    );
 }
 
 #[test]
 fn to_be_short_of_money_is_not_counted_twice() {
-    let (big, mid, small) = (model("big", 10, 100), model("mid", 2, 20), model("small", 1, 10));
+    let (big, mid, small) = (
+        model("big", 10, 100),
+        model("mid", 2, 20),
+        model("small", 1, 10),
+    );
     let money = left("0.06");
     let ladder = [&big, &mid, &small].map(|m| limited(&candidate(m), Some(&money)));
     let (name, reason, level) = taken(&ladder, &pace("2.40", 0));
-    assert_eq!((name.as_str(), reason.as_str(), level), ("mid", "big has too little room to answer", Some(1)));
+    assert_eq!(
+        (name.as_str(), reason.as_str(), level),
+        ("mid", "big has too little room to answer", Some(1))
+    );
     assert_eq!(taken(&ladder, &pace("4.70", 0)).0, "small");
 }
 
 #[test]
 fn an_ill_model_is_passed_over_while_another_rung_fits() {
     let (big, small) = (model("big", 10, 100), model("small", 1, 10));
-    let sick = |model, failed, requests| Candidate { health: health(failed, requests), ..candidate(model) };
+    let sick = |model, failed, requests| Candidate {
+        health: health(failed, requests),
+        ..candidate(model)
+    };
     let calm = pace("0", 0);
     for (failed, requests, name, reason) in [
         (3, 3, "big", "best of the ladder"),
@@ -96,14 +166,25 @@ fn an_ill_model_is_passed_over_while_another_rung_fits() {
     ] {
         let ladder = [sick(&big, failed, requests), candidate(&small)];
         let (taken, why, _) = taken(&ladder, &calm);
-        assert_eq!((taken.as_str(), why.as_str()), (name, reason), "{failed} of {requests}");
+        assert_eq!(
+            (taken.as_str(), why.as_str()),
+            (name, reason),
+            "{failed} of {requests}"
+        );
     }
     let all = [sick(&big, 4, 4), sick(&small, 4, 4)];
     assert_eq!(taken(&all, &calm).0, "big", "all are ill: the order stands");
     let plan = plan_of(&all, Some(&calm));
-    assert_eq!(plan.route.considered[1].skipped.as_deref(), Some("failed 4 of its last 4 requests"));
+    assert_eq!(
+        plan.route.considered[1].skipped.as_deref(),
+        Some("failed 4 of its last 4 requests")
+    );
     let dear = limited(&candidate(&small), Some(&left("0")));
-    assert_eq!(taken(&[sick(&big, 4, 4), dear], &calm).0, "big", "what does not fit is no way out");
+    assert_eq!(
+        taken(&[sick(&big, 4, 4), dear], &calm).0,
+        "big",
+        "what does not fit is no way out"
+    );
     let fallbacks = plan_of(&[sick(&big, 4, 4), candidate(&small)], Some(&calm)).fallbacks;
     assert_eq!(fallbacks[0].model, big.id, "better an ill one than none");
 }
@@ -123,18 +204,33 @@ fn a_refusal_names_the_cheapest_rung_that_did_not_fit() {
         note: None,
     };
     let message = |query: &Query<'_>| plan(query).unwrap_err().failure.message;
-    assert_eq!(message(&query), "even p/small could cost $0.0036, $0.001 left today");
     assert_eq!(
-        message(&Query { downgrade: Downgrade::Never, ..query.clone() }),
+        message(&query),
+        "even p/small could cost $0.0036, $0.001 left today"
+    );
+    assert_eq!(
+        message(&Query {
+            downgrade: Downgrade::Never,
+            ..query.clone()
+        }),
         "p/big could cost $0.036, $0.001 left today"
     );
-    assert_eq!(message(&Query { candidates: &ladder[..1], ..query }), "p/big could cost $0.036, $0.001 left today");
+    assert_eq!(
+        message(&Query {
+            candidates: &ladder[..1],
+            ..query
+        }),
+        "p/big could cost $0.036, $0.001 left today"
+    );
 }
 
 #[test]
 fn the_cap_follows_the_task_and_frees_money() {
     let big = model("big", 10, 100);
-    let of = |task_cap| Candidate { task_cap, ..candidate(&big) };
+    let of = |task_cap| Candidate {
+        task_cap,
+        ..candidate(&big)
+    };
     for (task_cap, asked, cap) in [
         (None, None, 8_192),
         (Some(1_024), None, 1_024),
@@ -142,11 +238,24 @@ fn the_cap_follows_the_task_and_frees_money() {
         (Some(1_024), Some(5_000), 5_000),
         (Some(1_024), Some(10), 10),
     ] {
-        let params = Params { max_output: asked, ..Params::default() };
-        assert_eq!(run(&Selection::Auto, &[of(task_cap)], params, None).unwrap().1, cap, "{task_cap:?} {asked:?}");
+        let params = Params {
+            max_output: asked,
+            ..Params::default()
+        };
+        assert_eq!(
+            run(&Selection::Auto, &[of(task_cap)], params, None)
+                .unwrap()
+                .1,
+            cap,
+            "{task_cap:?} {asked:?}"
+        );
     }
     let plan = plan_of(&[of(Some(1_024))], None);
-    assert_eq!(plan.first.estimate.worst_usd, Some("0.1124".parse().unwrap()), "1000 in, 1024 out");
+    assert_eq!(
+        plan.first.estimate.worst_usd,
+        Some("0.1124".parse().unwrap()),
+        "1000 in, 1024 out"
+    );
 }
 
 mod properties {

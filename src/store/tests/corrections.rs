@@ -11,7 +11,12 @@ fn attempt(name: &str) -> AttemptId {
 fn with(settlement: Option<&Settlement>) -> (tempfile::TempDir, Db) {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.insert_hold(&hold("c", "x", "t", Some(usd("0.10")), NOON), NOON, &NOVEMBER).unwrap();
+    db.insert_hold(
+        &hold("c", "x", "t", Some(usd("0.10")), NOON),
+        NOON,
+        &NOVEMBER,
+    )
+    .unwrap();
     if let Some(settlement) = settlement {
         db.settle(&attempt("t"), settlement).unwrap();
     }
@@ -27,14 +32,22 @@ fn estimated(text: &str) -> Cost {
 }
 
 fn history(db: &Db) -> Vec<(i64, i64)> {
-    let mut query = db.conn.prepare("SELECT was, usd FROM corrections ORDER BY seq").unwrap();
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let mut query = db
+        .conn
+        .prepare("SELECT was, usd FROM corrections ORDER BY seq")
+        .unwrap();
+    let rows = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
 #[test]
 fn only_a_bound_without_a_last_word_is_uncertain() {
-    let whole = Settlement { last_word: true, ..settlement(estimated("0.05")) };
+    let whole = Settlement {
+        last_word: true,
+        ..settlement(estimated("0.05"))
+    };
     for (settlement, uncertain) in [
         (settlement(Cost::UNKNOWN), Some("0.10")),
         (settlement(estimated("0.05")), Some("0.05")),
@@ -43,7 +56,12 @@ fn only_a_bound_without_a_last_word_is_uncertain() {
         (exact("0.05"), None),
     ] {
         let (_data, db) = with(Some(&settlement));
-        let found: Vec<Usd> = db.uncertain(NOON, 9).unwrap().iter().map(|charge| charge.usd).collect();
+        let found: Vec<Usd> = db
+            .uncertain(NOON, 9)
+            .unwrap()
+            .iter()
+            .map(|charge| charge.usd)
+            .collect();
         assert_eq!(found, Vec::from_iter(uncertain.map(usd)), "{settlement:?}");
     }
 }
@@ -53,17 +71,30 @@ fn the_list_is_of_this_day_and_month_newest_first_and_bounded() {
     let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
     for (name, at) in [("u", 5), ("v", 7)] {
         let at = Timestamp(NOON.0 + at);
-        db.insert_hold(&hold("c", "x", name, Some(usd("0.10")), at), at, &NOVEMBER).unwrap();
-        db.settle(&attempt(name), &settlement(Cost::UNKNOWN)).unwrap();
+        db.insert_hold(&hold("c", "x", name, Some(usd("0.10")), at), at, &NOVEMBER)
+            .unwrap();
+        db.settle(&attempt(name), &settlement(Cost::UNKNOWN))
+            .unwrap();
     }
     let listed = |at: Timestamp, most| -> Vec<String> {
-        db.uncertain(at, most).unwrap().iter().map(|charge| charge.id.to_string()).collect()
+        db.uncertain(at, most)
+            .unwrap()
+            .iter()
+            .map(|charge| charge.id.to_string())
+            .collect()
     };
     assert_eq!(listed(NOON, 9), ["v", "u", "t"]);
     assert_eq!(listed(NOON, 2), ["v", "u"]);
-    assert_eq!(listed(Timestamp(NOVEMBER.day_end.0), 9), ["v", "u", "t"], "the month goes on");
+    assert_eq!(
+        listed(Timestamp(NOVEMBER.day_end.0), 9),
+        ["v", "u", "t"],
+        "the month goes on"
+    );
     assert!(listed(Timestamp(NOVEMBER.month_end.0), 9).is_empty());
-    assert!(db.uncertain_charge("t").unwrap().is_some(), "and can be put right all the same");
+    assert!(
+        db.uncertain_charge("t").unwrap().is_some(),
+        "and can be put right all the same"
+    );
 }
 
 #[test]
@@ -76,17 +107,46 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
     ] {
         let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
         let booked = db.correct(&attempt("t"), said.map(usd), NOON).unwrap();
-        assert_eq!(booked, Booked { cost: stands, breach: usd(breach) }, "{said:?}");
-        for over in [Over::Day(NOON), Over::Month(NOON), Over::Session(&session("c")), Over::ModelDay(&model(), NOON)] {
+        assert_eq!(
+            booked,
+            Booked {
+                cost: stands,
+                breach: usd(breach)
+            },
+            "{said:?}"
+        );
+        for over in [
+            Over::Day(NOON),
+            Over::Month(NOON),
+            Over::Session(&session("c")),
+            Over::ModelDay(&model(), NOON),
+        ] {
             let sum = db.sum(over).unwrap();
-            assert_eq!((sum.settled, sum.reserved), (stands.usd.unwrap(), Usd::ZERO), "{said:?} {over:?}");
-            assert_eq!((sum.estimated, sum.unknown), (stands.kind == CostKind::Estimated, 0), "{said:?} {over:?}");
+            assert_eq!(
+                (sum.settled, sum.reserved),
+                (stands.usd.unwrap(), Usd::ZERO),
+                "{said:?} {over:?}"
+            );
+            assert_eq!(
+                (sum.estimated, sum.unknown),
+                (stands.kind == CostKind::Estimated, 0),
+                "{said:?} {over:?}"
+            );
         }
-        assert_eq!(db.breach(&model()).unwrap().unwrap_or_default(), usd(breach));
+        assert_eq!(
+            db.breach(&model()).unwrap().unwrap_or_default(),
+            usd(breach)
+        );
         let pico = |usd: Usd| i64::try_from(usd.pico()).unwrap();
-        assert_eq!(history(&db), [(pico(usd("0.10")), pico(stands.usd.unwrap()))]);
+        assert_eq!(
+            history(&db),
+            [(pico(usd("0.10")), pico(stands.usd.unwrap()))]
+        );
         assert_eq!(db.uncertain(NOON, 9).unwrap(), [], "{said:?}");
-        assert_eq!(db.correct(&attempt("t"), said.map(usd), NOON), Err(StoreError::NotOpen("t".to_owned())));
+        assert_eq!(
+            db.correct(&attempt("t"), said.map(usd), NOON),
+            Err(StoreError::NotOpen("t".to_owned()))
+        );
         db.check().unwrap();
     }
 }
@@ -95,33 +155,71 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
 fn what_is_not_uncertain_is_not_corrected() {
     for settlement in [None, Some(exact("0.01"))] {
         let (_data, db) = with(settlement.as_ref());
-        assert_eq!(db.correct(&attempt("t"), Some(usd("0")), NOON), Err(StoreError::NotOpen("t".to_owned())));
+        assert_eq!(
+            db.correct(&attempt("t"), Some(usd("0")), NOON),
+            Err(StoreError::NotOpen("t".to_owned()))
+        );
         assert_eq!(history(&db), []);
     }
     let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
-    assert_eq!(db.correct(&attempt("t"), Some(usd("-0.01")), NOON), Err(StoreError::Money));
+    assert_eq!(
+        db.correct(&attempt("t"), Some(usd("-0.01")), NOON),
+        Err(StoreError::Money)
+    );
     assert_eq!(db.sum(Over::Day(NOON)).unwrap().settled, usd("0.10"));
 }
 
 #[test]
 fn an_answer_that_ends_after_it_was_settled_books_the_difference() {
     for (by_user, late, stands, uncertain) in [
-        ("0", exact("0.07"), Cost::new(usd("0.07"), CostKind::Exact), false),
-        ("0.09", exact("0.07"), Cost::new(usd("0.07"), CostKind::Exact), false),
-        ("0.02", settlement(estimated("0.05")), estimated("0.05"), true),
+        (
+            "0",
+            exact("0.07"),
+            Cost::new(usd("0.07"), CostKind::Exact),
+            false,
+        ),
+        (
+            "0.09",
+            exact("0.07"),
+            Cost::new(usd("0.07"), CostKind::Exact),
+            false,
+        ),
+        (
+            "0.02",
+            settlement(estimated("0.05")),
+            estimated("0.05"),
+            true,
+        ),
         ("0.08", settlement(estimated("0.05")), billed("0.08"), false),
         ("0", settlement(Cost::UNKNOWN), estimated("0.10"), true),
     ] {
-        let (_data, db) = with(Some(&Settlement { last_word: true, ..settlement(billed(by_user)) }));
-        assert_eq!(db.book(&attempt("t"), &late).unwrap().cost, stands, "{by_user} {late:?}");
+        let (_data, db) = with(Some(&Settlement {
+            last_word: true,
+            ..settlement(billed(by_user))
+        }));
+        assert_eq!(
+            db.book(&attempt("t"), &late).unwrap().cost,
+            stands,
+            "{by_user} {late:?}"
+        );
         let sum = db.sum(Over::Day(NOON)).unwrap();
-        assert_eq!((sum.settled, sum.estimated), (stands.usd.unwrap(), stands.kind == CostKind::Estimated));
-        assert_eq!(!db.uncertain(NOON, 9).unwrap().is_empty(), uncertain, "{by_user} {late:?}");
+        assert_eq!(
+            (sum.settled, sum.estimated),
+            (stands.usd.unwrap(), stands.kind == CostKind::Estimated)
+        );
+        assert_eq!(
+            !db.uncertain(NOON, 9).unwrap().is_empty(),
+            uncertain,
+            "{by_user} {late:?}"
+        );
         db.check().unwrap();
     }
     let (_data, db) = with(None);
     db.release(&attempt("t"), "429", NOON).unwrap();
-    assert_eq!(db.book(&attempt("t"), &exact("0.07")), Err(StoreError::NotOpen("t".to_owned())));
+    assert_eq!(
+        db.book(&attempt("t"), &exact("0.07")),
+        Err(StoreError::NotOpen("t".to_owned()))
+    );
 }
 
 #[test]
@@ -156,7 +254,9 @@ fn a_program_that_runs_settles_what_it_asked_itself() {
     let (_data, db) = with(None);
     assert!(db.open_items().unwrap()[0].under_way);
     for gone in ["'another-boot pid:[1] 7 1'", "NULL"] {
-        db.conn.execute_batch(&format!("UPDATE charges SET owner = {gone}")).unwrap();
+        db.conn
+            .execute_batch(&format!("UPDATE charges SET owner = {gone}"))
+            .unwrap();
         assert!(!db.open_items().unwrap()[0].under_way, "{gone}");
     }
 }
@@ -166,8 +266,15 @@ fn a_hold_that_its_exchange_left_behind_is_nobodys() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
-    db.insert_hold(&hold("c", "x", "t", Some(usd("0.10")), NOON), NOON, &NOVEMBER).unwrap();
+    db.insert_hold(
+        &hold("c", "x", "t", Some(usd("0.10")), NOON),
+        NOON,
+        &NOVEMBER,
+    )
+    .unwrap();
     assert!(db.open_items().unwrap()[0].under_way);
-    db.conn.execute_batch("UPDATE exchanges SET ended = 1").unwrap();
+    db.conn
+        .execute_batch("UPDATE exchanges SET ended = 1")
+        .unwrap();
     assert!(!db.open_items().unwrap()[0].under_way);
 }

@@ -20,19 +20,42 @@ fn health_is_of_the_last_minutes_and_of_what_the_server_failed() {
         db.insert_hold(&hold, at, &windows).unwrap();
         hold.attempt
     };
-    for (name, minutes, failed) in [("old", 11, true), ("a", 9, true), ("b", 8, false), ("c", 2, true), ("d", 1, false)]
-    {
+    for (name, minutes, failed) in [
+        ("old", 11, true),
+        ("a", 9, true),
+        ("b", 8, false),
+        ("c", 2, true),
+        ("d", 1, false),
+    ] {
         let attempt = attempt(name, minutes);
         db.write(|db| {
             db.release(&attempt, "500", NOON)?;
-            if failed { db.blame_server(&attempt) } else { Ok(()) }
+            if failed {
+                db.blame_server(&attempt)
+            } else {
+                Ok(())
+            }
         })
         .unwrap();
     }
     attempt("under way", 0);
-    assert_eq!(db.health(&model(), NOON).unwrap(), Health { requests: 4, failed: 2 });
-    assert_eq!(db.health(&ModelId::new("openai", "gpt-5"), NOON).unwrap(), Health::default());
-    assert_eq!(db.health(&model(), Timestamp(NOON.0 + 11 * MINUTE)).unwrap(), Health::default(), "it heals");
+    assert_eq!(
+        db.health(&model(), NOON).unwrap(),
+        Health {
+            requests: 4,
+            failed: 2
+        }
+    );
+    assert_eq!(
+        db.health(&ModelId::new("openai", "gpt-5"), NOON).unwrap(),
+        Health::default()
+    );
+    assert_eq!(
+        db.health(&model(), Timestamp(NOON.0 + 11 * MINUTE))
+            .unwrap(),
+        Health::default(),
+        "it heals"
+    );
 }
 
 #[test]
@@ -44,7 +67,12 @@ fn lengths_are_those_of_the_kind_when_there_are_enough() {
         for _ in 0..times {
             n += 1;
             let question = begin("c", &format!("x{n}"), None, "?");
-            let question = Begin { kind: Some(kind), effort, at: Timestamp(NOON.0 + n), ..question };
+            let question = Begin {
+                kind: Some(kind),
+                effort,
+                at: Timestamp(NOON.0 + n),
+                ..question
+            };
             db.begin_exchange(&question).unwrap();
             let outcome = Outcome {
                 model: None,
@@ -66,13 +94,25 @@ fn lengths_are_those_of_the_kind_when_there_are_enough() {
     };
     assert_eq!(median("code", None), None);
     answers("fact", None, 20, 1);
-    assert_eq!(median("code", None), Some((20, 1, false)), "one answer is better than none");
+    assert_eq!(
+        median("code", None),
+        Some((20, 1, false)),
+        "one answer is better than none"
+    );
     answers("fact", None, 20, 3);
     answers("code", None, 900, 5);
     answers("code", Some(Effort::High), 4_000, 4);
     assert_eq!(median("code", None), Some((900, 5, true)));
-    assert_eq!(median("fact", None), Some((900, 9, false)), "four facts are too few: all without an effort");
-    assert_eq!(median("fact", Some(Effort::High)), Some((900, 13, false)), "four with it are too few: all");
+    assert_eq!(
+        median("fact", None),
+        Some((900, 9, false)),
+        "four facts are too few: all without an effort"
+    );
+    assert_eq!(
+        median("fact", Some(Effort::High)),
+        Some((900, 13, false)),
+        "four with it are too few: all"
+    );
     answers("fact", None, 20, 1);
     answers("code", Some(Effort::High), 4_000, 1);
     assert_eq!(median("fact", None), Some((20, 5, true)));
@@ -85,11 +125,18 @@ fn the_level_of_the_pace_is_stored_with_the_question_or_not_at_all() {
     let db = Db::open(data.path()).unwrap();
     let held = || db.remembered::<u32>(PACE).unwrap();
     assert_eq!(held(), None);
-    db.begin_exchange(&Begin { pace: Some(2), ..begin("c", "a", None, "?") }).unwrap();
+    db.begin_exchange(&Begin {
+        pace: Some(2),
+        ..begin("c", "a", None, "?")
+    })
+    .unwrap();
     assert_eq!(held(), Some(2));
     db.begin_exchange(&begin("c", "b", None, "?")).unwrap();
     assert_eq!(held(), Some(2), "nothing new");
-    let twice = Begin { pace: Some(0), ..begin("c", "b", None, "?") };
+    let twice = Begin {
+        pace: Some(0),
+        ..begin("c", "b", None, "?")
+    };
     assert!(db.begin_exchange(&twice).is_err());
     assert_eq!(held(), Some(2));
     db.remember(PACE, &"no number").unwrap();

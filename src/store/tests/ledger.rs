@@ -16,7 +16,8 @@ fn attempt(name: &str) -> AttemptId {
 fn with_hold(amount: Option<Usd>) -> (tempfile::TempDir, Db) {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.insert_hold(&hold("c", "x", "t", amount, NOON), NOON, &NOVEMBER).unwrap();
+    db.insert_hold(&hold("c", "x", "t", amount, NOON), NOON, &NOVEMBER)
+        .unwrap();
     (data, db)
 }
 
@@ -34,14 +35,32 @@ fn what_is_booked_depends_on_what_is_known() {
         (Some("0"), billed("0.01"), billed("0.01"), "0.01"),
         (None, Cost::UNKNOWN, Cost::UNKNOWN, "0"),
         (None, billed("0.25"), billed("0.25"), "0"),
-        (Some("0.10"), Cost { usd: Some(usd("0.02")), kind: CostKind::Unknown }, estimated("0.02"), "0"),
+        (
+            Some("0.10"),
+            Cost {
+                usd: Some(usd("0.02")),
+                kind: CostKind::Unknown,
+            },
+            estimated("0.02"),
+            "0",
+        ),
     ] {
         let (_data, db) = with_hold(reserved.map(usd));
         let found = db.settle(&attempt("t"), &settlement(cost)).unwrap();
-        assert_eq!(found, Booked { cost: booked, breach: usd(breach) }, "{reserved:?} {cost:?}");
+        assert_eq!(
+            found,
+            Booked {
+                cost: booked,
+                breach: usd(breach)
+            },
+            "{reserved:?} {cost:?}"
+        );
         let sum = db.sum(Over::Day(NOON)).unwrap();
         assert_eq!(sum.total(), booked.usd.unwrap_or_default());
-        assert_eq!((sum.estimated, sum.unknown > 0), (booked.kind == CostKind::Estimated, booked.usd.is_none()));
+        assert_eq!(
+            (sum.estimated, sum.unknown > 0),
+            (booked.kind == CostKind::Estimated, booked.usd.is_none())
+        );
         let expected = Some(usd(breach)).filter(|breach| *breach > Usd::ZERO);
         assert_eq!(db.breach(&model()).unwrap(), expected);
     }
@@ -52,32 +71,74 @@ fn a_charge_is_closed_once() {
     let (_data, db) = with_hold(Some(usd("0.10")));
     db.settle(&attempt("t"), &exact("0.01")).unwrap();
     let closed = StoreError::NotOpen("t".to_owned());
-    assert_eq!(db.settle(&attempt("t"), &exact("0.02")), Err(closed.clone()));
-    assert_eq!(db.release(&attempt("t"), "refused", NOON), Err(closed.clone()));
+    assert_eq!(
+        db.settle(&attempt("t"), &exact("0.02")),
+        Err(closed.clone())
+    );
+    assert_eq!(
+        db.release(&attempt("t"), "refused", NOON),
+        Err(closed.clone())
+    );
     assert_eq!(db.sum(Over::Day(NOON)).unwrap().total(), usd("0.01"));
 
-    db.insert_hold(&hold("c", "x", "u", Some(usd("0.10")), NOON), NOON, &NOVEMBER).unwrap();
+    db.insert_hold(
+        &hold("c", "x", "u", Some(usd("0.10")), NOON),
+        NOON,
+        &NOVEMBER,
+    )
+    .unwrap();
     db.release(&attempt("u"), "429", NOON).unwrap();
-    assert_eq!(db.release(&attempt("u"), "429", NOON), Err(StoreError::NotOpen("u".to_owned())));
-    assert_eq!(db.settle(&attempt("u"), &exact("0.02")), Err(StoreError::NotOpen("u".to_owned())));
-    assert_eq!(db.settle(&attempt("none"), &exact("0.02")), Err(StoreError::NoCharge("none".to_owned())));
-    let again = db.insert_hold(&hold("c", "x", "u", Some(usd("0.10")), NOON), NOON, &NOVEMBER);
-    assert!(matches!(again, Err(StoreError::Rule(_))), "an attempt is reserved once");
-    assert_eq!(db.sum(Over::Session(&session("c"))).unwrap().total(), usd("0.01"));
+    assert_eq!(
+        db.release(&attempt("u"), "429", NOON),
+        Err(StoreError::NotOpen("u".to_owned()))
+    );
+    assert_eq!(
+        db.settle(&attempt("u"), &exact("0.02")),
+        Err(StoreError::NotOpen("u".to_owned()))
+    );
+    assert_eq!(
+        db.settle(&attempt("none"), &exact("0.02")),
+        Err(StoreError::NoCharge("none".to_owned()))
+    );
+    let again = db.insert_hold(
+        &hold("c", "x", "u", Some(usd("0.10")), NOON),
+        NOON,
+        &NOVEMBER,
+    );
+    assert!(
+        matches!(again, Err(StoreError::Rule(_))),
+        "an attempt is reserved once"
+    );
+    assert_eq!(
+        db.sum(Over::Session(&session("c"))).unwrap().total(),
+        usd("0.01")
+    );
 }
 
 #[test]
 fn money_that_does_not_fit_is_an_error_and_books_nothing() {
     let (_data, db) = with_hold(Some(usd("0.10")));
     for amount in ["-0.01", "9300000", "1e12"] {
-        assert_eq!(db.settle(&attempt("t"), &exact(amount)), Err(StoreError::Money), "{amount}");
+        assert_eq!(
+            db.settle(&attempt("t"), &exact(amount)),
+            Err(StoreError::Money),
+            "{amount}"
+        );
         let held = hold("c", "x", "u", Some(usd(amount)), NOON);
-        assert_eq!(db.insert_hold(&held, NOON, &NOVEMBER), Err(StoreError::Money), "{amount}");
+        assert_eq!(
+            db.insert_hold(&held, NOON, &NOVEMBER),
+            Err(StoreError::Money),
+            "{amount}"
+        );
     }
     assert_eq!(db.open_items().unwrap().len(), 1);
     let huge = |name: &str| hold("c", "x", name, Some(usd("9000000")), NOON);
     db.insert_hold(&huge("a"), NOON, &NOVEMBER).unwrap();
-    assert_eq!(db.insert_hold(&huge("b"), NOON, &NOVEMBER), Err(StoreError::Money), "a sum that would not fit");
+    assert_eq!(
+        db.insert_hold(&huge("b"), NOON, &NOVEMBER),
+        Err(StoreError::Money),
+        "a sum that would not fit"
+    );
     assert_eq!(db.sum(Over::Day(NOON)).unwrap().reserved, usd("9000000.10"));
     db.check().unwrap();
 }
@@ -95,7 +156,9 @@ fn the_file_itself_keeps_charges_as_they_are() {
         assert!(db.conn.execute_batch(tampering).is_err(), "{tampering}");
     }
     db.check().unwrap();
-    db.conn.execute_batch("UPDATE totals SET settled = settled - 1 WHERE scope = 'day'").unwrap();
+    db.conn
+        .execute_batch("UPDATE totals SET settled = settled - 1 WHERE scope = 'day'")
+        .unwrap();
     assert!(matches!(db.check(), Err(StoreError::Damaged(_))));
 }
 
@@ -104,7 +167,8 @@ fn what_is_open_can_be_listed() {
     let (_data, db) = with_hold(Some(usd("0.10")));
     let mut later = hold("d", "y", "u", None, NOON);
     later.model = ModelId::new("groq", "openai/gpt-oss-120b");
-    db.insert_hold(&later, Timestamp(NOON.0 + 5), &NOVEMBER).unwrap();
+    db.insert_hold(&later, Timestamp(NOON.0 + 5), &NOVEMBER)
+        .unwrap();
     let item = |id: &str, chat: &str, model: &ModelId, usd, at| OpenItem {
         id: attempt(id),
         session: session(chat),
@@ -127,6 +191,13 @@ fn a_breach_stands_until_the_user_clears_it() {
     db.settle(&attempt("t"), &exact("0.30")).unwrap();
     assert_eq!(db.breaches().unwrap(), [(model(), usd("0.20"))]);
     db.clear_breach(&model()).unwrap();
-    assert_eq!((db.breaches().unwrap(), db.breach(&model()).unwrap()), (vec![], None));
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().settled, usd("0.30"), "it was billed all the same");
+    assert_eq!(
+        (db.breaches().unwrap(), db.breach(&model()).unwrap()),
+        (vec![], None)
+    );
+    assert_eq!(
+        db.sum(Over::Day(NOON)).unwrap().settled,
+        usd("0.30"),
+        "it was billed all the same"
+    );
 }

@@ -14,7 +14,10 @@ fn mode(path: &std::path::Path) -> u32 {
 fn refused(folder: &std::path::Path) -> StoreError {
     let error = Db::open(folder).err().expect("must be refused");
     let sentence = error.to_string();
-    assert!(!sentence.contains('\n') && sentence.contains(" - "), "{sentence}");
+    assert!(
+        !sentence.contains('\n') && sentence.contains(" - "),
+        "{sentence}"
+    );
     error
 }
 
@@ -38,20 +41,34 @@ fn folder_and_files_are_for_the_user_alone() {
 fn the_connection_is_set_for_safety() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    for (pragma, expected) in
-        [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("user_version", "4")]
-    {
+    for (pragma, expected) in [
+        ("journal_mode", "wal"),
+        ("synchronous", "2"),
+        ("foreign_keys", "1"),
+        ("user_version", "4"),
+    ] {
         let found: String = db
             .conn
-            .query_row(&format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"), [], |row| row.get(0))
+            .query_row(
+                &format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"),
+                [],
+                |row| row.get(0),
+            )
             .unwrap();
         assert_eq!(found, expected, "{pragma}");
     }
     db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
     db.append_answer(&message("x-a"), "piece", "").unwrap();
-    db.append_answer(&message("nobody"), "piece", "").unwrap_err();
-    let level: i64 = db.conn.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
-    assert_eq!(level, 2, "a streaming piece leaves the safe setting behind, also when it fails");
+    db.append_answer(&message("nobody"), "piece", "")
+        .unwrap_err();
+    let level: i64 = db
+        .conn
+        .query_row("PRAGMA synchronous", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(
+        level, 2,
+        "a streaming piece leaves the safe setting behind, also when it fails"
+    );
     db.check().unwrap();
 }
 
@@ -62,14 +79,20 @@ fn random_bytes_are_an_error_and_stay_as_they_are() {
         let data = folder();
         let bytes: Vec<u8> = (0..length)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 state.to_be_bytes()[0]
             })
             .collect();
         fs::write(data.path().join(FILE), &bytes).unwrap();
         let error = refused(data.path());
         assert!(matches!(error, StoreError::Damaged(_)), "{length}: {error}");
-        assert_eq!(fs::read(data.path().join(FILE)).unwrap(), bytes, "{length} bytes were touched");
+        assert_eq!(
+            fs::read(data.path().join(FILE)).unwrap(),
+            bytes,
+            "{length} bytes were touched"
+        );
     }
 }
 
@@ -78,7 +101,8 @@ fn a_damaged_page_is_found_and_never_a_panic() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for n in 0..50 {
-        db.begin_exchange(&begin("c", &format!("x{n}"), None, &"word ".repeat(500))).unwrap();
+        db.begin_exchange(&begin("c", &format!("x{n}"), None, &"word ".repeat(500)))
+            .unwrap();
     }
     drop(db);
     let path = data.path().join(FILE);
@@ -87,7 +111,10 @@ fn a_damaged_page_is_found_and_never_a_panic() {
     bytes[middle..middle + 20_000].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
     let outcome = Db::open(data.path()).and_then(|db| db.check());
-    assert!(matches!(outcome, Err(StoreError::Damaged(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(StoreError::Damaged(_))),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -116,9 +143,16 @@ fn a_store_that_lost_its_file_or_its_end_is_not_made_anew() {
         if lost {
             fs::remove_file(&path).unwrap();
         }
-        assert!(matches!(refused(data.path()), StoreError::Damaged(_)), "lost: {lost}");
+        assert!(
+            matches!(refused(data.path()), StoreError::Damaged(_)),
+            "lost: {lost}"
+        );
         assert_eq!(path.exists(), !lost, "nothing is put in its place");
-        assert_eq!(fs::read(data.path().join("chat.db-wal")).unwrap(), log, "the log still holds what can be saved");
+        assert_eq!(
+            fs::read(data.path().join("chat.db-wal")).unwrap(),
+            log,
+            "the log still holds what can be saved"
+        );
     }
 }
 
@@ -126,9 +160,15 @@ fn a_store_that_lost_its_file_or_its_end_is_not_made_anew() {
 fn a_newer_format_is_refused_and_left_alone() {
     let data = folder();
     drop(Db::open(data.path()).unwrap());
-    Connection::open(data.path().join(FILE)).unwrap().pragma_update(None, "user_version", 5).unwrap();
+    Connection::open(data.path().join(FILE))
+        .unwrap()
+        .pragma_update(None, "user_version", 5)
+        .unwrap();
     let before = fs::read(data.path().join(FILE)).unwrap();
-    assert_eq!(refused(data.path()), StoreError::Newer { found: 5, known: 4 });
+    assert_eq!(
+        refused(data.path()),
+        StoreError::Newer { found: 5, known: 4 }
+    );
     assert_eq!(fs::read(data.path().join(FILE)).unwrap(), before);
 }
 
@@ -136,7 +176,10 @@ fn a_newer_format_is_refused_and_left_alone() {
 fn the_database_of_another_program_is_refused_and_left_alone() {
     let data = folder();
     let path = data.path().join(FILE);
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
     let before = fs::read(&path).unwrap();
     assert_eq!(refused(data.path()), StoreError::Foreign(path.clone()));
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -153,18 +196,30 @@ fn what_is_no_regular_file_is_refused() {
     assert_eq!(refused(data.path()), StoreError::NotAFile(path));
     let file = data.path().join("file");
     fs::write(&file, b"x").unwrap();
-    assert!(matches!(refused(&file), StoreError::Io(_)), "a data folder that is a file");
+    assert!(
+        matches!(refused(&file), StoreError::Io(_)),
+        "a data folder that is a file"
+    );
 }
 
 #[test]
 fn a_locked_store_is_waited_for_and_then_reported() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.conn.busy_timeout(std::time::Duration::from_millis(50)).unwrap();
+    db.conn
+        .busy_timeout(std::time::Duration::from_millis(50))
+        .unwrap();
     let other = Connection::open(data.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(db.begin_exchange(&begin("c", "x", None, "hi")), Err(StoreError::Locked));
-    assert_eq!(db.list_sessions(9).unwrap(), [], "reading goes on while another writes");
+    assert_eq!(
+        db.begin_exchange(&begin("c", "x", None, "hi")),
+        Err(StoreError::Locked)
+    );
+    assert_eq!(
+        db.list_sessions(9).unwrap(),
+        [],
+        "reading goes on while another writes"
+    );
     other.execute_batch("COMMIT").unwrap();
     db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
 }
@@ -174,13 +229,24 @@ fn a_full_disk_is_reported_and_nothing_is_half_done() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
-    let pages: i64 = db.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-    db.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    let pages: i64 = db
+        .conn
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    db.conn
+        .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+        .unwrap();
     let long = "word ".repeat(20_000);
-    assert_eq!(db.begin_exchange(&begin("c", "y", Some("x-a"), &long)), Err(StoreError::Full));
+    assert_eq!(
+        db.begin_exchange(&begin("c", "y", Some("x-a"), &long)),
+        Err(StoreError::Full)
+    );
     assert_eq!(words(&db.chat(&session("c")).unwrap()), ["you: hi", "it: "]);
-    db.conn.query_row("PRAGMA max_page_count = 1000000", [], |_| Ok(())).unwrap();
-    db.begin_exchange(&begin("c", "y", Some("x-a"), &long)).unwrap();
+    db.conn
+        .query_row("PRAGMA max_page_count = 1000000", [], |_| Ok(()))
+        .unwrap();
+    db.begin_exchange(&begin("c", "y", Some("x-a"), &long))
+        .unwrap();
 }
 
 #[test]
@@ -211,7 +277,14 @@ fn many_who_open_a_new_store_at_once_all_get_it() {
             thread.join().unwrap().unwrap();
         }
     });
-    assert_eq!(Db::open(data.path()).unwrap().list_sessions(99).unwrap().len(), 8);
+    assert_eq!(
+        Db::open(data.path())
+            .unwrap()
+            .list_sessions(99)
+            .unwrap()
+            .len(),
+        8
+    );
 }
 
 #[test]
@@ -242,31 +315,70 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
     charge("2", "openai/gpt-5", "settled", Some(7));
     charge("3", "openai/gpt-5-mini", "held", None);
     charge("4", "openai/gpt-5-mini", "released", None);
-    old.execute("UPDATE charges SET kind = 'estimated' WHERE attempt = '2'", []).unwrap();
-    old.pragma_update(None, "application_id", 0x6368_6174).unwrap();
+    old.execute(
+        "UPDATE charges SET kind = 'estimated' WHERE attempt = '2'",
+        [],
+    )
+    .unwrap();
+    old.pragma_update(None, "application_id", 0x6368_6174)
+        .unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
 
     let db = Db::open(data.path()).unwrap();
     db.check().unwrap();
-    let uncertain: Vec<String> = db.uncertain(NOON, 9).unwrap().iter().map(|charge| charge.id.to_string()).collect();
-    assert_eq!(uncertain, ["2"], "an estimate of before can be put right too");
-    let key = Key { provider: "openai", last4: "…f3a1" };
+    let uncertain: Vec<String> = db
+        .uncertain(NOON, 9)
+        .unwrap()
+        .iter()
+        .map(|charge| charge.id.to_string())
+        .collect();
+    assert_eq!(
+        uncertain,
+        ["2"],
+        "an estimate of before can be put right too"
+    );
+    let key = Key {
+        provider: "openai",
+        last4: "…f3a1",
+    };
     for (over, settled, reserved) in [
         (Over::Run("run"), 37, 100),
         (Over::Session(&session("c")), 37, 100),
         (Over::Day(NOON), 37, 100),
         (Over::ModelDay(&model(), NOON), 30, 100),
-        (Over::ModelMonth(&ModelId::new("openai", "gpt-5"), NOON), 7, 0),
+        (
+            Over::ModelMonth(&ModelId::new("openai", "gpt-5"), NOON),
+            7,
+            0,
+        ),
         (Over::KeyDay(key, NOON), 37, 100),
         (Over::KeyMonth(key, NOON), 37, 100),
-        (Over::KeyDay(Key { provider: "groq", ..key }, NOON), 0, 0),
+        (
+            Over::KeyDay(
+                Key {
+                    provider: "groq",
+                    ..key
+                },
+                NOON,
+            ),
+            0,
+            0,
+        ),
         (Over::Month(Timestamp(NOON.0 + 40 * 86_400_000)), 0, 0),
     ] {
         let sum = db.sum(over).unwrap();
-        assert_eq!((sum.settled, sum.reserved), (Usd::from_pico(settled), Usd::from_pico(reserved)), "{over:?}");
+        assert_eq!(
+            (sum.settled, sum.reserved),
+            (Usd::from_pico(settled), Usd::from_pico(reserved)),
+            "{over:?}"
+        );
     }
-    db.settle(&AttemptId::from_text("3"), &exact("0.000000000001")).unwrap();
-    assert_eq!(db.sum(Over::ModelDay(&model(), NOON)).unwrap().total(), Usd::from_pico(31));
+    db.settle(&AttemptId::from_text("3"), &exact("0.000000000001"))
+        .unwrap();
+    assert_eq!(
+        db.sum(Over::ModelDay(&model(), NOON)).unwrap().total(),
+        Usd::from_pico(31)
+    );
     db.check().unwrap();
 }

@@ -5,32 +5,58 @@ use proptest::prelude::*;
 use super::*;
 
 fn talk(db: &Db, chat: &str, name: &str, question: &str, answer: &str) {
-    db.begin_exchange(&begin(chat, name, None, question)).unwrap();
-    db.append_answer(&message(&format!("{name}-a")), answer, "").unwrap();
-    db.finish_answer(&message(&format!("{name}-a")), Ending::Complete, None).unwrap();
+    db.begin_exchange(&begin(chat, name, None, question))
+        .unwrap();
+    db.append_answer(&message(&format!("{name}-a")), answer, "")
+        .unwrap();
+    db.finish_answer(&message(&format!("{name}-a")), Ending::Complete, None)
+        .unwrap();
 }
 
 fn texts(db: &Db, query: &str) -> Vec<String> {
-    db.search(query, 50).unwrap().into_iter().map(|hit| hit.text).collect()
+    db.search(query, 50)
+        .unwrap()
+        .into_iter()
+        .map(|hit| hit.text)
+        .collect()
 }
 
 #[test]
 fn words_are_found_where_they_were_said() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    talk(&db, "c", "1", "Why does the borrow checker complain?", "Because `push` takes its argument by value.");
-    talk(&db, "d", "2", "Ist Käse gelb?", "Meistens -> ja 🦀. 所有権と借用");
-    db.rename_session(&session("c"), "Ownership trouble").unwrap();
+    talk(
+        &db,
+        "c",
+        "1",
+        "Why does the borrow checker complain?",
+        "Because `push` takes its argument by value.",
+    );
+    talk(
+        &db,
+        "d",
+        "2",
+        "Ist Käse gelb?",
+        "Meistens -> ja 🦀. 所有権と借用",
+    );
+    db.rename_session(&session("c"), "Ownership trouble")
+        .unwrap();
 
     let hits = db.search("borrow check", 50).unwrap();
     assert_eq!(hits.len(), 1);
-    assert_eq!((&hits[0].session, hits[0].role, hits[0].at), (&session("c"), Some(Role::User), NOON));
+    assert_eq!(
+        (&hits[0].session, hits[0].role, hits[0].at),
+        (&session("c"), Some(Role::User), NOON)
+    );
     assert_eq!(
         (hits[0].title.as_str(), hits[0].text.as_str()),
         ("Ownership trouble", "Why does the borrow checker complain?")
     );
     let title = db.search("ownership", 50).unwrap();
-    assert_eq!((title[0].role, title[0].text.as_str()), (None, "Ownership trouble"));
+    assert_eq!(
+        (title[0].role, title[0].text.as_str()),
+        (None, "Ownership trouble")
+    );
 
     for (query, count) in [
         ("borr", 1),
@@ -50,7 +76,10 @@ fn words_are_found_where_they_were_said() {
     assert_eq!(db.search("e", 1).unwrap().len(), 0);
     let rows = db.search_sessions("kase", 50).unwrap();
     assert_eq!(rows.len(), 1, "one row for each chat");
-    assert_eq!((rows[0].id.as_str(), rows[0].snippet.as_deref()), ("d", Some("Ist Käse gelb?")));
+    assert_eq!(
+        (rows[0].id.as_str(), rows[0].snippet.as_deref()),
+        ("d", Some("Ist Käse gelb?"))
+    );
     assert_eq!(db.search("borrow OR käse", 50).unwrap(), []);
 }
 
@@ -58,9 +87,18 @@ fn words_are_found_where_they_were_said() {
 fn a_long_text_is_shown_around_the_hit_without_marks() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    talk(&db, "c", "1", &format!("{} needle {}", "before ".repeat(500), "after ".repeat(500)), "");
+    talk(
+        &db,
+        "c",
+        "1",
+        &format!("{} needle {}", "before ".repeat(500), "after ".repeat(500)),
+        "",
+    );
     let found = texts(&db, "needle");
-    assert!(found[0].contains("needle") && found[0].len() < 400, "{found:?}");
+    assert!(
+        found[0].contains("needle") && found[0].len() < 400,
+        "{found:?}"
+    );
     assert!(!found[0].contains(['<', '[', '*']), "{found:?}");
 }
 
@@ -68,7 +106,13 @@ fn a_long_text_is_shown_around_the_hit_without_marks() {
 fn hostile_queries_are_only_text() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    talk(&db, "c", "1", r#"say "NEAR(a b)" * AND - title: {x} ^ 🦀 + \ '"#, "a\0b ok");
+    talk(
+        &db,
+        "c",
+        "1",
+        r#"say "NEAR(a b)" * AND - title: {x} ^ 🦀 + \ '"#,
+        "a\0b ok",
+    );
     let long = "x".repeat(10_000);
     let many = "word ".repeat(10_000);
     for query in [
@@ -114,10 +158,26 @@ fn hostile_queries_are_only_text() {
         &long,
         &many,
     ] {
-        db.search(query, 50).unwrap_or_else(|error| panic!("{query:.40?}: {error}"));
-        db.search_sessions(query, 50).unwrap_or_else(|error| panic!("{query:.40?}: {error}"));
+        db.search(query, 50)
+            .unwrap_or_else(|error| panic!("{query:.40?}: {error}"));
+        db.search_sessions(query, 50)
+            .unwrap_or_else(|error| panic!("{query:.40?}: {error}"));
     }
-    for found in ["\"", "*", "NEAR(a b)", "NEAR(", "🦀", "{x}", "title:", "AND", "-", "^", "\\", "'", "a\0b"] {
+    for found in [
+        "\"",
+        "*",
+        "NEAR(a b)",
+        "NEAR(",
+        "🦀",
+        "{x}",
+        "title:",
+        "AND",
+        "-",
+        "^",
+        "\\",
+        "'",
+        "a\0b",
+    ] {
         assert!(!texts(&db, found).is_empty(), "{found:?} was said");
     }
 }

@@ -18,8 +18,14 @@ fn a_title_is_the_first_line_that_says_something() {
     let family = "👨‍👩‍👧‍👦";
     for long in ["word ".repeat(40), "ä".repeat(61), family.repeat(30)] {
         let title = title_of(&long);
-        assert!(title.chars().count() <= 60 && title.ends_with('…'), "{title}");
-        let kept = title.trim_end_matches('…').graphemes(true).all(|g| g == family || g.chars().count() == 1);
+        assert!(
+            title.chars().count() <= 60 && title.ends_with('…'),
+            "{title}"
+        );
+        let kept = title
+            .trim_end_matches('…')
+            .graphemes(true)
+            .all(|g| g == family || g.chars().count() == 1);
         assert!(kept, "cut inside a grapheme: {title}");
     }
     assert_eq!(title_of(&"ä".repeat(60)), "ä".repeat(60));
@@ -35,19 +41,43 @@ fn chats_are_listed_newest_first_with_their_cost() {
         db.begin_exchange(&begin).unwrap();
     }
     let windows = ledger::NOVEMBER;
-    db.insert_hold(&hold("b", "b", "t1", Some(usd("0.02")), NOON), NOON, &windows).unwrap();
-    db.insert_hold(&hold("b", "b", "t2", Some(usd("0.5")), NOON), NOON, &windows).unwrap();
-    db.settle(&AttemptId::from_text("t2"), &exact("0.001")).unwrap();
+    db.insert_hold(
+        &hold("b", "b", "t1", Some(usd("0.02")), NOON),
+        NOON,
+        &windows,
+    )
+    .unwrap();
+    db.insert_hold(
+        &hold("b", "b", "t2", Some(usd("0.5")), NOON),
+        NOON,
+        &windows,
+    )
+    .unwrap();
+    db.settle(&AttemptId::from_text("t2"), &exact("0.001"))
+        .unwrap();
     let rows = db.list_sessions(2).unwrap();
-    assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["b", "aa2"]);
-    assert_eq!((rows[0].title.as_str(), rows[0].messages, rows[0].cost), ("question 2", 2, usd("0.021")));
+    assert_eq!(
+        rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["b", "aa2"]
+    );
+    assert_eq!(
+        (rows[0].title.as_str(), rows[0].messages, rows[0].cost),
+        ("question 2", 2, usd("0.021"))
+    );
     assert_eq!(db.latest_session().unwrap(), Some(session("b")));
 
     assert_eq!(db.find_session("b"), Ok(session("b")));
     assert_eq!(db.find_session("aa1"), Ok(session("aa1")));
-    assert_eq!(db.find_session("aa"), Err(StoreError::AmbiguousSession("aa".to_owned(), 2)));
+    assert_eq!(
+        db.find_session("aa"),
+        Err(StoreError::AmbiguousSession("aa".to_owned(), 2))
+    );
     for none in ["", "c", "%", "a_1", "b'"] {
-        assert_eq!(db.find_session(none), Err(StoreError::NoSession(none.to_owned())), "{none:?}");
+        assert_eq!(
+            db.find_session(none),
+            Err(StoreError::NoSession(none.to_owned())),
+            "{none:?}"
+        );
     }
 }
 
@@ -57,7 +87,8 @@ fn a_name_given_by_the_user_stays() {
     let db = Db::open(data.path()).unwrap();
     db.begin_exchange(&begin("c", "1", None, "first")).unwrap();
     db.rename_session(&session("c"), "Mine").unwrap();
-    db.begin_exchange(&begin("c", "2", Some("1-a"), "second")).unwrap();
+    db.begin_exchange(&begin("c", "2", Some("1-a"), "second"))
+        .unwrap();
     assert_eq!(db.chat(&session("c")).unwrap().title, "Mine");
     assert!(db.rename_session(&session("none"), "x").is_err());
 }
@@ -66,11 +97,19 @@ fn a_name_given_by_the_user_stays() {
 fn a_deleted_chat_is_gone_but_its_money_is_not() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "1", None, "secret word")).unwrap();
-    db.append_answer(&message("1-a"), "a streaming piece", "").unwrap();
-    db.begin_exchange(&begin("c", "2", Some("1-a"), "more")).unwrap();
+    db.begin_exchange(&begin("c", "1", None, "secret word"))
+        .unwrap();
+    db.append_answer(&message("1-a"), "a streaming piece", "")
+        .unwrap();
+    db.begin_exchange(&begin("c", "2", Some("1-a"), "more"))
+        .unwrap();
     db.rewind(&session("c"), &message("2-q"), NOON).unwrap();
-    db.insert_hold(&hold("c", "1", "t", Some(usd("0.02")), NOON), NOON, &ledger::NOVEMBER).unwrap();
+    db.insert_hold(
+        &hold("c", "1", "t", Some(usd("0.02")), NOON),
+        NOON,
+        &ledger::NOVEMBER,
+    )
+    .unwrap();
     db.begin_exchange(&begin("d", "3", None, "stays")).unwrap();
 
     db.delete_session(&session("c")).unwrap();
@@ -79,14 +118,22 @@ fn a_deleted_chat_is_gone_but_its_money_is_not() {
     assert_eq!(db.prompt_history(9).unwrap(), ["stays"]);
     let rest: i64 = db
         .conn
-        .query_row("SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM answer_parts)", [], |row| row.get(0))
+        .query_row(
+            "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM answer_parts)",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(rest, 2);
     assert_eq!(db.sum(Over::Day(NOON)).unwrap().reserved, usd("0.02"));
     assert!(db.delete_session(&session("c")).is_err());
     db.check().unwrap();
-    db.conn.execute_batch("INSERT INTO message_words (message_words) VALUES ('integrity-check')").unwrap();
-    db.conn.execute_batch("INSERT INTO title_words (title_words) VALUES ('integrity-check')").unwrap();
+    db.conn
+        .execute_batch("INSERT INTO message_words (message_words) VALUES ('integrity-check')")
+        .unwrap();
+    db.conn
+        .execute_batch("INSERT INTO title_words (title_words) VALUES ('integrity-check')")
+        .unwrap();
 }
 
 #[test]
@@ -94,7 +141,8 @@ fn prompts_are_remembered_once_each_newest_last() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for (n, text) in ["a", "b", "a", "c", "b"].into_iter().enumerate() {
-        db.begin_exchange(&begin(&format!("c{n}"), &format!("x{n}"), None, text)).unwrap();
+        db.begin_exchange(&begin(&format!("c{n}"), &format!("x{n}"), None, text))
+            .unwrap();
     }
     assert_eq!(db.prompt_history(9).unwrap(), ["a", "c", "b"]);
     assert_eq!(db.prompt_history(2).unwrap(), ["c", "b"]);
@@ -110,20 +158,31 @@ fn a_draft_waits_until_it_is_sent() {
         effort: Some(Effort::High),
         system: Some("Be brief.".to_owned()),
     };
-    db.save_draft(&session("c"), &setting, "half a thou", NOON).unwrap();
+    db.save_draft(&session("c"), &setting, "half a thou", NOON)
+        .unwrap();
     assert_eq!(db.list_sessions(9).unwrap(), [], "a draft alone is no chat");
     let chat = db.chat(&session("c")).unwrap();
-    assert_eq!((chat.setting.clone(), chat.draft.as_str()), (setting.clone(), "half a thou"));
+    assert_eq!(
+        (chat.setting.clone(), chat.draft.as_str()),
+        (setting.clone(), "half a thou")
+    );
 
     let mut sent = begin("c", "1", None, "half a thought");
     sent.setting = setting.clone();
     db.begin_exchange(&sent).unwrap();
     let chat = db.chat(&session("c")).unwrap();
-    assert_eq!((chat.title.as_str(), chat.draft.as_str(), &chat.setting), ("half a thought", "", &setting));
+    assert_eq!(
+        (chat.title.as_str(), chat.draft.as_str(), &chat.setting),
+        ("half a thought", "", &setting)
+    );
 
-    db.save_draft(&session("d"), &setting, "never mind", NOON).unwrap();
+    db.save_draft(&session("d"), &setting, "never mind", NOON)
+        .unwrap();
     db.save_draft(&session("d"), &setting, "", NOON).unwrap();
-    assert!(db.chat(&session("d")).is_err(), "an emptied draft leaves nothing");
+    assert!(
+        db.chat(&session("d")).is_err(),
+        "an emptied draft leaves nothing"
+    );
     db.save_draft(&session("c"), &setting, "", NOON).unwrap();
     db.set_setting(&session("c"), &Setting::default()).unwrap();
     assert_eq!(db.chat(&session("c")).unwrap().setting, Setting::default());
@@ -139,8 +198,16 @@ fn figures_are_learned_from_what_happened() {
         model: None,
         ended: NOON,
         cache,
-        saved: Some(if cache == CacheHit::None { Usd::ZERO } else { usd("0.25") }),
-        latency: Latency { ttft_ms: Some(ttft), total_ms: 9000, tokens_per_second: Some(100.0) },
+        saved: Some(if cache == CacheHit::None {
+            Usd::ZERO
+        } else {
+            usd("0.25")
+        }),
+        latency: Latency {
+            ttft_ms: Some(ttft),
+            total_ms: 9000,
+            tokens_per_second: Some(100.0),
+        },
         finish: Some(Finish::Stop),
         failure,
         usage: Some(Usage::counted(10, output)),
@@ -154,8 +221,20 @@ fn figures_are_learned_from_what_happened() {
         (9, outcome(100, 300, CacheHit::None, None)),
         (8, outcome(300, 500, CacheHit::None, None)),
         (7, outcome(7, 1, CacheHit::Memory, None)),
-        (6, Outcome { finish: None, ..outcome(5, 400, CacheHit::None, Some(failed)) }),
-        (5, Outcome { finish: Some(Finish::Interrupted), ..outcome(5, 200, CacheHit::None, Some(stopped)) }),
+        (
+            6,
+            Outcome {
+                finish: None,
+                ..outcome(5, 400, CacheHit::None, Some(failed))
+            },
+        ),
+        (
+            5,
+            Outcome {
+                finish: Some(Finish::Interrupted),
+                ..outcome(5, 200, CacheHit::None, Some(stopped))
+            },
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -164,16 +243,37 @@ fn figures_are_learned_from_what_happened() {
         begin.at = Timestamp(NOON.0 - age);
         db.begin_exchange(&begin).unwrap();
         db.finish_exchange(&begin.exchange, &outcome).unwrap();
-        assert!(db.finish_exchange(&begin.exchange, &outcome).is_err(), "it ends once");
+        assert!(
+            db.finish_exchange(&begin.exchange, &outcome).is_err(),
+            "it ends once"
+        );
     }
     let learned = db.learned(&model(), NOON).unwrap();
-    assert_eq!(learned.expected_output, Some(300), "the middle of 100, 300 and 1000");
-    assert_eq!((learned.ttft_p50_ms, learned.ttft_p95_ms, learned.tps_p50), (Some(300), Some(500), Some(100.0)));
+    assert_eq!(
+        learned.expected_output,
+        Some(300),
+        "the middle of 100, 300 and 1000"
+    );
+    assert_eq!(
+        (learned.ttft_p50_ms, learned.ttft_p95_ms, learned.tps_p50),
+        (Some(300), Some(500), Some(100.0))
+    );
     assert_eq!((learned.exchanges, learned.errors), (4, 1));
     let overview = db.overview(NOON).unwrap();
-    assert_eq!((overview.exchanges, overview.cache_hits, overview.errors), (5, 1, 1));
-    assert_eq!((overview.saved, overview.cache_share()), (usd("0.25"), Some(0.2)));
-    let recent: Vec<_> = db.recent(3).unwrap().into_iter().filter_map(|pace| pace.ttft_ms).collect();
+    assert_eq!(
+        (overview.exchanges, overview.cache_hits, overview.errors),
+        (5, 1, 1)
+    );
+    assert_eq!(
+        (overview.saved, overview.cache_share()),
+        (usd("0.25"), Some(0.2))
+    );
+    let recent: Vec<_> = db
+        .recent(3)
+        .unwrap()
+        .into_iter()
+        .filter_map(|pace| pace.ttft_ms)
+        .collect();
     assert_eq!(recent, [500, 400, 200]);
     let other = db.learned(&ModelId::new("openai", "gpt-5"), NOON).unwrap();
     assert_eq!(other, Learned::default());
@@ -184,16 +284,31 @@ fn a_draft_left_behind_is_adopted_and_one_in_hand_is_not() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let setting = Setting::default();
-    db.begin_exchange(&begin("old", "1", None, "a question")).unwrap();
+    db.begin_exchange(&begin("old", "1", None, "a question"))
+        .unwrap();
     let newest = db.chat(&session("old")).unwrap().updated;
-    db.save_draft(&session("old"), &setting, "left behind", NOON).unwrap();
-    assert_eq!(db.adopt_draft(&session("new"), &setting, NOON).unwrap(), None, "this process is writing it");
+    db.save_draft(&session("old"), &setting, "left behind", NOON)
+        .unwrap();
+    assert_eq!(
+        db.adopt_draft(&session("new"), &setting, NOON).unwrap(),
+        None,
+        "this process is writing it"
+    );
 
-    db.conn.execute("UPDATE sessions SET draft_owner = 'a process that is gone'", []).unwrap();
+    db.conn
+        .execute(
+            "UPDATE sessions SET draft_owner = 'a process that is gone'",
+            [],
+        )
+        .unwrap();
     let adopted = db.adopt_draft(&session("new"), &setting, NOON).unwrap();
     assert_eq!(adopted.as_deref(), Some("left behind"));
     assert_eq!(db.chat(&session("new")).unwrap().draft, "left behind");
     let old = db.chat(&session("old")).unwrap();
-    assert_eq!((old.draft.as_str(), old.messages.len()), ("", 2), "its chat is whole");
+    assert_eq!(
+        (old.draft.as_str(), old.messages.len()),
+        ("", 2),
+        "its chat is whole"
+    );
     assert!(old.updated >= newest);
 }

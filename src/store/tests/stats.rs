@@ -5,8 +5,18 @@ use super::*;
 const HOUR: i64 = 3_600_000;
 
 /// A question at `at` with one attempt that ended as `settlement` says; `None`: it is still held.
-fn asked(db: &Db, name: &str, chat: &str, at: Timestamp, amount: Option<&str>, settled: Option<Settlement>) {
-    let begin = Begin { at, ..begin(chat, name, None, "why?") };
+fn asked(
+    db: &Db,
+    name: &str,
+    chat: &str,
+    at: Timestamp,
+    amount: Option<&str>,
+    settled: Option<Settlement>,
+) {
+    let begin = Begin {
+        at,
+        ..begin(chat, name, None, "why?")
+    };
     let hold = hold(chat, name, name, amount.map(usd), at);
     db.begin_exchange(&begin).unwrap();
     db.insert_hold(&hold, at, &ledger::NOVEMBER).unwrap();
@@ -17,7 +27,11 @@ fn asked(db: &Db, name: &str, chat: &str, at: Timestamp, amount: Option<&str>, s
         ended: at,
         cache: CacheHit::None,
         saved: Some(Usd::ZERO),
-        latency: Latency { ttft_ms: Some(100), total_ms: 200, tokens_per_second: None },
+        latency: Latency {
+            ttft_ms: Some(100),
+            total_ms: 200,
+            tokens_per_second: None,
+        },
         finish: Some(Finish::Stop),
         failure: None,
         usage: settlement.usage,
@@ -33,9 +47,30 @@ fn cost(text: &str, kind: CostKind) -> Settlement {
 fn past() -> (tempfile::TempDir, Db) {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    asked(&db, "old", "c", Timestamp(NOON.0 - 48 * HOUR), Some("1"), Some(cost("0.5", CostKind::Exact)));
-    asked(&db, "a", "c", Timestamp(NOON.0 - 24 * HOUR), Some("1"), Some(cost("0.01", CostKind::Exact)));
-    asked(&db, "b", "c", NOON, Some("1"), Some(cost("0.02", CostKind::Billed)));
+    asked(
+        &db,
+        "old",
+        "c",
+        Timestamp(NOON.0 - 48 * HOUR),
+        Some("1"),
+        Some(cost("0.5", CostKind::Exact)),
+    );
+    asked(
+        &db,
+        "a",
+        "c",
+        Timestamp(NOON.0 - 24 * HOUR),
+        Some("1"),
+        Some(cost("0.01", CostKind::Exact)),
+    );
+    asked(
+        &db,
+        "b",
+        "c",
+        NOON,
+        Some("1"),
+        Some(cost("0.02", CostKind::Billed)),
+    );
     asked(&db, "d", "d", NOON, Some("1"), None);
     asked(&db, "e", "d", NOON, None, Some(settlement(Cost::UNKNOWN)));
     (data, db)
@@ -50,8 +85,14 @@ fn every_grouping_has_the_same_total() {
     let (_data, db) = past();
     let since = Timestamp(NOON.0 - 24 * HOUR);
     let whole = db.stats(By::Model, since, day).unwrap().total;
-    assert_eq!((whole.requests, whole.spent, whole.reserved, whole.unpriced), (4, usd("0.03"), usd("1"), 1));
-    assert_eq!((whole.uncached_input, whole.output, whole.ttft_p95_ms), (36, 102, Some(100)));
+    assert_eq!(
+        (whole.requests, whole.spent, whole.reserved, whole.unpriced),
+        (4, usd("0.03"), usd("1"), 1)
+    );
+    assert_eq!(
+        (whole.uncached_input, whole.output, whole.ttft_p95_ms),
+        (36, 102, Some(100))
+    );
     for (by, names) in [
         (By::Day, vec!["yesterday", "today"]),
         (By::Model, vec!["openai/gpt-5-mini"]),
@@ -61,13 +102,41 @@ fn every_grouping_has_the_same_total() {
     ] {
         let stats = db.stats(by, since, day).unwrap();
         assert_eq!(stats.total, whole, "{by:?}");
-        assert_eq!(stats.groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), names, "{by:?}");
-        let sum = |of: fn(&Figures) -> u64| stats.groups.iter().map(|g| of(&g.figures)).sum::<u64>();
-        assert_eq!((sum(|f| f.requests), sum(|f| f.output), sum(|f| f.unpriced)), (4, 102, 1), "{by:?}");
-        assert_eq!(stats.groups.iter().map(|g| g.figures.spent).sum::<Usd>(), whole.spent, "{by:?}");
+        assert_eq!(
+            stats
+                .groups
+                .iter()
+                .map(|g| g.name.as_str())
+                .collect::<Vec<_>>(),
+            names,
+            "{by:?}"
+        );
+        let sum =
+            |of: fn(&Figures) -> u64| stats.groups.iter().map(|g| of(&g.figures)).sum::<u64>();
+        assert_eq!(
+            (sum(|f| f.requests), sum(|f| f.output), sum(|f| f.unpriced)),
+            (4, 102, 1),
+            "{by:?}"
+        );
+        assert_eq!(
+            stats.groups.iter().map(|g| g.figures.spent).sum::<Usd>(),
+            whole.spent,
+            "{by:?}"
+        );
     }
-    assert_eq!(db.stats(By::Model, Timestamp(NOON.0 + 1), day).unwrap().groups, []);
-    let titles: Vec<_> = db.stats(By::Session, since, day).unwrap().groups.into_iter().map(|g| g.title).collect();
+    assert_eq!(
+        db.stats(By::Model, Timestamp(NOON.0 + 1), day)
+            .unwrap()
+            .groups,
+        []
+    );
+    let titles: Vec<_> = db
+        .stats(By::Session, since, day)
+        .unwrap()
+        .groups
+        .into_iter()
+        .map(|g| g.title)
+        .collect();
     assert_eq!(titles, [Some("why?".to_owned()), Some("why?".to_owned())]);
 }
 
@@ -89,9 +158,20 @@ fn a_sum_is_no_surer_than_its_parts() {
         for (n, (amount, kind)) in costs.iter().enumerate() {
             let known = amount.parse().ok().map(|usd| Cost::new(usd, *kind));
             let reserved = known.map(|_| "2");
-            asked(&db, &n.to_string(), "c", NOON, reserved, Some(settlement(known.unwrap_or(Cost::UNKNOWN))));
+            asked(
+                &db,
+                &n.to_string(),
+                "c",
+                NOON,
+                reserved,
+                Some(settlement(known.unwrap_or(Cost::UNKNOWN))),
+            );
         }
-        assert_eq!(db.stats(By::Model, NOON, day).unwrap().total.kind(), kind, "{costs:?}");
+        assert_eq!(
+            db.stats(By::Model, NOON, day).unwrap().total.kind(),
+            kind,
+            "{costs:?}"
+        );
     }
 }
 
@@ -100,8 +180,21 @@ fn absurd_usage_is_summed_without_overflow() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for name in ["a", "b", "d"] {
-        let usage = Some(Usage { source: UsageSource::Provider, ..Usage::counted(u64::MAX, u64::MAX) });
-        asked(&db, name, "c", NOON, Some("1"), Some(Settlement { usage, ..exact("1") }));
+        let usage = Some(Usage {
+            source: UsageSource::Provider,
+            ..Usage::counted(u64::MAX, u64::MAX)
+        });
+        asked(
+            &db,
+            name,
+            "c",
+            NOON,
+            Some("1"),
+            Some(Settlement {
+                usage,
+                ..exact("1")
+            }),
+        );
     }
     let total = db.stats(By::Model, NOON, day).unwrap().total;
     assert_eq!((total.output, total.spent), (u64::MAX, usd("3")));

@@ -9,8 +9,14 @@ async fn clones_share_one_store_and_answers_come_back() {
     let data = folder();
     let store = Store::open(data.path()).unwrap();
     let other = store.clone();
-    store.run(|db| db.begin_exchange(&begin("c", "x", None, "hi"))).await.unwrap();
-    assert_eq!(other.run(|db| db.latest_session()).await, Ok(Some(session("c"))));
+    store
+        .run(|db| db.begin_exchange(&begin("c", "x", None, "hi")))
+        .await
+        .unwrap();
+    assert_eq!(
+        other.run(|db| db.latest_session()).await,
+        Ok(Some(session("c")))
+    );
     let missing = store.run(|db| db.chat(&session("none"))).await;
     assert_eq!(missing, Err(StoreError::NoSession("none".to_owned())));
 }
@@ -22,7 +28,11 @@ async fn a_full_queue_makes_the_next_one_wait_and_loses_nothing() {
     let (go, gate) = std::sync::mpsc::sync_channel::<()>(0);
     let first = tokio::spawn({
         let store = store.clone();
-        async move { store.run(move |_| gate.recv().map_err(|_| StoreError::Closed)).await }
+        async move {
+            store
+                .run(move |_| gate.recv().map_err(|_| StoreError::Closed))
+                .await
+        }
     });
     let jobs: Vec<_> = (0..600)
         .map(|n| {
@@ -31,7 +41,10 @@ async fn a_full_queue_makes_the_next_one_wait_and_loses_nothing() {
         })
         .collect();
     tokio::task::yield_now().await;
-    tokio::task::spawn_blocking(move || go.send(())).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || go.send(()))
+        .await
+        .unwrap()
+        .unwrap();
     first.await.unwrap().unwrap();
     for (n, job) in jobs.into_iter().enumerate() {
         assert_eq!(job.await.unwrap(), Ok(n));
@@ -51,18 +64,26 @@ async fn a_job_whose_asker_has_gone_is_still_done() {
         assert!(futures_util::poll!(&mut asked).is_pending());
     }
     go.send(()).unwrap();
-    assert_eq!(store.run(|db| db.latest_session()).await, Ok(Some(session("c"))));
+    assert_eq!(
+        store.run(|db| db.latest_session()).await,
+        Ok(Some(session("c")))
+    );
 }
 
 #[test]
 fn the_thread_ends_with_the_last_handle_and_closes_the_file() {
     let data = folder();
     let store = Store::open(data.path()).unwrap();
-    store.run_blocking(|db| db.begin_exchange(&begin("c", "x", None, "hi"))).unwrap();
-    let log = std::fs::canonicalize(data.path()).unwrap().join("chat.db-wal");
+    store
+        .run_blocking(|db| db.begin_exchange(&begin("c", "x", None, "hi")))
+        .unwrap();
+    let log = std::fs::canonicalize(data.path())
+        .unwrap()
+        .join("chat.db-wal");
     let is_open = || {
         let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
-        open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|file| file == log)
+        open.filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .any(|file| file == log)
     };
     assert!(is_open());
     drop(store.clone());
@@ -75,5 +96,8 @@ fn the_thread_ends_with_the_last_handle_and_closes_the_file() {
     }
     // What the log holds is not lost: whoever opens the file next reads it.
     let again = Store::open(data.path()).unwrap();
-    assert_eq!(again.run_blocking(|db| db.latest_session()), Ok(Some(session("c"))));
+    assert_eq!(
+        again.run_blocking(|db| db.latest_session()),
+        Ok(Some(session("c")))
+    );
 }

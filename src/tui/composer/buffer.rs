@@ -50,7 +50,11 @@ impl Buffer {
         while !self.text.is_char_boundary(at) {
             at -= 1;
         }
-        self.cursor = if self.is_boundary(at) { at } else { self.left(at) };
+        self.cursor = if self.is_boundary(at) {
+            at
+        } else {
+            self.left(at)
+        };
     }
 
     /// Replaces everything; the cursor goes to the end.
@@ -79,9 +83,25 @@ impl Buffer {
             Edit::KillWordLeft => return self.remove(self.word_left(at)..at, true),
             Edit::KillWordRight => return self.remove(at..self.word_right(at), true),
             // On the line's end the break itself goes, as in readline's multi-line relatives.
-            Edit::KillToEnd => return self.remove(at..if at == line_end { self.right(at) } else { line_end }, true),
+            Edit::KillToEnd => {
+                return self.remove(
+                    at..if at == line_end {
+                        self.right(at)
+                    } else {
+                        line_end
+                    },
+                    true,
+                );
+            }
             Edit::KillToStart => {
-                return self.remove(if at == line_start { self.left(at) } else { line_start }..at, true);
+                return self.remove(
+                    if at == line_start {
+                        self.left(at)
+                    } else {
+                        line_start
+                    }..at,
+                    true,
+                );
             }
             Edit::Yank => {
                 let cut = std::mem::take(&mut self.cut);
@@ -154,21 +174,38 @@ impl Buffer {
     }
 
     fn take_back(&mut self) -> Option<Edited> {
-        let Step { at, removed, inserted, cursor, .. } = self.undo.pop()?;
+        let Step {
+            at,
+            removed,
+            inserted,
+            cursor,
+            ..
+        } = self.undo.pop()?;
         let range = at..at + inserted;
         let breaks = removed.contains('\n') || self.text[range.clone()].contains('\n');
-        let edited = Edited { at, removed: inserted, inserted: removed.len(), breaks };
+        let edited = Edited {
+            at,
+            removed: inserted,
+            inserted: removed.len(),
+            breaks,
+        };
         self.text.replace_range(range, &removed);
         self.set_cursor(cursor);
         Some(edited)
     }
 
     fn is_boundary(&self, at: usize) -> bool {
-        GraphemeCursor::new(at, self.text.len(), true).is_boundary(&self.text, 0).unwrap_or(true)
+        GraphemeCursor::new(at, self.text.len(), true)
+            .is_boundary(&self.text, 0)
+            .unwrap_or(true)
     }
 
     fn left(&self, at: usize) -> usize {
-        GraphemeCursor::new(at, self.text.len(), true).prev_boundary(&self.text, 0).ok().flatten().unwrap_or(0)
+        GraphemeCursor::new(at, self.text.len(), true)
+            .prev_boundary(&self.text, 0)
+            .ok()
+            .flatten()
+            .unwrap_or(0)
     }
 
     fn right(&self, at: usize) -> usize {
@@ -209,7 +246,10 @@ impl Buffer {
 }
 
 fn is_word(grapheme: &str) -> bool {
-    grapheme.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
+    grapheme
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

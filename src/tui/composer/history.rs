@@ -74,7 +74,9 @@ impl History {
     pub fn search(&self, needle: &str, before: Option<usize>) -> Option<(usize, &str)> {
         let needle = needle.to_lowercase();
         let end = before.unwrap_or(self.entries.len()).min(self.entries.len());
-        let hit = (0..end).rev().find(|i| self.entries[*i].to_lowercase().contains(&needle))?;
+        let hit = (0..end)
+            .rev()
+            .find(|i| self.entries[*i].to_lowercase().contains(&needle))?;
         Some((hit, &self.entries[hit]))
     }
 
@@ -131,7 +133,11 @@ mod tests {
         h.put_aside("half a thought");
         assert_eq!(h.earlier("").as_deref(), Some("half a thought"));
         h.load(&["one".into(), "two".into()]);
-        assert_eq!(h.earlier("").as_deref(), Some("half a thought"), "opening another chat keeps it");
+        assert_eq!(
+            h.earlier("").as_deref(),
+            Some("half a thought"),
+            "opening another chat keeps it"
+        );
         h.sent("half a thought");
         assert_eq!(h.aside(), None);
     }

@@ -131,7 +131,8 @@ impl Composer {
 
     /// The rows to show.
     pub fn window(&mut self, width: usize, height: usize) -> Window {
-        self.rows.window(self.buffer.text(), self.buffer.cursor(), width, height)
+        self.rows
+            .window(self.buffer.text(), self.buffer.cursor(), width, height)
     }
 
     fn vertical(&mut self, down: bool) -> bool {
@@ -140,7 +141,9 @@ impl Composer {
             Some(goal) => goal,
             None => self.rows.column(text, cursor),
         };
-        let Some(to) = self.rows.vertical(text, cursor, goal, down) else { return false };
+        let Some(to) = self.rows.vertical(text, cursor, goal, down) else {
+            return false;
+        };
         self.buffer.set_cursor(to);
         self.goal = Some(goal);
         true
@@ -172,7 +175,11 @@ mod tests {
         c.window(40, 10);
         assert!(c.up() && c.up());
         c.insert("|");
-        assert_eq!(c.text(), "first line|\nx\nthird line", "the column is kept across the short line");
+        assert_eq!(
+            c.text(),
+            "first line|\nx\nthird line",
+            "the column is kept across the short line"
+        );
         assert!(c.up());
         assert_eq!(c.text(), "old");
         assert!(c.down());
@@ -181,7 +188,11 @@ mod tests {
 
     #[test]
     fn a_backslash_before_enter_breaks_the_line() {
-        for (before, breaks, after) in [("a\\", true, "a\n"), ("a\\\\", false, "a\\\\"), ("a", false, "a")] {
+        for (before, breaks, after) in [
+            ("a\\", true, "a\n"),
+            ("a\\\\", false, "a\\\\"),
+            ("a", false, "a"),
+        ] {
             let mut c = Composer::default();
             c.insert(before);
             assert_eq!((c.break_at_backslash(), c.text()), (breaks, after));

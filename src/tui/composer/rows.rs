@@ -107,11 +107,15 @@ impl Rows {
         }
         let mut below = Vec::new();
         while below.len() + 1 < height {
-            let Some(later) = self.after(text, *below.last().unwrap_or(&here)) else { break };
+            let Some(later) = self.after(text, *below.last().unwrap_or(&here)) else {
+                break;
+            };
             below.push(later);
         }
         let from_top = distance.unwrap_or(if self.top > cursor { 0 } else { height - 1 });
-        let y = from_top.max((height - 1).saturating_sub(below.len())).min(above.len());
+        let y = from_top
+            .max((height - 1).saturating_sub(below.len()))
+            .min(above.len());
         let mut rows: Vec<At> = above[..y].iter().rev().copied().collect();
         rows.push(here);
         rows.extend(below.into_iter().take(height - 1 - y));
@@ -130,7 +134,11 @@ impl Rows {
     /// The cursor one row up (`down`: down), at `x` cells; `None` at the edge.
     pub fn vertical(&mut self, text: &str, cursor: usize, x: usize, down: bool) -> Option<usize> {
         let here = self.locate(text, cursor);
-        let there = if down { self.after(text, here) } else { self.before(text, here) }?;
+        let there = if down {
+            self.after(text, here)
+        } else {
+            self.before(text, here)
+        }?;
         let range = self.range(text, there);
         let is_last = range.end == self.line(text, there.0).end;
         let (mut at, mut cells) = (range.start, 0);
@@ -159,17 +167,31 @@ impl Rows {
     }
 
     fn line(&mut self, text: &str, start: usize) -> &mut Line {
-        let i = self.lines.iter().position(|l| l.start == start).unwrap_or_else(|| {
-            let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |i| start + i);
-            self.lines.push(Line { start, end, starts: vec![0], complete: false });
-            self.lines.len() - 1
-        });
+        let i = self
+            .lines
+            .iter()
+            .position(|l| l.start == start)
+            .unwrap_or_else(|| {
+                let end = memchr::memchr(b'\n', &text.as_bytes()[start..])
+                    .map_or(text.len(), |i| start + i);
+                self.lines.push(Line {
+                    start,
+                    end,
+                    starts: vec![0],
+                    complete: false,
+                });
+                self.lines.len() - 1
+            });
         &mut self.lines[i]
     }
 
     /// Finds rows of a line until `enough` says so or the line ends.
     fn extend(&mut self, text: &str, start: usize, enough: impl Fn(&Line) -> bool) -> &Line {
-        let width = if self.width == 0 { UNMEASURED } else { self.width };
+        let width = if self.width == 0 {
+            UNMEASURED
+        } else {
+            self.width
+        };
         let line = self.line(text, start);
         let content = &text[line.start..line.end];
         while !line.complete && !enough(line) {
@@ -186,8 +208,15 @@ impl Rows {
 
     fn locate(&mut self, text: &str, at: usize) -> At {
         let start = memchr::memrchr(b'\n', &text.as_bytes()[..at]).map_or(0, |i| i + 1);
-        let line = self.extend(text, start, |l| l.starts.last().is_some_and(|s| start + s > at));
-        (start, line.starts.partition_point(|s| start + s <= at).saturating_sub(1))
+        let line = self.extend(text, start, |l| {
+            l.starts.last().is_some_and(|s| start + s > at)
+        });
+        (
+            start,
+            line.starts
+                .partition_point(|s| start + s <= at)
+                .saturating_sub(1),
+        )
     }
 
     fn range(&mut self, text: &str, (start, row): At) -> Range<usize> {
@@ -258,7 +287,11 @@ mod tests {
 
     fn window(text: &str, cursor: usize, width: usize, height: usize) -> Vec<String> {
         let window = Rows::default().window(text, cursor, width, height);
-        window.rows.into_iter().map(|r| text[r].to_owned()).collect()
+        window
+            .rows
+            .into_iter()
+            .map(|r| text[r].to_owned())
+            .collect()
     }
 
     #[test]
@@ -280,9 +313,20 @@ mod tests {
     fn the_window_follows_the_cursor_and_no_further() {
         let text = "0\n1\n2\n3\n4\n5";
         let mut rows = Rows::default();
-        for (cursor, first, y) in [(0, 0, 0), (11, 6, 2), (8, 6, 1), (6, 6, 0), (4, 4, 0), (6, 4, 1)] {
+        for (cursor, first, y) in [
+            (0, 0, 0),
+            (11, 6, 2),
+            (8, 6, 1),
+            (6, 6, 0),
+            (4, 4, 0),
+            (6, 4, 1),
+        ] {
             let window = rows.window(text, cursor, 10, 3);
-            assert_eq!((window.rows[0].start, window.cursor.1), (first, y), "cursor {cursor}");
+            assert_eq!(
+                (window.rows[0].start, window.cursor.1),
+                (first, y),
+                "cursor {cursor}"
+            );
         }
     }
 
@@ -293,12 +337,28 @@ mod tests {
         rows.window(&text, text.len(), 80, 10);
         let known = rows.lines[0].starts.len();
         text.push('x');
-        rows.edited(Edited { at: text.len() - 1, removed: 0, inserted: 1, breaks: false });
-        assert!(rows.lines[0].starts.len() + 3 > known, "rows before the change are kept");
+        rows.edited(Edited {
+            at: text.len() - 1,
+            removed: 0,
+            inserted: 1,
+            breaks: false,
+        });
+        assert!(
+            rows.lines[0].starts.len() + 3 > known,
+            "rows before the change are kept"
+        );
         text.insert(0, 'x');
-        rows.edited(Edited { at: 0, removed: 0, inserted: 1, breaks: false });
+        rows.edited(Edited {
+            at: 0,
+            removed: 0,
+            inserted: 1,
+            breaks: false,
+        });
         rows.window(&text, 1, 80, 10);
-        assert!(rows.lines[0].starts.len() < 20, "rows after the view are not looked for");
+        assert!(
+            rows.lines[0].starts.len() < 20,
+            "rows after the view are not looked for"
+        );
     }
 
     proptest! {

@@ -68,7 +68,9 @@ impl Chord {
     /// What a terminal would send for it.
     #[cfg(test)]
     pub fn parts(text: &str) -> (KeyCode, KeyModifiers) {
-        let chord: Self = text.parse().unwrap_or(Self::new(KeyCode::Null, KeyModifiers::NONE));
+        let chord: Self = text
+            .parse()
+            .unwrap_or(Self::new(KeyCode::Null, KeyModifiers::NONE));
         (chord.code, chord.mods)
     }
 
@@ -85,9 +87,11 @@ impl From<KeyEvent> for Chord {
 
 impl fmt::Display for Chord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (flag, name) in
-            [(KeyModifiers::CONTROL, "Ctrl-"), (KeyModifiers::ALT, "Alt-"), (KeyModifiers::SHIFT, "Shift-")]
-        {
+        for (flag, name) in [
+            (KeyModifiers::CONTROL, "Ctrl-"),
+            (KeyModifiers::ALT, "Alt-"),
+            (KeyModifiers::SHIFT, "Shift-"),
+        ] {
             if self.mods.contains(flag) {
                 f.write_str(name)?;
             }
@@ -96,7 +100,12 @@ impl fmt::Display for Chord {
             KeyCode::F(n) => write!(f, "F{n}"),
             KeyCode::Char(c) if c != ' ' && self.mods.is_empty() => write!(f, "{c}"),
             KeyCode::Char(c) if c != ' ' => write!(f, "{}", c.to_ascii_uppercase()),
-            code => f.write_str(NAMED.iter().find(|(_, named)| *named == code).map_or("?", |(name, _)| name)),
+            code => f.write_str(
+                NAMED
+                    .iter()
+                    .find(|(_, named)| *named == code)
+                    .map_or("?", |(name, _)| name),
+            ),
         }
     }
 }
@@ -113,9 +122,11 @@ impl FromStr for Chord {
         let mut rest = text;
         let mut mods = KeyModifiers::empty();
         'prefix: loop {
-            for (name, flag) in
-                [("ctrl-", KeyModifiers::CONTROL), ("alt-", KeyModifiers::ALT), ("shift-", KeyModifiers::SHIFT)]
-            {
+            for (name, flag) in [
+                ("ctrl-", KeyModifiers::CONTROL),
+                ("alt-", KeyModifiers::ALT),
+                ("shift-", KeyModifiers::SHIFT),
+            ] {
                 if let Some((head, tail)) = rest.split_at_checked(name.len())
                     && head.eq_ignore_ascii_case(name)
                     && !tail.is_empty()
@@ -134,7 +145,9 @@ impl FromStr for Chord {
                 KeyCode::Char(c.to_ascii_lowercase())
             }
             (Some(c), None) => KeyCode::Char(c),
-            (Some('f' | 'F'), Some(_)) if rest[1..].parse::<u8>().is_ok_and(|n| (1..=24).contains(&n)) => {
+            (Some('f' | 'F'), Some(_))
+                if rest[1..].parse::<u8>().is_ok_and(|n| (1..=24).contains(&n)) =>
+            {
                 KeyCode::F(rest[1..].parse().unwrap_or(1))
             }
             _ => NAMED
@@ -170,9 +183,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Chord>().unwrap().to_string(), text);
         }
-        for (text, same) in
-            [("ctrl-p", "Ctrl-P"), ("shift-y", "Y"), ("pgup", "PgUp"), ("CTRL-ALT-x", "Ctrl-Alt-X"), ("-", "-")]
-        {
+        for (text, same) in [
+            ("ctrl-p", "Ctrl-P"),
+            ("shift-y", "Y"),
+            ("pgup", "PgUp"),
+            ("CTRL-ALT-x", "Ctrl-Alt-X"),
+            ("-", "-"),
+        ] {
             assert_eq!(text.parse::<Chord>().unwrap().to_string(), same);
         }
         for bad in ["", "foo", "f0", "f25", "meta-x", "ctrl-"] {
@@ -184,8 +201,17 @@ mod tests {
     fn what_terminals_send_differently_is_one_chord() {
         let shift_tab = Chord::new(KeyCode::BackTab, KeyModifiers::SHIFT);
         assert_eq!(shift_tab, "Shift-Tab".parse().unwrap());
-        assert_eq!(Chord::new(KeyCode::Char('Y'), KeyModifiers::SHIFT), "Y".parse().unwrap());
-        assert_eq!(Chord::new(KeyCode::Char('P'), KeyModifiers::CONTROL), "Ctrl-P".parse().unwrap());
-        assert_eq!(Chord::new(KeyCode::Char('y'), KeyModifiers::SHIFT).types(), Some('Y'));
+        assert_eq!(
+            Chord::new(KeyCode::Char('Y'), KeyModifiers::SHIFT),
+            "Y".parse().unwrap()
+        );
+        assert_eq!(
+            Chord::new(KeyCode::Char('P'), KeyModifiers::CONTROL),
+            "Ctrl-P".parse().unwrap()
+        );
+        assert_eq!(
+            Chord::new(KeyCode::Char('y'), KeyModifiers::SHIFT).types(),
+            Some('Y')
+        );
     }
 }

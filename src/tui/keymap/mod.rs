@@ -80,7 +80,12 @@ pub enum KeyError {
         source: NotAKey,
     },
     #[error("keys.{name}: {key} already means `{other}` {place}; give that one another key first", place = place.title())]
-    Taken { name: String, key: Chord, other: &'static str, place: Place },
+    Taken {
+        name: String,
+        key: Chord,
+        other: &'static str,
+        place: Place,
+    },
 }
 
 /// The table with the user's changes.
@@ -98,7 +103,10 @@ impl Keymap {
         }
         for (name, keys) in overrides {
             let Some(slot) = rows.iter_mut().find(|(row, _)| row.name == name.as_str()) else {
-                return Err(KeyError::UnknownAction { name: name.clone(), nearest: nearest(name) });
+                return Err(KeyError::UnknownAction {
+                    name: name.clone(),
+                    nearest: nearest(name),
+                });
             };
             slot.1 = parse(name, keys.iter().map(String::as_str))?;
         }
@@ -110,31 +118,55 @@ impl Keymap {
     /// What `chord` does in the first of `places` that knows it.
     pub fn find(&self, places: &[Place], chord: Chord) -> Option<Action> {
         places.iter().find_map(|place| {
-            self.rows.iter().find(|(row, keys)| row.place == *place && keys.contains(&chord)).map(|(row, _)| row.action)
+            self.rows
+                .iter()
+                .find(|(row, keys)| row.place == *place && keys.contains(&chord))
+                .map(|(row, _)| row.action)
         })
     }
 
     /// The first key of a row, for hints; empty when it has none.
     pub fn key(&self, name: &str) -> String {
         let row = self.rows.iter().find(|(row, _)| row.name == name);
-        row.and_then(|(_, keys)| keys.first()).map(ToString::to_string).unwrap_or_default()
+        row.and_then(|(_, keys)| keys.first())
+            .map(ToString::to_string)
+            .unwrap_or_default()
     }
 
     /// The rows with their keys in words, in the order of the table.
     pub fn rows(&self) -> impl Iterator<Item = (&'static Row, String)> {
-        self.rows.iter().map(|(row, keys)| (*row, keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+        self.rows.iter().map(|(row, keys)| {
+            (
+                *row,
+                keys.iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
+        })
     }
 
     fn check(&self, overrides: &BTreeMap<String, Vec<String>>) -> Result<(), KeyError> {
         for (i, (row, keys)) in self.rows.iter().enumerate() {
             for (other, taken) in &self.rows[..i] {
-                let Some(key) = keys.iter().find(|key| other.place == row.place && taken.contains(key)) else {
+                let Some(key) = keys
+                    .iter()
+                    .find(|key| other.place == row.place && taken.contains(key))
+                else {
                     continue;
                 };
                 // Blame the row that the user changed.
-                let (name, other) =
-                    if overrides.contains_key(row.name) { (row.name, other.name) } else { (other.name, row.name) };
-                return Err(KeyError::Taken { name: name.to_owned(), key: *key, other, place: row.place });
+                let (name, other) = if overrides.contains_key(row.name) {
+                    (row.name, other.name)
+                } else {
+                    (other.name, row.name)
+                };
+                return Err(KeyError::Taken {
+                    name: name.to_owned(),
+                    key: *key,
+                    other,
+                    place: row.place,
+                });
             }
         }
         Ok(())
@@ -142,7 +174,13 @@ impl Keymap {
 }
 
 fn parse<'a>(name: &str, keys: impl Iterator<Item = &'a str>) -> Result<Vec<Chord>, KeyError> {
-    keys.map(|key| key.parse().map_err(|source| KeyError::NotAKey { name: name.to_owned(), source })).collect()
+    keys.map(|key| {
+        key.parse().map_err(|source| KeyError::NotAKey {
+            name: name.to_owned(),
+            source,
+        })
+    })
+    .collect()
 }
 
 fn nearest(name: &str) -> &'static str {
@@ -150,7 +188,8 @@ fn nearest(name: &str) -> &'static str {
         .iter()
         .map(|row| row.name)
         .min_by(|a, b| {
-            strsim::normalized_damerau_levenshtein(b, name).total_cmp(&strsim::normalized_damerau_levenshtein(a, name))
+            strsim::normalized_damerau_levenshtein(b, name)
+                .total_cmp(&strsim::normalized_damerau_levenshtein(a, name))
         })
         .unwrap_or("send")
 }
@@ -163,21 +202,37 @@ mod tests {
     fn the_built_in_table_is_sound() {
         let map = Keymap::new(&BTreeMap::new()).unwrap();
         for row in TABLE {
-            assert!(TABLE.iter().filter(|other| other.name == row.name).count() == 1, "{} twice", row.name);
+            assert!(
+                TABLE.iter().filter(|other| other.name == row.name).count() == 1,
+                "{} twice",
+                row.name
+            );
             assert!(!row.help.is_empty() && row.help.len() < 60, "{}", row.name);
-            assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
+            assert!(
+                row.name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'-'),
+                "{}",
+                row.name
+            );
         }
         assert_eq!(map.rows().count(), TABLE.len());
     }
 
     fn with(name: &str, keys: &[&str]) -> Result<Keymap, KeyError> {
-        Keymap::new(&BTreeMap::from([(name.to_owned(), keys.iter().map(|k| (*k).to_owned()).collect())]))
+        Keymap::new(&BTreeMap::from([(
+            name.to_owned(),
+            keys.iter().map(|k| (*k).to_owned()).collect(),
+        )]))
     }
 
     #[test]
     fn bindings_can_be_changed() {
         let map = with("models", &["Ctrl-O"]).unwrap();
-        assert_eq!(map.find(&[Place::Anywhere], "Ctrl-O".parse().unwrap()), Some(Action::Models));
+        assert_eq!(
+            map.find(&[Place::Anywhere], "Ctrl-O".parse().unwrap()),
+            Some(Action::Models)
+        );
         assert_eq!(map.find(&[Place::Anywhere], "Alt-P".parse().unwrap()), None);
         assert_eq!(map.key("models"), "Ctrl-O");
         assert_eq!(with("models", &[]).unwrap().key("models"), "");
@@ -186,13 +241,21 @@ mod tests {
     #[test]
     fn a_bad_keys_section_names_the_mend() {
         for (name, keys, message) in [
-            ("modles", &["F5"][..], "keys.modles: no such action; did you mean `models`?"),
+            (
+                "modles",
+                &["F5"][..],
+                "keys.modles: no such action; did you mean `models`?",
+            ),
             (
                 "models",
                 &["Hyper-X"],
                 "keys.models: `Hyper-X` is no key; write it as Enter, F2, y, Ctrl-P, Alt-Up or Shift-Tab",
             ),
-            ("models", &["F3"], "keys.models: F3 already means `panel` anywhere; give that one another key first"),
+            (
+                "models",
+                &["F3"],
+                "keys.models: F3 already means `panel` anywhere; give that one another key first",
+            ),
         ] {
             assert_eq!(with(name, keys).unwrap_err().to_string(), message);
         }

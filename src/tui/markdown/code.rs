@@ -23,7 +23,10 @@ impl CodeBlock {
     /// An empty block; `info` is what stands after the fence.
     pub(super) fn new(info: &str) -> Self {
         let word = info.split_whitespace().next().unwrap_or("");
-        Self { lang: text::truncate(word, 20).into_string(), source: String::new() }
+        Self {
+            lang: text::truncate(word, 20).into_string(),
+            source: String::new(),
+        }
     }
 }
 
@@ -32,9 +35,18 @@ const LEAST_WIDTH_WITH_BAR: usize = 6;
 
 /// The rows of one line of code.
 pub(super) fn rows(line: &str, width: usize, palette: &Palette) -> Vec<Line<'static>> {
-    let bar = if width < LEAST_WIDTH_WITH_BAR { "" } else { "┃ " };
+    let bar = if width < LEAST_WIDTH_WITH_BAR {
+        ""
+    } else {
+        "┃ "
+    };
     let mark = Span::styled("↪", palette.dim);
-    let mut rows = wrap::hard(line, width.saturating_sub(wrap::width(bar)), palette.code, &mark);
+    let mut rows = wrap::hard(
+        line,
+        width.saturating_sub(wrap::width(bar)),
+        palette.code,
+        &mark,
+    );
     if !bar.is_empty() {
         for row in &mut rows {
             row.spans.insert(0, Span::styled(bar, palette.dim));
@@ -44,8 +56,18 @@ pub(super) fn rows(line: &str, width: usize, palette: &Palette) -> Vec<Line<'sta
 }
 
 /// The rows of the first line of block `number`, with the label. Where code is in its way the label has a row of its own.
-pub(super) fn first_rows(line: &str, lang: &str, number: usize, width: usize, palette: &Palette) -> Vec<Line<'static>> {
-    let label = if lang.is_empty() { format!("[{number}]") } else { format!("{lang}  [{number}]") };
+pub(super) fn first_rows(
+    line: &str,
+    lang: &str,
+    number: usize,
+    width: usize,
+    palette: &Palette,
+) -> Vec<Line<'static>> {
+    let label = if lang.is_empty() {
+        format!("[{number}]")
+    } else {
+        format!("{lang}  [{number}]")
+    };
     let mut rows = rows(line, width, palette);
     let fits = rows.len() == 1 && wrap::line_width(&rows[0]) + 2 + wrap::width(&label) <= width;
     if !fits {
@@ -61,9 +83,20 @@ pub(super) fn first_rows(line: &str, lang: &str, number: usize, width: usize, pa
 }
 
 /// The rows of a whole block.
-pub(super) fn block(block: &CodeBlock, number: usize, width: usize, palette: &Palette) -> Vec<Line<'static>> {
+pub(super) fn block(
+    block: &CodeBlock,
+    number: usize,
+    width: usize,
+    palette: &Palette,
+) -> Vec<Line<'static>> {
     let mut lines = block.source.lines();
-    let mut out = first_rows(lines.next().unwrap_or(""), &block.lang, number, width, palette);
+    let mut out = first_rows(
+        lines.next().unwrap_or(""),
+        &block.lang,
+        number,
+        width,
+        palette,
+    );
     out.extend(lines.flat_map(|line| rows(line, width, palette)));
     out
 }

@@ -20,13 +20,20 @@ use crate::tui::wrap;
 
 /// Adds the lines of `text` to `page`.
 pub(super) fn segment(text: &str, width: usize, palette: &Palette, page: &mut Page) {
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_FOOTNOTES;
     let parser = Parser::new_ext(text, options);
     let mut definitions: Vec<_> = parser
         .reference_definitions()
         .iter()
-        .map(|(label, definition)| (definition.span.start, format!("[{label}]: {}", definition.dest)))
+        .map(|(label, definition)| {
+            (
+                definition.span.start,
+                format!("[{label}]: {}", definition.dest),
+            )
+        })
         .collect();
     definitions.sort_unstable();
     let mut layout = Layout {
@@ -116,17 +123,26 @@ impl Layout<'_> {
         match tag {
             Tag::Heading { level, .. } => {
                 self.flush();
-                self.prefix.open(format!("{} ", "#".repeat(depth(level))), None, self.palette.heading);
+                self.prefix.open(
+                    format!("{} ", "#".repeat(depth(level))),
+                    None,
+                    self.palette.heading,
+                );
                 self.styles.push(self.palette.heading);
             }
             Tag::BlockQuote(_) => {
                 self.flush();
-                self.prefix.open("│ ".to_owned(), Some("│ "), self.palette.dim);
+                self.prefix
+                    .open("│ ".to_owned(), Some("│ "), self.palette.dim);
                 self.styles.push(self.palette.quote);
             }
             Tag::CodeBlock(kind) => {
                 self.flush();
-                let info = if let CodeBlockKind::Fenced(info) = &kind { &**info } else { "" };
+                let info = if let CodeBlockKind::Fenced(info) = &kind {
+                    &**info
+                } else {
+                    ""
+                };
                 self.code = Some(CodeBlock::new(info));
             }
             Tag::HtmlBlock => {
@@ -151,21 +167,37 @@ impl Layout<'_> {
             }
             Tag::FootnoteDefinition(label) => {
                 self.flush();
-                self.prefix.open(format!("[^{}]: ", truncate(&label, 12)), None, self.palette.dim);
+                self.prefix.open(
+                    format!("[^{}]: ", truncate(&label, 12)),
+                    None,
+                    self.palette.dim,
+                );
             }
             Tag::Table(alignments) => {
                 self.flush();
-                self.table = Some(Table { alignments, rows: Vec::new() });
+                self.table = Some(Table {
+                    alignments,
+                    rows: Vec::new(),
+                });
             }
             Tag::TableHead | Tag::TableRow => {
                 let head = matches!(tag, Tag::TableHead);
-                self.styles.push(if head { self.style().add_modifier(Modifier::BOLD) } else { self.style() });
-                self.table.iter_mut().for_each(|table| table.rows.push(Vec::new()));
+                self.styles.push(if head {
+                    self.style().add_modifier(Modifier::BOLD)
+                } else {
+                    self.style()
+                });
+                self.table
+                    .iter_mut()
+                    .for_each(|table| table.rows.push(Vec::new()));
             }
-            Tag::Emphasis => self.styles.push(self.style().add_modifier(Modifier::ITALIC)),
+            Tag::Emphasis => self
+                .styles
+                .push(self.style().add_modifier(Modifier::ITALIC)),
             Tag::Strong => self.styles.push(self.style().add_modifier(Modifier::BOLD)),
             Tag::Strikethrough => {
-                self.styles.push(self.style().add_modifier(Modifier::CROSSED_OUT));
+                self.styles
+                    .push(self.style().add_modifier(Modifier::CROSSED_OUT));
                 self.mark("~~");
             }
             Tag::Link { dest_url, .. } => self.open_target(&dest_url, false),
@@ -283,27 +315,36 @@ impl Layout<'_> {
             self.text("[image: ");
         }
         self.styles.push(self.style().patch(self.palette.link));
-        self.targets.push(Target { url: one_line(url).into_string(), text: String::new(), image });
+        self.targets.push(Target {
+            url: one_line(url).into_string(),
+            text: String::new(),
+            image,
+        });
     }
 
     fn close_target(&mut self) {
         self.styles.pop();
         let rest = self.sanitiser.finish();
         self.push_span(rest.as_str().to_owned(), self.style());
-        let Some(mut target) = self.targets.pop() else { return };
+        let Some(mut target) = self.targets.pop() else {
+            return;
+        };
         target.text.push_str(rest.as_str());
         if target.image {
             self.text("]");
         }
         let mail = target.url.strip_prefix("mailto:");
-        let told = !target.image && (target.text == target.url || mail == Some(target.text.as_str()));
+        let told =
+            !target.image && (target.text == target.url || mail == Some(target.text.as_str()));
         if !told {
             self.styled(&format!(" ({})", target.url), self.palette.link);
         }
     }
 
     fn end_code(&mut self) {
-        let Some(mut block) = self.code.take() else { return };
+        let Some(mut block) = self.code.take() else {
+            return;
+        };
         block.source = crate::chat::text::sanitise(&block.source).into_string();
         let number = self.page.code_blocks.len() + 1;
         let lines = code::block(&block, number, self.room(), self.palette);

@@ -31,7 +31,10 @@ pub(super) struct Prefix {
 impl Prefix {
     /// For lines of `width` cells.
     pub(super) fn new(width: usize) -> Self {
-        Self { most: width / 2, ..Self::default() }
+        Self {
+            most: width / 2,
+            ..Self::default()
+        }
     }
 
     /// The cells it takes.
@@ -46,14 +49,25 @@ impl Prefix {
         self.shown.push(shown);
         if shown {
             self.cells += cells;
-            let rest = rest.map_or_else(|| Span::raw(" ".repeat(cells)), |rest| Span::styled(rest, style));
-            self.levels.push(Level { marker: Span::styled(marker, style), rest, fresh: true });
+            let rest = rest.map_or_else(
+                || Span::raw(" ".repeat(cells)),
+                |rest| Span::styled(rest, style),
+            );
+            self.levels.push(Level {
+                marker: Span::styled(marker, style),
+                rest,
+                fresh: true,
+            });
         }
     }
 
     /// Puts `marker` in the place of the innermost one. False: it is not shown, has been used, or there is no room.
     pub(super) fn replace_marker(&mut self, marker: &'static str) -> bool {
-        let Some(level) = self.levels.last_mut().filter(|level| level.fresh && self.shown.last() == Some(&true)) else {
+        let Some(level) = self
+            .levels
+            .last_mut()
+            .filter(|level| level.fresh && self.shown.last() == Some(&true))
+        else {
             return false;
         };
         let cells = self.cells - wrap::width(&level.marker.content) + wrap::width(marker);
@@ -83,7 +97,11 @@ impl Prefix {
     pub(super) fn line(&mut self, line: Line<'static>) -> Line<'static> {
         let mut spans = Vec::with_capacity(self.levels.len() + line.spans.len());
         for level in &mut self.levels {
-            let part = if level.fresh { &level.marker } else { &level.rest };
+            let part = if level.fresh {
+                &level.marker
+            } else {
+                &level.rest
+            };
             spans.push(part.clone());
             level.fresh = false;
         }
@@ -95,7 +113,10 @@ impl Prefix {
     pub(super) fn blank(&self) -> Line<'static> {
         let going_on = self.levels.iter().take_while(|level| !level.fresh);
         let mut spans: Vec<_> = going_on.map(|level| level.rest.clone()).collect();
-        while spans.last().is_some_and(|span| span.content.trim().is_empty()) {
+        while spans
+            .last()
+            .is_some_and(|span| span.content.trim().is_empty())
+        {
             spans.pop();
         }
         Line::from(spans)

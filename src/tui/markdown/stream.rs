@@ -173,7 +173,11 @@ impl Answer {
             state: self.state.clone(),
             lines: self.page.lines.len(),
             blocks: self.page.code_blocks.len(),
-            last_block: self.page.code_blocks.last().map_or(0, |block| block.source.len()),
+            last_block: self
+                .page
+                .code_blocks
+                .last()
+                .map_or(0, |block| block.source.len()),
         };
         let start = self.state.scanned;
         if start < end {
@@ -208,7 +212,11 @@ impl Answer {
                 if fence.empty {
                     self.code_line("");
                 }
-                self.state = State { start: next, scanned: next, ..State::default() };
+                self.state = State {
+                    start: next,
+                    scanned: next,
+                    ..State::default()
+                };
             } else {
                 let spaces = indent(line).min(fence.indent);
                 self.code_line(&line[spaces..]);
@@ -226,13 +234,23 @@ impl Answer {
             self.segment(text, start);
             self.page.gap();
             self.page.code_blocks.push(CodeBlock::new(info));
-            self.state = State { start: next, scanned: next, fence: Some(fence), ..State::default() };
+            self.state = State {
+                start: next,
+                scanned: next,
+                fence: Some(fence),
+                ..State::default()
+            };
         } else {
             let boundary = self.state.ink && self.is_boundary(line);
             if boundary || self.is_long(line, start) {
                 let joined = !boundary && !self.state.after_blank;
                 self.segment(text, start);
-                self.state = State { start, scanned: next, joined, ..State::default() };
+                self.state = State {
+                    start,
+                    scanned: next,
+                    joined,
+                    ..State::default()
+                };
             }
             self.state.ink = true;
             self.state.after_blank = false;
@@ -249,7 +267,11 @@ impl Answer {
 
     /// Whether a long list or paragraph can be parted before this line. A table cannot: its rows need its head.
     fn is_long(&self, line: &str, start: usize) -> bool {
-        let part = if self.state.list { is_list_item(line) } else { !line.contains('|') && !is_underline(line) };
+        let part = if self.state.list {
+            is_list_item(line)
+        } else {
+            !line.contains('|') && !is_underline(line)
+        };
         self.state.ink && part && start - self.state.start > LONG && !line.starts_with([' ', '\t'])
     }
 
@@ -279,10 +301,16 @@ impl Answer {
         {
             self.laid += line.len() as u64 + 1;
         }
-        let first = self.state.fence.as_mut().is_some_and(|fence| std::mem::take(&mut fence.empty));
+        let first = self
+            .state
+            .fence
+            .as_mut()
+            .is_some_and(|fence| std::mem::take(&mut fence.empty));
         let number = self.page.code_blocks.len();
         let rows = match self.page.code_blocks.last() {
-            Some(block) if first => code::first_rows(line, &block.lang, number, self.width, &self.palette),
+            Some(block) if first => {
+                code::first_rows(line, &block.lang, number, self.width, &self.palette)
+            }
             _ => code::rows(line, self.width, &self.palette),
         };
         self.page.lines.extend(rows);
@@ -299,14 +327,21 @@ impl Fence {
         let info = body.trim_start_matches(mark);
         let length = body.len() - info.len();
         let at_edge = indent < if in_list { 2 } else { 4 };
-        let fence = Self { mark, length, indent, empty: true };
+        let fence = Self {
+            mark,
+            length,
+            indent,
+            empty: true,
+        };
         (at_edge && length >= 3 && !(mark == '`' && info.contains('`'))).then_some((fence, info))
     }
 
     fn is_closed_by(&self, line: &str) -> bool {
         let body = line.trim_start_matches(' ');
         let rest = body.trim_start_matches(self.mark);
-        line.len() - body.len() < 4 && body.len() - rest.len() >= self.length && rest.trim().is_empty()
+        line.len() - body.len() < 4
+            && body.len() - rest.len() >= self.length
+            && rest.trim().is_empty()
     }
 }
 
@@ -317,12 +352,15 @@ fn indent(line: &str) -> usize {
 
 fn is_heading(line: &str) -> bool {
     let rest = line.trim_start_matches('#');
-    (1..=6).contains(&(line.len() - rest.len())) && (rest.is_empty() || rest.starts_with([' ', '\t']))
+    (1..=6).contains(&(line.len() - rest.len()))
+        && (rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
 /// What makes a heading of the paragraph above it.
 fn is_underline(line: &str) -> bool {
-    ['=', '-'].iter().any(|mark| line.trim_end().chars().all(|c| c == *mark))
+    ['=', '-']
+        .iter()
+        .any(|mark| line.trim_end().chars().all(|c| c == *mark))
 }
 
 fn is_list_item(line: &str) -> bool {
@@ -333,5 +371,6 @@ fn is_list_item(line: &str) -> bool {
         1..=9 => body[digits..].strip_prefix(['.', ')']),
         _ => None,
     };
-    line.len() - body.len() < 4 && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+    line.len() - body.len() < 4
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }

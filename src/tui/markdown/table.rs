@@ -30,7 +30,10 @@ impl Table {
         let natural = self.column_widths(columns, longest_line);
         let widths = shrink(&natural, room);
         let words = self.column_widths(columns, longest_word);
-        let readable = widths.iter().zip(&words).all(|(width, word)| width >= word.min(&WHOLE_WORD));
+        let readable = widths
+            .iter()
+            .zip(&words)
+            .all(|(width, word)| width >= word.min(&WHOLE_WORD));
         if !readable || widths.iter().sum::<usize>() > room {
             return self.records(width, palette);
         }
@@ -57,7 +60,11 @@ impl Table {
     }
 
     fn row(&self, row: &[Cell], widths: &[usize], palette: &Palette, out: &mut Vec<Line<'static>>) {
-        let cells: Vec<Vec<Line<'static>>> = row.iter().zip(widths).map(|(cell, w)| wrap::words(cell, *w)).collect();
+        let cells: Vec<Vec<Line<'static>>> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, w)| wrap::words(cell, *w))
+            .collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or(0).max(1);
         for n in 0..height {
             let mut line = Line::default();
@@ -65,7 +72,11 @@ impl Table {
                 if column > 0 {
                     line.push_span(Span::styled(BETWEEN, palette.dim));
                 }
-                let part = cells.get(column).and_then(|lines| lines.get(n)).cloned().unwrap_or_default();
+                let part = cells
+                    .get(column)
+                    .and_then(|lines| lines.get(n))
+                    .cloned()
+                    .unwrap_or_default();
                 let spare = width.saturating_sub(wrap::line_width(&part));
                 let left = match self.alignments.get(column) {
                     Some(Alignment::Right) => spare,
@@ -85,10 +96,15 @@ impl Table {
 
     /// Each row as lines of `head: cell`, a blank line between rows.
     fn records(&self, width: usize, palette: &Palette) -> Vec<Line<'static>> {
-        let Some((head, rows)) = self.rows.split_first() else { return Vec::new() };
+        let Some((head, rows)) = self.rows.split_first() else {
+            return Vec::new();
+        };
         let mut lines = Vec::new();
         if rows.is_empty() {
-            return head.iter().flat_map(|cell| wrap::words(cell, width)).collect();
+            return head
+                .iter()
+                .flat_map(|cell| wrap::words(cell, width))
+                .collect();
         }
         for row in rows {
             if !lines.is_empty() {
@@ -107,7 +123,11 @@ impl Table {
 
 /// The cells a cell takes with no line broken but where the text says so.
 fn longest_line(cell: &Cell) -> usize {
-    wrap::words(cell, usize::MAX).iter().map(wrap::line_width).max().unwrap_or(0)
+    wrap::words(cell, usize::MAX)
+        .iter()
+        .map(wrap::line_width)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The cells of the longest part that only cutting a word could break.
@@ -137,5 +157,8 @@ fn shrink(natural: &[usize], room: usize) -> Vec<usize> {
         }
         left -= width;
     }
-    natural.iter().map(|width| (*width).min(most.max(1))).collect()
+    natural
+        .iter()
+        .map(|width| (*width).min(most.max(1)))
+        .collect()
 }

@@ -7,7 +7,10 @@ use crate::chat::text::sanitise;
 use crate::tui::wrap::line_width;
 
 fn plain(lines: &[Line<'_>]) -> String {
-    lines.iter().map(|line| line.to_string().trim_end().to_owned() + "\n").collect()
+    lines
+        .iter()
+        .map(|line| line.to_string().trim_end().to_owned() + "\n")
+        .collect()
 }
 
 fn shown(text: &str, width: usize) -> String {
@@ -40,9 +43,18 @@ fn what_each_element_looks_like() {
         ("> q\n> > r", "│ q\n│\n│ │ r\n"),
         ("> a\n>\n> b", "│ a\n│\n│ b\n"),
         ("[text](http://x.y)", "text (http://x.y)\n"),
-        ("[https://bank](http://evil)", "https://bank (http://evil)\n"),
-        ("<http://x.y> [http://x.y](http://x.y) <a@b.c>", "http://x.y http://x.y a@b.c\n"),
-        ("![alt *text*](http://x.y/?q=1)", "[image: alt text] (http://x.y/?q=1)\n"),
+        (
+            "[https://bank](http://evil)",
+            "https://bank (http://evil)\n",
+        ),
+        (
+            "<http://x.y> [http://x.y](http://x.y) <a@b.c>",
+            "http://x.y http://x.y a@b.c\n",
+        ),
+        (
+            "![alt *text*](http://x.y/?q=1)",
+            "[image: alt text] (http://x.y/?q=1)\n",
+        ),
         ("[![i](u)](v)", "[image: i] (u) (v)\n"),
         ("see [a]\n\n[a]: http://x.y", "see [a]\n\n[a]: http://x.y\n"),
         ("<b>bold</b> a<br>b", "<b>bold</b> a\nb\n"),
@@ -68,10 +80,24 @@ fn code_has_a_bar_a_label_and_a_source_to_copy() {
     let lines = "┃ let s = 1;                   rust  [1]\n┃     x\n\n• item\n  ┃ inner                            [2]\n\n\
         ┃ open                               [3]\n";
     assert_eq!(plain(&page.lines), lines);
-    let sources: Vec<_> = page.code_blocks.iter().map(|b| (b.lang.as_str(), b.source.as_str())).collect();
-    assert_eq!(sources, [("rust", "let s = 1;\n\tx\n"), ("", "inner\n"), ("", "open\n")]);
+    let sources: Vec<_> = page
+        .code_blocks
+        .iter()
+        .map(|b| (b.lang.as_str(), b.source.as_str()))
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            ("rust", "let s = 1;\n\tx\n"),
+            ("", "inner\n"),
+            ("", "open\n")
+        ]
+    );
     let narrow = "┃           rust  [1]\n┃ let string = String\n┃ ↪::new();\n";
-    assert_eq!(shown("```rust\nlet string = String::new();\n```", 21), narrow);
+    assert_eq!(
+        shown("```rust\nlet string = String::new();\n```", 21),
+        narrow
+    );
     assert_eq!(shown("```\n```", 10), "┃      [1]\n");
 }
 
@@ -80,14 +106,21 @@ fn tables_align_wrap_and_become_records() {
     let table = "| name | price |\n|:--|--:|\n| small | 1 |\n| a rather long name | 12 |";
     let wide = "name               │ price\n───────────────────┼──────\nsmall              │     1\na rather long name │    12\n";
     assert_eq!(shown(table, 40), wide);
-    let narrow = "name      │ price\n──────────┼──────\nsmall     │     1\na rather  │    12\nlong name │\n";
+    let narrow =
+        "name      │ price\n──────────┼──────\nsmall     │     1\na rather  │    12\nlong name │\n";
     assert_eq!(shown(table, 17), narrow);
-    assert_eq!(shown(table, 9), "name:\nsmall\nprice: 1\n\nname: a\nrather\nlong name\nprice: 12\n");
+    assert_eq!(
+        shown(table, 9),
+        "name:\nsmall\nprice: 1\n\nname: a\nrather\nlong name\nprice: 12\n"
+    );
 }
 
 #[test]
 fn entities_and_dropped_marks_make_nothing_unsafe() {
-    let attack = format!("&#27;]52;c;x&#7; &#x202e; &#8203; a{} [x](&#27;y) `&#27;`", "&#x301;".repeat(100));
+    let attack = format!(
+        "&#27;]52;c;x&#7; &#x202e; &#8203; a{} [x](&#27;y) `&#27;`",
+        "&#x301;".repeat(100)
+    );
     let out = shown(&attack, 200);
     assert_eq!(sanitise(&out).as_str(), out);
     assert!(out.starts_with("␛]52;c;x␇ ⟪RLO⟫ ⟪U+200B⟫ a"), "{out}");
@@ -109,7 +142,11 @@ fn a_piece_lays_out_the_tail_alone() {
         let before = answer.laid_bytes();
         answer.push(piece);
         answer.lines();
-        assert!(answer.laid_bytes() - before < 60, "{piece:?} laid out {} bytes", answer.laid_bytes() - before);
+        assert!(
+            answer.laid_bytes() - before < 60,
+            "{piece:?} laid out {} bytes",
+            answer.laid_bytes() - before
+        );
     }
     let before = answer.laid_bytes();
     answer.lines();
@@ -127,14 +164,30 @@ fn hostile_depth_and_length_take_linear_time() {
     texts.push("![".repeat(10_000) + &"](u)".repeat(10_000));
     texts.push("[".repeat(10_000) + &"](u)".repeat(10_000));
     texts.push(format!("```\n{}", "code\n".repeat(50_000)));
-    texts.push(format!("|{0}\n|{1}\n{2}", "a|".repeat(2_000), "-|".repeat(2_000), "|\n".repeat(2_000)));
-    texts.push((0..300).flat_map(|n| [" ".repeat(2 * n), "- x\n".to_owned()]).collect());
+    texts.push(format!(
+        "|{0}\n|{1}\n{2}",
+        "a|".repeat(2_000),
+        "-|".repeat(2_000),
+        "|\n".repeat(2_000)
+    ));
+    texts.push(
+        (0..300)
+            .flat_map(|n| [" ".repeat(2 * n), "- x\n".to_owned()])
+            .collect(),
+    );
     for text in texts {
         let started = Instant::now();
         let page = lay_out(&sanitise(&text), 80, Palette::dark());
         let start: String = text.chars().take(8).collect();
-        assert!(page.lines.iter().all(|line| line_width(line) <= 80), "{start:?}");
-        assert!(started.elapsed() < Duration::from_secs(20), "{start:?} took {:?}", started.elapsed());
+        assert!(
+            page.lines.iter().all(|line| line_width(line) <= 80),
+            "{start:?}"
+        );
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{start:?} took {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -195,7 +248,8 @@ fn markdown() -> impl Strategy<Value = String> {
         "\u{200d}",
         "averylongwordthatmustbecut",
     ];
-    prop::collection::vec(prop::sample::select(parts.to_vec()), 0..40).prop_map(|parts| parts.concat())
+    prop::collection::vec(prop::sample::select(parts.to_vec()), 0..40)
+        .prop_map(|parts| parts.concat())
 }
 
 proptest! {
@@ -230,11 +284,20 @@ proptest! {
 
 #[test]
 fn a_long_list_or_paragraph_is_settled_in_parts_without_a_gap() {
-    let list: String = (1..2_000).map(|n| format!("{n}. item number {n}\n")).collect::<Vec<_>>().concat();
-    let paragraph: String = (1..2_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
+    let list: String = (1..2_000)
+        .map(|n| format!("{n}. item number {n}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let paragraph: String = (1..2_000)
+        .map(|n| format!("line {n}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     for text in [&list, &paragraph] {
         let whole = lay_out(&sanitise(text), 40, Palette::dark());
-        assert!(whole.lines.iter().all(|line| line.width() > 0), "a gap in one block");
+        assert!(
+            whole.lines.iter().all(|line| line.width() > 0),
+            "a gap in one block"
+        );
         let mut pieces = Answer::new(40, Palette::dark());
         for (n, piece) in text.as_bytes().chunks(7).enumerate() {
             pieces.push(std::str::from_utf8(piece).unwrap());
@@ -244,7 +307,12 @@ fn a_long_list_or_paragraph_is_settled_in_parts_without_a_gap() {
         }
         pieces.finish();
         assert_eq!(pieces.lines(), whole.lines);
-        assert!(pieces.laid_bytes() < 16 * text.len() as u64, "{} for {}", pieces.laid_bytes(), text.len());
+        assert!(
+            pieces.laid_bytes() < 16 * text.len() as u64,
+            "{} for {}",
+            pieces.laid_bytes(),
+            text.len()
+        );
     }
     assert!(lay_out(&sanitise(&list), 40, Palette::dark()).lines.len() == 1_999);
 }

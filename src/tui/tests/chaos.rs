@@ -42,26 +42,55 @@ fn said() -> impl Strategy<Value = Msg> {
         Just(Event::Models(Vec::new())),
         Just(Event::Sessions(Vec::new())),
         "\\PC{0,40}".prop_map(Event::DraftRestored),
-        ".{0,60}".prop_map(|text| Event::Notice(Notice { level: Level::Warning, text })),
+        ".{0,60}".prop_map(|text| Event::Notice(Notice {
+            level: Level::Warning,
+            text
+        })),
         (0u64..60).prop_map(receipt),
-        n.clone().prop_map(|n| prompted(n, "a *prompt*\n\u{1b}[2J犬")),
+        n.clone()
+            .prop_map(|n| prompted(n, "a *prompt*\n\u{1b}[2J犬")),
         n.clone().prop_map(started),
         (n.clone(), ".{0,80}").prop_map(|(n, text)| Event::Text { id: id(n), text }),
         (n.clone(), ".{0,80}").prop_map(|(n, text)| Event::Reasoning { id: id(n), text }),
         n.clone().prop_map(progress),
-        n.clone().prop_map(|n| finished(n, "# done\n\n```\ncode", Finish::Stop)),
+        n.clone()
+            .prop_map(|n| finished(n, "# done\n\n```\ncode", Finish::Stop)),
         n.clone().prop_map(|n| finished(n, "cut", Finish::Length)),
-        n.prop_map(|n| Event::Continuable { id: id(n), quote: Box::new(quote()) }),
-        (".{0,40}", any::<bool>(), any::<bool>()).prop_map(|(text, cheaper, raise)| at_limit(&text, cheaper, raise)),
+        n.prop_map(|n| Event::Continuable {
+            id: id(n),
+            quote: Box::new(quote())
+        }),
+        (".{0,40}", any::<bool>(), any::<bool>())
+            .prop_map(|(text, cheaper, raise)| at_limit(&text, cheaper, raise)),
         Just(Event::Alert(alert())),
         (".{0,20}", 0u64..9_000).prop_map(|(why, ms)| Event::Pausing { why, ms }),
         (".{0,20}", any::<bool>(), 0u64..4).prop_map(|(provider, open, waiting)| {
-            let circuit = if open { Circuit::Open { until: Timestamp(9_000) } } else { Circuit::HalfOpen };
-            Event::Link(Link { provider, circuit, waiting, plain: open })
+            let circuit = if open {
+                Circuit::Open {
+                    until: Timestamp(9_000),
+                }
+            } else {
+                Circuit::HalfOpen
+            };
+            Event::Link(Link {
+                provider,
+                circuit,
+                waiting,
+                plain: open,
+            })
         }),
         (".{1,20}", any::<bool>()).prop_map(|(name, expired)| {
-            let kept = Kept { tier: CacheHit::Disk, model: ModelId::new("p", &name), age_s: 9, expired, usd: None };
-            Event::Offer(Offer { kept: Some(kept), until: expired.then_some(Timestamp(5_000)) })
+            let kept = Kept {
+                tier: CacheHit::Disk,
+                model: ModelId::new("p", &name),
+                age_s: 9,
+                expired,
+                usd: None,
+            };
+            Event::Offer(Offer {
+                kept: Some(kept),
+                until: expired.then_some(Timestamp(5_000)),
+            })
         }),
     ]
     .prop_map(|event| Msg::Core(Box::new(event)))

@@ -12,18 +12,40 @@ use crate::tui::update::update;
 /// The receipt line of this quote.
 fn receipt_line(quote: Quote, width: u16) -> String {
     let mut app = open();
-    core(&mut app, Event::Receipt(Box::new(Receipt { rev: 9, outcome: Ok(quote) })));
+    core(
+        &mut app,
+        Event::Receipt(Box::new(Receipt {
+            rev: 9,
+            outcome: Ok(quote),
+        })),
+    );
     let screen = screen(&mut app, width, 24);
-    screen.lines().find(|line| line.starts_with(" →")).unwrap_or_default().to_owned()
+    screen
+        .lines()
+        .find(|line| line.starts_with(" →"))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[test]
 fn the_receipt_says_what_is_sure_and_warns_of_what_costs() {
-    let warm =
-        Warm { model: ModelId::new("openai", "gpt-5"), tokens: 1_920, until: Timestamp(0), spares: usd("0.012") };
-    let usual = Some(Spread { low: 420, high: 980, answers: 30 });
+    let warm = Warm {
+        model: ModelId::new("openai", "gpt-5"),
+        tokens: 1_920,
+        until: Timestamp(0),
+        spares: usd("0.012"),
+    };
+    let usual = Some(Spread {
+        low: 420,
+        high: 980,
+        answers: 30,
+    });
     let band = |quote: Quote| {
-        let estimate = Estimate { exact_count: false, band_permille: Some(38), ..quote.estimate };
+        let estimate = Estimate {
+            exact_count: false,
+            band_permille: Some(38),
+            ..quote.estimate
+        };
         Quote { estimate, ..quote }
     };
     let lines = [
@@ -31,12 +53,59 @@ fn the_receipt_says_what_is_sure_and_warns_of_what_costs() {
         receipt_line(Quote { usual, ..quote() }, 120),
         receipt_line(Quote { usual, ..quote() }, 80),
         receipt_line(band(quote()), 120),
-        receipt_line(Quote { fitted: Some(Fitted::Truncated { turns: 6, tokens: 9_000 }), ..quote() }, 160),
-        receipt_line(Quote { fitted: Some(Fitted::Truncated { turns: 1, tokens: 900 }), ..quote() }, 80),
-        receipt_line(Quote { fitted: Some(Fitted::Segmented { parts: 4, requests: 5 }), ..quote() }, 120),
-        receipt_line(Quote { warm: Some(warm.clone()), usual, ..quote() }, 160),
-        receipt_line(Quote { warm: Some(warm), usual, ..quote() }, 80),
-        receipt_line(Quote { free: true, ..quote() }, 80),
+        receipt_line(
+            Quote {
+                fitted: Some(Fitted::Truncated {
+                    turns: 6,
+                    tokens: 9_000,
+                }),
+                ..quote()
+            },
+            160,
+        ),
+        receipt_line(
+            Quote {
+                fitted: Some(Fitted::Truncated {
+                    turns: 1,
+                    tokens: 900,
+                }),
+                ..quote()
+            },
+            80,
+        ),
+        receipt_line(
+            Quote {
+                fitted: Some(Fitted::Segmented {
+                    parts: 4,
+                    requests: 5,
+                }),
+                ..quote()
+            },
+            120,
+        ),
+        receipt_line(
+            Quote {
+                warm: Some(warm.clone()),
+                usual,
+                ..quote()
+            },
+            160,
+        ),
+        receipt_line(
+            Quote {
+                warm: Some(warm),
+                usual,
+                ..quote()
+            },
+            80,
+        ),
+        receipt_line(
+            Quote {
+                free: true,
+                ..quote()
+            },
+            80,
+        ),
     ];
     assert_snapshot!("receipts", lines.join("\n"));
 }
@@ -48,7 +117,13 @@ fn a_doubled_price_is_shown_for_one_turn() {
         quote.estimate.expected_usd = Some(usd(price));
         app.composer.touch();
         let rev = app.composer.rev();
-        core(app, Event::Receipt(Box::new(Receipt { rev, outcome: Ok(quote) })));
+        core(
+            app,
+            Event::Receipt(Box::new(Receipt {
+                rev,
+                outcome: Ok(quote),
+            })),
+        );
         screen(app, 120, 40).contains("twice what it was")
     };
     let mut app = open();
@@ -66,7 +141,9 @@ fn a_doubled_price_is_shown_for_one_turn() {
 }
 
 fn with_alert() -> Event {
-    let Event::Panel(panel) = panel() else { panic!() };
+    let Event::Panel(panel) = panel() else {
+        panic!()
+    };
     let alerts = vec![alert()];
     let warm = Warm {
         model: ModelId::new("openai", "gpt-5"),
@@ -74,7 +151,11 @@ fn with_alert() -> Event {
         until: Timestamp((14 * 60 + 32) * 60_000),
         spares: usd("0.012"),
     };
-    Event::Panel(Box::new(Panel { alerts, warm: Some(warm), ..*panel }))
+    Event::Panel(Box::new(Panel {
+        alerts,
+        warm: Some(warm),
+        ..*panel
+    }))
 }
 
 #[test]
@@ -85,7 +166,10 @@ fn alerts_and_warm_caches_stand_in_the_panel() {
         core(&mut app, finished(2, "Because it moves.", Finish::Stop));
         core(&mut app, Event::Alert(alert()));
         core(&mut app, with_alert());
-        assert_snapshot!(format!("alert-{width}x{height}"), screen(&mut app, width, height));
+        assert_snapshot!(
+            format!("alert-{width}x{height}"),
+            screen(&mut app, width, height)
+        );
     }
 }
 
@@ -94,12 +178,28 @@ fn the_groups_budget_stands_in_the_panel_where_there_is_one() {
     let mut app = open();
     core(&mut app, panel());
     assert!(!screen(&mut app, 120, 40).contains("group"));
-    let Event::Panel(alone) = panel() else { panic!() };
-    let group_today = Meter { settled: usd("2"), reserved: usd("5.5"), limit: Some(usd("100")), ..Meter::default() };
-    core(&mut app, Event::Panel(Box::new(Panel { group_today, ..*alone })));
+    let Event::Panel(alone) = panel() else {
+        panic!()
+    };
+    let group_today = Meter {
+        settled: usd("2"),
+        reserved: usd("5.5"),
+        limit: Some(usd("100")),
+        ..Meter::default()
+    };
+    core(
+        &mut app,
+        Event::Panel(Box::new(Panel {
+            group_today,
+            ..*alone
+        })),
+    );
     let drawn = screen(&mut app, 120, 40);
     let line = drawn.lines().find(|line| line.contains("group $")).unwrap();
-    assert!(line.contains("100") && line.contains('▓') && !drawn.contains("group mo"), "{line}");
+    assert!(
+        line.contains("100") && line.contains('▓') && !drawn.contains("group mo"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -108,7 +208,9 @@ fn the_warm_clock_ticks_while_an_answer_streams_and_stands_still_else() {
     core(&mut app, with_alert());
     assert!(screen(&mut app, 120, 40).contains("1.9k of gpt-5 · until 14:32"));
     let at = Timestamp((14 * 60 + 27) * 60_000 + 48_000);
-    let Event::Started(mut begun) = started(2) else { panic!() };
+    let Event::Started(mut begun) = started(2) else {
+        panic!()
+    };
     begun.at = at;
     core(&mut app, Event::Started(begun));
     assert!(screen(&mut app, 120, 40).contains("1.9k of gpt-5 · 4:12 left"));
@@ -140,7 +242,12 @@ fn an_alert_is_told_to_the_terminal_only_if_wanted_and_when_nobody_looks() {
     for (notify, blurred) in [(false, false), (false, true), (true, false)] {
         assert!(told(notify, blurred).is_empty(), "{notify} {blurred}");
     }
-    assert_eq!(told(true, true), [Effect::Notify("80 % of $5.00 is used today: $4.02".to_owned())]);
+    assert_eq!(
+        told(true, true),
+        [Effect::Notify(
+            "80 % of $5.00 is used today: $4.02".to_owned()
+        )]
+    );
     // It stays when the turn ends; what was said of the turn goes.
     let mut app = open();
     core(&mut app, started(2));

@@ -28,7 +28,12 @@ impl Play {
         core(&mut app, prompted(1, "Go on"));
         core(&mut app, started(2));
         let now = app.now;
-        Self { app, pace: Pace::default(), now, frames: 0 }
+        Self {
+            app,
+            pace: Pace::default(),
+            now,
+            frames: 0,
+        }
     }
 
     fn take(&mut self, event: Event) {
@@ -67,7 +72,10 @@ impl Play {
 }
 
 fn text(piece: String) -> Event {
-    Event::Text { id: id(2), text: piece }
+    Event::Text {
+        id: id(2),
+        text: piece,
+    }
 }
 
 /// At least `length` bytes of `unit` after `unit`, each with its number.
@@ -85,11 +93,20 @@ fn repeated(length: usize, unit: impl Fn(usize) -> String) -> String {
 #[test]
 fn twenty_thousand_tokens_a_second_are_sixty_frames() {
     let length = usize::try_from(TOKENS).unwrap() * 4;
-    let paragraphs = |n| format!("Paragraph {n} takes its argument *by value*, so the string now belongs to it.\n\n");
+    let paragraphs = |n| {
+        format!("Paragraph {n} takes its argument *by value*, so the string now belongs to it.\n\n")
+    };
     let mut play = Play::new();
     let laid = play.stream(&repeated(length, paragraphs), text);
-    assert!((50..=61).contains(&play.frames), "{} frames in a second", play.frames);
-    assert!(laid <= 2 * length as u64, "{laid} bytes laid out for {length}");
+    assert!(
+        (50..=61).contains(&play.frames),
+        "{} frames in a second",
+        play.frames
+    );
+    assert!(
+        laid <= 2 * length as u64,
+        "{laid} bytes laid out for {length}"
+    );
     // The end is one frame more, and then nothing is wanted.
     play.now += Duration::from_secs(1);
     play.take(finished(2, "", Finish::Stop));
@@ -118,8 +135,14 @@ fn no_kind_of_text_is_laid_out_over_and_over() {
         );
     }
     let mut play = Play::new();
-    let thought = |piece: String| Event::Reasoning { id: id(2), text: piece };
+    let thought = |piece: String| Event::Reasoning {
+        id: id(2),
+        text: piece,
+    };
     let laid = play.stream(&repeated(length, one_line), thought);
-    assert!(laid <= 6 * length as u64, "reasoning: {laid} bytes laid out for {length}");
+    assert!(
+        laid <= 6 * length as u64,
+        "reasoning: {laid} bytes laid out for {length}"
+    );
     assert!(play.frames <= 61, "{} frames", play.frames);
 }

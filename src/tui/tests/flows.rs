@@ -11,11 +11,22 @@ use crate::tui::overlay::Overlay;
 use crate::tui::update::update;
 
 fn send(text: &str) -> Effect {
-    Effect::Send(Command::Send { text: Arc::from(text) })
+    Effect::Send(Command::Send {
+        text: Arc::from(text),
+    })
 }
 
 fn commands(effects: Vec<Effect>) -> Vec<Command> {
-    effects.into_iter().filter_map(|e| if let Effect::Send(c) = e { Some(c) } else { None }).collect()
+    effects
+        .into_iter()
+        .filter_map(|e| {
+            if let Effect::Send(c) = e {
+                Some(c)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 #[test]
@@ -41,10 +52,24 @@ fn keys_in_a_fresh_chat() {
         ("a/b", vec![], "a/b"),
         ("/usr/bin", vec![], "/usr/bin"),
         ("/quit<Enter>", vec![Effect::Quit], ""),
-        ("/rename A b<Enter>", vec![Effect::Send(Command::Rename("A b".into()))], ""),
-        ("/effort high<Enter>", vec![Effect::Send(Command::SetEffort(Some(crate::chat::Effort::High)))], ""),
+        (
+            "/rename A b<Enter>",
+            vec![Effect::Send(Command::Rename("A b".into()))],
+            "",
+        ),
+        (
+            "/effort high<Enter>",
+            vec![Effect::Send(Command::SetEffort(Some(
+                crate::chat::Effort::High,
+            )))],
+            "",
+        ),
         ("/new<Enter>", vec![Effect::Send(Command::New)], ""),
-        ("<F2>", vec![Effect::Send(Command::Select(Selection::Pinned(mini())))], ""),
+        (
+            "<F2>",
+            vec![Effect::Send(Command::Select(Selection::Pinned(mini())))],
+            "",
+        ),
         (
             "<F2><F2>",
             vec![
@@ -53,9 +78,19 @@ fn keys_in_a_fresh_chat() {
             ],
             "",
         ),
-        ("draft<Alt-P>", vec![Effect::Send(Command::ListModels { draft: Arc::from("draft") })], "draft"),
+        (
+            "draft<Alt-P>",
+            vec![Effect::Send(Command::ListModels {
+                draft: Arc::from("draft"),
+            })],
+            "draft",
+        ),
         ("x<Ctrl-G>", vec![Effect::OpenEditor("x".into())], "x"),
-        ("<Ctrl-Z><Ctrl-L>", vec![Effect::Suspend, Effect::Redraw], ""),
+        (
+            "<Ctrl-Z><Ctrl-L>",
+            vec![Effect::Suspend, Effect::Redraw],
+            "",
+        ),
         ("<F9>", vec![Effect::Mouse(true)], ""),
         ("<Alt-E>", vec![], ""),
     ] {
@@ -77,12 +112,18 @@ fn typing_before_the_core_is_ready_is_held_and_sent_when_it_is() {
 fn enter_queues_while_an_answer_streams_and_the_queue_goes_when_it_ends() {
     let mut app = open();
     keys(&mut app, "one<Enter>");
-    assert!(keys(&mut app, "two<Enter>three<Enter>four<Enter>").is_empty(), "nothing is sent yet");
+    assert!(
+        keys(&mut app, "two<Enter>three<Enter>four<Enter>").is_empty(),
+        "nothing is sent yet"
+    );
     core(&mut app, prompted(1, "one"));
     core(&mut app, started(2));
     keys(&mut app, "<Alt-Up>");
     assert_eq!(app.composer.text(), "four");
-    assert_eq!(core(&mut app, finished(2, "1", Finish::Stop)), [send("two")]);
+    assert_eq!(
+        core(&mut app, finished(2, "1", Finish::Stop)),
+        [send("two")]
+    );
     assert_eq!(app.queue, ["three"]);
 }
 
@@ -95,7 +136,10 @@ fn stopping_an_answer_gives_the_queue_back() {
     keys(&mut app, "two<Enter>draft");
     assert_eq!(commands(keys(&mut app, "<Esc>")), [Command::Cancel]);
     assert_eq!(commands(keys(&mut app, "<Ctrl-C>")), [Command::Cancel]);
-    assert!(core(&mut app, finished(2, "par", Finish::Interrupted)).is_empty(), "nothing is sent unasked");
+    assert!(
+        core(&mut app, finished(2, "par", Finish::Interrupted)).is_empty(),
+        "nothing is sent unasked"
+    );
     assert_eq!((app.composer.text(), app.queue.len()), ("two\n\ndraft", 0));
     assert_eq!(app.turn, Turn::Idle);
 }
@@ -122,10 +166,16 @@ fn esc_twice_on_an_empty_input_edits_an_earlier_message() {
     core(&mut app, started(2));
     core(&mut app, finished(2, "1", Finish::Stop));
     keys(&mut app, "<Esc>x<Backspace><Esc>");
-    assert!(matches!(app.overlay, Overlay::None), "a key between them makes two single presses");
+    assert!(
+        matches!(app.overlay, Overlay::None),
+        "a key between them makes two single presses"
+    );
     keys(&mut app, "<Esc>");
     assert!(matches!(app.overlay, Overlay::Rewind(_)));
-    assert_eq!(commands(keys(&mut app, "<Enter>")), [Command::Rewind(id(1))]);
+    assert_eq!(
+        commands(keys(&mut app, "<Enter>")),
+        [Command::Rewind(id(1))]
+    );
     core(&mut app, Event::DraftRestored("one".into()));
     assert_eq!(app.composer.text(), "one");
 }
@@ -139,7 +189,10 @@ fn the_model_picker_filters_and_chooses() {
         ("<Down>d", vec![Command::SetDefault(pinned("gpt-5"))]),
         ("<Down>f", vec![Command::ToggleFavourite(pinned("gpt-5"))]),
         ("mini<Enter>", vec![Command::Select(pinned("gpt-5-mini"))]),
-        ("mini<Ctrl-D>", vec![Command::SetDefault(pinned("gpt-5-mini"))]),
+        (
+            "mini<Ctrl-D>",
+            vec![Command::SetDefault(pinned("gpt-5-mini"))],
+        ),
         ("/d<Enter>", vec![]),
         ("claude<Enter>", vec![]),
         ("<Esc>", vec![]),
@@ -157,15 +210,22 @@ fn tab_goes_round_and_keys_in_the_transcript_copy() {
     keys(&mut app, "one<Enter>");
     core(&mut app, prompted(1, "one"));
     core(&mut app, started(2));
-    core(&mut app, finished(2, "See:\n\n```rust\nlet a = 1;\n```\n", Finish::Stop));
+    core(
+        &mut app,
+        finished(2, "See:\n\n```rust\nlet a = 1;\n```\n", Finish::Stop),
+    );
     screen(&mut app, 120, 40);
     keys(&mut app, "<Tab>");
     assert_eq!(app.focus, Focus::Transcript);
-    for (key, what, part) in
-        [("y", "the last answer", "See:"), ("1", "code block 1", "let a = 1;"), ("Y", "the chat", "one")]
-    {
+    for (key, what, part) in [
+        ("y", "the last answer", "See:"),
+        ("1", "code block 1", "let a = 1;"),
+        ("Y", "the chat", "one"),
+    ] {
         let effects = keys(&mut app, key);
-        let [Effect::Copy { text, what: named }] = &effects[..] else { panic!("{key}: {effects:?}") };
+        let [Effect::Copy { text, what: named }] = &effects[..] else {
+            panic!("{key}: {effects:?}")
+        };
         assert_eq!(named, what);
         assert!(text.contains(part), "{key}: {text}");
     }
@@ -185,8 +245,11 @@ fn a_pasted_text_never_sends() {
     // The same as a burst of keys, from a terminal without bracketed paste.
     let mut app = open();
     for code in "one\rtwo\rthree\r".chars() {
-        let (code, mods) =
-            crate::tui::keymap::Chord::parts(&if code == '\r' { "Enter".into() } else { code.to_string() });
+        let (code, mods) = crate::tui::keymap::Chord::parts(&if code == '\r' {
+            "Enter".into()
+        } else {
+            code.to_string()
+        });
         let key = crossterm::event::KeyEvent::new(code, mods);
         assert!(update(&mut app, Msg::Key(key), now).is_empty());
     }
@@ -201,13 +264,18 @@ fn a_draft_is_priced_once_per_change_and_saved_within_a_second() {
     keys(&mut app, "abc");
     let now = app.now;
     let due = crate::tui::draft::due(&mut app, now);
-    let [Effect::Draft { rev, text }] = &due[..] else { panic!("{due:?}") };
+    let [Effect::Draft { rev, text }] = &due[..] else {
+        panic!("{due:?}")
+    };
     assert_eq!(&**text, "abc");
     app.draft.priced(*rev);
     assert!(crate::tui::draft::due(&mut app, now).is_empty());
     let deadline = app.deadline().expect("armed");
     assert!(deadline <= app.now + std::time::Duration::from_secs(1));
-    assert_eq!(crate::tui::draft::due(&mut app, deadline), [Effect::Send(Command::SaveDraft(Arc::from("abc")))]);
+    assert_eq!(
+        crate::tui::draft::due(&mut app, deadline),
+        [Effect::Send(Command::SaveDraft(Arc::from("abc")))]
+    );
     assert_eq!(app.deadline(), None, "idle is idle");
     let stash = keys(&mut app, "<Ctrl-C>");
     assert!(stash.is_empty());
@@ -227,7 +295,13 @@ fn a_countdown_runs_only_while_an_answer_streams() {
     let at = app.deadline().expect("an answer is awaited");
     assert!(update(&mut app, Msg::Tick, at + std::time::Duration::from_secs(12)).is_empty());
     assert!(screen(&mut app, 120, 40).contains("waiting 13 s"));
-    core(&mut app, Event::Text { id: id(2), text: "One".into() });
+    core(
+        &mut app,
+        Event::Text {
+            id: id(2),
+            text: "One".into(),
+        },
+    );
     let at = app.deadline().expect("streaming");
     assert!(update(&mut app, Msg::Tick, at + std::time::Duration::from_secs(5)).is_empty());
     assert!(screen(&mut app, 120, 40).contains("no data for 6 s"));

@@ -14,7 +14,10 @@ use crate::tui::overlay::Overlay;
 /// Snapshots at the three widths where the layout changes.
 fn shots(name: &str, make: impl Fn() -> App) {
     for (width, height) in [(80, 24), (100, 30), (120, 40)] {
-        assert_snapshot!(format!("{name}-{width}x{height}"), screen(&mut make(), width, height));
+        assert_snapshot!(
+            format!("{name}-{width}x{height}"),
+            screen(&mut make(), width, height)
+        );
     }
 }
 
@@ -31,11 +34,23 @@ fn limited(text: &str) -> App {
 }
 
 fn sent(effects: &[Effect]) -> Vec<Command> {
-    effects.iter().filter_map(|effect| if let Effect::Send(c) = effect { Some(c.clone()) } else { None }).collect()
+    effects
+        .iter()
+        .filter_map(|effect| {
+            if let Effect::Send(c) = effect {
+                Some(c.clone())
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 fn by(text: &str, way: WayOut) -> Command {
-    Command::SendBy { text: Arc::from(text), way }
+    Command::SendBy {
+        text: Arc::from(text),
+        way,
+    }
 }
 
 #[test]
@@ -47,8 +62,13 @@ fn the_dialog_at_a_limit() {
     });
     assert_snapshot!("limit-pinned-one-way", {
         let mut app = asked("a precious prompt");
-        let Event::AtLimit(mut at) = at_limit("a precious prompt", false, true) else { panic!() };
-        at.route = Some(crate::protocol::Route { mode: RouteMode::Pinned, ..route() });
+        let Event::AtLimit(mut at) = at_limit("a precious prompt", false, true) else {
+            panic!()
+        };
+        at.route = Some(crate::protocol::Route {
+            mode: RouteMode::Pinned,
+            ..route()
+        });
         core(&mut app, Event::AtLimit(at));
         screen(&mut app, 80, 24)
     });
@@ -69,13 +89,25 @@ fn each_way_out_is_one_key_and_sends_once() {
         ("<Down><Down><Down><Enter>", None),
     ] {
         let mut app = limited("precious");
-        assert_eq!(app.composer.text(), "precious", "it survives a crash while the dialog is open");
+        assert_eq!(
+            app.composer.text(),
+            "precious",
+            "it survives a crash while the dialog is open"
+        );
         assert_eq!(app.turn, Turn::Idle);
         let effects = keys(&mut app, script);
-        let expected: Vec<Command> = way.clone().map(|way| by("precious", way)).into_iter().collect();
+        let expected: Vec<Command> = way
+            .clone()
+            .map(|way| by("precious", way))
+            .into_iter()
+            .collect();
         assert_eq!(sent(&effects), expected, "{script}");
         assert!(matches!(app.overlay, Overlay::None), "{script}");
-        assert_eq!(app.composer.text(), if way.is_some() { "" } else { "precious" }, "{script}");
+        assert_eq!(
+            app.composer.text(),
+            if way.is_some() { "" } else { "precious" },
+            "{script}"
+        );
         assert_eq!(app.busy(), way.is_some(), "{script}");
     }
 }
@@ -115,12 +147,25 @@ fn what_waits_behind_a_dialog_goes_after_it_or_comes_back() {
         app
     };
     let mut app = with_queue();
-    assert_eq!(sent(&keys(&mut app, "1")), [by("one", WayOut::Cheaper(mini()))]);
-    assert_eq!((app.composer.text(), app.queue.len()), ("three", 1), "only what was asked has gone");
+    assert_eq!(
+        sent(&keys(&mut app, "1")),
+        [by("one", WayOut::Cheaper(mini()))]
+    );
+    assert_eq!(
+        (app.composer.text(), app.queue.len()),
+        ("three", 1),
+        "only what was asked has gone"
+    );
     let mut app = with_queue();
-    assert!(core(&mut app, session()).is_empty(), "the queue does not overtake the dialog");
+    assert!(
+        core(&mut app, session()).is_empty(),
+        "the queue does not overtake the dialog"
+    );
     assert!(keys(&mut app, "<Esc>").is_empty());
-    assert_eq!((app.composer.text(), app.queue.len()), ("one\n\nthree\n\ntwo", 0));
+    assert_eq!(
+        (app.composer.text(), app.queue.len()),
+        ("one\n\nthree\n\ntwo", 0)
+    );
     // A letter is meant for the draft.
     let mut app = limited("precious");
     keys(&mut app, "!");
@@ -132,20 +177,30 @@ fn what_waits_behind_a_dialog_goes_after_it_or_comes_back() {
 fn a_retry_at_a_limit_leaves_the_input_alone() {
     let mut app = done_with(Finish::Stop, Vec::new());
     keys(&mut app, "draft");
-    assert_eq!(sent(&keys(&mut app, "<Alt-E>")), [Command::Retry { rung_up: true }]);
+    assert_eq!(
+        sent(&keys(&mut app, "<Alt-E>")),
+        [Command::Retry { rung_up: true }]
+    );
     core(&mut app, at_limit("why?", true, true));
     assert_eq!(app.composer.text(), "draft");
-    assert_eq!(sent(&keys(&mut app, "1")), [by("why?", WayOut::Cheaper(mini()))]);
+    assert_eq!(
+        sent(&keys(&mut app, "1")),
+        [by("why?", WayOut::Cheaper(mini()))]
+    );
     assert_eq!(app.composer.text(), "draft");
 }
 
 fn others() -> Vec<Counterfactual> {
-    [("openai", "gpt-5", Some("0.0123")), ("anthropic", "claude-sonnet", Some("0.02")), ("mock", "new", None)]
-        .map(|(provider, name, usd)| Counterfactual {
-            model: ModelId::new(provider, name),
-            usd: usd.map(|text| text.parse().unwrap()),
-        })
-        .into()
+    [
+        ("openai", "gpt-5", Some("0.0123")),
+        ("anthropic", "claude-sonnet", Some("0.02")),
+        ("mock", "new", None),
+    ]
+    .map(|(provider, name, usd)| Counterfactual {
+        model: ModelId::new(provider, name),
+        usd: usd.map(|text| text.parse().unwrap()),
+    })
+    .into()
 }
 
 /// A chat with one answer.
@@ -156,13 +211,22 @@ fn done_with(finish: Finish, others: Vec<Counterfactual>) -> App {
     core(&mut app, started(2));
     let Answer { facts, .. } = answer(2, "", finish.clone());
     let facts = crate::protocol::AnswerFacts { others, ..facts };
-    core(&mut app, Event::Finished(Box::new(Answer { facts, ..answer(2, "Because it moves.", finish) })));
+    core(
+        &mut app,
+        Event::Finished(Box::new(Answer {
+            facts,
+            ..answer(2, "Because it moves.", finish)
+        })),
+    );
     core(&mut app, panel());
     app
 }
 
 fn continuable() -> Event {
-    Event::Continuable { id: id(2), quote: Box::new(quote()) }
+    Event::Continuable {
+        id: id(2),
+        quote: Box::new(quote()),
+    }
 }
 
 #[test]
@@ -178,8 +242,18 @@ fn a_cut_answer_says_its_cap_and_what_going_on_costs() {
 fn going_on_is_sent_once_and_only_when_offered() {
     for (finish, offered, script, expected) in [
         (Finish::Length, true, "<Alt-C>", vec![Command::Continue]),
-        (Finish::Length, true, "/continue<Enter>", vec![Command::Continue]),
-        (Finish::Length, true, "<Alt-C><Alt-C>", vec![Command::Continue]),
+        (
+            Finish::Length,
+            true,
+            "/continue<Enter>",
+            vec![Command::Continue],
+        ),
+        (
+            Finish::Length,
+            true,
+            "<Alt-C><Alt-C>",
+            vec![Command::Continue],
+        ),
         (Finish::Length, true, "<Enter>", vec![]),
         (Finish::Length, false, "<Alt-C>", vec![]),
         (Finish::Stop, false, "<Alt-C>/continue<Enter>", vec![]),
@@ -210,10 +284,26 @@ fn the_other_models_are_one_line() {
 #[test]
 fn fit_sets_what_becomes_of_too_long_a_question() {
     for (script, expected, words) in [
-        ("/fit<Enter>", vec![], "is not sent; /fit takes refuse, truncate or segment"),
-        ("/fit truncate<Enter>", vec![Command::Fit(Overflow::Truncate)], "without the oldest turns of the chat"),
-        ("/fit segment<Enter>", vec![Command::Fit(Overflow::Segment)], "several requests"),
-        ("/fit squeeze<Enter>", vec![], "a way is one of refuse, truncate, segment"),
+        (
+            "/fit<Enter>",
+            vec![],
+            "is not sent; /fit takes refuse, truncate or segment",
+        ),
+        (
+            "/fit truncate<Enter>",
+            vec![Command::Fit(Overflow::Truncate)],
+            "without the oldest turns of the chat",
+        ),
+        (
+            "/fit segment<Enter>",
+            vec![Command::Fit(Overflow::Segment)],
+            "several requests",
+        ),
+        (
+            "/fit squeeze<Enter>",
+            vec![],
+            "a way is one of refuse, truncate, segment",
+        ),
     ] {
         let mut app = open();
         assert_eq!(sent(&keys(&mut app, script)), expected, "{script}");
@@ -231,18 +321,42 @@ fn kinds_of_cost_are_told_apart() {
             "reply $   0.0018     max",
             "$0.0018, the provider's tokens",
         ),
-        (Cost::new(usd("0.0018"), CostKind::Billed), "$0.0018 billed │", "0.0018     billed · max", "$0.0018, billed"),
-        (Cost::new(usd("0.0018"), CostKind::Estimated), "~$0.0018 │", "~0.0018", "~$0.0018, by our own count"),
-        (Cost::UNKNOWN, "n/a │", "reply $   n/a", "n/a: no price is known"),
+        (
+            Cost::new(usd("0.0018"), CostKind::Billed),
+            "$0.0018 billed │",
+            "0.0018     billed · max",
+            "$0.0018, billed",
+        ),
+        (
+            Cost::new(usd("0.0018"), CostKind::Estimated),
+            "~$0.0018 │",
+            "~0.0018",
+            "~$0.0018, by our own count",
+        ),
+        (
+            Cost::UNKNOWN,
+            "n/a │",
+            "reply $   n/a",
+            "n/a: no price is known",
+        ),
         (Cost::FREE, "free │", "reply $   free", "free"),
     ] {
         let mut app = open();
         core(&mut app, started(2));
         let Answer { mut facts, .. } = answer(2, "", Finish::Stop);
         facts.cost = cost;
-        core(&mut app, Event::Finished(Box::new(Answer { facts, ..answer(2, "y", Finish::Stop) })));
+        core(
+            &mut app,
+            Event::Finished(Box::new(Answer {
+                facts,
+                ..answer(2, "y", Finish::Stop)
+            })),
+        );
         let shown = screen(&mut app, 120, 40);
-        assert!(shown.contains(head) && shown.contains(panel), "{cost:?}: {shown}");
+        assert!(
+            shown.contains(head) && shown.contains(panel),
+            "{cost:?}: {shown}"
+        );
         keys(&mut app, "/cost<Enter>");
         let shown = screen(&mut app, 120, 40);
         assert!(shown.contains(page), "{cost:?}: {shown}");
@@ -267,7 +381,12 @@ fn kinds_of_cost_are_told_apart() {
         keys(&mut app, "/resume<Enter>");
         core(&mut app, Event::Sessions(vec![row]));
         let shown = screen(&mut app, 100, 30);
-        assert!(shown.lines().any(|line| line.contains("2 messages") && line.contains(words)), "{words}: {shown}");
+        assert!(
+            shown
+                .lines()
+                .any(|line| line.contains("2 messages") && line.contains(words)),
+            "{words}: {shown}"
+        );
     }
 }
 

@@ -19,7 +19,10 @@ fn offer(kept: bool, until: Option<i64>) -> Event {
         expired: true,
         usd: Some(usd("0.012")),
     });
-    Event::Offer(Offer { kept, until: until.map(Timestamp) })
+    Event::Offer(Offer {
+        kept,
+        until: until.map(Timestamp),
+    })
 }
 
 /// A question that failed, at 00:00, with an offer.
@@ -28,8 +31,16 @@ fn failed_with(offer: Event) -> App {
     core(&mut app, panel());
     keys(&mut app, "Why?<Enter>");
     core(&mut app, prompted(1, "Why?"));
-    let failure = Failure::new(FailureKind::Request, "openai cannot be reached: no route").hint("check the network");
-    core(&mut app, Event::Failed { failure, route: None, answer: None });
+    let failure = Failure::new(FailureKind::Request, "openai cannot be reached: no route")
+        .hint("check the network");
+    core(
+        &mut app,
+        Event::Failed {
+            failure,
+            route: None,
+            answer: None,
+        },
+    );
     core(&mut app, offer);
     app
 }
@@ -50,10 +61,16 @@ fn taken(effects: &[Effect]) -> Vec<Degraded> {
 
 #[test]
 fn the_offer_stands_under_the_failed_question() {
-    for (name, offered) in [("offer", offer(true, Some(12_000))), ("offer-bare", offer(false, None))] {
+    for (name, offered) in [
+        ("offer", offer(true, Some(12_000))),
+        ("offer-bare", offer(false, None)),
+    ] {
         for (width, height) in [(80, 24), (120, 40), (60, 12)] {
             let mut app = failed_with(offered.clone());
-            assert_snapshot!(format!("{name}-{width}x{height}"), screen(&mut app, width, height));
+            assert_snapshot!(
+                format!("{name}-{width}x{height}"),
+                screen(&mut app, width, height)
+            );
         }
     }
 }
@@ -72,13 +89,20 @@ fn each_way_is_one_key_after_a_quiet_moment() {
     ] {
         let mut app = failed_with(offer(true, None));
         quiet(&mut app);
-        assert_eq!(taken(&keys(&mut app, script)), Vec::from_iter(way), "{script}");
+        assert_eq!(
+            taken(&keys(&mut app, script)),
+            Vec::from_iter(way),
+            "{script}"
+        );
         assert_eq!(app.rescue.is_some(), stands, "{script}");
         assert_eq!(app.busy(), way.is_some(), "{script}");
         // A second press takes nothing more.
         quiet(&mut app);
         if way.is_some() {
-            assert!(taken(&keys(&mut app, "<Alt-1><Alt-2><Alt-3>")).is_empty(), "{script}");
+            assert!(
+                taken(&keys(&mut app, "<Alt-1><Alt-2><Alt-3>")).is_empty(),
+                "{script}"
+            );
         }
     }
 }
@@ -86,13 +110,24 @@ fn each_way_is_one_key_after_a_quiet_moment() {
 #[test]
 fn what_is_being_typed_when_it_comes_is_text() {
     // Keys fifty milliseconds apart, as a person types.
-    for (script, draft, sends) in [("123", "123", 0), ("3 apples", "3 apples", 0), ("1 or 2?<Enter>", "", 1)] {
+    for (script, draft, sends) in [
+        ("123", "123", 0),
+        ("3 apples", "3 apples", 0),
+        ("1 or 2?<Enter>", "", 1),
+    ] {
         let mut app = failed_with(offer(true, None));
         let effects = keys(&mut app, script);
         assert!(taken(&effects).is_empty(), "{script}: {effects:?}");
-        let sent = effects.iter().filter(|e| matches!(e, Effect::Send(Command::Send { .. }))).count();
+        let sent = effects
+            .iter()
+            .filter(|e| matches!(e, Effect::Send(Command::Send { .. })))
+            .count();
         assert_eq!((app.composer.text(), sent), (draft, sends), "{script}");
-        assert_eq!(app.rescue.is_some(), sends == 0, "{script}: a new question goes before the offer");
+        assert_eq!(
+            app.rescue.is_some(),
+            sends == 0,
+            "{script}: a new question goes before the offer"
+        );
     }
     // An Enter that was on its way neither sends nor tries again.
     let mut app = failed_with(offer(true, None));
@@ -106,7 +141,10 @@ fn a_draft_is_never_a_choice_and_never_lost() {
     quiet(&mut app);
     assert!(taken(&keys(&mut app, " 3")).is_empty());
     assert_eq!(app.composer.text(), "I have 3");
-    assert!(screen(&mut app, 80, 24).contains("Alt-1  gpt-5's answer"), "the keys that are no text");
+    assert!(
+        screen(&mut app, 80, 24).contains("Alt-1  gpt-5's answer"),
+        "the keys that are no text"
+    );
     quiet(&mut app);
     assert_eq!(taken(&keys(&mut app, "<Alt-2>")), [Degraded::Guide]);
     assert_eq!(app.composer.text(), "I have 3", "the draft stays");
@@ -122,7 +160,10 @@ fn nothing_kept_is_nothing_to_take() {
     assert!(taken(&keys(&mut app, "<Alt-1>")).is_empty());
     assert!(app.rescue.is_some() && !app.busy());
     let mut app = open();
-    assert!(taken(&keys(&mut app, "<Alt-2>")).is_empty(), "without an offer there is none to take");
+    assert!(
+        taken(&keys(&mut app, "<Alt-2>")).is_empty(),
+        "without an offer there is none to take"
+    );
 }
 
 #[test]
@@ -132,17 +173,27 @@ fn idle_is_idle_under_an_offer_and_the_time_is_one_of_the_day() {
     assert!(screen(&mut app, 100, 30).contains("try again; the provider rests until 00:00:12"));
     let now = app.now + Duration::from_secs(13);
     update(&mut app, Msg::Resize, now);
-    assert!(!screen(&mut app, 100, 30).contains("rests"), "that time has come");
+    assert!(
+        !screen(&mut app, 100, 30).contains("rests"),
+        "that time has come"
+    );
 }
 
 #[test]
 fn a_hostile_model_name_in_an_offer_is_shown_as_a_name() {
     let model = ModelId::new("openai", "\u{1b}]0;x\u{7}\u{202e}");
-    let kept = Some(Kept { tier: CacheHit::Disk, model, age_s: 5, expired: false, usd: None });
+    let kept = Some(Kept {
+        tier: CacheHit::Disk,
+        model,
+        age_s: 5,
+        expired: false,
+        usd: None,
+    });
     let mut app = failed_with(Event::Offer(Offer { kept, until: None }));
     let shown = screen(&mut app, 80, 24);
     assert!(
-        shown.contains("␛]0;x␇⟪RLO⟫'s answer of 5 s ago") && !shown.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+        shown.contains("␛]0;x␇⟪RLO⟫'s answer of 5 s ago")
+            && !shown.contains(['\u{1b}', '\u{7}', '\u{202e}']),
         "{shown}"
     );
 }

@@ -7,12 +7,13 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::Size;
 
 use crate::chat::{
-    Cost, CostKind, Effort, Failure, FailureKind, Finish, MessageId, ModelId, Overflow, Scope, Selection, SessionId,
-    Timestamp, Usage, UsageSource, Usd,
+    Cost, CostKind, Effort, Failure, FailureKind, Finish, MessageId, ModelId, Overflow, Scope,
+    Selection, SessionId, Timestamp, Usage, UsageSource, Usd,
 };
 use crate::protocol::{
-    Alert, Answer, AnswerFacts, AtLimit, CacheHit, Choice, Circuit, Considered, Estimate, Event, Latency, Left, Meter,
-    ModelRow, Panel, Progress, Quote, Raise, Receipt, Route, RouteMode, SessionView, Started,
+    Alert, Answer, AnswerFacts, AtLimit, CacheHit, Choice, Circuit, Considered, Estimate, Event,
+    Latency, Left, Meter, ModelRow, Panel, Progress, Quote, Raise, Receipt, Route, RouteMode,
+    SessionView, Started,
 };
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
@@ -48,7 +49,14 @@ pub fn keys(app: &mut App, script: &str) -> Vec<Effect> {
         let named = rest.strip_prefix('<').and_then(|r| r.split_once('>'));
         let (chord, after) = match named {
             Some((name, after)) => (name.to_owned(), after),
-            None => (if c == ' ' { "Space".to_owned() } else { c.to_string() }, &rest[c.len_utf8()..]),
+            None => (
+                if c == ' ' {
+                    "Space".to_owned()
+                } else {
+                    c.to_string()
+                },
+                &rest[c.len_utf8()..],
+            ),
         };
         rest = after;
         let (code, mods) = crate::tui::keymap::Chord::parts(&chord);
@@ -72,7 +80,9 @@ pub fn screen(app: &mut App, width: u16, height: u16) -> String {
             if skip == 0 {
                 row.push_str(cell.symbol());
             }
-            skip = crate::tui::wrap::width(cell.symbol()).max(skip).saturating_sub(1);
+            skip = crate::tui::wrap::width(cell.symbol())
+                .max(skip)
+                .saturating_sub(1);
         }
         out.push_str(row.trim_end());
         out.push('\n');
@@ -145,7 +155,10 @@ pub fn quote() -> Quote {
         route: route(),
         estimate: estimate(),
         free: false,
-        left: Some(Left { scope: Scope::Day, usd: usd("4.83") }),
+        left: Some(Left {
+            scope: Scope::Day,
+            usd: usd("4.83"),
+        }),
         context: Some(400_000),
         usual: None,
         others: Vec::new(),
@@ -157,11 +170,18 @@ pub fn quote() -> Quote {
 }
 
 pub fn receipt(rev: u64) -> Event {
-    Event::Receipt(Box::new(Receipt { rev, outcome: Ok(quote()) }))
+    Event::Receipt(Box::new(Receipt {
+        rev,
+        outcome: Ok(quote()),
+    }))
 }
 
 pub fn prompted(n: u64, text: &str) -> Event {
-    Event::Prompted { id: id(n), text: Arc::from(text), at: Timestamp(0) }
+    Event::Prompted {
+        id: id(n),
+        text: Arc::from(text),
+        at: Timestamp(0),
+    }
 }
 
 pub fn started(n: u64) -> Event {
@@ -180,7 +200,11 @@ pub fn started(n: u64) -> Event {
 }
 
 pub fn latency() -> Latency {
-    Latency { ttft_ms: Some(412), total_ms: 2_140, tokens_per_second: Some(148.2) }
+    Latency {
+        ttft_ms: Some(412),
+        total_ms: 2_140,
+        tokens_per_second: Some(148.2),
+    }
 }
 
 pub fn usage() -> Usage {
@@ -196,7 +220,12 @@ pub fn usage() -> Usage {
 
 pub fn progress(n: u64) -> Event {
     let cost = Cost::new(usd("0.0012"), CostKind::Estimated);
-    Event::Progress(Progress { id: id(n), latency: latency(), usage: usage(), cost })
+    Event::Progress(Progress {
+        id: id(n),
+        latency: latency(),
+        usage: usage(),
+        cost,
+    })
 }
 
 pub fn answer(n: u64, text: &str, finish: Finish) -> Answer {
@@ -232,28 +261,56 @@ pub fn finished(n: u64, text: &str, finish: Finish) -> Event {
 pub fn failed() -> Event {
     let failure = Failure::new(FailureKind::Budget, "the day's budget of $5.00 is used up")
         .hint("raise budget.per_day or wait until midnight");
-    Event::Failed { failure, route: None, answer: None }
+    Event::Failed {
+        failure,
+        route: None,
+        answer: None,
+    }
 }
 
 pub fn raise() -> Raise {
-    Raise { scope: Scope::Day, by: usd("0.031") }
+    Raise {
+        scope: Scope::Day,
+        by: usd("0.031"),
+    }
 }
 
 /// At the day's limit, with these ways out.
 pub fn at_limit(text: &str, cheaper: bool, raised: bool) -> Event {
-    let failure = Failure::new(FailureKind::Budget, "openai/gpt-5 could cost $0.09, $0.06 left today");
+    let failure = Failure::new(
+        FailureKind::Budget,
+        "openai/gpt-5 could cost $0.09, $0.06 left today",
+    );
     let (cheaper, raise) = (cheaper.then(quote), raised.then(raise));
-    Event::AtLimit(Box::new(AtLimit { text: Arc::from(text), failure, route: Some(route()), cheaper, raise }))
+    Event::AtLimit(Box::new(AtLimit {
+        text: Arc::from(text),
+        failure,
+        route: Some(route()),
+        cheaper,
+        raise,
+    }))
 }
 
 pub fn alert() -> Alert {
-    Alert { scope: Scope::Day, share: 0.8, spent: usd("4.02"), limit: usd("5") }
+    Alert {
+        scope: Scope::Day,
+        share: 0.8,
+        spent: usd("4.02"),
+        limit: usd("5"),
+    }
 }
 
 pub fn panel() -> Event {
-    let meter = |settled, limit| Meter { settled: usd(settled), limit: Some(usd(limit)), ..Meter::default() };
+    let meter = |settled, limit| Meter {
+        settled: usd(settled),
+        limit: Some(usd(limit)),
+        ..Meter::default()
+    };
     Event::Panel(Box::new(Panel {
-        session: Meter { estimated: true, ..meter("0.04", "1") },
+        session: Meter {
+            estimated: true,
+            ..meter("0.04", "1")
+        },
         today: meter("0.83", "5"),
         month: meter("9.17", "50"),
         group_today: Meter::default(),
@@ -272,26 +329,42 @@ pub fn panel() -> Event {
 }
 
 pub fn models() -> Vec<ModelRow> {
-    let row = |id: &str, rung, prices: Option<(&str, &str, &str)>, unusable: Option<&str>| ModelRow {
-        id: id.parse().map_or(Selection::Auto, Selection::Pinned),
-        favourite: id.contains("mini"),
-        rung,
-        input: prices.map(|p| usd(p.0)),
-        output: prices.map(|p| usd(p.1)),
-        free: id.starts_with("ollama"),
-        context: Some(400_000),
-        expected_usd: prices.map(|p| usd(p.2)),
-        last_usd: None,
-        p50_ms: prices.map(|_| 640),
-        tps: prices.map(|_| 148.0),
-        circuit: Circuit::default(),
-        unusable: unusable.map(str::to_owned),
-    };
+    let row =
+        |id: &str, rung, prices: Option<(&str, &str, &str)>, unusable: Option<&str>| ModelRow {
+            id: id.parse().map_or(Selection::Auto, Selection::Pinned),
+            favourite: id.contains("mini"),
+            rung,
+            input: prices.map(|p| usd(p.0)),
+            output: prices.map(|p| usd(p.1)),
+            free: id.starts_with("ollama"),
+            context: Some(400_000),
+            expected_usd: prices.map(|p| usd(p.2)),
+            last_usd: None,
+            p50_ms: prices.map(|_| 640),
+            tps: prices.map(|_| 148.0),
+            circuit: Circuit::default(),
+            unusable: unusable.map(str::to_owned),
+        };
     vec![
         row("auto", None, None, None),
-        row("openai/gpt-5", Some(0), Some(("1.25", "10", "0.0091")), None),
-        row("openai/gpt-5-mini", Some(1), Some(("0.25", "2", "0.0018")), None),
+        row(
+            "openai/gpt-5",
+            Some(0),
+            Some(("1.25", "10", "0.0091")),
+            None,
+        ),
+        row(
+            "openai/gpt-5-mini",
+            Some(1),
+            Some(("0.25", "2", "0.0018")),
+            None,
+        ),
         row("ollama/llama3", None, None, None),
-        row("anthropic/claude-sonnet", None, Some(("3", "15", "0.0164")), Some("no key: set ANTHROPIC_API_KEY")),
+        row(
+            "anthropic/claude-sonnet",
+            None,
+            Some(("3", "15", "0.0164")),
+            Some("no key: set ANTHROPIC_API_KEY"),
+        ),
     ]
 }

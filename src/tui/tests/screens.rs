@@ -20,7 +20,13 @@ fn asked() -> App {
 
 fn streaming() -> App {
     let mut app = asked();
-    core(&mut app, Event::Text { id: id(2), text: ANSWER.to_owned() });
+    core(
+        &mut app,
+        Event::Text {
+            id: id(2),
+            text: ANSWER.to_owned(),
+        },
+    );
     core(&mut app, progress(2));
     core(&mut app, panel());
     app
@@ -38,7 +44,10 @@ fn done() -> App {
 /// Snapshots of one state at the three sizes that matter.
 fn shots(name: &str, make: impl Fn() -> App) {
     for (width, height) in [(80, 24), (120, 40), (40, 12)] {
-        assert_snapshot!(format!("{name}-{width}x{height}"), screen(&mut make(), width, height));
+        assert_snapshot!(
+            format!("{name}-{width}x{height}"),
+            screen(&mut make(), width, height)
+        );
     }
 }
 

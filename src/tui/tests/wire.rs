@@ -14,7 +14,10 @@ use crate::tui::update::update;
 /// Snapshots with the status line and with the panel.
 fn shots(name: &str, make: impl Fn() -> App) {
     for (width, height) in [(80, 24), (120, 40)] {
-        assert_snapshot!(format!("{name}-{width}x{height}"), screen(&mut make(), width, height));
+        assert_snapshot!(
+            format!("{name}-{width}x{height}"),
+            screen(&mut make(), width, height)
+        );
     }
 }
 
@@ -24,7 +27,12 @@ fn later(app: &mut App, ms: u64) {
 }
 
 fn link(circuit: Circuit, waiting: u64, plain: bool) -> Event {
-    Event::Link(Link { provider: "openai".to_owned(), circuit, waiting, plain })
+    Event::Link(Link {
+        provider: "openai".to_owned(),
+        circuit,
+        waiting,
+        plain,
+    })
 }
 
 fn attempt(status: Option<u16>, outcome: &str) -> Attempt {
@@ -55,10 +63,18 @@ fn shown(app: &mut App) -> String {
 
 #[test]
 fn each_kind_of_waiting_has_its_words() {
-    let text = || Event::Text { id: id(2), text: "By value.".into() };
+    let text = || Event::Text {
+        id: id(2),
+        text: "By value.".into(),
+    };
     for (events, ms, panel, status) in [
         (vec![], 2_000, "elapsed   2 s", "elapsed 2 s · reply $"),
-        (vec![], 3_000, "elapsed   3 s        waiting 3 s", "waiting 3 s · reply $"),
+        (
+            vec![],
+            3_000,
+            "elapsed   3 s        waiting 3 s",
+            "waiting 3 s · reply $",
+        ),
         (
             vec![link(Circuit::Closed, 3, false)],
             1_000,
@@ -66,26 +82,56 @@ fn each_kind_of_waiting_has_its_words() {
             "waiting for a place (3 ahead)",
         ),
         (
-            vec![Event::Pausing { why: "rate limited".into(), ms: 4_000 }],
+            vec![Event::Pausing {
+                why: "rate limited".into(),
+                ms: 4_000,
+            }],
             0,
             "retrying in 4 s: rate limited",
             "retrying in 4 s: rate limited",
         ),
         (
-            vec![Event::Pausing { why: "rate limited".into(), ms: 4_000 }],
+            vec![Event::Pausing {
+                why: "rate limited".into(),
+                ms: 4_000,
+            }],
             3_500,
             "retrying in 1 s: rate limited",
             "retrying in 1 s: rate limited",
         ),
-        (vec![Event::Pausing { why: "rate limited".into(), ms: 4_000 }], 4_000, "waiting 4 s", "waiting 4 s"),
         (
-            vec![Event::Pausing { why: "overloaded".into(), ms: 9_000 }, text()],
+            vec![Event::Pausing {
+                why: "rate limited".into(),
+                ms: 4_000,
+            }],
+            4_000,
+            "waiting 4 s",
+            "waiting 4 s",
+        ),
+        (
+            vec![
+                Event::Pausing {
+                    why: "overloaded".into(),
+                    ms: 9_000,
+                },
+                text(),
+            ],
             1_000,
             "elapsed   1 s",
             "elapsed 1 s · reply $",
         ),
-        (vec![text()], 4_900, "elapsed   4 s", "elapsed 4 s · reply $"),
-        (vec![text()], 12_000, "elapsed   12 s       no data for 12 s", "no data for 12 s · reply $"),
+        (
+            vec![text()],
+            4_900,
+            "elapsed   4 s",
+            "elapsed 4 s · reply $",
+        ),
+        (
+            vec![text()],
+            12_000,
+            "elapsed   12 s       no data for 12 s",
+            "no data for 12 s · reply $",
+        ),
     ] {
         let mut app = asked();
         let words = format!("{events:?} after {ms} ms");
@@ -104,8 +150,23 @@ fn a_pause_and_a_broken_circuit_on_the_screen() {
     shots("pausing", || {
         let mut app = asked();
         core(&mut app, Event::Attempt(attempt(Some(503), "overloaded")));
-        core(&mut app, Event::Pausing { why: "rate limited".into(), ms: 4_000 });
-        core(&mut app, link(Circuit::Open { until: Timestamp(12_000) }, 3, true));
+        core(
+            &mut app,
+            Event::Pausing {
+                why: "rate limited".into(),
+                ms: 4_000,
+            },
+        );
+        core(
+            &mut app,
+            link(
+                Circuit::Open {
+                    until: Timestamp(12_000),
+                },
+                3,
+                true,
+            ),
+        );
         app
     });
 }
@@ -114,8 +175,20 @@ fn a_pause_and_a_broken_circuit_on_the_screen() {
 fn a_circuit_counts_down_while_an_answer_is_awaited_and_stands_still_else() {
     let mut app = asked();
     assert!(screen(&mut app, 120, 40).contains("key       …f3a1      circuit closed"));
-    assert!(!screen(&mut app, 80, 24).contains("circuit"), "a narrow screen tells only what is not normal");
-    core(&mut app, link(Circuit::Open { until: Timestamp(12_000) }, 0, false));
+    assert!(
+        !screen(&mut app, 80, 24).contains("circuit"),
+        "a narrow screen tells only what is not normal"
+    );
+    core(
+        &mut app,
+        link(
+            Circuit::Open {
+                until: Timestamp(12_000),
+            },
+            0,
+            false,
+        ),
+    );
     assert!(shown(&mut app).contains("circuit   open 12 s · openai"));
     assert!(app.deadline().is_some());
     later(&mut app, 2_000);
@@ -133,12 +206,27 @@ fn a_circuit_counts_down_while_an_answer_is_awaited_and_stands_still_else() {
 #[test]
 fn plain_http_is_a_badge_and_a_queue_a_number() {
     let mut app = asked();
-    core(&mut app, Event::Text { id: id(2), text: "By value.".into() });
+    core(
+        &mut app,
+        Event::Text {
+            id: id(2),
+            text: "By value.".into(),
+        },
+    );
     core(&mut app, link(Circuit::HalfOpen, 2, true));
     let (wide, narrow) = (screen(&mut app, 120, 40), screen(&mut app, 80, 24));
-    assert!(wide.contains("circuit   half-open · 2 waiting · openai"), "{wide}");
-    assert!(wide.contains("http      plain: readable on the way"), "{wide}");
-    assert!(narrow.contains("http · circuit half-open · 2 waiting · reply $"), "{narrow}");
+    assert!(
+        wide.contains("circuit   half-open · 2 waiting · openai"),
+        "{wide}"
+    );
+    assert!(
+        wide.contains("http      plain: readable on the way"),
+        "{wide}"
+    );
+    assert!(
+        narrow.contains("http · circuit half-open · 2 waiting · reply $"),
+        "{narrow}"
+    );
     core(&mut app, link(Circuit::Closed, 0, false));
     let all = shown(&mut app);
     assert!(!all.contains("http") && !all.contains("2 waiting"), "{all}");
@@ -148,18 +236,32 @@ fn plain_http_is_a_badge_and_a_queue_a_number() {
 fn attempts_that_failed_are_told_below_the_answer() {
     let ok = || attempt(Some(200), "ok");
     let over = || attempt(Some(503), "overloaded");
-    let elsewhere = || Attempt { provider: "anthropic".to_owned(), key: "…9999".to_owned(), ..ok() };
+    let elsewhere = || Attempt {
+        provider: "anthropic".to_owned(),
+        key: "…9999".to_owned(),
+        ..ok()
+    };
     let nano = ModelId::new("openai", "gpt-5-nano");
     for (attempts, model, words) in [
         (vec![ok()], mini(), None),
         (vec![over()], mini(), None),
         (vec![ok(), ok(), ok()], mini(), None),
-        (vec![over(), ok()], mini(), Some("2 attempts: openai 503: overloaded, then openai with key …f3a1")),
-        (vec![over(), ok()], nano, Some("2 attempts: openai 503: overloaded, then the next rung, openai/gpt-5-nano")),
+        (
+            vec![over(), ok()],
+            mini(),
+            Some("2 attempts: openai 503: overloaded, then openai with key …f3a1"),
+        ),
+        (
+            vec![over(), ok()],
+            nano,
+            Some("2 attempts: openai 503: overloaded, then the next rung, openai/gpt-5-nano"),
+        ),
         (
             vec![over(), attempt(None, "no route"), elsewhere()],
             mini(),
-            Some("3 attempts: openai 503: overloaded, openai: no route, then anthropic with key …9999"),
+            Some(
+                "3 attempts: openai 503: overloaded, openai: no route, then anthropic with key …9999",
+            ),
         ),
         (
             vec![ok(), over(), ok()],
@@ -169,8 +271,18 @@ fn attempts_that_failed_are_told_below_the_answer() {
     ] {
         let mut app = asked();
         let Answer { facts, .. } = answer(2, "", Finish::Stop);
-        let facts = AnswerFacts { model, attempts, ..facts };
-        core(&mut app, Event::Finished(Box::new(Answer { facts, ..answer(2, "By value.", Finish::Stop) })));
+        let facts = AnswerFacts {
+            model,
+            attempts,
+            ..facts
+        };
+        core(
+            &mut app,
+            Event::Finished(Box::new(Answer {
+                facts,
+                ..answer(2, "By value.", Finish::Stop)
+            })),
+        );
         let shown = screen(&mut app, 240, 40);
         match words {
             Some(words) => assert!(shown.contains(words), "{words}: {shown}"),
@@ -182,21 +294,49 @@ fn attempts_that_failed_are_told_below_the_answer() {
 /// An answer whose reasoning came first.
 fn thinking(app: &mut App) {
     for n in 1..=12 {
-        core(app, Event::Reasoning { id: id(2), text: format!("Thought number {n}.\n") });
+        core(
+            app,
+            Event::Reasoning {
+                id: id(2),
+                text: format!("Thought number {n}.\n"),
+            },
+        );
         later(app, 1_000);
     }
-    core(app, Event::Reasoning { id: id(2), text: "So it is ownership.".into() });
+    core(
+        app,
+        Event::Reasoning {
+            id: id(2),
+            text: "So it is ownership.".into(),
+        },
+    );
 }
 
 fn thought() -> App {
     let mut app = asked();
     thinking(&mut app);
-    core(&mut app, Event::Text { id: id(2), text: "It takes its argument by value.".into() });
+    core(
+        &mut app,
+        Event::Text {
+            id: id(2),
+            text: "It takes its argument by value.".into(),
+        },
+    );
     let Answer { facts, .. } = answer(2, "", Finish::Stop);
-    let usage = Usage { reasoning: 1_204, ..usage() };
-    let facts = AnswerFacts { usage, reasoning_usd: Some(usd("0.0012")), ..facts };
+    let usage = Usage {
+        reasoning: 1_204,
+        ..usage()
+    };
+    let facts = AnswerFacts {
+        usage,
+        reasoning_usd: Some(usd("0.0012")),
+        ..facts
+    };
     let whole = answer(2, "It takes its argument by value.", Finish::Stop);
-    core(&mut app, Event::Finished(Box::new(Answer { facts, ..whole })));
+    core(
+        &mut app,
+        Event::Finished(Box::new(Answer { facts, ..whole })),
+    );
     app
 }
 
@@ -221,8 +361,13 @@ fn reasoning_is_no_part_of_a_copy() {
     screen(&mut app, 120, 40);
     for (keys_typed, hidden) in [("<Tab>ry", "Thought"), ("Y", "Thought")] {
         let effects = keys(&mut app, keys_typed);
-        let [crate::tui::msg::Effect::Copy { text, .. }] = &effects[..] else { panic!("{effects:?}") };
-        assert!(text.contains("by value") && !text.contains(hidden), "{text}");
+        let [crate::tui::msg::Effect::Copy { text, .. }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert!(
+            text.contains("by value") && !text.contains(hidden),
+            "{text}"
+        );
     }
 }
 
@@ -230,14 +375,29 @@ fn reasoning_is_no_part_of_a_copy() {
 fn an_unfolded_thought_stays_unfolded_and_a_folded_one_folded() {
     let mut app = asked();
     thinking(&mut app);
-    assert!(!screen(&mut app, 80, 40).contains("number 1."), "the last rows are on view");
+    assert!(
+        !screen(&mut app, 80, 40).contains("number 1."),
+        "the last rows are on view"
+    );
     keys(&mut app, "<Tab>r");
     assert!(screen(&mut app, 80, 40).contains("number 1."), "unfolded");
-    core(&mut app, Event::Text { id: id(2), text: "By value.".into() });
-    assert!(screen(&mut app, 80, 40).contains("number 1."), "the user's word stands");
+    core(
+        &mut app,
+        Event::Text {
+            id: id(2),
+            text: "By value.".into(),
+        },
+    );
+    assert!(
+        screen(&mut app, 80, 40).contains("number 1."),
+        "the user's word stands"
+    );
     keys(&mut app, "r");
     let folded = screen(&mut app, 80, 40);
-    assert!(folded.contains("▸ thought for 12 s") && !folded.contains("number 1."), "{folded}");
+    assert!(
+        folded.contains("▸ thought for 12 s") && !folded.contains("number 1."),
+        "{folded}"
+    );
 }
 
 #[test]
@@ -252,7 +412,13 @@ fn an_answer_kept_for_too_long_says_so() {
             saved: Some(usd("0.012")),
             ..facts
         };
-        core(&mut app, Event::Finished(Box::new(Answer { facts, ..answer(2, "By value.", Finish::Stop) })));
+        core(
+            &mut app,
+            Event::Finished(Box::new(Answer {
+                facts,
+                ..answer(2, "By value.", Finish::Stop)
+            })),
+        );
         app
     });
 }
@@ -261,16 +427,51 @@ fn an_answer_kept_for_too_long_says_so() {
 fn hostile_words_of_the_wire_are_shown_as_words() {
     let evil = "\u{1b}]52;c;x\u{7}\u{202e}a\nb";
     let mut app = asked();
-    core(&mut app, Event::Pausing { why: evil.into(), ms: 9_000 });
-    core(&mut app, Event::Link(Link { provider: evil.into(), circuit: Circuit::HalfOpen, waiting: 1, plain: true }));
-    core(&mut app, Event::Attempt(Attempt { provider: evil.into(), ..attempt(Some(500), evil) }));
+    core(
+        &mut app,
+        Event::Pausing {
+            why: evil.into(),
+            ms: 9_000,
+        },
+    );
+    core(
+        &mut app,
+        Event::Link(Link {
+            provider: evil.into(),
+            circuit: Circuit::HalfOpen,
+            waiting: 1,
+            plain: true,
+        }),
+    );
+    core(
+        &mut app,
+        Event::Attempt(Attempt {
+            provider: evil.into(),
+            ..attempt(Some(500), evil)
+        }),
+    );
     let all = shown(&mut app);
     assert!(!all.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{all}");
     assert!(all.contains("retrying in 9 s: ␛]52;c;x␇"), "{all}");
     let Answer { facts, .. } = answer(2, "", Finish::Stop);
-    let attempts = vec![Attempt { provider: evil.into(), ..attempt(Some(500), evil) }, attempt(Some(200), "ok")];
+    let attempts = vec![
+        Attempt {
+            provider: evil.into(),
+            ..attempt(Some(500), evil)
+        },
+        attempt(Some(200), "ok"),
+    ];
     let facts = AnswerFacts { attempts, ..facts };
-    core(&mut app, Event::Finished(Box::new(Answer { facts, ..answer(2, "By value.", Finish::Stop) })));
+    core(
+        &mut app,
+        Event::Finished(Box::new(Answer {
+            facts,
+            ..answer(2, "By value.", Finish::Stop)
+        })),
+    );
     let all = shown(&mut app);
-    assert!(!all.contains(['\u{1b}', '\u{7}', '\u{202e}']) && all.contains("2 attempts: ␛]52"), "{all}");
+    assert!(
+        !all.contains(['\u{1b}', '\u{7}', '\u{202e}']) && all.contains("2 attempts: ␛]52"),
+        "{all}"
+    );
 }

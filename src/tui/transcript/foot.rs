@@ -34,12 +34,17 @@ pub(super) struct Foot {
 impl Foot {
     /// Of a finished answer.
     pub(super) fn finished(facts: &AnswerFacts) -> Self {
-        let others = facts.others.iter().map(|other| format!("{} {}", other.model.model(), words::elsewhere(other)));
+        let others = facts
+            .others
+            .iter()
+            .map(|other| format!("{} {}", other.model.model(), words::elsewhere(other)));
         let others: Vec<String> = others.collect();
         Self {
             cap: (facts.finish == Some(Finish::Length)).then_some(facts.estimate.output_cap),
             offer: SafeText::default(),
-            attempts: attempts(facts).map(|words| one_line(&words)).unwrap_or_default(),
+            attempts: attempts(facts)
+                .map(|words| one_line(&words))
+                .unwrap_or_default(),
             others: if others.is_empty() {
                 SafeText::default()
             } else {
@@ -55,18 +60,31 @@ impl Foot {
     pub(super) fn lines(&self, width: usize, palette: &Palette) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
         if !self.attempts.is_empty() {
-            lines.extend(wrap::words(&[Span::styled(self.attempts.as_str(), palette.dim)], width));
+            lines.extend(wrap::words(
+                &[Span::styled(self.attempts.as_str(), palette.dim)],
+                width,
+            ));
         }
         if let Some(cap) = self.cap {
-            let mut line = Line::styled(format!("cut at its cap of {} tokens", thousands(cap)), palette.warning);
+            let mut line = Line::styled(
+                format!("cut at its cap of {} tokens", thousands(cap)),
+                palette.warning,
+            );
             if !self.offer.is_empty() {
                 line.push_span(Span::styled(format!(" · {}", self.offer), palette.accent));
             }
             // The way on is worth a second line where one is too short for both.
-            lines.extend(if wrap::line_width(&line) <= width { vec![line] } else { wrap::words(&line.spans, width) });
+            lines.extend(if wrap::line_width(&line) <= width {
+                vec![line]
+            } else {
+                wrap::words(&line.spans, width)
+            });
         }
         if !self.others.is_empty() {
-            lines.push(wrap::cut(&Line::styled(self.others.to_string(), palette.dim), width));
+            lines.push(wrap::cut(
+                &Line::styled(self.others.to_string(), palette.dim),
+                width,
+            ));
         }
         lines
     }
@@ -80,7 +98,11 @@ fn attempts(facts: &AnswerFacts) -> Option<String> {
     if failed.is_empty() {
         return None;
     }
-    let mut parts: Vec<String> = failed.iter().take(NAMED).map(|attempt| fault(attempt)).collect();
+    let mut parts: Vec<String> = failed
+        .iter()
+        .take(NAMED)
+        .map(|attempt| fault(attempt))
+        .collect();
     if failed.len() > NAMED {
         parts.push(format!("{} more", failed.len() - NAMED));
     }
@@ -91,14 +113,25 @@ fn attempts(facts: &AnswerFacts) -> Option<String> {
     } else {
         format!("{} of {count} attempts failed", failed.len())
     };
-    let then = if well(last) { served(facts, last) } else { fault(last) };
+    let then = if well(last) {
+        served(facts, last)
+    } else {
+        fault(last)
+    };
     Some(format!("{how_many}: {}, then {then}", parts.join(", ")))
 }
 
 /// `openai 503: overloaded`.
 fn fault(attempt: &Attempt) -> String {
-    let status = attempt.status.map(|status| format!(" {status}")).unwrap_or_default();
-    format!("{}{status}: {}", attempt.provider, truncate(&attempt.outcome, FAULT))
+    let status = attempt
+        .status
+        .map(|status| format!(" {status}"))
+        .unwrap_or_default();
+    format!(
+        "{}{status}: {}",
+        attempt.provider,
+        truncate(&attempt.outcome, FAULT)
+    )
 }
 
 /// Who answered in the end, with the model where it is another one than was chosen.
@@ -107,5 +140,9 @@ fn served(facts: &AnswerFacts, last: &Attempt) -> String {
     if facts.cache == CacheHit::None && chosen.is_some_and(|chosen| *chosen != facts.model) {
         return format!("the next rung, {}", facts.model);
     }
-    if last.key.is_empty() { last.provider.clone() } else { format!("{} with key {}", last.provider, last.key) }
+    if last.key.is_empty() {
+        last.provider.clone()
+    } else {
+        format!("{} with key {}", last.provider, last.key)
+    }
 }

@@ -38,7 +38,10 @@ impl Head {
             Some(usd) => Cost::new(usd, CostKind::Estimated),
             None => Cost::UNKNOWN,
         };
-        Self { cost, ..Self::new(&started.model, &started.route) }
+        Self {
+            cost,
+            ..Self::new(&started.model, &started.route)
+        }
     }
 
     /// Of a finished answer.
@@ -83,12 +86,20 @@ impl Head {
         if !self.why.is_empty() {
             left.push_span(Span::styled(format!(" · {}", self.why), palette.dim));
         }
-        let mut ending = if self.ending.is_empty() { String::new() } else { format!(" · {}", self.ending) };
+        let mut ending = if self.ending.is_empty() {
+            String::new()
+        } else {
+            format!(" · {}", self.ending)
+        };
         if wrap::width(&ending) > width / 2 {
             ending.clear();
         }
         let most = width.saturating_sub(wrap::width(&ending));
-        let mut right = self.figures().into_iter().find(|figures| wrap::width(figures) < most / 2).unwrap_or_default();
+        let mut right = self
+            .figures()
+            .into_iter()
+            .find(|figures| wrap::width(figures) < most / 2)
+            .unwrap_or_default();
         if !right.is_empty() {
             right.insert_str(0, "  ");
         }
@@ -106,14 +117,21 @@ impl Head {
     /// What must not be missed of an answer that was kept for too long.
     pub(super) fn warning(&self) -> Option<String> {
         let (seconds, _) = self.cached.filter(|_| self.stale)?;
-        Some(format!("! kept from {} ago, older than the cache's limit", age(seconds)))
+        Some(format!(
+            "! kept from {} ago, older than the cache's limit",
+            age(seconds)
+        ))
     }
 
     /// The right side, best first.
     fn figures(&self) -> Vec<String> {
         let Some((seconds, saved)) = self.cached else {
             let cost = self.cost.to_string();
-            return if self.cost.kind == CostKind::Billed { vec![format!("{cost} billed"), cost] } else { vec![cost] };
+            return if self.cost.kind == CostKind::Billed {
+                vec![format!("{cost} billed"), cost]
+            } else {
+                vec![cost]
+            };
         };
         let ago = format!("cached {} ago", age(seconds));
         let whole = match saved {

@@ -87,14 +87,30 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn new(id: Option<MessageId>, body: Body, view: View) -> Self {
-        let mut item = Self { id, body, height: 0, exact: false, top: Vec::new(), bottom: Vec::new(), breaks: 0 };
+        let mut item = Self {
+            id,
+            body,
+            height: 0,
+            exact: false,
+            top: Vec::new(),
+            bottom: Vec::new(),
+            breaks: 0,
+        };
         item.breaks = memchr::memchr_iter(b'\n', item.source().as_str().as_bytes()).count();
         item.estimate(view);
         item
     }
 
     pub(super) fn words(id: Option<MessageId>, name: &'static str, raw: &str, view: View) -> Self {
-        Self::new(id, Body::Words { name, text: sanitise(raw), lines: Vec::new() }, view)
+        Self::new(
+            id,
+            Body::Words {
+                name,
+                text: sanitise(raw),
+                lines: Vec::new(),
+            },
+            view,
+        )
     }
 
     /// Whether it is part of the chat, and so can be selected and copied.
@@ -159,12 +175,26 @@ impl Item {
         let palette = &view.palette;
         let body = match &mut self.body {
             Body::Words { name, text, lines } => {
-                self.top = vec![wrap::cut(&Line::styled(*name, palette.user), view.head_width())];
-                *lines = wrap::words(&[Span::styled(text.as_str(), palette.text)], view.body_width());
+                self.top = vec![wrap::cut(
+                    &Line::styled(*name, palette.user),
+                    view.head_width(),
+                )];
+                *lines = wrap::words(
+                    &[Span::styled(text.as_str(), palette.text)],
+                    view.body_width(),
+                );
                 lines.len()
             }
-            Body::Remark { mark, style, text, hint, lines } => {
-                let styled = |text: String, style| wrap::words(&[Span::styled(text, style)], view.head_width());
+            Body::Remark {
+                mark,
+                style,
+                text,
+                hint,
+                lines,
+            } => {
+                let styled = |text: String, style| {
+                    wrap::words(&[Span::styled(text, style)], view.head_width())
+                };
                 *lines = styled(format!("{mark} {text}"), style(palette));
                 if !hint.is_empty() {
                     lines.extend(styled(format!("→ {hint}"), palette.dim));
@@ -174,11 +204,16 @@ impl Item {
             Body::Answer(answer) => {
                 if self.top.is_empty() {
                     self.top.push(answer.head.line(view.head_width(), palette));
-                    let old = answer.head.warning().map(|words| Line::styled(words, palette.warning));
-                    self.top.extend(old.map(|line| wrap::cut(&line, view.head_width())));
+                    let old = answer
+                        .head
+                        .warning()
+                        .map(|words| Line::styled(words, palette.warning));
+                    self.top
+                        .extend(old.map(|line| wrap::cut(&line, view.head_width())));
                     self.top.extend(answer.alteration(view));
                     if !answer.reasoning.is_empty() {
-                        self.top.push(answer.reasoning.head(view, answer.thinking()));
+                        self.top
+                            .push(answer.reasoning.head(view, answer.thinking()));
                     }
                 }
                 let thoughts = if answer.reasoning.is_empty() {
@@ -197,18 +232,27 @@ impl Item {
     }
 
     /// Lines `from..to` as they stand on the screen. The item has been laid out.
-    pub(super) fn lines(&mut self, from: usize, to: usize, selected: bool, view: View, out: &mut Vec<Line<'static>>) {
+    pub(super) fn lines(
+        &mut self,
+        from: usize,
+        to: usize,
+        selected: bool,
+        view: View,
+        out: &mut Vec<Line<'static>>,
+    ) {
         let gutter = match (view.gutter(), selected) {
             (0, _) => Span::raw(""),
             (_, true) => Span::styled("▌", view.palette.accent),
             (_, false) => Span::raw(" "),
         };
-        let (thoughts, body, indent): (Option<&[_]>, &[Line<'static>], usize) = match &mut self.body {
+        let (thoughts, body, indent): (Option<&[_]>, &[Line<'static>], usize) = match &mut self.body
+        {
             Body::Words { lines, .. } => (None, lines, view.indent()),
             Body::Remark { lines, .. } => (None, lines, 0),
             Body::Answer(answer) => {
                 let thinking = answer.thinking();
-                let thoughts = (!answer.reasoning.is_empty()).then(|| answer.reasoning.lines(thinking));
+                let thoughts =
+                    (!answer.reasoning.is_empty()).then(|| answer.reasoning.lines(thinking));
                 (thoughts, answer.text.lines(), view.indent())
             }
         };
@@ -219,8 +263,14 @@ impl Item {
         for n in from..to.min(self.height) {
             let (line, indent) = match (n.checked_sub(top), n.checked_sub(below)) {
                 (None, _) => (self.top.get(n), 0),
-                (Some(n), None) => (Some(thoughts.and_then(|lines| lines.get(n)).unwrap_or(&blank)), indent),
-                (_, Some(n)) => (body.get(n).or_else(|| self.bottom.get(n - body.len())), indent),
+                (Some(n), None) => (
+                    Some(thoughts.and_then(|lines| lines.get(n)).unwrap_or(&blank)),
+                    indent,
+                ),
+                (_, Some(n)) => (
+                    body.get(n).or_else(|| self.bottom.get(n - body.len())),
+                    indent,
+                ),
             };
             let mut spans = vec![gutter.clone()];
             // The blank line after an item belongs to none.
@@ -246,7 +296,11 @@ impl AnswerItem {
     /// Tells of characters that were made visible, once the answer is whole.
     fn alteration(&self, view: View) -> Option<Line<'static>> {
         let altered = self.text.altered() + self.reasoning.altered();
-        let (noun, verb) = if altered == 1 { ("character", "is") } else { ("characters", "are") };
+        let (noun, verb) = if altered == 1 {
+            ("character", "is")
+        } else {
+            ("characters", "are")
+        };
         let line = format!("! {altered} control or invisible {noun} {verb} shown by name");
         let line = Line::styled(line, view.palette.warning);
         (altered > 0 && !self.streaming).then(|| wrap::cut(&line, view.head_width()))

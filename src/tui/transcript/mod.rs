@@ -52,7 +52,10 @@ impl Transcript {
     pub fn new(width: usize, palette: Palette) -> Self {
         Self {
             items: Vec::new(),
-            view: View { width: width.max(1), palette },
+            view: View {
+                width: width.max(1),
+                palette,
+            },
             anchor: Anchor::End,
             top: Place::default(),
             page: 0,
@@ -66,7 +69,10 @@ impl Transcript {
 
     /// Shows these messages instead of what was there.
     pub fn load(&mut self, entries: &[Entry]) {
-        *self = Self { page: self.page, ..Self::new(self.view.width, self.view.palette) };
+        *self = Self {
+            page: self.page,
+            ..Self::new(self.view.width, self.view.palette)
+        };
         for entry in entries {
             match (&entry.role, &entry.answer) {
                 (Role::Assistant, Some(facts)) => {
@@ -78,8 +84,17 @@ impl Transcript {
                 (Role::User, _) => self.push_prompt(entry.id.clone(), &entry.text),
                 (role, _) => {
                     // An answer that nothing is known about is one whose program was killed.
-                    let name = if *role == Role::System { "system" } else { "assistant · cut" };
-                    self.add(Item::words(Some(entry.id.clone()), name, &entry.text, self.view));
+                    let name = if *role == Role::System {
+                        "system"
+                    } else {
+                        "assistant · cut"
+                    };
+                    self.add(Item::words(
+                        Some(entry.id.clone()),
+                        name,
+                        &entry.text,
+                        self.view,
+                    ));
                 }
             }
         }
@@ -99,7 +114,11 @@ impl Transcript {
             reasoning: Reasoning::default(),
             streaming: true,
         };
-        self.add(Item::new(Some(id), Body::Answer(Box::new(answer)), self.view));
+        self.add(Item::new(
+            Some(id),
+            Body::Answer(Box::new(answer)),
+            self.view,
+        ));
     }
 
     /// A piece of the answer as it came. Costs nothing but the making safe until it is shown.
@@ -151,8 +170,12 @@ impl Transcript {
     /// The answer ended and nothing is known about it but what came. One that never began leaves nothing behind.
     pub fn abandon_answer(&mut self, id: &MessageId) {
         let silent = |item: &Item| {
-            let Body::Answer(answer) = &item.body else { return false };
-            item.id.as_ref() == Some(id) && answer.text.source().is_empty() && answer.reasoning.text.is_empty()
+            let Body::Answer(answer) = &item.body else {
+                return false;
+            };
+            item.id.as_ref() == Some(id)
+                && answer.text.source().is_empty()
+                && answer.reasoning.text.is_empty()
         };
         if self.items.last().is_some_and(silent) {
             self.drop_last();
@@ -173,7 +196,17 @@ impl Transcript {
             Level::Error => ("✗", |palette| palette.error),
         };
         let (text, hint) = (one_line(&notice.text), SafeText::default());
-        self.add(Item::new(None, Body::Remark { mark, style, text, hint, lines: Vec::new() }, self.view));
+        self.add(Item::new(
+            None,
+            Body::Remark {
+                mark,
+                style,
+                text,
+                hint,
+                lines: Vec::new(),
+            },
+            self.view,
+        ));
     }
 
     pub fn push_failure(&mut self, failure: &Failure) {
@@ -198,7 +231,10 @@ impl Transcript {
 
     /// Folds or unfolds the reasoning of the selected answer, or of the last.
     pub fn toggle_reasoning(&mut self) {
-        if let Some(id) = self.current_answer().and_then(|at| self.items[at].id.clone()) {
+        if let Some(id) = self
+            .current_answer()
+            .and_then(|at| self.items[at].id.clone())
+        {
             self.change(&id, |answer| answer.reasoning.toggle(), "");
         }
     }
@@ -213,20 +249,30 @@ impl Transcript {
     pub fn copy_code(&mut self, number: usize) -> Option<CodeBlock> {
         let at = self.current_answer()?;
         self.lay_out(at);
-        let Body::Answer(answer) = &mut self.items[at].body else { return None };
-        answer.text.code_blocks().get(number.checked_sub(1)?).cloned()
+        let Body::Answer(answer) = &mut self.items[at].body else {
+            return None;
+        };
+        answer
+            .text
+            .code_blocks()
+            .get(number.checked_sub(1)?)
+            .cloned()
     }
 
     /// The whole chat as markdown, each message under the name of who wrote it.
     pub fn copy_chat(&self) -> String {
-        let messages = self.items.iter().filter(|item| item.is_message()).map(|item| {
-            let name = match &item.body {
-                Body::Answer(answer) => answer.head.model().as_str(),
-                Body::Words { name, .. } => name,
-                Body::Remark { .. } => "",
-            };
-            format!("## {name}\n\n{}\n", item.source().as_str().trim_end())
-        });
+        let messages = self
+            .items
+            .iter()
+            .filter(|item| item.is_message())
+            .map(|item| {
+                let name = match &item.body {
+                    Body::Answer(answer) => answer.head.model().as_str(),
+                    Body::Words { name, .. } => name,
+                    Body::Remark { .. } => "",
+                };
+                format!("## {name}\n\n{}\n", item.source().as_str().trim_end())
+            });
         messages.collect::<Vec<_>>().join("\n")
     }
 
@@ -269,7 +315,11 @@ impl Transcript {
 
     /// Changes an answer; `grown` is what was added to its text.
     fn change(&mut self, id: &MessageId, change: impl FnOnce(&mut AnswerItem), grown: &str) {
-        let found = self.items.iter_mut().rev().find(|item| item.id.as_ref() == Some(id));
+        let found = self
+            .items
+            .iter_mut()
+            .rev()
+            .find(|item| item.id.as_ref() == Some(id));
         if let Some(item) = found
             && let Body::Answer(answer) = &mut item.body
         {

@@ -83,7 +83,10 @@ impl Reasoning {
     }
 
     pub(super) fn forget(&mut self) {
-        self.rows = Rows { laid: self.rows.laid, ..Rows::default() };
+        self.rows = Rows {
+            laid: self.rows.laid,
+            ..Rows::default()
+        };
     }
 
     /// How many bytes have been laid out so far, over and over ones included.
@@ -107,7 +110,11 @@ impl Reasoning {
         if self.tokens > 0 {
             words.push_str(" · ");
             words.push_str(&thousands(self.tokens));
-            words.push_str(if self.tokens == 1 { " token" } else { " tokens" });
+            words.push_str(if self.tokens == 1 {
+                " token"
+            } else {
+                " tokens"
+            });
         }
         if let Some(cost) = self.cost.filter(|_| self.tokens > 0) {
             words.push_str(" · ");
@@ -165,19 +172,26 @@ impl Rows {
 
     fn wrap(&mut self, words: &str, view: View) {
         self.laid += words.len() as u64;
-        self.lines.extend(wrap::words(&[Span::styled(words, view.palette.dim)], view.body_width()));
+        self.lines.extend(wrap::words(
+            &[Span::styled(words, view.palette.dim)],
+            view.body_width(),
+        ));
     }
 }
 
 /// The length of the first part of `rest` that nothing can change any more; `None`: there is none.
 fn settled(rest: &str) -> Option<usize> {
-    let line = memchr::memchr(b'\n', rest.as_bytes()).map(|at| at + 1).filter(|end| *end <= LONG);
+    let line = memchr::memchr(b'\n', rest.as_bytes())
+        .map(|at| at + 1)
+        .filter(|end| *end <= LONG);
     // Only what is decided by the text itself, not by how much of it has come.
     if line.is_some() || rest.len() <= 2 * LONG {
         return line;
     }
     // Where a word ends; a word as long as this is cut.
-    let space = rest.as_bytes()[LONG..2 * LONG].iter().position(|byte| matches!(byte, b' ' | b'\n'));
+    let space = rest.as_bytes()[LONG..2 * LONG]
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'\n'));
     Some(space.map_or_else(|| rest.floor_char_boundary(2 * LONG), |at| LONG + at + 1))
 }
 
@@ -188,18 +202,35 @@ mod tests {
 
     fn all(reasoning: &mut Reasoning, view: View) -> Vec<String> {
         reasoning.lay_out(view, false);
-        reasoning.lines(false).iter().map(ToString::to_string).collect()
+        reasoning
+            .lines(false)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn pieces_end_as_the_same_rows_as_the_whole() {
-        let view = View { width: 40, palette: Palette::plain() };
-        let text = format!("First,\n\nthen {}\nlast {}end", "a word and ".repeat(1_500), "x".repeat(20_000));
-        let mut whole = Reasoning { unfolded: Some(true), ..Reasoning::default() };
+        let view = View {
+            width: 40,
+            palette: Palette::plain(),
+        };
+        let text = format!(
+            "First,\n\nthen {}\nlast {}end",
+            "a word and ".repeat(1_500),
+            "x".repeat(20_000)
+        );
+        let mut whole = Reasoning {
+            unfolded: Some(true),
+            ..Reasoning::default()
+        };
         whole.push(&text);
         let expected = all(&mut whole, view);
         for size in [1usize, 7, 4_000] {
-            let mut pieces = Reasoning { unfolded: Some(true), ..Reasoning::default() };
+            let mut pieces = Reasoning {
+                unfolded: Some(true),
+                ..Reasoning::default()
+            };
             let mut rest = text.as_str();
             let mut n = 0;
             while !rest.is_empty() {
@@ -217,7 +248,10 @@ mod tests {
 
     #[test]
     fn a_long_thought_is_not_laid_out_again_with_every_piece() {
-        let view = View { width: 80, palette: Palette::plain() };
+        let view = View {
+            width: 80,
+            palette: Palette::plain(),
+        };
         let mut reasoning = Reasoning::default();
         for _ in 0..2_000 {
             reasoning.push(

@@ -43,12 +43,20 @@ pub struct Position {
 impl Transcript {
     /// Lays the chat out for another width or palette, each item when it is next shown.
     pub fn set_view(&mut self, width: usize, palette: Palette) {
-        let view = View { width: width.max(1), palette };
+        let view = View {
+            width: width.max(1),
+            palette,
+        };
         if view == self.view {
             return;
         }
         let kept = match self.anchor {
-            Anchor::Top(place) => Some((place, self.items.get(place.item).map_or(1, |item| item.height.max(1)))),
+            Anchor::Top(place) => Some((
+                place,
+                self.items
+                    .get(place.item)
+                    .map_or(1, |item| item.height.max(1)),
+            )),
             Anchor::End => None,
         };
         for at in std::mem::take(&mut self.warm) {
@@ -63,7 +71,10 @@ impl Transcript {
         if let Some((place, height)) = kept {
             // The same share of the item above the view as before.
             self.lay_out(place.item);
-            let line = self.items.get(place.item).map_or(0, |item| place.line * item.height / height);
+            let line = self
+                .items
+                .get(place.item)
+                .map_or(0, |item| place.line * item.height / height);
             self.anchor = Anchor::Top(Place { line, ..place });
         }
     }
@@ -105,7 +116,11 @@ impl Transcript {
     /// Moves the view by lines: negative towards the start.
     pub fn scroll(&mut self, by: isize) {
         let top = self.resolve();
-        let place = if by < 0 { self.up(top, by.unsigned_abs()) } else { self.down(top, by.unsigned_abs()) };
+        let place = if by < 0 {
+            self.up(top, by.unsigned_abs())
+        } else {
+            self.down(top, by.unsigned_abs())
+        };
         // A view at the end that is told to go further down stays there.
         if by < 0 || self.anchor != Anchor::End {
             self.anchor = Anchor::Top(place);
@@ -133,13 +148,21 @@ impl Transcript {
     }
 
     pub fn position(&self) -> Position {
-        let above: usize = self.items[..self.top.item.min(self.items.len())].iter().map(|item| item.height).sum();
-        Position { above: above + self.top.line, total: self.total }
+        let above: usize = self.items[..self.top.item.min(self.items.len())]
+            .iter()
+            .map(|item| item.height)
+            .sum();
+        Position {
+            above: above + self.top.line,
+            total: self.total,
+        }
     }
 
     /// Selects the next message; the first one on the screen if none is selected.
     pub fn select_next(&mut self) {
-        let from = self.selected.map_or_else(|| self.resolve().item, |at| at + 1);
+        let from = self
+            .selected
+            .map_or_else(|| self.resolve().item, |at| at + 1);
         let next = (from..self.items.len()).find(|at| self.items[*at].is_message());
         self.select(next.or(self.selected));
     }
@@ -166,7 +189,13 @@ impl Transcript {
             self.anchor = Anchor::Top(start);
         } else {
             // The lowest top at which all of the message is in view.
-            let lowest = self.up(Place { item: at, line: height }, self.page);
+            let lowest = self.up(
+                Place {
+                    item: at,
+                    line: height,
+                },
+                self.page,
+            );
             if lowest > top {
                 self.anchor = Anchor::Top(lowest);
             }
@@ -184,14 +213,22 @@ impl Transcript {
 
     /// Behind the last line.
     fn end(&self) -> Place {
-        Place { item: self.items.len(), line: 0 }
+        Place {
+            item: self.items.len(),
+            line: 0,
+        }
     }
 
     pub(super) fn clamp(&mut self, place: Place) -> Place {
-        let Some(last) = self.items.len().checked_sub(1) else { return Place::default() };
+        let Some(last) = self.items.len().checked_sub(1) else {
+            return Place::default();
+        };
         let item = place.item.min(last);
         self.lay_out(item);
-        Place { item, line: place.line.min(self.items[item].height - 1) }
+        Place {
+            item,
+            line: place.line.min(self.items[item].height - 1),
+        }
     }
 
     /// `lines` above `from`, or the start.
@@ -199,23 +236,37 @@ impl Transcript {
         let (mut at, mut left) = (from, lines);
         while left > at.line {
             left -= at.line;
-            let Some(item) = at.item.checked_sub(1) else { return Place::default() };
+            let Some(item) = at.item.checked_sub(1) else {
+                return Place::default();
+            };
             self.lay_out(item);
-            at = Place { item, line: self.items[item].height };
+            at = Place {
+                item,
+                line: self.items[item].height,
+            };
         }
-        Place { line: at.line - left, ..at }
+        Place {
+            line: at.line - left,
+            ..at
+        }
     }
 
     /// `lines` below `from`, or the last line.
     fn down(&mut self, from: Place, lines: usize) -> Place {
-        let mut at = Place { line: from.line.saturating_add(lines), ..from };
+        let mut at = Place {
+            line: from.line.saturating_add(lines),
+            ..from
+        };
         while at.item < self.items.len() {
             self.lay_out(at.item);
             let height = self.items[at.item].height;
             if at.line < height || at.item + 1 == self.items.len() {
                 break;
             }
-            at = Place { item: at.item + 1, line: at.line - height };
+            at = Place {
+                item: at.item + 1,
+                line: at.line - height,
+            };
         }
         self.clamp(at)
     }
@@ -233,14 +284,19 @@ impl Transcript {
             if to < item.height {
                 return false;
             }
-            at = Place { item: at.item + 1, line: 0 };
+            at = Place {
+                item: at.item + 1,
+                line: 0,
+            };
         }
         at.item >= self.items.len()
     }
 
     /// Makes the height of an item exact, and remembers that it holds lines.
     pub(super) fn lay_out(&mut self, at: usize) {
-        let Some(item) = self.items.get_mut(at) else { return };
+        let Some(item) = self.items.get_mut(at) else {
+            return;
+        };
         let before = item.height;
         item.lay_out(self.view);
         self.total = self.total - before + item.height;
@@ -250,7 +306,10 @@ impl Transcript {
         }
         // Passing by ten thousand items must not keep all their lines.
         while self.warm.len() > 4 * WARM_ITEMS.max(self.page) {
-            self.warm.pop_front().into_iter().for_each(|at| self.items[at].forget());
+            self.warm
+                .pop_front()
+                .into_iter()
+                .for_each(|at| self.items[at].forget());
         }
     }
 
@@ -259,7 +318,9 @@ impl Transcript {
         let mut lines: usize = self.warm.iter().map(|at| self.items[*at].height).sum();
         while self.warm.len() > self.page.max(WARM_ITEMS) || lines > WARM_LINES {
             let shown = self.top.item..=self.bottom;
-            let Some(at) = self.warm.front().copied().filter(|at| !shown.contains(at)) else { break };
+            let Some(at) = self.warm.front().copied().filter(|at| !shown.contains(at)) else {
+                break;
+            };
             self.warm.pop_front();
             lines -= self.items[at].height;
             self.items[at].forget();

@@ -16,7 +16,11 @@ fn id(n: u64) -> MessageId {
 fn facts() -> AnswerFacts {
     AnswerFacts {
         model: ModelId::new("openai", "gpt-5-mini"),
-        route: Route { mode: RouteMode::Auto, reason: "fits the day's pace".to_owned(), considered: Vec::new() },
+        route: Route {
+            mode: RouteMode::Auto,
+            reason: "fits the day's pace".to_owned(),
+            considered: Vec::new(),
+        },
         finish: Some(Finish::Stop),
         usage: Usage::counted(10, 20),
         estimate: estimate(),
@@ -64,20 +68,36 @@ fn started() -> Head {
 }
 
 fn entry(n: u64, text: &str) -> Entry {
-    let (role, answer) = if n.is_multiple_of(2) { (Role::User, None) } else { (Role::Assistant, Some(facts())) };
-    Entry { id: id(n), role, text: text.to_owned(), reasoning: String::new(), at: Timestamp(0), answer }
+    let (role, answer) = if n.is_multiple_of(2) {
+        (Role::User, None)
+    } else {
+        (Role::Assistant, Some(facts()))
+    };
+    Entry {
+        id: id(n),
+        role,
+        text: text.to_owned(),
+        reasoning: String::new(),
+        at: Timestamp(0),
+        answer,
+    }
 }
 
 /// A chat of `count` messages of a few lines each.
 fn chat(count: u64, width: usize) -> Transcript {
-    let entries: Vec<_> = (0..count).map(|n| entry(n, &format!("message {n}\n\nwith a second paragraph"))).collect();
+    let entries: Vec<_> = (0..count)
+        .map(|n| entry(n, &format!("message {n}\n\nwith a second paragraph")))
+        .collect();
     let mut chat = Transcript::new(width, Palette::dark());
     chat.load(&entries);
     chat
 }
 
 fn plain(lines: &[Line<'_>]) -> Vec<String> {
-    lines.iter().map(|line| line.to_string().trim_end().to_owned()).collect()
+    lines
+        .iter()
+        .map(|line| line.to_string().trim_end().to_owned())
+        .collect()
 }
 
 fn screen(chat: &mut Transcript, height: usize) -> Vec<String> {
@@ -91,16 +111,34 @@ fn a_chat_on_the_screen() {
     chat.start_answer(id(1), started());
     chat.push_reasoning(&id(1), "Ownership, then.");
     assert!(screen(&mut chat, 20).contains(&"   ▾ thinking".to_owned()));
-    chat.push_text(&id(1), "It takes its argument **by value**:\n\n```rust\nv.push(s");
+    chat.push_text(
+        &id(1),
+        "It takes its argument **by value**:\n\n```rust\nv.push(s",
+    );
     let folded = screen(&mut chat, 20);
     assert!(folded.contains(&"   ▸ thought".to_owned()) && !folded.concat().contains("Ownership"));
     insta::assert_snapshot!("streaming", screen(&mut chat, 20).join("\n"));
     chat.push_text(&id(1), ".clone());\n```\n");
-    let usage = Usage { reasoning: 120, ..facts().usage };
-    chat.finish_answer(&id(1), &AnswerFacts { finish: Some(Finish::Cut), usage, ..facts() });
+    let usage = Usage {
+        reasoning: 120,
+        ..facts().usage
+    };
+    chat.finish_answer(
+        &id(1),
+        &AnswerFacts {
+            finish: Some(Finish::Cut),
+            usage,
+            ..facts()
+        },
+    );
     chat.toggle_reasoning();
-    chat.push_notice(&Notice { level: Level::Warning, text: "80 % of today's\nbudget \u{1b}[1mis spent".to_owned() });
-    chat.push_failure(&Failure::new(FailureKind::Request, "no route to the server").hint("check the network"));
+    chat.push_notice(&Notice {
+        level: Level::Warning,
+        text: "80 % of today's\nbudget \u{1b}[1mis spent".to_owned(),
+    });
+    chat.push_failure(
+        &Failure::new(FailureKind::Request, "no route to the server").hint("check the network"),
+    );
     chat.select_previous();
     insta::assert_snapshot!("finished", screen(&mut chat, 30).join("\n"));
 }
@@ -113,27 +151,58 @@ fn the_head_says_who_why_and_what_it_cost() {
         saved: Some("0.012".parse().unwrap()),
         ..facts()
     };
-    let ended = |finish| AnswerFacts { finish: Some(finish), ..facts() };
+    let ended = |finish| AnswerFacts {
+        finish: Some(finish),
+        ..facts()
+    };
     let pinned = AnswerFacts {
-        route: Route { mode: RouteMode::Pinned, reason: String::new(), considered: Vec::new() },
+        route: Route {
+            mode: RouteMode::Pinned,
+            reason: String::new(),
+            considered: Vec::new(),
+        },
         ..facts()
     };
     for (facts, width, line) in [
-        (facts(), 50, "gpt-5-mini · auto: fits the day's pace     $0.0018"),
+        (
+            facts(),
+            50,
+            "gpt-5-mini · auto: fits the day's pace     $0.0018",
+        ),
         (facts(), 30, "gpt-5-mini · auto: f…  $0.0018"),
         (facts(), 12, "gpt-5-mini …"),
-        (ended(Finish::Cut), 50, "gpt-5-mini · auto: fits the day's … · cut  $0.0018"),
-        (ended(Finish::Interrupted), 40, "gpt-5-mini · aut… · interrupted  $0.0018"),
+        (
+            ended(Finish::Cut),
+            50,
+            "gpt-5-mini · auto: fits the day's … · cut  $0.0018",
+        ),
+        (
+            ended(Finish::Interrupted),
+            40,
+            "gpt-5-mini · aut… · interrupted  $0.0018",
+        ),
         (
             ended(Finish::Other("\u{1b}x".to_owned())),
             60,
             "gpt-5-mini · auto: fits the day's pace · ␛x          $0.0018",
         ),
-        (cached.clone(), 80, "gpt-5-mini · auto: fits the day's pace             cached 3 d ago · saved $0.012"),
-        (cached.clone(), 40, "gpt-5-mini · auto: fits…  cached 3 d ago"),
+        (
+            cached.clone(),
+            80,
+            "gpt-5-mini · auto: fits the day's pace             cached 3 d ago · saved $0.012",
+        ),
+        (
+            cached.clone(),
+            40,
+            "gpt-5-mini · auto: fits…  cached 3 d ago",
+        ),
         (cached, 20, "gpt-5-mini …  cached"),
         (
-            AnswerFacts { cache: CacheHit::Disk, saved: None, ..facts() },
+            AnswerFacts {
+                cache: CacheHit::Disk,
+                saved: None,
+                ..facts()
+            },
             80,
             "gpt-5-mini · auto: fits the day's pace                cached 0 s ago · saved n/a",
         ),
@@ -143,18 +212,33 @@ fn the_head_says_who_why_and_what_it_cost() {
         assert!(line_width(&shown) <= width);
         assert_eq!(shown.to_string(), line, "at {width}");
     }
-    assert!(started().line(60, &Palette::dark()).to_string().ends_with("~$0.0018"));
+    assert!(
+        started()
+            .line(60, &Palette::dark())
+            .to_string()
+            .ends_with("~$0.0018")
+    );
 }
 
 #[test]
 fn an_answer_with_hidden_characters_says_so_when_it_is_whole() {
     let mut chat = Transcript::new(60, Palette::dark());
-    chat.load(&[entry(1, "a\u{1b}]52;c;x\u{7}"), entry(3, "clean"), entry(5, "b\u{202e}")]);
+    chat.load(&[
+        entry(1, "a\u{1b}]52;c;x\u{7}"),
+        entry(3, "clean"),
+        entry(5, "b\u{202e}"),
+    ]);
     let lines = screen(&mut chat, 20);
-    assert_eq!(lines[1], " ! 2 control or invisible characters are shown by name");
+    assert_eq!(
+        lines[1],
+        " ! 2 control or invisible characters are shown by name"
+    );
     assert_eq!(lines[2], "   a␛]52;c;x␇");
     assert_eq!(lines[5], "   clean");
-    assert_eq!(lines[8], " ! 1 control or invisible character is shown by name");
+    assert_eq!(
+        lines[8],
+        " ! 1 control or invisible character is shown by name"
+    );
 }
 
 #[test]
@@ -181,18 +265,30 @@ fn the_view_follows_the_end_until_the_user_scrolls_up() {
         let lines = screen(&mut chat, 10);
         // Some room is left below, so that not all of it moves with every line.
         let last = lines.iter().rfind(|line| !line.is_empty()).unwrap();
-        assert!((8..=10).contains(&lines.len()) && last.trim() == format!("line {n}"), "{lines:?}");
+        assert!(
+            (8..=10).contains(&lines.len()) && last.trim() == format!("line {n}"),
+            "{lines:?}"
+        );
     }
     assert!(chat.is_at_end());
     chat.scroll(-15);
     let before = screen(&mut chat, 10);
     assert!(!chat.is_at_end());
     chat.push_text(&id(100), &"more\n\n".repeat(50));
-    assert_eq!(screen(&mut chat, 10), before, "what grows below does not move the view");
+    assert_eq!(
+        screen(&mut chat, 10),
+        before,
+        "what grows below does not move the view"
+    );
     chat.scroll(100_000);
     let end = screen(&mut chat, 10);
     assert!(chat.is_at_end());
-    assert_eq!(end.iter().rfind(|line| !line.is_empty()).map(|line| line.trim()), Some("more"));
+    assert_eq!(
+        end.iter()
+            .rfind(|line| !line.is_empty())
+            .map(|line| line.trim()),
+        Some("more")
+    );
     chat.scroll(-3);
     screen(&mut chat, 10);
     chat.scroll(3);
@@ -270,32 +366,52 @@ fn a_new_width_keeps_the_message_at_the_top() {
 #[test]
 fn selecting_walks_messages_and_brings_them_into_view() {
     let mut chat = chat(10, 60);
-    chat.push_notice(&Notice { level: Level::Info, text: "not a message".to_owned() });
+    chat.push_notice(&Notice {
+        level: Level::Info,
+        text: "not a message".to_owned(),
+    });
     chat.visible(8);
     chat.select_previous();
     assert_eq!(chat.selected(), Some(&id(9)));
-    assert_eq!(screen(&mut chat, 8).iter().filter(|line| line.starts_with('▌')).count(), 4);
+    assert_eq!(
+        screen(&mut chat, 8)
+            .iter()
+            .filter(|line| line.starts_with('▌'))
+            .count(),
+        4
+    );
     chat.select_next();
     assert_eq!(chat.selected(), Some(&id(9)), "there is none after it");
     for n in (0..9).rev() {
         chat.select_previous();
         assert_eq!(chat.selected(), Some(&id(n)));
         assert!(
-            screen(&mut chat, 8).iter().any(|line| line.starts_with('▌') && line.contains(&format!("message {n}")))
+            screen(&mut chat, 8)
+                .iter()
+                .any(|line| line.starts_with('▌') && line.contains(&format!("message {n}")))
         );
     }
     for n in 1..10 {
         chat.select_next();
         assert_eq!(chat.selected(), Some(&id(n)));
         assert!(
-            screen(&mut chat, 8).iter().any(|line| line.starts_with('▌') && line.contains(&format!("message {n}")))
+            screen(&mut chat, 8)
+                .iter()
+                .any(|line| line.starts_with('▌') && line.contains(&format!("message {n}")))
         );
     }
     select_first(&mut chat);
-    assert_eq!((chat.visible(8).len(), chat.top.item, chat.selected()), (8, 0, Some(&id(0))));
+    assert_eq!(
+        (chat.visible(8).len(), chat.top.item, chat.selected()),
+        (8, 0, Some(&id(0)))
+    );
     select_last(&mut chat);
     chat.deselect();
-    assert!(screen(&mut chat, 8).iter().all(|line| !line.starts_with('▌')));
+    assert!(
+        screen(&mut chat, 8)
+            .iter()
+            .all(|line| !line.starts_with('▌'))
+    );
 }
 
 #[test]
@@ -305,14 +421,26 @@ fn what_is_copied_is_the_source() {
         entry(0, "a long question that wraps on the screen"),
         entry(1, "# A\n```sh\nls \u{1b}\n```\n\n```\ntwo\n```\n"),
     ]);
-    chat.push_notice(&Notice { level: Level::Info, text: "a notice".to_owned() });
-    assert_eq!(chat.copy_message().unwrap(), "# A\n```sh\nls ␛\n```\n\n```\ntwo\n```\n");
+    chat.push_notice(&Notice {
+        level: Level::Info,
+        text: "a notice".to_owned(),
+    });
+    assert_eq!(
+        chat.copy_message().unwrap(),
+        "# A\n```sh\nls ␛\n```\n\n```\ntwo\n```\n"
+    );
     let block = chat.copy_code(1).unwrap();
-    assert_eq!((block.lang.as_str(), block.source.as_str()), ("sh", "ls ␛\n"));
+    assert_eq!(
+        (block.lang.as_str(), block.source.as_str()),
+        ("sh", "ls ␛\n")
+    );
     assert_eq!(chat.copy_code(2).unwrap().source, "two\n");
     assert_eq!((chat.copy_code(0), chat.copy_code(3)), (None, None));
     select_first(&mut chat);
-    assert_eq!(chat.copy_message().unwrap(), "a long question that wraps on the screen");
+    assert_eq!(
+        chat.copy_message().unwrap(),
+        "a long question that wraps on the screen"
+    );
     assert_eq!(chat.copy_code(1), None, "the selected message is a prompt");
     let whole = "## you\n\na long question that wraps on the screen\n\n## gpt-5-mini\n\n# A\n```sh\nls ␛\n```\n\n```\ntwo\n```\n";
     assert_eq!(chat.copy_chat(), whole);

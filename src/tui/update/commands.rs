@@ -41,7 +41,10 @@ pub fn run(app: &mut App, row: &Row, argument: &str) -> Vec<Effect> {
         Slash::Retry => match argument {
             "" => return submit::retry(app, false),
             "up" => return submit::retry(app, true),
-            other => app.say(Level::Warning, format!("/retry takes nothing or up, not `{other}`")),
+            other => app.say(
+                Level::Warning,
+                format!("/retry takes nothing or up, not `{other}`"),
+            ),
         },
         Slash::Help => app.overlay = Overlay::Page(help(app)),
         Slash::Quit => return vec![Effect::Quit],
@@ -67,12 +70,16 @@ fn effort(app: &mut App, level: &str) -> Vec<Effect> {
         "" => {
             match words::quote(app) {
                 Some(quote) if quote.efforts.is_empty() => {
-                    let text = format!("{} takes no effort: it thinks as it does, or not at all", quote.model);
+                    let text = format!(
+                        "{} takes no effort: it thinks as it does, or not at all",
+                        quote.model
+                    );
                     app.info(text);
                 }
                 // Without a receipt nobody knows which the model takes.
                 quote => {
-                    let levels = quote.map_or_else(|| Effort::ALL.to_vec(), |quote| quote.efforts.clone());
+                    let levels =
+                        quote.map_or_else(|| Effort::ALL.to_vec(), |quote| quote.efforts.clone());
                     app.overlay = Overlay::Effort(Levels::new(&levels, app.choice.effort));
                 }
             }
@@ -99,11 +106,18 @@ fn cache(app: &mut App, argument: &str) -> Vec<Effect> {
         "on" => true,
         "off" => false,
         other => {
-            app.say(Level::Warning, format!("/cache takes nothing, on or off, not `{other}`"));
+            app.say(
+                Level::Warning,
+                format!("/cache takes nothing, on or off, not `{other}`"),
+            );
             return Vec::new();
         }
     };
-    app.info(if on { "kept answers are used in this chat" } else { "every question of this chat is asked anew" });
+    app.info(if on {
+        "kept answers are used in this chat"
+    } else {
+        "every question of this chat is asked anew"
+    });
     app.composer.touch();
     vec![Effect::Send(Command::SetCached(on))]
 }
@@ -116,7 +130,10 @@ fn cache_page(app: &App) -> Page {
         (true, Some(quote)) => match &quote.kept {
             None => "not kept: it would be asked anew".to_owned(),
             Some(kept) if words::served(quote, kept) => {
-                format!("kept {} ago: given again for $0, unless /retry asks anew", age(kept.age_s))
+                format!(
+                    "kept {} ago: given again for $0, unless /retry asks anew",
+                    age(kept.age_s)
+                )
             }
             Some(kept) => words::before(quote, kept),
         },
@@ -128,14 +145,25 @@ fn cache_page(app: &App) -> Page {
     }
     lines.push(line(
         "this chat",
-        if app.choice.cached { "on; /cache off turns it off" } else { "off; /cache on turns it on" },
+        if app.choice.cached {
+            "on; /cache off turns it off"
+        } else {
+            "off; /cache on turns it on"
+        },
     ));
-    Page { title: "cache", lines, scroll: 0 }
+    Page {
+        title: "cache",
+        lines,
+        scroll: 0,
+    }
 }
 
 fn fit(app: &mut App, rule: &str) -> Vec<Effect> {
     if rule.is_empty() {
-        app.info(format!("too long a question {}; /fit takes refuse, truncate or segment", fate(app.choice.overflow)));
+        app.info(format!(
+            "too long a question {}; /fit takes refuse, truncate or segment",
+            fate(app.choice.overflow)
+        ));
         return Vec::new();
     }
     match rule.parse::<Overflow>() {
@@ -158,14 +186,20 @@ fn fate(rule: Overflow) -> &'static str {
     match rule {
         Overflow::Refuse => "is not sent",
         Overflow::Truncate => "is sent without the oldest turns of the chat",
-        Overflow::Segment => "is split, each part answered, and the answers joined: several requests",
+        Overflow::Segment => {
+            "is split, each part answered, and the answers joined: several requests"
+        }
     }
 }
 
 fn system(app: &mut App, text: &str) -> Vec<Effect> {
     match text {
         "" => {
-            let now = app.choice.system.clone().unwrap_or_else(|| "none".to_owned());
+            let now = app
+                .choice
+                .system
+                .clone()
+                .unwrap_or_else(|| "none".to_owned());
             app.info(format!("system message: {now}"));
             Vec::new()
         }
@@ -179,8 +213,13 @@ fn sessions(app: &mut App, query: &str) -> Vec<Effect> {
         app.info("an answer is streaming: Esc stops it, then /resume");
         return Vec::new();
     }
-    app.overlay = Overlay::Sessions(Sessions { field: Field::new(query), ..Sessions::default() });
-    vec![Effect::Send(Command::ListSessions { query: query.to_owned() })]
+    app.overlay = Overlay::Sessions(Sessions {
+        field: Field::new(query),
+        ..Sessions::default()
+    });
+    vec![Effect::Send(Command::ListSessions {
+        query: query.to_owned(),
+    })]
 }
 
 fn copy_argument(app: &mut App, argument: &str) -> Vec<Effect> {
@@ -189,7 +228,10 @@ fn copy_argument(app: &mut App, argument: &str) -> Vec<Effect> {
         ("all", _) => copy(app, app.log.whole()),
         (_, Ok(n)) => copy_block(app, n),
         (other, _) => {
-            app.say(Level::Warning, format!("/copy takes nothing, a number or all, not `{other}`"));
+            app.say(
+                Level::Warning,
+                format!("/copy takes nothing, a number or all, not `{other}`"),
+            );
             Vec::new()
         }
     }
@@ -209,7 +251,10 @@ pub fn copy_block(app: &mut App, n: u8) -> Vec<Effect> {
         app.info(format!("there is no code block {n}"));
         return Vec::new();
     };
-    vec![Effect::Copy { text, what: format!("code block {n}") }]
+    vec![Effect::Copy {
+        text,
+        what: format!("code block {n}"),
+    }]
 }
 
 fn line(left: impl Into<String>, right: impl Into<String>) -> (String, String) {
@@ -220,7 +265,11 @@ pub fn help(app: &App) -> Page {
     let mut lines = Vec::new();
     for place in Place::ALL {
         lines.push(line(place.title(), ""));
-        for (row, keys) in app.keymap.rows().filter(|(row, keys)| row.place == place && !keys.is_empty()) {
+        for (row, keys) in app
+            .keymap
+            .rows()
+            .filter(|(row, keys)| row.place == place && !keys.is_empty())
+        {
             match row.action {
                 Action::CopyBlock(1) => lines.push(line("1-9", "copy code block N")),
                 Action::CopyBlock(_) => {}
@@ -229,14 +278,26 @@ pub fn help(app: &App) -> Page {
         }
     }
     lines.push(line("commands", ""));
-    lines.extend(slash::TABLE.iter().map(|row| line(format!("/{} {}", row.name, row.argument), row.help)));
-    Page { title: "help", lines, scroll: 0 }
+    lines.extend(
+        slash::TABLE
+            .iter()
+            .map(|row| line(format!("/{} {}", row.name, row.argument), row.help)),
+    );
+    Page {
+        title: "help",
+        lines,
+        scroll: 0,
+    }
 }
 
 fn budget(app: &App) -> Page {
     let panel = app.panel.clone().unwrap_or_default();
     let mut lines = Vec::new();
-    for (name, meter) in [("session $", panel.session), ("today $", panel.today), ("month $", panel.month)] {
+    for (name, meter) in [
+        ("session $", panel.session),
+        ("today $", panel.today),
+        ("month $", panel.month),
+    ] {
         lines.push(line(name, words::meter(&meter)));
     }
     for alert in &panel.alerts {
@@ -245,7 +306,11 @@ fn budget(app: &App) -> Page {
     if app.panel.is_none() {
         lines = vec![line("", "no figures yet")];
     }
-    Page { title: "budget", lines, scroll: 0 }
+    Page {
+        title: "budget",
+        lines,
+        scroll: 0,
+    }
 }
 
 fn cost(app: &App) -> Page {
@@ -254,8 +319,14 @@ fn cost(app: &App) -> Page {
         lines.push(line("this reply", ""));
         lines.push(line("model", reply.model.to_string()));
         lines.push(line("reply $", words::cost_and_kind(reply.cost)));
-        lines.push(line("expected", words::dollars_or_na(reply.estimate.expected_usd)));
-        lines.push(line("at most", words::dollars_or_na(reply.estimate.worst_usd)));
+        lines.push(line(
+            "expected",
+            words::dollars_or_na(reply.estimate.expected_usd),
+        ));
+        lines.push(line(
+            "at most",
+            words::dollars_or_na(reply.estimate.worst_usd),
+        ));
         if let Some(usage) = reply.usage {
             lines.push(line("in", thousands(usage.input())));
             lines.push(line("cached", thousands(usage.cached_input)));
@@ -272,5 +343,9 @@ fn cost(app: &App) -> Page {
         lines.push(line("month $", words::meter(&panel.month)));
         lines.push(line("saved", panel.saved.short_sum(panel.saved_unknown)));
     }
-    Page { title: "cost", lines, scroll: 0 }
+    Page {
+        title: "cost",
+        lines,
+        scroll: 0,
+    }
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::{limit, rescue, submit};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, Finish, MessageId};
-use crate::protocol::{Alert, Answer, Attempt, Event, Level, Notice, Progress, Quote, SessionView, Started};
+use crate::protocol::{
+    Alert, Answer, Attempt, Event, Level, Notice, Progress, Quote, SessionView, Started,
+};
 use crate::tui::app::{App, Reply, Toast, Turn};
 use crate::tui::cue::Doubling;
 use crate::tui::msg::Effect;
@@ -32,9 +34,14 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
             app.composer.touch();
         }
         Event::Receipt(receipt) => {
-            if app.receipt.as_ref().is_none_or(|shown| shown.rev <= receipt.rev) {
+            if app
+                .receipt
+                .as_ref()
+                .is_none_or(|shown| shown.rev <= receipt.rev)
+            {
                 if let Ok(quote) = &receipt.outcome {
-                    app.cue.quoted(&quote.model, quote.estimate.expected_usd, app.busy());
+                    app.cue
+                        .quoted(&quote.model, quote.estimate.expected_usd, app.busy());
                 }
                 app.receipt = Some(*receipt);
             }
@@ -60,7 +67,11 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Progress(progress) => progressed(app, progress),
         Event::Finished(answer) => return finished(app, &answer),
-        Event::Failed { failure, answer, route: _ } => return failed(app, &failure, answer.as_deref()),
+        Event::Failed {
+            failure,
+            answer,
+            route: _,
+        } => return failed(app, &failure, answer.as_deref()),
         Event::AtLimit(at) => limit::open(app, *at),
         Event::Continuable { id, quote } => offered(app, id, *quote),
         Event::Alert(alert) => return alerted(app, &alert),
@@ -98,7 +109,12 @@ fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
     if !view.history.is_empty() {
         app.composer.history.load(&view.history);
     }
-    app.reply = view.entries.iter().rev().find_map(|entry| entry.answer.as_ref()).map(Reply::of);
+    app.reply = view
+        .entries
+        .iter()
+        .rev()
+        .find_map(|entry| entry.answer.as_ref())
+        .map(Reply::of);
     app.sent_any = !view.entries.is_empty();
     // A new chat has another price for the same draft.
     app.composer.touch();
@@ -112,7 +128,11 @@ fn begin(app: &mut App, started: &Started) {
     };
     app.told = Some((started.at, app.now));
     withdraw(app);
-    app.turn = Turn::Streaming { id: started.id.clone(), since, last_data: None };
+    app.turn = Turn::Streaming {
+        id: started.id.clone(),
+        since,
+        last_data: None,
+    };
     app.wire.go_on();
     app.reply = Some(Reply::started(started));
     app.log.started(started);
@@ -140,7 +160,10 @@ fn attempted(app: &mut App, attempt: &Attempt) {
         return;
     }
     let status = attempt.status.map(|s| format!(" {s}")).unwrap_or_default();
-    app.say(Level::Warning, format!("{}{status}: {}", attempt.provider, attempt.outcome));
+    app.say(
+        Level::Warning,
+        format!("{}{status}: {}", attempt.provider, attempt.outcome),
+    );
 }
 
 /// The last answer was cut off, and this is what going on costs.
@@ -148,7 +171,10 @@ fn offered(app: &mut App, id: MessageId, quote: Quote) {
     if app.busy() {
         return;
     }
-    app.log.offer(&id, Some(&words::offer(&app.keymap.key("continue"), &quote)));
+    app.log.offer(
+        &id,
+        Some(&words::offer(&app.keymap.key("continue"), &quote)),
+    );
     app.offer = Some((id, quote));
 }
 
@@ -165,14 +191,26 @@ fn alerted(app: &mut App, alert: &Alert) -> Vec<Effect> {
     let text = words::alerted(alert);
     let notify = app.notify && !app.in_front;
     // The end of the turn that went past the share does not settle it.
-    app.toast = Some(Toast { level: Level::Warning, text: text.clone(), since: app.now, passing: false });
-    notify.then(|| Effect::Notify(one_line(&text).into_string())).into_iter().collect()
+    app.toast = Some(Toast {
+        level: Level::Warning,
+        text: text.clone(),
+        since: app.now,
+        passing: false,
+    });
+    notify
+        .then(|| Effect::Notify(one_line(&text).into_string()))
+        .into_iter()
+        .collect()
 }
 
 /// Figures that change sixty times a second cannot be read.
 fn progressed(app: &mut App, progress: Progress) {
     heard(app);
-    if app.figures.0.is_some_and(|shown| app.now.saturating_duration_since(shown) < GLANCE) {
+    if app
+        .figures
+        .0
+        .is_some_and(|shown| app.now.saturating_duration_since(shown) < GLANCE)
+    {
         app.figures.1 = Some(progress);
         return;
     }

@@ -16,8 +16,11 @@ use crate::tui::slash::{self, Parsed};
 const PAGE: isize = 10;
 
 pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
-    let places: &[Place] =
-        if matches!(app.overlay, Overlay::Picker(_)) { &[Place::Picker, Place::Dialog] } else { &[Place::Dialog] };
+    let places: &[Place] = if matches!(app.overlay, Overlay::Picker(_)) {
+        &[Place::Picker, Place::Dialog]
+    } else {
+        &[Place::Dialog]
+    };
     match (app.keymap.find(places, chord), chord.types()) {
         (Some(action), _) => act(app, action),
         (None, Some(c)) => letter(app, c),
@@ -98,7 +101,11 @@ fn field(overlay: &mut Overlay) -> Option<&mut Field> {
         Overlay::Picker(picker) => Some(&mut picker.field),
         Overlay::Sessions(list) => Some(&mut list.field),
         Overlay::HistorySearch(search) => Some(&mut search.field),
-        Overlay::None | Overlay::Page(_) | Overlay::Rewind(_) | Overlay::Limit(_) | Overlay::Effort(_) => None,
+        Overlay::None
+        | Overlay::Page(_)
+        | Overlay::Rewind(_)
+        | Overlay::Limit(_)
+        | Overlay::Effort(_) => None,
     }
 }
 
@@ -121,8 +128,14 @@ fn filtered(app: &mut App) -> Vec<Effect> {
             let query = list.field.as_str().to_owned();
             return vec![Effect::Send(Command::ListSessions { query })];
         }
-        Overlay::HistorySearch(search) => search.hit = found(app.composer.history.search(search.field.as_str(), None)),
-        Overlay::None | Overlay::Page(_) | Overlay::Rewind(_) | Overlay::Limit(_) | Overlay::Effort(_) => {}
+        Overlay::HistorySearch(search) => {
+            search.hit = found(app.composer.history.search(search.field.as_str(), None))
+        }
+        Overlay::None
+        | Overlay::Page(_)
+        | Overlay::Rewind(_)
+        | Overlay::Limit(_)
+        | Overlay::Effort(_) => {}
     }
     Vec::new()
 }
@@ -132,7 +145,9 @@ fn found(hit: Option<(usize, &str)>) -> Option<(usize, String)> {
 }
 
 fn older(app: &mut App) {
-    let Overlay::HistorySearch(Search { field, hit }) = &mut app.overlay else { return };
+    let Overlay::HistorySearch(Search { field, hit }) = &mut app.overlay else {
+        return;
+    };
     let before = hit.as_ref().map(|(at, _)| *at);
     if let Some(older) = found(app.composer.history.search(field.as_str(), before)) {
         *hit = Some(older);
@@ -147,7 +162,9 @@ fn select(app: &mut App, by: isize) {
             let len = picker.visible().len();
             picker.selected = moved(picker.selected, by, len);
         }
-        Overlay::Sessions(list) => list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len)),
+        Overlay::Sessions(list) => {
+            list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len))
+        }
         Overlay::Rewind(list) => list.selected = moved(list.selected, by, list.rows.len()),
         Overlay::Limit(limit) => limit.selected = moved(limit.selected, by, limit.ways().len()),
         Overlay::Effort(list) => list.selected = moved(list.selected, by, list.rows.len()),
@@ -168,12 +185,18 @@ fn accept(app: &mut App) -> Vec<Effect> {
             let exact = slash::find(word).ok();
             let Some(row) = exact.or_else(|| list.matches().get(list.selected).copied()) else {
                 let nearest = slash::find(word).err().unwrap_or("help");
-                app.say(Level::Warning, format!("no command /{word}: did you mean /{nearest}?"));
+                app.say(
+                    Level::Warning,
+                    format!("no command /{word}: did you mean /{nearest}?"),
+                );
                 app.overlay = Overlay::Palette(list);
                 return Vec::new();
             };
             // What cannot do without an argument asks for it.
-            if argument.trim().is_empty() && !row.argument.is_empty() && !row.argument.starts_with('[') {
+            if argument.trim().is_empty()
+                && !row.argument.is_empty()
+                && !row.argument.starts_with('[')
+            {
                 let mut list = list;
                 list.field = Field::new(&format!("{} ", row.name));
                 app.overlay = Overlay::Palette(list);
@@ -195,11 +218,17 @@ fn accept(app: &mut App) -> Vec<Effect> {
             vec![Effect::Send(Command::Select(row.id))]
         }
         Overlay::Sessions(list) => {
-            let row = list.rows.and_then(|rows| rows.into_iter().nth(list.selected));
-            row.map(|row| Effect::Send(Command::Resume(row.id))).into_iter().collect()
+            let row = list
+                .rows
+                .and_then(|rows| rows.into_iter().nth(list.selected));
+            row.map(|row| Effect::Send(Command::Resume(row.id)))
+                .into_iter()
+                .collect()
         }
         Overlay::Rewind(list) => {
-            let Some((id, _)) = list.rows.into_iter().nth(list.selected) else { return Vec::new() };
+            let Some((id, _)) = list.rows.into_iter().nth(list.selected) else {
+                return Vec::new();
+            };
             app.rewinding = true;
             vec![Effect::Send(Command::Rewind(id))]
         }
@@ -226,20 +255,32 @@ fn complete(app: &mut App) {
         && let Some(row) = list.matches().get(list.selected)
         && !list.field.as_str().contains(' ')
     {
-        list.field = Field::new(&format!("{}{}", row.name, if row.argument.is_empty() { "" } else { " " }));
+        list.field = Field::new(&format!(
+            "{}{}",
+            row.name,
+            if row.argument.is_empty() { "" } else { " " }
+        ));
     }
 }
 
 fn default_model(app: &mut App) -> Vec<Effect> {
-    let Overlay::Picker(picker) = &app.overlay else { return Vec::new() };
-    let Some(row) = picker.current().cloned() else { return Vec::new() };
+    let Overlay::Picker(picker) = &app.overlay else {
+        return Vec::new();
+    };
+    let Some(row) = picker.current().cloned() else {
+        return Vec::new();
+    };
     app.info(format!("{} is the model of new chats", row.id));
     vec![Effect::Send(Command::SetDefault(row.id))]
 }
 
 fn favourite(app: &mut App) -> Vec<Effect> {
-    let Overlay::Picker(picker) = &mut app.overlay else { return Vec::new() };
+    let Overlay::Picker(picker) = &mut app.overlay else {
+        return Vec::new();
+    };
     picker.toggle_favourite();
     let row = picker.current().cloned();
-    row.map(|row| Effect::Send(Command::ToggleFavourite(row.id))).into_iter().collect()
+    row.map(|row| Effect::Send(Command::ToggleFavourite(row.id)))
+        .into_iter()
+        .collect()
 }

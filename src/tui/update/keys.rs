@@ -22,7 +22,11 @@ const TWICE: Duration = Duration::from_secs(1);
 const READ: Duration = Duration::from_secs(2);
 
 pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
-    if app.toast.as_ref().is_some_and(|t| app.now.saturating_duration_since(t.since) >= READ) {
+    if app
+        .toast
+        .as_ref()
+        .is_some_and(|t| app.now.saturating_duration_since(t.since) >= READ)
+    {
         app.toast = None;
     }
     if !matches!(app.overlay, Overlay::None) {
@@ -31,10 +35,15 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
     let now = app.now;
     let heeded = app.rescue.as_mut().is_some_and(|rescue| rescue.heeds(now)) && !app.busy();
     let places: &[Place] = match app.focus {
-        Focus::Input if app.composer.is_empty() && heeded => {
-            &[Place::Offer, Place::EmptyInput, Place::Input, Place::Anywhere]
+        Focus::Input if app.composer.is_empty() && heeded => &[
+            Place::Offer,
+            Place::EmptyInput,
+            Place::Input,
+            Place::Anywhere,
+        ],
+        Focus::Input if app.composer.is_empty() => {
+            &[Place::EmptyInput, Place::Input, Place::Anywhere]
         }
-        Focus::Input if app.composer.is_empty() => &[Place::EmptyInput, Place::Input, Place::Anywhere],
         Focus::Input => &[Place::Input, Place::Anywhere],
         Focus::Transcript => &[Place::Transcript, Place::Anywhere],
         Focus::Panel => &[Place::Panel, Place::Anywhere],
@@ -136,7 +145,11 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::CopyAll => return commands::copy(app, app.log.whole()),
         Action::CopyBlock(n) => return commands::copy_block(app, n),
         // These belong to dialogs.
-        Action::Complete | Action::Erase | Action::ClearField | Action::SetDefault | Action::ToggleFavourite => {}
+        Action::Complete
+        | Action::Erase
+        | Action::ClearField
+        | Action::SetDefault
+        | Action::ToggleFavourite => {}
         scroll => scrolled(app, scroll),
     }
     Vec::new()
@@ -178,8 +191,17 @@ fn escape(app: &mut App) -> Vec<Effect> {
         app.rescue = None;
         return Vec::new();
     }
-    if app.escaped.take().is_some_and(|first| app.now.saturating_duration_since(first) <= TWICE) {
-        let rows: Vec<_> = app.log.prompts().rev().map(|(id, text)| (id.clone(), text.to_owned())).collect();
+    if app
+        .escaped
+        .take()
+        .is_some_and(|first| app.now.saturating_duration_since(first) <= TWICE)
+    {
+        let rows: Vec<_> = app
+            .log
+            .prompts()
+            .rev()
+            .map(|(id, text)| (id.clone(), text.to_owned()))
+            .collect();
         if rows.is_empty() {
             app.info("nothing was asked yet in this chat");
         } else {
@@ -217,7 +239,10 @@ fn focus(app: &App, forward: bool) -> Focus {
     } else {
         &[Focus::Input, Focus::Transcript]
     };
-    let at = ring.iter().position(|focus| *focus == app.focus).unwrap_or(0);
+    let at = ring
+        .iter()
+        .position(|focus| *focus == app.focus)
+        .unwrap_or(0);
     let step = if forward { 1 } else { ring.len() - 1 };
     ring[(at + step) % ring.len()]
 }
@@ -225,7 +250,13 @@ fn focus(app: &App, forward: bool) -> Focus {
 /// The next favourite; `auto` is always one of them.
 fn cycle(app: &mut App, forward: bool) -> Vec<Effect> {
     let mut ring = vec![Selection::Auto];
-    ring.extend(app.choice.favourites.iter().filter(|s| **s != Selection::Auto).cloned());
+    ring.extend(
+        app.choice
+            .favourites
+            .iter()
+            .filter(|s| **s != Selection::Auto)
+            .cloned(),
+    );
     let len = ring.len();
     let at = ring.iter().position(|s| *s == app.choice.selection);
     let next = match (at, forward) {
@@ -247,7 +278,9 @@ fn cycle(app: &mut App, forward: bool) -> Vec<Effect> {
 /// Opens the picker, filtered.
 pub fn models(app: &mut App, filter: &str) -> Vec<Effect> {
     app.overlay = Overlay::Picker(Box::new(Picker::new(filter)));
-    vec![Effect::Send(Command::ListModels { draft: app.composer.text().into() })]
+    vec![Effect::Send(Command::ListModels {
+        draft: app.composer.text().into(),
+    })]
 }
 
 fn take_back(app: &mut App) {

@@ -27,7 +27,9 @@ pub fn open(app: &mut App, at: AtLimit) {
 
 /// Takes the way that is selected, or the one with this key.
 pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
-    let Overlay::Limit(limit) = &app.overlay else { return Vec::new() };
+    let Overlay::Limit(limit) = &app.overlay else {
+        return Vec::new();
+    };
     let ways = limit.ways();
     let chosen = match key {
         Some(_) => ways.iter().find(|way| way.key() == key),
@@ -45,7 +47,10 @@ pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
         take_from_input(app, &text);
     }
     submit::awaits(app);
-    app.turn = Turn::Waiting { since: app.now, prompt: drafted.then(|| text.to_string()) };
+    app.turn = Turn::Waiting {
+        since: app.now,
+        prompt: drafted.then(|| text.to_string()),
+    };
     vec![Effect::Send(Command::SendBy { text, way })]
 }
 
@@ -53,14 +58,17 @@ pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
 pub fn close(app: &mut App) {
     if matches!(std::mem::take(&mut app.overlay), Overlay::Limit(_)) {
         let draft = app.composer.take();
-        app.composer.set(&submit::joined(draft, app.queue.drain(..)));
+        app.composer
+            .set(&submit::joined(draft, app.queue.drain(..)));
     }
 }
 
 /// The question goes; what was typed behind it stays.
 fn take_from_input(app: &mut App, question: &str) {
     let draft = app.composer.take();
-    let rest = draft.strip_prefix(question).map_or(draft.as_str(), |rest| rest.trim_start_matches('\n'));
+    let rest = draft
+        .strip_prefix(question)
+        .map_or(draft.as_str(), |rest| rest.trim_start_matches('\n'));
     if !rest.is_empty() {
         app.composer.set(rest);
     }

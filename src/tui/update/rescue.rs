@@ -16,7 +16,11 @@ pub fn offered(app: &mut App, offer: Offer) {
 
 pub fn take(app: &mut App, way: Degraded) -> Vec<Effect> {
     if app.busy() || !app.rescue.as_ref().is_some_and(|rescue| rescue.has(way)) {
-        app.info(if app.rescue.is_some() && !app.busy() { "no answer was kept" } else { "nothing is offered now" });
+        app.info(if app.rescue.is_some() && !app.busy() {
+            "no answer was kept"
+        } else {
+            "nothing is offered now"
+        });
         return Vec::new();
     }
     submit::awaits(app);

@@ -26,7 +26,9 @@ pub fn enter(app: &mut App) -> Vec<Effect> {
         Parsed::Unknown { typed, nearest } => {
             app.say(
                 Level::Warning,
-                format!("no command /{typed}: did you mean /{nearest}? A space first sends it as it is"),
+                format!(
+                    "no command /{typed}: did you mean /{nearest}? A space first sends it as it is"
+                ),
             );
             Vec::new()
         }
@@ -36,7 +38,10 @@ pub fn enter(app: &mut App) -> Vec<Effect> {
 
 fn prompt(app: &mut App, text: String) -> Vec<Effect> {
     if app.queue.len() >= QUEUE {
-        app.say(Level::Warning, format!("{QUEUE} prompts are queued already; the draft stays here"));
+        app.say(
+            Level::Warning,
+            format!("{QUEUE} prompts are queued already; the draft stays here"),
+        );
         return Vec::new();
     }
     app.composer.take();
@@ -53,15 +58,25 @@ pub fn next(app: &mut App) -> Vec<Effect> {
     if app.busy() || app.session.is_none() || waits {
         return Vec::new();
     }
-    let Some(text) = app.queue.pop_front() else { return Vec::new() };
+    let Some(text) = app.queue.pop_front() else {
+        return Vec::new();
+    };
     awaits(app);
-    app.turn = Turn::Waiting { since: app.now, prompt: Some(text.clone()) };
-    vec![Effect::Send(Command::Send { text: Arc::from(text) })]
+    app.turn = Turn::Waiting {
+        since: app.now,
+        prompt: Some(text.clone()),
+    };
+    vec![Effect::Send(Command::Send {
+        text: Arc::from(text),
+    })]
 }
 
 /// Something is asked: an answer is awaited from now on.
 pub fn awaits(app: &mut App) {
-    app.turn = Turn::Waiting { since: app.now, prompt: None };
+    app.turn = Turn::Waiting {
+        since: app.now,
+        prompt: None,
+    };
     app.reply = None;
     app.rescue = None;
     app.cue.asked();
@@ -70,7 +85,11 @@ pub fn awaits(app: &mut App) {
 
 /// A draft with what was queued behind it.
 pub fn joined(draft: String, queued: impl Iterator<Item = String>) -> String {
-    let all: Vec<String> = [draft].into_iter().filter(|text| !text.trim().is_empty()).chain(queued).collect();
+    let all: Vec<String> = [draft]
+        .into_iter()
+        .filter(|text| !text.trim().is_empty())
+        .chain(queued)
+        .collect();
     all.join("\n\n")
 }
 

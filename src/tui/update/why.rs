@@ -18,16 +18,34 @@ pub fn page(app: &App) -> Page {
     if let Some(reply) = &app.reply {
         let cost = reply.cost.map(|cost| cost.to_string());
         let own = (&reply.model, cost.unwrap_or_else(|| "n/a".to_owned()));
-        choice(&mut lines, "the last reply", "cost", &own, &reply.route, &reply.others);
+        choice(
+            &mut lines,
+            "the last reply",
+            "cost",
+            &own,
+            &reply.route,
+            &reply.others,
+        );
     }
     if let Some(quote) = words::quote(app) {
         let own = (&quote.model, words::expected(quote));
-        choice(&mut lines, "the next turn", "expected", &own, &quote.route, &quote.others);
+        choice(
+            &mut lines,
+            "the next turn",
+            "expected",
+            &own,
+            &quote.route,
+            &quote.others,
+        );
     }
     if lines.is_empty() {
         lines.push(line("", "nothing was chosen yet"));
     }
-    Page { title: "why", lines, scroll: 0 }
+    Page {
+        title: "why",
+        lines,
+        scroll: 0,
+    }
 }
 
 fn line(left: impl Into<String>, right: impl Into<String>) -> (String, String) {
@@ -55,13 +73,24 @@ fn choice(
         };
         let (price, fate) = match &candidate.skipped {
             None => (own.1.clone(), "chosen"),
-            Some(why) => (elsewhere(&candidate.model).map(words::elsewhere).unwrap_or_default(), why.as_str()),
+            Some(why) => (
+                elsewhere(&candidate.model)
+                    .map(words::elsewhere)
+                    .unwrap_or_default(),
+                why.as_str(),
+            ),
         };
         lines.push(line(name, row(&worst(candidate.worst_usd), &price, fate)));
     }
-    for other in others.iter().filter(|other| route.considered.iter().all(|c| c.model != other.model)) {
+    for other in others
+        .iter()
+        .filter(|other| route.considered.iter().all(|c| c.model != other.model))
+    {
         if other.model != *own.0 {
-            lines.push(line(other.model.to_string(), row("-", &words::elsewhere(other), "not a candidate")));
+            lines.push(line(
+                other.model.to_string(),
+                row("-", &words::elsewhere(other), "not a candidate"),
+            ));
         }
     }
 }
@@ -71,5 +100,7 @@ fn worst(usd: Option<Usd>) -> String {
 }
 
 fn row(worst: &str, price: &str, fate: &str) -> String {
-    format!("{worst:<PRICE$} {price:<PRICE$} {fate}").trim_end().to_owned()
+    format!("{worst:<PRICE$} {price:<PRICE$} {fate}")
+        .trim_end()
+        .to_owned()
 }

@@ -50,9 +50,15 @@ pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
 /// Returns the first row on view.
 fn show(canvas: &mut Canvas, app: &App, area: Rect, content: &Content) -> usize {
     let fixed = u16::from(content.field.is_some()) + u16::from(content.head.is_some());
-    let wanted = u16::try_from(content.rows.len()).unwrap_or(u16::MAX).saturating_add(fixed + 2);
+    let wanted = u16::try_from(content.rows.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(fixed + 2);
     let height = wanted.clamp(3, area.height.max(3)).min(area.height);
-    let place = Rect { y: area.bottom() - height, height, ..area };
+    let place = Rect {
+        y: area.bottom() - height,
+        height,
+        ..area
+    };
     let mut inner = border(canvas, app, place, &content.title);
     if inner.is_empty() {
         return content.scroll;
@@ -74,9 +80,22 @@ fn show(canvas: &mut Canvas, app: &App, area: Rect, content: &Content) -> usize 
         None => content.scroll,
     }
     .min(most);
-    for (y, (i, row)) in (inner.y..inner.bottom()).zip(content.rows.iter().enumerate().skip(first)) {
-        let over = if content.selected == Some(i) { app.palette.selection } else { Style::new() };
-        canvas.marked(Rect { y, height: 1, ..inner }, wrap::cut(row, usize::from(inner.width)), over);
+    for (y, (i, row)) in (inner.y..inner.bottom()).zip(content.rows.iter().enumerate().skip(first))
+    {
+        let over = if content.selected == Some(i) {
+            app.palette.selection
+        } else {
+            Style::new()
+        };
+        canvas.marked(
+            Rect {
+                y,
+                height: 1,
+                ..inner
+            },
+            wrap::cut(row, usize::from(inner.width)),
+            over,
+        );
     }
     first
 }
@@ -84,8 +103,14 @@ fn show(canvas: &mut Canvas, app: &App, area: Rect, content: &Content) -> usize 
 /// Clears the rows of `place`, draws its border, and returns what is inside.
 fn border(canvas: &mut Canvas, app: &App, place: Rect, title: &str) -> Rect {
     canvas.clear(place.y..place.bottom());
-    let (accent, room) = (app.palette.accent, usize::from(place.width.saturating_sub(2)));
-    let title = wrap::cut(&Line::from(Span::styled(format!(" {title} "), app.palette.heading)), room);
+    let (accent, room) = (
+        app.palette.accent,
+        usize::from(place.width.saturating_sub(2)),
+    );
+    let title = wrap::cut(
+        &Line::from(Span::styled(format!(" {title} "), app.palette.heading)),
+        room,
+    );
     let rest = "─".repeat(room.saturating_sub(wrap::line_width(&title)));
     let mut top = vec![Span::styled("┌", accent)];
     top.extend(title.spans);
@@ -94,7 +119,15 @@ fn border(canvas: &mut Canvas, app: &App, place: Rect, title: &str) -> Rect {
     let right = place.right().saturating_sub(1);
     for y in place.y + 1..place.bottom().saturating_sub(1) {
         for x in [place.x, right] {
-            canvas.line(Rect { x, y, width: 1, height: 1 }, Span::styled("│", accent));
+            canvas.line(
+                Rect {
+                    x,
+                    y,
+                    width: 1,
+                    height: 1,
+                },
+                Span::styled("│", accent),
+            );
         }
     }
     let last = place.bottom().saturating_sub(1);
@@ -107,7 +140,11 @@ fn border(canvas: &mut Canvas, app: &App, place: Rect, title: &str) -> Rect {
 
 fn below(area: Rect) -> Rect {
     let one = area.height.min(1);
-    Rect { y: area.y + one, height: area.height - one, ..area }
+    Rect {
+        y: area.y + one,
+        height: area.height - one,
+        ..area
+    }
 }
 
 fn field(canvas: &mut Canvas, app: &App, area: Rect, mark: &str, typed: &str) {
@@ -116,17 +153,31 @@ fn field(canvas: &mut Canvas, app: &App, area: Rect, mark: &str, typed: &str) {
     let typed = one_line(&format!("{typed}.")).into_string();
     let mut tail = typed.strip_suffix('.').unwrap_or(&typed);
     while wrap::width(tail) > room {
-        let Some((cluster, _)) = wrap::clusters(tail).next() else { break };
+        let Some((cluster, _)) = wrap::clusters(tail).next() else {
+            break;
+        };
         tail = &tail[cluster.len()..];
     }
-    let line = Line::from(vec![Span::styled(mark.to_owned(), app.palette.accent), Span::raw(tail.to_owned())]);
+    let line = Line::from(vec![
+        Span::styled(mark.to_owned(), app.palette.accent),
+        Span::raw(tail.to_owned()),
+    ]);
     let end = u16::try_from(wrap::line_width(&line)).unwrap_or(u16::MAX);
     canvas.line(area, line);
-    canvas.set_cursor(Position { x: area.x.saturating_add(end).min(area.right() - 1), y: area.y });
+    canvas.set_cursor(Position {
+        x: area.x.saturating_add(end).min(area.right() - 1),
+        y: area.y,
+    });
 }
 
 fn read(app: &App, page: &Page, width: usize) -> Content {
-    let left = page.lines.iter().filter(|(_, r)| !r.is_empty()).map(|(l, _)| wrap::width(l)).max().unwrap_or(0);
+    let left = page
+        .lines
+        .iter()
+        .filter(|(_, r)| !r.is_empty())
+        .map(|(l, _)| wrap::width(l))
+        .max()
+        .unwrap_or(0);
     let left = left.min(width / 2);
     let mut rows = Vec::new();
     for (name, text) in &page.lines {
@@ -137,14 +188,29 @@ fn read(app: &App, page: &Page, width: usize) -> Content {
         }
         let name = name.truncate(left).into_string();
         let pad = " ".repeat(left.saturating_sub(wrap::width(&name)) + 2);
-        for (i, line) in
-            wrap::words(&[Span::raw(text.into_string())], width.saturating_sub(left + 2).max(1)).into_iter().enumerate()
+        for (i, line) in wrap::words(
+            &[Span::raw(text.into_string())],
+            width.saturating_sub(left + 2).max(1),
+        )
+        .into_iter()
+        .enumerate()
         {
-            let lead = if i == 0 { format!("{name}{pad}") } else { " ".repeat(left + 2) };
+            let lead = if i == 0 {
+                format!("{name}{pad}")
+            } else {
+                " ".repeat(left + 2)
+            };
             let mut spans = vec![Span::styled(lead, app.palette.accent)];
             spans.extend(line.spans);
             rows.push(Line::from(spans));
         }
     }
-    Content { title: page.title.to_owned(), field: None, head: None, rows, selected: None, scroll: page.scroll }
+    Content {
+        title: page.title.to_owned(),
+        field: None,
+        head: None,
+        rows,
+        selected: None,
+        scroll: page.scroll,
+    }
 }

@@ -43,24 +43,50 @@ pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measu
     }
     let text = app.composer.text();
     let focused = app.focus == Focus::Input && matches!(app.overlay, Overlay::None);
-    let mark = if focused { app.palette.accent } else { app.palette.dim };
+    let mark = if focused {
+        app.palette.accent
+    } else {
+        app.palette.dim
+    };
     for (y, range) in (area.y..area.bottom()).zip(&window.rows) {
         let first = range.start == 0;
         let last_shown = y + 1 == area.bottom();
-        let lead = match (first, window.above && y == area.y, window.below && last_shown) {
+        let lead = match (
+            first,
+            window.above && y == area.y,
+            window.below && last_shown,
+        ) {
             (true, ..) => MARK,
             (_, true, _) => " ↑ ",
             (_, _, true) => " ↓ ",
             _ => "   ",
         };
         let content: String = text[range.clone()].graphemes(true).map(shown).collect();
-        let line = Line::from(vec![Span::styled(lead, mark), Span::styled(content, app.palette.text)]);
-        canvas.line(Rect { y, height: 1, ..area }, line);
+        let line = Line::from(vec![
+            Span::styled(lead, mark),
+            Span::styled(content, app.palette.text),
+        ]);
+        canvas.line(
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            line,
+        );
     }
     if text.is_empty() {
-        let words = if app.busy() { "type the next prompt: Enter queues it" } else { "ask something" };
-        let place =
-            Rect { x: area.x + INDENT.min(area.width), width: area.width.saturating_sub(INDENT), height: 1, ..area };
+        let words = if app.busy() {
+            "type the next prompt: Enter queues it"
+        } else {
+            "ask something"
+        };
+        let place = Rect {
+            x: area.x + INDENT.min(area.width),
+            width: area.width.saturating_sub(INDENT),
+            height: 1,
+            ..area
+        };
         canvas.line(place, Span::styled(words, app.palette.dim));
     }
     if focused {
@@ -70,7 +96,10 @@ pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measu
             .saturating_add(INDENT)
             .saturating_add(u16::try_from(x).unwrap_or(u16::MAX))
             .min(area.right().saturating_sub(1));
-        let y = area.y.saturating_add(u16::try_from(y).unwrap_or(0)).min(area.bottom().saturating_sub(1));
+        let y = area
+            .y
+            .saturating_add(u16::try_from(y).unwrap_or(0))
+            .min(area.bottom().saturating_sub(1));
         canvas.set_cursor(Position { x, y });
     }
 }
@@ -78,7 +107,11 @@ pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measu
 /// Rows the queue takes of those that are left.
 pub fn queue_height(app: &App, left: u16) -> u16 {
     let rows = app.queue.len().min(QUEUE_ROWS + 1);
-    if left < 6 { 0 } else { u16::try_from(rows).unwrap_or(0) }
+    if left < 6 {
+        0
+    } else {
+        u16::try_from(rows).unwrap_or(0)
+    }
 }
 
 pub fn queue(canvas: &mut Canvas, app: &App, area: Rect) {
@@ -91,7 +124,14 @@ pub fn queue(canvas: &mut Canvas, app: &App, area: Rect) {
             None => break,
         };
         let line = wrap::cut(&Line::from(Span::styled(words, app.palette.dim)), width);
-        canvas.line(Rect { y, height: 1, ..area }, line);
+        canvas.line(
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            line,
+        );
     }
 }
 

@@ -19,7 +19,11 @@ pub fn content(app: &App, limit: &Limit, width: usize) -> Content {
     let reason = one_line(&limit.at.failure.message).into_string();
     let mut rows = wrap::words(&[Span::styled(reason, app.palette.warning)], width);
     rows.push(Line::raw("nothing was sent"));
-    let pinned = limit.at.route.as_ref().is_some_and(|route| route.mode == RouteMode::Pinned);
+    let pinned = limit
+        .at
+        .route
+        .as_ref()
+        .is_some_and(|route| route.mode == RouteMode::Pinned);
     let ways = limit.ways();
     let mut selected = rows.len();
     for (i, way) in ways.iter().enumerate() {
@@ -28,9 +32,14 @@ pub fn content(app: &App, limit: &Limit, width: usize) -> Content {
             Way::Raise(raise) => raised(raise),
             Way::Cancel => "cancel; the draft stays".to_owned(),
         };
-        let key = way.key().map_or_else(|| "Esc".to_owned(), |key| key.to_string());
+        let key = way
+            .key()
+            .map_or_else(|| "Esc".to_owned(), |key| key.to_string());
         // A way may take more rows than one: what it costs must not be cut off.
-        for (n, line) in wrap::words(&[Span::raw(text)], width.saturating_sub(5).max(1)).into_iter().enumerate() {
+        for (n, line) in wrap::words(&[Span::raw(text)], width.saturating_sub(5).max(1))
+            .into_iter()
+            .enumerate()
+        {
             if n == 0 && i == limit.selected {
                 selected = rows.len();
             }
@@ -40,12 +49,27 @@ pub fn content(app: &App, limit: &Limit, width: usize) -> Content {
             rows.push(Line::from(spans));
         }
     }
-    Content { title: "at the limit".to_owned(), field: None, head: None, rows, selected: Some(selected), scroll: 0 }
+    Content {
+        title: "at the limit".to_owned(),
+        field: None,
+        head: None,
+        rows,
+        selected: Some(selected),
+        scroll: 0,
+    }
 }
 
 fn cheaper(quote: &Quote, pinned: bool) -> String {
-    let holds = if pinned { "for this question only" } else { "so from now on in this chat" };
-    format!("{} instead: {}; {holds}", words::rung(quote), words::price(quote))
+    let holds = if pinned {
+        "for this question only"
+    } else {
+        "so from now on in this chat"
+    };
+    format!(
+        "{} instead: {}; {holds}",
+        words::rung(quote),
+        words::price(quote)
+    )
 }
 
 fn raised(raise: &Raise) -> String {
@@ -54,13 +78,23 @@ fn raised(raise: &Raise) -> String {
         Scope::Run => "for this run",
         Scope::Session => "for this chat",
         Scope::KeyDay | Scope::ModelDay | Scope::Day | Scope::GroupDay => "until the day ends",
-        Scope::KeyMonth | Scope::ModelMonth | Scope::Month | Scope::GroupMonth => "until the month ends",
+        Scope::KeyMonth | Scope::ModelMonth | Scope::Month | Scope::GroupMonth => {
+            "until the month ends"
+        }
     };
-    format!("raise the limit per {} by ${}, {until}", raise.scope, amount(raise.by))
+    format!(
+        "raise the limit per {} by ${}, {until}",
+        raise.scope,
+        amount(raise.by)
+    )
 }
 
 /// The amount as it is raised: [`Usd::short`] rounds, and may show less.
 fn amount(by: Usd) -> String {
     let short = by.short();
-    if short.parse() == Ok(by) { short } else { by.to_string() }
+    if short.parse() == Ok(by) {
+        short
+    } else {
+        by.to_string()
+    }
 }

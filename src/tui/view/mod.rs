@@ -50,7 +50,11 @@ pub fn draw(canvas: &mut Canvas, app: &mut App) {
         }
         return;
     }
-    let mut rows = Rows { area, top: area.y, bottom: area.bottom() };
+    let mut rows = Rows {
+        area,
+        top: area.y,
+        bottom: area.bottom(),
+    };
     // From the bottom up: what is needed to write comes first, the rest gets what is left.
     let small = area.height < 10;
     let hint = (!small).then(|| rows.take_bottom(1));
@@ -69,7 +73,11 @@ pub fn draw(canvas: &mut Canvas, app: &mut App) {
     }
     if app.panel_shown {
         let width = (area.width * 2 / 5).clamp(40, 48);
-        let panel = Rect { x: area.right() - width, width, ..body };
+        let panel = Rect {
+            x: area.right() - width,
+            width,
+            ..body
+        };
         // A free column, so that a figure at the end of a line does not touch the panel.
         body.width -= width + 1;
         panel::draw(canvas, app, panel);
@@ -77,7 +85,11 @@ pub fn draw(canvas: &mut Canvas, app: &mut App) {
     let offer_area = {
         let height = rescue::height(app, body.height);
         body.height -= height;
-        Rect { y: body.bottom(), height, ..body }
+        Rect {
+            y: body.bottom(),
+            height,
+            ..body
+        }
     };
     rescue::draw(canvas, app, offer_area);
     if app.session.is_some() && app.log.is_empty() {
@@ -99,7 +111,10 @@ pub fn draw(canvas: &mut Canvas, app: &mut App) {
         status::hint(canvas, app, area);
     }
     if !matches!(app.overlay, Overlay::None) {
-        let above = Rect { height: input_area.y.saturating_sub(area.y).max(3).min(area.height), ..area };
+        let above = Rect {
+            height: input_area.y.saturating_sub(area.y).max(3).min(area.height),
+            ..area
+        };
         dialog::draw(canvas, app, above);
     }
 }
@@ -119,17 +134,29 @@ impl Rows {
     fn take_bottom(&mut self, height: u16) -> Rect {
         let height = height.min(self.left());
         self.bottom -= height;
-        Rect { y: self.bottom, height, ..self.area }
+        Rect {
+            y: self.bottom,
+            height,
+            ..self.area
+        }
     }
 
     fn take_top(&mut self, height: u16) -> Rect {
         let height = height.min(self.left());
         self.top += height;
-        Rect { y: self.top - height, height, ..self.area }
+        Rect {
+            y: self.top - height,
+            height,
+            ..self.area
+        }
     }
 
     fn rest(&self) -> Rect {
-        Rect { y: self.top, height: self.left(), ..self.area }
+        Rect {
+            y: self.top,
+            height: self.left(),
+            ..self.area
+        }
     }
 }
 
@@ -141,7 +168,10 @@ fn header(canvas: &mut Canvas, app: &App, area: Rect) {
     };
     let model = words::in_use(app);
     let width = usize::from(area.width);
-    let left = Line::from(vec![Span::raw(" "), Span::styled(title, app.palette.heading)]);
+    let left = Line::from(vec![
+        Span::raw(" "),
+        Span::styled(title, app.palette.heading),
+    ]);
     let right = Span::styled(format!("{model} "), app.palette.accent);
     ends(canvas, area, &left, &Line::from(right), width);
 }
@@ -152,6 +182,10 @@ fn ends(canvas: &mut Canvas, area: Rect, left: &Line<'_>, right: &Line<'_>, widt
     let room = width.saturating_sub(right_width + 1);
     canvas.line(area, wrap::cut(left, room));
     let shift = u16::try_from(width - right_width).unwrap_or(0);
-    let place = Rect { x: area.x + shift, width: area.width - shift, ..area };
+    let place = Rect {
+        x: area.x + shift,
+        width: area.width - shift,
+        ..area
+    };
     canvas.line(place, wrap::cut(right, right_width));
 }

@@ -30,26 +30,55 @@ pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
     let lines = lines(app);
     let height = usize::from(area.height);
     let most = lines.len().saturating_sub(height);
-    app.panel_scroll = app.panel_scroll.min(u16::try_from(most).unwrap_or(u16::MAX));
-    let frame_style = if focused { app.palette.accent } else { app.palette.dim };
-    let rows = lines.into_iter().skip(usize::from(app.panel_scroll)).map(Some).chain(std::iter::repeat(None));
+    app.panel_scroll = app
+        .panel_scroll
+        .min(u16::try_from(most).unwrap_or(u16::MAX));
+    let frame_style = if focused {
+        app.palette.accent
+    } else {
+        app.palette.dim
+    };
+    let rows = lines
+        .into_iter()
+        .skip(usize::from(app.panel_scroll))
+        .map(Some)
+        .chain(std::iter::repeat(None));
     for (y, line) in (area.y..area.bottom()).zip(rows) {
         let mut spans = vec![Span::styled("│ ", frame_style)];
         spans.extend(wrap::spans(&line.unwrap_or_default()));
-        canvas.line(Rect { y, height: 1, ..area }, wrap::cut(&Line::from(spans), usize::from(area.width)));
+        canvas.line(
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            wrap::cut(&Line::from(spans), usize::from(area.width)),
+        );
     }
 }
 
 fn lines(app: &App) -> Vec<Line<'static>> {
-    let mut out = Out { name: app.palette.dim, value: app.palette.text, lines: Vec::new() };
-    out.lines.push(Line::styled("THIS REPLY", app.palette.heading));
+    let mut out = Out {
+        name: app.palette.dim,
+        value: app.palette.text,
+        lines: Vec::new(),
+    };
+    out.lines
+        .push(Line::styled("THIS REPLY", app.palette.heading));
     reply(app, &mut out);
     out.lines.push(Line::styled("BUDGET", app.palette.heading));
     let panel = app.panel.clone().unwrap_or_default();
-    for (name, meter) in [("session $", panel.session), ("today $", panel.today), ("month $", panel.month)] {
+    for (name, meter) in [
+        ("session $", panel.session),
+        ("today $", panel.today),
+        ("month $", panel.month),
+    ] {
         budget(app, &mut out, name, &meter);
     }
-    for (name, meter) in [("group $", panel.group_today), ("group mo $", panel.group_month)] {
+    for (name, meter) in [
+        ("group $", panel.group_today),
+        ("group mo $", panel.group_month),
+    ] {
         if meter.limit.is_some() {
             budget(app, &mut out, name, &meter);
         }
@@ -65,17 +94,33 @@ fn reply(app: &App, out: &mut Out) {
     let recent = app.panel.as_ref();
     if let Some(reply) = &app.reply {
         out.row("model", &one_line(&reply.model.to_string()).into_string());
-        let cached = if reply.cached { "from the cache · " } else { "" };
+        let cached = if reply.cached {
+            "from the cache · "
+        } else {
+            ""
+        };
         out.row("why", &format!("{cached}{}", words::reason(&reply.route)));
     } else {
         out.row("model", &words::in_use(app));
     }
     let latency = app.reply.as_ref().map(|r| r.latency).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a chart")]
-    let ttfts: Vec<f64> = recent.map(|p| p.recent_ttft_ms.iter().map(|ms| *ms as f64).collect()).unwrap_or_default();
-    out.chart("TTFT", &millis_or_na(latency.ttft_ms), &spark(&ttfts, SPARK), app.palette.accent);
+    let ttfts: Vec<f64> = recent
+        .map(|p| p.recent_ttft_ms.iter().map(|ms| *ms as f64).collect())
+        .unwrap_or_default();
+    out.chart(
+        "TTFT",
+        &millis_or_na(latency.ttft_ms),
+        &spark(&ttfts, SPARK),
+        app.palette.accent,
+    );
     let speeds = recent.map(|p| p.recent_tps.as_slice()).unwrap_or_default();
-    out.chart("tok/s", &speed(latency.tokens_per_second), &spark(speeds, SPARK), app.palette.accent);
+    out.chart(
+        "tok/s",
+        &speed(latency.tokens_per_second),
+        &spark(speeds, SPARK),
+        app.palette.accent,
+    );
     let elapsed = match app.elapsed() {
         Some(elapsed) => seconds(elapsed),
         None if latency.total_ms > 0 => millis(latency.total_ms),
@@ -98,19 +143,47 @@ fn reply(app: &App, out: &mut Out) {
 
 fn tokens(reply: &Reply, out: &mut Out) {
     if let Some(usage) = reply.usage {
-        let about = if usage.source == UsageSource::Counted { "~" } else { "" };
-        out.pairs(&[("in", format!("{about}{}", thousands(usage.input()))), ("cached", thousands(usage.cached_input))]);
-        out.pairs(&[("out", format!("{about}{}", thousands(usage.output))), ("reasoning", thousands(usage.reasoning))]);
+        let about = if usage.source == UsageSource::Counted {
+            "~"
+        } else {
+            ""
+        };
+        out.pairs(&[
+            ("in", format!("{about}{}", thousands(usage.input()))),
+            ("cached", thousands(usage.cached_input)),
+        ]);
+        out.pairs(&[
+            ("out", format!("{about}{}", thousands(usage.output))),
+            ("reasoning", thousands(usage.reasoning)),
+        ]);
     } else {
         let about = if reply.estimate.exact_count { "" } else { "~" };
         out.pairs(&[
-            ("in", format!("{about}{}", thousands(reply.estimate.input_tokens))),
-            ("out", format!("~{}", thousands(reply.estimate.output_tokens))),
+            (
+                "in",
+                format!("{about}{}", thousands(reply.estimate.input_tokens)),
+            ),
+            (
+                "out",
+                format!("~{}", thousands(reply.estimate.output_tokens)),
+            ),
         ]);
     }
-    let worst = reply.estimate.worst_usd.map_or_else(|| "n/a".to_owned(), Usd::short);
-    let billed = if reply.cost.is_some_and(|cost| cost.kind == CostKind::Billed) { "billed · " } else { "" };
-    out.chart("reply $", &words::reply_cost(reply), &format!("{billed}max {worst}"), out.name);
+    let worst = reply
+        .estimate
+        .worst_usd
+        .map_or_else(|| "n/a".to_owned(), Usd::short);
+    let billed = if reply.cost.is_some_and(|cost| cost.kind == CostKind::Billed) {
+        "billed · "
+    } else {
+        ""
+    };
+    out.chart(
+        "reply $",
+        &words::reply_cost(reply),
+        &format!("{billed}max {worst}"),
+        out.name,
+    );
 }
 
 fn budget(app: &App, out: &mut Out, name: &str, meter: &Meter) {
@@ -143,13 +216,19 @@ fn standing(app: &App, panel: &Panel, out: &mut Out) {
             (false, None) => "n/a".to_owned(),
         };
         if app.cue.is_on() {
-            out.warning("next turn", &format!("{next}  twice what it was"), app.palette.warning);
+            out.warning(
+                "next turn",
+                &format!("{next}  twice what it was"),
+                app.palette.warning,
+            );
         } else {
             out.row("next turn", &next);
         }
     }
     let quote = words::quote(app);
-    let window = quote.and_then(|q| q.context).or_else(|| app.reply.as_ref().and_then(|r| r.context));
+    let window = quote
+        .and_then(|q| q.context)
+        .or_else(|| app.reply.as_ref().and_then(|r| r.context));
     let of = window.map_or_else(|| "n/a".to_owned(), short);
     let used = quote.map_or_else(|| "n/a".to_owned(), |q| short(q.estimate.input_tokens));
     out.row("context", &format!("{used} of {of}"));
@@ -159,10 +238,24 @@ fn standing(app: &App, panel: &Panel, out: &mut Out) {
     if app.panel.is_none() {
         return;
     }
-    let hits = if app.choice.cached { words::hits(panel) } else { "off".to_owned() };
-    out.pairs(&[("cache hit", hits), ("saved", panel.saved.short_sum(panel.saved_unknown))]);
-    out.pairs(&[("p50", millis_or_na(panel.p50_ms)), ("p95", millis_or_na(panel.p95_ms))]);
-    let key = app.reply.as_ref().map(|r| one_line(&r.key).into_string()).filter(|key| !key.is_empty());
+    let hits = if app.choice.cached {
+        words::hits(panel)
+    } else {
+        "off".to_owned()
+    };
+    out.pairs(&[
+        ("cache hit", hits),
+        ("saved", panel.saved.short_sum(panel.saved_unknown)),
+    ]);
+    out.pairs(&[
+        ("p50", millis_or_na(panel.p50_ms)),
+        ("p95", millis_or_na(panel.p95_ms)),
+    ]);
+    let key = app
+        .reply
+        .as_ref()
+        .map(|r| one_line(&r.key).into_string())
+        .filter(|key| !key.is_empty());
     out.row("errors", &panel.errors.to_string());
     link(app, key, out);
 }
@@ -170,14 +263,22 @@ fn standing(app: &App, panel: &Panel, out: &mut Out) {
 /// The key in use and how it stands with the providers. Until the core says otherwise a circuit is closed.
 fn link(app: &App, key: Option<String>, out: &mut Out) {
     let current = app.wire.current();
-    let circuit = if current.and_then(|link| wire::trouble(app, link)).is_none() { "closed" } else { "" };
+    let circuit = if current.and_then(|link| wire::trouble(app, link)).is_none() {
+        "closed"
+    } else {
+        ""
+    };
     match (key, circuit) {
         (Some(key), "") => out.row("key", &key),
         (Some(key), closed) => out.pairs(&[("key", key), ("circuit", closed.to_owned())]),
         (None, "closed") if current.is_some() => out.row("circuit", "closed"),
         (None, _) => {}
     }
-    for words in app.wire.abnormal().filter_map(|link| wire::trouble(app, link)) {
+    for words in app
+        .wire
+        .abnormal()
+        .filter_map(|link| wire::trouble(app, link))
+    {
         out.warning("circuit", &words, app.palette.warning);
     }
     if current.is_some_and(|link| link.plain) {
@@ -198,11 +299,18 @@ impl Out {
 
     fn warning(&mut self, name: &str, value: &str, style: Style) {
         let name = Span::styled(format!("{name:<NAME$}"), self.name);
-        self.lines.push(Line::from(vec![name, Span::styled(value.to_owned(), style)]));
+        self.lines.push(Line::from(vec![
+            name,
+            Span::styled(value.to_owned(), style),
+        ]));
     }
 
     fn chart(&mut self, name: &str, value: &str, chart: &str, style: Style) {
-        let value = if chart.is_empty() { value.to_owned() } else { format!("{value:<VALUE$} ") };
+        let value = if chart.is_empty() {
+            value.to_owned()
+        } else {
+            format!("{value:<VALUE$} ")
+        };
         self.lines.push(Line::from(vec![
             Span::styled(format!("{name:<NAME$}"), self.name),
             Span::styled(value, self.value),
@@ -214,10 +322,18 @@ impl Out {
     fn pairs(&mut self, pairs: &[(&str, String)]) {
         let mut spans = Vec::new();
         for (i, (name, value)) in pairs.iter().enumerate() {
-            let name = if i == 0 { format!("{name:<NAME$}") } else { format!(" {name} ") };
+            let name = if i == 0 {
+                format!("{name:<NAME$}")
+            } else {
+                format!(" {name} ")
+            };
             spans.push(Span::styled(name, self.name));
             let last = i + 1 == pairs.len();
-            let value = if last { value.clone() } else { format!("{value:<VALUE$}") };
+            let value = if last {
+                value.clone()
+            } else {
+                format!("{value:<VALUE$}")
+            };
             spans.push(Span::styled(value, self.value));
         }
         self.lines.push(Line::from(spans));

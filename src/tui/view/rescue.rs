@@ -35,15 +35,30 @@ fn shown(app: &App) -> Option<&Rescue> {
 
 pub fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
     let Some(rescue) = shown(app) else { return };
-    let lines = if area.height > 1 { long(app, &rescue.offer) } else { vec![short(app, &rescue.offer)] };
+    let lines = if area.height > 1 {
+        long(app, &rescue.offer)
+    } else {
+        vec![short(app, &rescue.offer)]
+    };
     for (y, line) in (area.y..area.bottom()).zip(lines) {
-        canvas.line(Rect { y, height: 1, ..area }, wrap::cut(&line, usize::from(area.width)));
+        canvas.line(
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            wrap::cut(&line, usize::from(area.width)),
+        );
     }
 }
 
 /// The key for a way: a digit while nothing is typed, else one that is no text.
 fn key(app: &App, name: &str) -> String {
-    app.keymap.key(&if app.composer.is_empty() { format!("offer-{name}") } else { format!("take-{name}") })
+    app.keymap.key(&if app.composer.is_empty() {
+        format!("offer-{name}")
+    } else {
+        format!("take-{name}")
+    })
 }
 
 fn long(app: &App, offer: &Offer) -> Vec<Line<'static>> {
@@ -53,7 +68,11 @@ fn long(app: &App, offer: &Offer) -> Vec<Line<'static>> {
     };
     let mut rows = Vec::new();
     if let Some(kept) = &offer.kept {
-        let style = if kept.expired { app.palette.warning } else { app.palette.text };
+        let style = if kept.expired {
+            app.palette.warning
+        } else {
+            app.palette.text
+        };
         rows.push(row("kept", self::kept(kept), style));
     }
     let guide = "the built-in guide, which knows the manual; free";
@@ -64,14 +83,27 @@ fn long(app: &App, offer: &Offer) -> Vec<Line<'static>> {
 
 /// `gpt-5's answer of 9 d ago, older than the cache's limit · $0`.
 fn kept(kept: &Kept) -> String {
-    let old = if kept.expired { ", older than the cache's limit" } else { "" };
-    format!("{}'s answer of {} ago{old} · $0", one_line(kept.model.model()), age(kept.age_s))
+    let old = if kept.expired {
+        ", older than the cache's limit"
+    } else {
+        ""
+    };
+    format!(
+        "{}'s answer of {} ago{old} · $0",
+        one_line(kept.model.model()),
+        age(kept.age_s)
+    )
 }
 
 fn again(app: &App, offer: &Offer) -> String {
-    let ahead = offer.until.filter(|until| app.wall().is_none_or(|now| !until.since(now).is_zero()));
+    let ahead = offer
+        .until
+        .filter(|until| app.wall().is_none_or(|now| !until.since(now).is_zero()));
     match ahead {
-        Some(until) => format!("try again; the provider rests until {}", wire::to_the_second(app, until)),
+        Some(until) => format!(
+            "try again; the provider rests until {}",
+            wire::to_the_second(app, until)
+        ),
         None => "try again".to_owned(),
     }
 }
@@ -81,7 +113,10 @@ fn short(app: &App, offer: &Offer) -> Line<'static> {
         let old = if kept.expired { ", old" } else { "" };
         format!("{} kept {}{old}", key(app, "kept"), age(kept.age_s))
     });
-    let rest = [format!("{} guide", key(app, "guide")), format!("{} again", key(app, "again"))];
+    let rest = [
+        format!("{} guide", key(app, "guide")),
+        format!("{} again", key(app, "again")),
+    ];
     let parts: Vec<String> = kept.into_iter().chain(rest).collect();
     Line::styled(format!(" {}", parts.join(" · ")), app.palette.accent)
 }

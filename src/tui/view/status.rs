@@ -27,20 +27,39 @@ pub fn receipt(canvas: &mut Canvas, app: &App, area: Rect) {
     let fresh = receipt.rev >= app.composer.rev();
     match &receipt.outcome {
         Ok(quote) => {
-            let style = if fresh { app.palette.text } else { app.palette.dim };
-            let warning = if fresh { app.palette.warning } else { app.palette.dim };
+            let style = if fresh {
+                app.palette.text
+            } else {
+                app.palette.dim
+            };
+            let warning = if fresh {
+                app.palette.warning
+            } else {
+                app.palette.dim
+            };
             let parts = words::receipt(quote, app.choice.effort);
-            let spans = arranged(&parts, usize::from(area.width)).into_iter().map(|(text, tone)| match tone {
-                Tone::Plain => Span::styled(text, style),
-                Tone::Warning => Span::styled(text, warning),
-                Tone::Aside => Span::styled(text, app.palette.dim),
-            });
+            let spans = arranged(&parts, usize::from(area.width)).into_iter().map(
+                |(text, tone)| match tone {
+                    Tone::Plain => Span::styled(text, style),
+                    Tone::Warning => Span::styled(text, warning),
+                    Tone::Aside => Span::styled(text, app.palette.dim),
+                },
+            );
             let line: Line<'_> = spans.collect();
             canvas.line(area, wrap::cut(&line, usize::from(area.width)));
         }
         Err(refused) => {
-            let style = if fresh { app.palette.error } else { app.palette.dim };
-            row(canvas, area, format!(" {}", text::one_line(&refused.failure.to_string())), style);
+            let style = if fresh {
+                app.palette.error
+            } else {
+                app.palette.dim
+            };
+            row(
+                canvas,
+                area,
+                format!(" {}", text::one_line(&refused.failure.to_string())),
+                style,
+            );
         }
     }
 }
@@ -55,9 +74,26 @@ enum Tone {
 
 /// The parts of a receipt in an order that keeps the price in sight.
 fn arranged(parts: &words::Receipt, width: usize) -> Vec<(String, Tone)> {
-    let words::Receipt { model, reason, tokens: [spread, single], price, left, warnings, before } = parts;
-    let cells = |tokens: &str| [model, tokens, price, left, warnings].into_iter().map(wrap::width).sum::<usize>();
-    let tokens = if cells(spread) < width { spread } else { single };
+    let words::Receipt {
+        model,
+        reason,
+        tokens: [spread, single],
+        price,
+        left,
+        warnings,
+        before,
+    } = parts;
+    let cells = |tokens: &str| {
+        [model, tokens, price, left, warnings]
+            .into_iter()
+            .map(wrap::width)
+            .sum::<usize>()
+    };
+    let tokens = if cells(spread) < width {
+        spread
+    } else {
+        single
+    };
     let room = width.saturating_sub(cells(tokens) + wrap::width(before) + 4);
     // A reason cut to a few letters says nothing.
     let reason = if wrap::width(reason) <= room {
@@ -71,16 +107,32 @@ fn arranged(parts: &words::Receipt, width: usize) -> Vec<(String, Tone)> {
     let warned = (warnings.clone(), Tone::Warning);
     let aside = (before.clone(), Tone::Aside);
     if cells(tokens) < width {
-        vec![head, (format!("{tokens}{price}{left}"), Tone::Plain), warned, aside]
+        vec![
+            head,
+            (format!("{tokens}{price}{left}"), Tone::Plain),
+            warned,
+            aside,
+        ]
     } else {
-        vec![head, (price.clone(), Tone::Plain), warned, (format!("{left}{tokens}"), Tone::Plain), aside]
+        vec![
+            head,
+            (price.clone(), Tone::Plain),
+            warned,
+            (format!("{left}{tokens}"), Tone::Plain),
+            aside,
+        ]
     }
 }
 
 /// A notice, else what the keys do here and now.
 pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
     if app.armed {
-        return row(canvas, area, format!(" {} again quits", app.keymap.key("interrupt")), app.palette.warning);
+        return row(
+            canvas,
+            area,
+            format!(" {} again quits", app.keymap.key("interrupt")),
+            app.palette.warning,
+        );
     }
     if let Some(toast) = &app.toast {
         let style = match toast.level {
@@ -88,7 +140,12 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             Level::Warning => app.palette.warning,
             Level::Error => app.palette.error,
         };
-        return row(canvas, area, format!(" {}", text::one_line(&toast.text)), style);
+        return row(
+            canvas,
+            area,
+            format!(" {}", text::one_line(&toast.text)),
+            style,
+        );
     }
     let key = |name: &str| app.keymap.key(name);
     let hints: Vec<(String, &str)> = match (&app.overlay, app.focus) {
@@ -113,7 +170,10 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
         ],
         (Overlay::None, Focus::Transcript) => vec![
             (format!("{} {}", key("line-down"), key("line-up")), "scroll"),
-            (format!("{} {}", key("next-message"), key("previous-message")), "message"),
+            (
+                format!("{} {}", key("next-message"), key("previous-message")),
+                "message",
+            ),
             (key("copy-message"), "copy"),
             (key("reasoning"), "reasoning"),
             ("1-9".to_owned(), "code"),
@@ -121,7 +181,13 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             (key("focus"), "focus"),
         ],
         (Overlay::None, Focus::Panel) => {
-            vec![(format!("{} {}", key("panel-down"), key("panel-up")), "scroll"), (key("focus"), "focus")]
+            vec![
+                (
+                    format!("{} {}", key("panel-down"), key("panel-up")),
+                    "scroll",
+                ),
+                (key("focus"), "focus"),
+            ]
         }
         (Overlay::Picker(picker), _) if picker.typing || !picker.field.as_str().is_empty() => vec![
             (key("accept"), "this chat"),
@@ -137,19 +203,41 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             (key("close"), "close"),
         ],
         (Overlay::Effort(_), _) => vec![(key("accept"), "take it"), (key("close"), "close")],
-        (Overlay::Page(_), _) => vec![(format!("{} {}", key("down"), key("up")), "scroll"), (key("close"), "close")],
+        (Overlay::Page(_), _) => vec![
+            (format!("{} {}", key("down"), key("up")), "scroll"),
+            (key("close"), "close"),
+        ],
         (Overlay::Palette(_), _) => {
-            vec![(key("accept"), "run"), (key("complete"), "complete"), (key("close"), "close")]
+            vec![
+                (key("accept"), "run"),
+                (key("complete"), "complete"),
+                (key("close"), "close"),
+            ]
         }
         (Overlay::HistorySearch(_), _) => {
-            vec![(key("accept"), "take it"), (key("older"), "older"), (key("close"), "close")]
+            vec![
+                (key("accept"), "take it"),
+                (key("older"), "older"),
+                (key("close"), "close"),
+            ]
         }
-        (Overlay::Sessions(_), _) => vec![(key("accept"), "go on with it"), (key("close"), "close")],
-        (Overlay::Limit(_), _) => vec![(key("accept"), "take it"), (key("close"), "cancel: the draft stays")],
-        (Overlay::Rewind(_), _) => vec![(key("accept"), "edit it (the old branch is kept)"), (key("close"), "close")],
+        (Overlay::Sessions(_), _) => {
+            vec![(key("accept"), "go on with it"), (key("close"), "close")]
+        }
+        (Overlay::Limit(_), _) => vec![
+            (key("accept"), "take it"),
+            (key("close"), "cancel: the draft stays"),
+        ],
+        (Overlay::Rewind(_), _) => vec![
+            (key("accept"), "edit it (the old branch is kept)"),
+            (key("close"), "close"),
+        ],
     };
     let hints = hints.iter().filter(|(key, _)| !key.trim().is_empty());
-    let words = hints.map(|(key, what)| format!(" {key} {what}")).collect::<Vec<_>>().join("  ");
+    let words = hints
+        .map(|(key, what)| format!(" {key} {what}"))
+        .collect::<Vec<_>>()
+        .join("  ");
     row(canvas, area, words, app.palette.dim);
 }
 
@@ -179,7 +267,10 @@ pub fn figures(canvas: &mut Canvas, app: &App, area: Rect) {
 /// What is not normal about the providers.
 fn abnormal(app: &App) -> impl Iterator<Item = String> {
     let current = app.wire.current();
-    let broken = app.wire.abnormal().filter(|link| link.circuit != Circuit::Closed);
+    let broken = app
+        .wire
+        .abnormal()
+        .filter(|link| link.circuit != Circuit::Closed);
     let broken = broken.map(|link| format!("circuit {}", wire::circuit(app, link.circuit)));
     let queue = current.filter(|link| link.waiting > 0).map(wire::waiting);
     let badge = current.filter(|link| link.plain).map(|_| "http".to_owned());
@@ -195,14 +286,22 @@ fn money(app: &App) -> Vec<String> {
     }
     if let Some(panel) = &app.panel {
         parts.push(format!("session $ {}", words::spent(&panel.session)));
-        let limit = panel.today.limit.map(|l| format!(" of {}", l.short())).unwrap_or_default();
+        let limit = panel
+            .today
+            .limit
+            .map(|l| format!(" of {}", l.short()))
+            .unwrap_or_default();
         parts.push(format!("today $ {}{limit}", words::spent(&panel.today)));
     }
     if let Some(reply) = &app.reply {
         parts.push(format!("TTFT {}", millis_or_na(reply.latency.ttft_ms)));
         parts.push(format!("{} tok/s", speed(reply.latency.tokens_per_second)));
         if let Some(usage) = reply.usage {
-            parts.push(format!("in {} out {}", short(usage.input()), short(usage.output)));
+            parts.push(format!(
+                "in {} out {}",
+                short(usage.input()),
+                short(usage.output)
+            ));
         }
     }
     parts

@@ -29,7 +29,12 @@ pub fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
     let rows = lines(app, usize::from(area.width).saturating_sub(2));
     let from = area.y.saturating_add(1).min(area.bottom());
     for (y, line) in (from..area.bottom()).zip(rows) {
-        let place = Rect { x: area.x + 1, y, width: area.width.saturating_sub(1), height: 1 };
+        let place = Rect {
+            x: area.x + 1,
+            y,
+            width: area.width.saturating_sub(1),
+            height: 1,
+        };
         canvas.line(place, wrap::cut(&line, usize::from(place.width)));
     }
 }
@@ -38,20 +43,28 @@ fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let dim = app.palette.dim;
     let mut out = Vec::new();
     let mut say = |words: &str| {
-        out.extend(wrap::words(&[Span::styled(words.to_owned(), dim)], width.max(1)));
+        out.extend(wrap::words(
+            &[Span::styled(words.to_owned(), dim)],
+            width.max(1),
+        ));
         out.push(Line::default());
     };
     say("A chat with any model, and its price before you send.");
     if words::quote(app).is_some_and(|quote| quote.model.provider() == "offline") {
-        say("No key is set, so the built-in guide answers from the manual, free of charge. For a real model set \
+        say(
+            "No key is set, so the built-in guide answers from the manual, free of charge. For a real model set \
             OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's key and start again; or name a model \
-            on this machine: chat-agent -m ollama/llama3.2");
+            on this machine: chat-agent -m ollama/llama3.2",
+        );
     }
     for (name, what) in KEYS {
         let key = key(app, name);
         if !key.is_empty() {
             let key = format!("{key:<KEY$}");
-            out.push(Line::from(vec![Span::styled(key, app.palette.accent), Span::styled(what, dim)]));
+            out.push(Line::from(vec![
+                Span::styled(key, app.palette.accent),
+                Span::styled(what, dim),
+            ]));
         }
     }
     out
@@ -62,6 +75,11 @@ fn key(app: &App, name: &str) -> String {
     if name != "new-line" {
         return app.keymap.key(name);
     }
-    let keys = app.keymap.rows().find(|(row, _)| row.name == name).map(|(_, keys)| keys).unwrap_or_default();
+    let keys = app
+        .keymap
+        .rows()
+        .find(|(row, _)| row.name == name)
+        .map(|(_, keys)| keys)
+        .unwrap_or_default();
     keys.rsplit(", ").next().unwrap_or_default().to_owned()
 }

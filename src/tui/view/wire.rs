@@ -29,10 +29,15 @@ pub fn waits(app: &App) -> Option<(String, Style)> {
     let (since, heard) = match &app.turn {
         Turn::Idle => return None,
         Turn::Waiting { since, .. } => (*since, None),
-        Turn::Streaming { since, last_data, .. } => (*since, *last_data),
+        Turn::Streaming {
+            since, last_data, ..
+        } => (*since, *last_data),
     };
     if let Some((why, left)) = app.wire.pause(app.now) {
-        return Some((format!("retrying in {}: {}", rounded_up(left), one_line(why)), warning));
+        return Some((
+            format!("retrying in {}: {}", rounded_up(left), one_line(why)),
+            warning,
+        ));
     }
     let silent = app.now.saturating_duration_since(heard.unwrap_or(since));
     if heard.is_some() {
@@ -66,7 +71,11 @@ pub fn circuit(app: &App, circuit: Circuit) -> String {
 
 /// `14:32:10`. Seconds are the same in every zone.
 pub fn to_the_second(app: &App, at: Timestamp) -> String {
-    format!("{}:{:02}", (app.time_of_day)(at), at.0.div_euclid(1_000).rem_euclid(60))
+    format!(
+        "{}:{:02}",
+        (app.time_of_day)(at),
+        at.0.div_euclid(1_000).rem_euclid(60)
+    )
 }
 
 /// What is not normal about a provider: `open 12 s · 3 waiting · openai`; `None`: nothing.

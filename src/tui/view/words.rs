@@ -6,7 +6,9 @@
 
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Effort, Usd};
-use crate::protocol::{Alert, Counterfactual, Fitted, Kept, Meter, Panel, Quote, Route, RouteMode, SessionRow, Warm};
+use crate::protocol::{
+    Alert, Counterfactual, Fitted, Kept, Meter, Panel, Quote, Route, RouteMode, SessionRow, Warm,
+};
 use crate::tui::app::{App, Reply};
 use crate::tui::format::{age, short, thousands};
 
@@ -16,10 +18,20 @@ pub fn dollars_or_na(usd: Option<Usd>) -> String {
 
 /// `$0.04 of $1.00`, `$~0.04`, `$0.04 + n/a`, `n/a`.
 pub fn meter(meter: &Meter) -> String {
-    let limit = meter.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("of ${}", limit.short()));
-    let reserved =
-        if meter.reserved > Usd::ZERO { format!(" · ${} reserved", meter.reserved.short()) } else { String::new() };
-    let sign = if meter.settled > Usd::ZERO || !meter.unknown { "$" } else { "" };
+    let limit = meter.limit.map_or_else(
+        || "no limit".to_owned(),
+        |limit| format!("of ${}", limit.short()),
+    );
+    let reserved = if meter.reserved > Usd::ZERO {
+        format!(" · ${} reserved", meter.reserved.short())
+    } else {
+        String::new()
+    };
+    let sign = if meter.settled > Usd::ZERO || !meter.unknown {
+        "$"
+    } else {
+        ""
+    };
     format!("{sign}{} {limit}{reserved}", spent(meter))
 }
 
@@ -90,8 +102,14 @@ pub fn chat_cost(row: &SessionRow) -> String {
 /// The model in use: `auto → gpt-5-mini`, or the pinned one's full name.
 pub fn in_use(app: &App) -> String {
     use crate::chat::Selection;
-    let effort = app.choice.effort.map(|e| format!(" · {e}")).unwrap_or_default();
-    let next = quote(app).map(|q| &q.model).or_else(|| app.reply.as_ref().map(|r| &r.model));
+    let effort = app
+        .choice
+        .effort
+        .map(|e| format!(" · {e}"))
+        .unwrap_or_default();
+    let next = quote(app)
+        .map(|q| &q.model)
+        .or_else(|| app.reply.as_ref().map(|r| &r.model));
     let text = match (&app.choice.selection, next) {
         (Selection::Pinned(model), _) => format!("{model}{effort}"),
         (Selection::Auto, Some(model)) => format!("auto → {}{effort}", model.model()),
@@ -117,13 +135,27 @@ pub fn expected(quote: &Quote) -> String {
 pub fn price(quote: &Quote) -> String {
     let expected = expected(quote);
     let known = !quote.free && quote.estimate.expected_usd.is_some();
-    if known { format!("{expected} · max {}", dollars_or_na(quote.estimate.worst_usd)) } else { expected }
+    if known {
+        format!(
+            "{expected} · max {}",
+            dollars_or_na(quote.estimate.worst_usd)
+        )
+    } else {
+        expected
+    }
 }
 
 /// A model with the effort that belongs to its rung: `gpt-5 · high`.
 pub fn rung(quote: &Quote) -> String {
-    let chosen = quote.route.considered.iter().find(|c| c.skipped.is_none() && c.model == quote.model);
-    let effort = chosen.and_then(|c| c.effort).map(|effort| format!(" · {effort}")).unwrap_or_default();
+    let chosen = quote
+        .route
+        .considered
+        .iter()
+        .find(|c| c.skipped.is_none() && c.model == quote.model);
+    let effort = chosen
+        .and_then(|c| c.effort)
+        .map(|effort| format!(" · {effort}"))
+        .unwrap_or_default();
     format!("{}{effort}", one_line(quote.model.model()))
 }
 
@@ -139,19 +171,35 @@ pub fn elsewhere(other: &Counterfactual) -> String {
 
 /// `Alt-C continue ≈$0.0021 · gpt-5-mini`.
 pub fn offer(key: &str, quote: &Quote) -> String {
-    let how = if key.is_empty() { "/continue".to_owned() } else { format!("{key} continue") };
+    let how = if key.is_empty() {
+        "/continue".to_owned()
+    } else {
+        format!("{key} continue")
+    };
     format!("{how} {} · {}", expected(quote), rung(quote))
 }
 
 /// `80 % of $5.00 is used today: $4.02`.
 pub fn alerted(alert: &Alert) -> String {
-    let (share, limit, spent) = (percent(alert.share), alert.limit.short(), alert.spent.short());
-    format!("{share} of ${limit} is used {}: ${spent}", alert.scope.in_words())
+    let (share, limit, spent) = (
+        percent(alert.share),
+        alert.limit.short(),
+        alert.spent.short(),
+    );
+    format!(
+        "{share} of ${limit} is used {}: ${spent}",
+        alert.scope.in_words()
+    )
 }
 
 /// `day 80 % of $5.00`.
 pub fn alert(alert: &Alert) -> String {
-    format!("{} {} of ${}", alert.scope, percent(alert.share), alert.limit.short())
+    format!(
+        "{} {} of ${}",
+        alert.scope,
+        percent(alert.share),
+        alert.limit.short()
+    )
 }
 
 fn percent(share: f64) -> String {
@@ -165,10 +213,16 @@ pub fn warm(app: &App) -> Option<String> {
     let left = app.wall().map(|now| warm.until.since(now));
     let end = match left {
         Some(left) if left.is_zero() => return None,
-        Some(left) if app.busy() => format!("{}:{:02} left", left.as_secs() / 60, left.as_secs() % 60),
+        Some(left) if app.busy() => {
+            format!("{}:{:02} left", left.as_secs() / 60, left.as_secs() % 60)
+        }
         _ => format!("until {}", (app.time_of_day)(warm.until)),
     };
-    Some(format!("{} of {} · {end}", short(warm.tokens), one_line(warm.model.model())))
+    Some(format!(
+        "{} of {} · {end}",
+        short(warm.tokens),
+        one_line(warm.model.model())
+    ))
 }
 
 /// The receipt in parts.
@@ -189,7 +243,11 @@ pub struct Receipt {
 pub fn receipt(quote: &Quote, effort: Option<Effort>) -> Receipt {
     let estimate = &quote.estimate;
     let input = match estimate.band_permille.filter(|_| !estimate.exact_count) {
-        Some(band) => format!("{} ±{} % in", thousands(estimate.input_tokens), band.div_ceil(10)),
+        Some(band) => format!(
+            "{} ±{} % in",
+            thousands(estimate.input_tokens),
+            band.div_ceil(10)
+        ),
         None if estimate.exact_count => format!("{} in", thousands(estimate.input_tokens)),
         None => format!("~{} in", thousands(estimate.input_tokens)),
     };
@@ -197,23 +255,42 @@ pub fn receipt(quote: &Quote, effort: Option<Effort>) -> Receipt {
     let spread = quote.usual.as_ref().filter(|usual| usual.low < usual.high);
     let usual = spread.map_or_else(
         || out.clone(),
-        |usual| format!(" · {input} · ~{}–{} out", thousands(usual.low), thousands(usual.high)),
+        |usual| {
+            format!(
+                " · {input} · ~{}–{} out",
+                thousands(usual.low),
+                thousands(usual.high)
+            )
+        },
     );
     let left = quote.left.as_ref();
-    let of_rung = quote.route.considered.iter().any(|c| c.skipped.is_none() && c.effort.is_some());
+    let of_rung = quote
+        .route
+        .considered
+        .iter()
+        .any(|c| c.skipped.is_none() && c.effort.is_some());
     let set = effort.filter(|effort| !of_rung && quote.efforts.contains(effort));
     let set = set.map(|effort| format!(" · {effort}")).unwrap_or_default();
     let kept = quote.kept.as_ref();
-    let price = kept
-        .filter(|kept| served(quote, kept))
-        .map_or_else(|| price(quote), |kept| format!("cached {} ago · $0", age(kept.age_s)));
+    let price = kept.filter(|kept| served(quote, kept)).map_or_else(
+        || price(quote),
+        |kept| format!("cached {} ago · $0", age(kept.age_s)),
+    );
     Receipt {
         model: format!("→ {}{set}", rung(quote)),
         reason: reason(&quote.route),
         tokens: [usual, out],
         price: format!(" · {price}"),
-        left: left.map(|left| format!(" · {} left ${}", left.scope, left.usd.short())).unwrap_or_default(),
-        warnings: [quote.fitted.as_ref().map(fitted), quote.warm.as_ref().map(leaves)].into_iter().flatten().collect(),
+        left: left
+            .map(|left| format!(" · {} left ${}", left.scope, left.usd.short()))
+            .unwrap_or_default(),
+        warnings: [
+            quote.fitted.as_ref().map(fitted),
+            quote.warm.as_ref().map(leaves),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         before: kept
             .filter(|kept| !served(quote, kept))
             .map(|kept| format!(" · {}", before(quote, kept)))
@@ -237,7 +314,10 @@ pub fn before(quote: &Quote, kept: &Kept) -> String {
     if kept.model == quote.model {
         format!("asked before, the answer is {ago} old")
     } else {
-        format!("asked before, answered by {} {ago} ago", one_line(kept.model.model()))
+        format!(
+            "asked before, answered by {} {ago} ago",
+            one_line(kept.model.model())
+        )
     }
 }
 
@@ -245,12 +325,18 @@ fn fitted(fitted: &Fitted) -> String {
     match fitted {
         Fitted::Truncated { turns: 1, .. } => " · leaves out the oldest turn".to_owned(),
         Fitted::Truncated { turns, .. } => format!(" · leaves out the {turns} oldest turns"),
-        Fitted::Segmented { parts, requests } => format!(" · in {parts} parts, {requests} requests"),
+        Fitted::Segmented { parts, requests } => {
+            format!(" · in {parts} parts, {requests} requests")
+        }
     }
 }
 
 fn leaves(warm: &Warm) -> String {
-    format!(" · leaves {}'s warm cache, worth ${}", one_line(warm.model.model()), warm.spares.short())
+    format!(
+        " · leaves {}'s warm cache, worth ${}",
+        one_line(warm.model.model()),
+        warm.spares.short()
+    )
 }
 
 #[cfg(test)]
@@ -266,7 +352,12 @@ mod tests {
             ("0.04", false, true, "0.04 + n/a", "$0.04 + n/a no limit"),
             ("0", false, true, "n/a", "n/a no limit"),
         ] {
-            let of = Meter { settled: usd(settled), estimated, unknown, ..Meter::default() };
+            let of = Meter {
+                settled: usd(settled),
+                estimated,
+                unknown,
+                ..Meter::default()
+            };
             assert_eq!((spent(&of).as_str(), meter(&of).as_str()), (shown, in_full));
         }
     }

@@ -27,8 +27,16 @@ fn words_wrap_at_spaces_and_long_words_are_cut() {
         ("漢字。漢", 4, vec!["漢", "字。", "漢"]),
         ("word 漢字", 7, vec!["word 漢", "字"]),
         ("漢", 1, vec!["漢"]),
-        ("👩\u{200d}🚀👩\u{200d}🚀", 3, vec!["👩\u{200d}🚀", "👩\u{200d}🚀"]),
-        ("e\u{301}e\u{301}e\u{301}", 2, vec!["e\u{301}e\u{301}", "e\u{301}"]),
+        (
+            "👩\u{200d}🚀👩\u{200d}🚀",
+            3,
+            vec!["👩\u{200d}🚀", "👩\u{200d}🚀"],
+        ),
+        (
+            "e\u{301}e\u{301}e\u{301}",
+            2,
+            vec!["e\u{301}e\u{301}", "e\u{301}"],
+        ),
     ] {
         assert_eq!(wrapped(text, width), lines, "{text:?} at {width}");
     }
@@ -46,14 +54,27 @@ fn code_is_cut_where_the_width_ends_and_says_so() {
         ("abc", 1, vec!["a", "b", "c"]),
         ("漢字", 1, vec!["漢", "字"]),
     ] {
-        assert_eq!(plain(&hard(text, width, Style::new(), &mark)), lines, "{text:?} at {width}");
+        assert_eq!(
+            plain(&hard(text, width, Style::new(), &mark)),
+            lines,
+            "{text:?} at {width}"
+        );
     }
 }
 
 #[test]
 fn a_cut_line_keeps_its_styles_and_says_so() {
-    let line = Line::from(vec![Span::raw("one "), Span::styled("漢字", Style::new().bold())]);
-    for (width, text) in [(8, "one 漢字"), (7, "one 漢…"), (6, "one …"), (1, "…"), (0, "")] {
+    let line = Line::from(vec![
+        Span::raw("one "),
+        Span::styled("漢字", Style::new().bold()),
+    ]);
+    for (width, text) in [
+        (8, "one 漢字"),
+        (7, "one 漢…"),
+        (6, "one …"),
+        (1, "…"),
+        (0, ""),
+    ] {
         assert_eq!(cut(&line, width).to_string(), text, "at {width}");
     }
 }

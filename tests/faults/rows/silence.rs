@@ -19,7 +19,9 @@ fn comment() -> Step {
 }
 
 pub fn rows() -> Vec<Row> {
-    let role = Step::event(&json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}));
+    let role = Step::event(
+        &json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
+    );
     let bare = Step::event(&json!({"choices": []}));
     let long_head = format!("HTTP/1.1 200 OK\r\nx-slow: {}", "a".repeat(200));
     // Nobody knows what was billed: the silent request is not made again, and its hold is booked.
@@ -30,13 +32,17 @@ pub fn rows() -> Vec<Row> {
             .books_all()
     };
     let still = |fault, steps: Vec<Step>| {
-        let steps = [piece("ab"), piece("cd")].into_iter().chain(steps).collect::<Vec<_>>();
+        let steps = [piece("ab"), piece("cd")]
+            .into_iter()
+            .chain(steps)
+            .collect::<Vec<_>>();
         Row::of(fault, Script::always(Answer::events(steps).usage(20, 2)))
             .impatient()
             .gets(cut(HALF, "idle_timeout"))
             .books_all()
     };
-    let finished = json!({"choices": [{"index": 0, "delta": {"content": WHOLE}, "finish_reason": "stop"}]});
+    let finished =
+        json!({"choices": [{"index": 0, "delta": {"content": WHOLE}, "finish_reason": "stop"}]});
     vec![
         silent("no response at all (S06)", Answer::raw([Step::Hang])),
         silent("headers, and no token (S07)", Answer::events([Step::Hang])),
@@ -50,7 +56,11 @@ pub fn rows() -> Vec<Row> {
         silent(
             "an event byte by byte, without an end",
             Answer::events([
-                Step::slowly("data: {\"choices\":[{\"delta\":{\"content\":\"aaaaaaaa", BEAT, Step::Frame),
+                Step::slowly(
+                    "data: {\"choices\":[{\"delta\":{\"content\":\"aaaaaaaa",
+                    BEAT,
+                    Step::Frame,
+                ),
                 Step::Hang,
             ]),
         ),
@@ -58,11 +68,21 @@ pub fn rows() -> Vec<Row> {
         still("half an answer, then comments only", vec![pulse(comment())]),
         still(
             "half an answer, then an event byte by byte",
-            vec![Step::slowly("data: {\"choices\":[{\"delta\":{\"content\":\"aaaaaaaa", BEAT, Step::Frame), Step::Hang],
+            vec![
+                Step::slowly(
+                    "data: {\"choices\":[{\"delta\":{\"content\":\"aaaaaaaa",
+                    BEAT,
+                    Step::Frame,
+                ),
+                Step::Hang,
+            ],
         ),
         Row::new(
             "slow but steady, longer than either limit",
-            [Answer::text(WHOLE).usage(20, 4).pieces(8).delay_between(700)],
+            [Answer::text(WHOLE)
+                .usage(20, 4)
+                .pieces(8)
+                .delay_between(700)],
         )
         .impatient(),
         Row::new(
@@ -79,12 +99,19 @@ pub fn rows() -> Vec<Row> {
         )
         .gets(refused("400"))
         .books_nothing(),
-        Row::once("500, its body byte by byte and without an end", never_ending()),
+        Row::once(
+            "500, its body byte by byte and without an end",
+            never_ending(),
+        ),
     ]
 }
 
 /// A refusal that is read for so long and no longer.
 fn never_ending() -> Answer {
     let head = Step::send("HTTP/1.1 500 Oops\r\nretry-after-ms: 1\r\ncontent-length: 100\r\n\r\n");
-    Answer::raw([head, Step::slowly("aaaaaaaaaa", BEAT, Step::Send), Step::Hang])
+    Answer::raw([
+        head,
+        Step::slowly("aaaaaaaaaa", BEAT, Step::Send),
+        Step::Hang,
+    ])
 }

@@ -11,19 +11,29 @@ fn flood(megabytes: u64, step: fn(Vec<u8>) -> Step) -> Step {
 }
 
 fn half_then(steps: Vec<Step>) -> Answer {
-    Answer::events([piece("ab"), piece("cd")].into_iter().chain(steps).collect::<Vec<_>>()).usage(20, 2)
+    Answer::events(
+        [piece("ab"), piece("cd")]
+            .into_iter()
+            .chain(steps)
+            .collect::<Vec<_>>(),
+    )
+    .usage(20, 2)
 }
 
 pub fn rows() -> Vec<Row> {
     let heavy = |fault, answer: Answer| Row::of(fault, Script::always(answer)).heavy();
-    let cut_off = |fault, answer: Answer, words| heavy(fault, answer).gets(cut(HALF, words)).books_all();
+    let cut_off =
+        |fault, answer: Answer, words| heavy(fault, answer).gets(cut(HALF, words)).books_all();
     let frame = |text: &str| Step::Frame(text.as_bytes().to_vec());
     let endless_event = Step::Frame(format!("data: {}\n", "a".repeat(1000)).into_bytes()).forever();
-    let head = |status: u16, more: &str| Step::send(format!("HTTP/1.1 {status} Status\r\n{more}\r\n"));
+    let head =
+        |status: u16, more: &str| Step::send(format!("HTTP/1.1 {status} Status\r\n{more}\r\n"));
     let bomb = |status: u16| {
         let bytes = gzip_bomb();
-        let more =
-            format!("content-type: text/event-stream\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n", bytes.len());
+        let more = format!(
+            "content-type: text/event-stream\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n",
+            bytes.len()
+        );
         Answer::raw([head(status, &more), Step::Send(bytes), Step::End])
     };
     vec![
@@ -32,22 +42,51 @@ pub fn rows() -> Vec<Row> {
             half_then(vec![Step::Close]),
             "broke in the middle",
         ),
-        cut_off("a line of 16 MB", half_then(vec![frame("data: "), flood(16, Step::Frame)]), "event too large"),
-        cut_off("a line of 1 GB", half_then(vec![frame("data: "), flood(1024, Step::Frame)]), "event too large"),
-        cut_off("an event without an end", half_then(vec![endless_event]), "event too large"),
-        cut_off("comments for ever, as fast as it can", half_then(vec![frame(": keep-alive\n\n").forever()]), "")
-            .config("[limits]\nidle_timeout = \"4s\"\n"),
-        heavy("empty pieces for ever, as fast as it can", Answer::events([piece("").forever()]).usage(20, 0))
-            .config("[limits]\nfirst_token_timeout = \"4s\"\n")
-            .gets(unavailable("first_token_timeout"))
-            .books_all(),
-        heavy("text for ever, as fast as it can: past its cap of 200", Answer::events([piece(" one").forever()]))
-            .asks(["-m", MODEL, "--max-output", "200"])
-            .gets(Gets { text: " one".repeat(315), ..cut("", "kept writing past the cap of 200 tokens") })
-            .books(Books::AboveHold),
+        cut_off(
+            "a line of 16 MB",
+            half_then(vec![frame("data: "), flood(16, Step::Frame)]),
+            "event too large",
+        ),
+        cut_off(
+            "a line of 1 GB",
+            half_then(vec![frame("data: "), flood(1024, Step::Frame)]),
+            "event too large",
+        ),
+        cut_off(
+            "an event without an end",
+            half_then(vec![endless_event]),
+            "event too large",
+        ),
+        cut_off(
+            "comments for ever, as fast as it can",
+            half_then(vec![frame(": keep-alive\n\n").forever()]),
+            "",
+        )
+        .config("[limits]\nidle_timeout = \"4s\"\n"),
+        heavy(
+            "empty pieces for ever, as fast as it can",
+            Answer::events([piece("").forever()]).usage(20, 0),
+        )
+        .config("[limits]\nfirst_token_timeout = \"4s\"\n")
+        .gets(unavailable("first_token_timeout"))
+        .books_all(),
+        heavy(
+            "text for ever, as fast as it can: past its cap of 200",
+            Answer::events([piece(" one").forever()]),
+        )
+        .asks(["-m", MODEL, "--max-output", "200"])
+        .gets(Gets {
+            text: " one".repeat(315),
+            ..cut("", "kept writing past the cap of 200 tokens")
+        })
+        .books(Books::AboveHold),
         heavy(
             "400 with a body of 300 MB",
-            Answer::raw([head(400, "content-length: 314572800\r\n"), flood(300, Step::Send), Step::End]),
+            Answer::raw([
+                head(400, "content-length: 314572800\r\n"),
+                flood(300, Step::Send),
+                Step::End,
+            ]),
         )
         .gets(refused("400"))
         .books_nothing(),
@@ -73,11 +112,18 @@ pub fn rows() -> Vec<Row> {
         )
         .gets(unavailable("cannot be read as HTTP"))
         .books_all(),
-        heavy("10,000 headers", Answer::raw([head(200, &"x-many: 1\r\n".repeat(10_000)), Step::Close]))
-            .gets(unavailable("cannot be read as HTTP"))
+        heavy(
+            "10,000 headers",
+            Answer::raw([head(200, &"x-many: 1\r\n".repeat(10_000)), Step::Close]),
+        )
+        .gets(unavailable("cannot be read as HTTP"))
+        .books_all(),
+        heavy("a gzip bomb, 160 times its size", bomb(200))
+            .gets(unavailable("compressed"))
             .books_all(),
-        heavy("a gzip bomb, 160 times its size", bomb(200)).gets(unavailable("compressed")).books_all(),
-        heavy("400 with a gzip bomb", bomb(400)).gets(refused("400")).books_nothing(),
+        heavy("400 with a gzip bomb", bomb(400))
+            .gets(refused("400"))
+            .books_nothing(),
     ]
 }
 
@@ -86,10 +132,17 @@ pub fn rows() -> Vec<Row> {
 fn gzip_bomb() -> Vec<u8> {
     let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     // The last block, fixed code; the literal 0.
-    let first = [true, true, false, false, false, true, true, false, false, false, false];
-    let again = [true, true, false, false, false, true, false, true, false, false, false, false, false];
+    let first = [
+        true, true, false, false, false, true, true, false, false, false, false,
+    ];
+    let again = [
+        true, true, false, false, false, true, false, true, false, false, false, false, false,
+    ];
     let (mut byte, mut filled) = (0_u8, 0);
-    for bit in first.into_iter().chain(again.into_iter().cycle().take(8 * 1024 * 1024)) {
+    for bit in first
+        .into_iter()
+        .chain(again.into_iter().cycle().take(8 * 1024 * 1024))
+    {
         byte |= u8::from(bit) << filled;
         filled += 1;
         if filled == 8 {

@@ -17,9 +17,15 @@ use super::step::Step;
 
 #[derive(Clone)]
 enum Kind {
-    Chat { text: String },
+    Chat {
+        text: String,
+    },
     Pieces(Vec<String>),
-    Http { status: u16, body: Vec<u8>, content_type: &'static str },
+    Http {
+        status: u16,
+        body: Vec<u8>,
+        content_type: &'static str,
+    },
     Raw(Vec<Step>),
     Stream(Vec<Step>),
 }
@@ -76,7 +82,9 @@ impl Answer {
 
     /// A chat completion: a stream in four pieces, or one object when the request did not ask for a stream.
     pub fn text(text: &str) -> Self {
-        Self::new(Kind::Chat { text: text.to_owned() })
+        Self::new(Kind::Chat {
+            text: text.to_owned(),
+        })
     }
 
     /// A chat completion in exactly these pieces, each of them one token unless [`Self::usage`] says otherwise.
@@ -87,12 +95,18 @@ impl Answer {
     /// An HTTP answer with an empty body; see [`Self::body`]. As with [`Self::raw`], nothing is charged unless the test
     /// says so.
     pub fn status(status: u16) -> Self {
-        Self::new(Kind::Http { status, body: Vec::new(), content_type: "application/json" })
+        Self::new(Kind::Http {
+            status,
+            body: Vec::new(),
+            content_type: "application/json",
+        })
     }
 
     /// An error as OpenAI writes it.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
-        Self::status(status).body(&json!({"error": {"message": message, "type": code, "param": null, "code": code}}))
+        Self::status(status).body(
+            &json!({"error": {"message": message, "type": code, "param": null, "code": code}}),
+        )
     }
 
     pub fn redirect(status: u16, location: &str) -> Self {
@@ -123,7 +137,12 @@ impl Answer {
 
     #[must_use]
     pub fn bytes(mut self, media: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
-        let Kind::Http { body, content_type, .. } = &mut self.kind else { panic!("a body belongs to a status") };
+        let Kind::Http {
+            body, content_type, ..
+        } = &mut self.kind
+        else {
+            panic!("a body belongs to a status")
+        };
         (*body, *content_type) = (bytes.into(), media);
         self
     }
@@ -138,7 +157,11 @@ impl Answer {
     /// Tokens of the whole answer; without it 10 in, and one out for each piece.
     #[must_use]
     pub fn usage(mut self, prompt: u64, completion: u64) -> Self {
-        self.tokens = Some(Tokens { prompt, completion, ..Tokens::default() });
+        self.tokens = Some(Tokens {
+            prompt,
+            completion,
+            ..Tokens::default()
+        });
         self
     }
 
@@ -276,6 +299,9 @@ impl Answer {
 
     /// Where a redirect points.
     pub fn location(&self) -> Option<&str> {
-        self.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(name, _)| name == "location")
+            .map(|(_, value)| value.as_str())
     }
 }

@@ -48,8 +48,13 @@ impl fmt::Display for Pico {
 /// `text` times ten to the power of `decimals`, exactly.
 fn scaled(text: &str, decimals: usize) -> i128 {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    assert!(part.len() <= decimals, "{text:?} has more than {decimals} decimals");
-    format!("{whole}{part:0<decimals$}").parse().unwrap_or_else(|_| panic!("{text:?} is not a decimal number"))
+    assert!(
+        part.len() <= decimals,
+        "{text:?} has more than {decimals} decimals"
+    );
+    format!("{whole}{part:0<decimals$}")
+        .parse()
+        .unwrap_or_else(|_| panic!("{text:?} is not a decimal number"))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,16 +81,35 @@ impl Prices {
     }
 
     #[must_use]
-    pub fn model_with_writes(mut self, name: &str, input: &str, cached: &str, cache_write: &str, output: &str) -> Self {
+    pub fn model_with_writes(
+        mut self,
+        name: &str,
+        input: &str,
+        cached: &str,
+        cache_write: &str,
+        output: &str,
+    ) -> Self {
         // US$ per million tokens, times 1e12, divided by 1e6.
-        let [input, cached, cache_write, output] = [input, cached, cache_write, output].map(|text| scaled(text, 6));
-        self.0.insert(name.to_owned(), Price { input, cached, cache_write, output });
+        let [input, cached, cache_write, output] =
+            [input, cached, cache_write, output].map(|text| scaled(text, 6));
+        self.0.insert(
+            name.to_owned(),
+            Price {
+                input,
+                cached,
+                cache_write,
+                output,
+            },
+        );
         self
     }
 
     /// What these tokens cost on this model.
     pub fn cost(&self, model: &str, tokens: Tokens) -> Pico {
-        let price = self.0.get(model).unwrap_or_else(|| panic!("the test gave no price for {model:?}"));
+        let price = self
+            .0
+            .get(model)
+            .unwrap_or_else(|| panic!("the test gave no price for {model:?}"));
         let plain = tokens
             .prompt
             .checked_sub(tokens.cached + tokens.cache_write)

@@ -31,7 +31,10 @@ pub struct Raw {
 
 impl Raw {
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -57,13 +60,17 @@ pub struct Connection {
 impl Connection {
     pub fn serve(mut self) {
         while let Some(raw) = self.read_request() {
-            let last = raw.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+            let last = raw
+                .header("connection")
+                .is_some_and(|value| value.eq_ignore_ascii_case("close"));
             let (index, plan) = self.shared.accept(raw);
             let outcome = self.play(index, &plan);
             if outcome == Outcome::Reset {
-                rustix::net::sockopt::set_socket_linger(&*self.stream, Some(Duration::ZERO)).unwrap();
+                rustix::net::sockopt::set_socket_linger(&*self.stream, Some(Duration::ZERO))
+                    .unwrap();
             }
-            self.shared.update(index, |request| request.outcome = Some(outcome));
+            self.shared
+                .update(index, |request| request.outcome = Some(outcome));
             if outcome != Outcome::Complete || last || plan.closes {
                 break;
             }
@@ -78,7 +85,10 @@ impl Connection {
             tv_nsec: i64::from(left.subsec_nanos()),
         });
         let (client, woken) = {
-            let mut fds = [PollFd::new(&*self.stream, PollFlags::IN), PollFd::new(&self.woken, PollFlags::IN)];
+            let mut fds = [
+                PollFd::new(&*self.stream, PollFlags::IN),
+                PollFd::new(&self.woken, PollFlags::IN),
+            ];
             match poll(&mut fds, left.as_ref()) {
                 Ok(0) => return Event::Late,
                 Ok(_) => (!fds[0].revents().is_empty(), !fds[1].revents().is_empty()),
@@ -133,9 +143,18 @@ impl Connection {
     fn read_request(&mut self) -> Option<Raw> {
         let first = self.take_line()?;
         let mut words = first.split(' ').map(str::to_owned);
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let mut raw =
-            Raw { connection: self.number, method, path, headers: Vec::new(), body: Vec::new(), faults: Vec::new() };
+        let (method, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let mut raw = Raw {
+            connection: self.number,
+            method,
+            path,
+            headers: Vec::new(),
+            body: Vec::new(),
+            faults: Vec::new(),
+        };
         if words.next().as_deref() != Some("HTTP/1.1") {
             raw.faults.push(format!("the request line is {first:?}"));
         }
@@ -143,30 +162,50 @@ impl Connection {
             let line = self.take_line()?;
             match line.split_once(':') {
                 _ if line.is_empty() => break,
-                Some((name, value)) => raw.headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
-                None => raw.faults.push(format!("a header without a colon: {line:?}")),
+                Some((name, value)) => raw
+                    .headers
+                    .push((name.to_ascii_lowercase(), value.trim().to_owned())),
+                None => raw
+                    .faults
+                    .push(format!("a header without a colon: {line:?}")),
             }
         }
         let whole = self.read_body(&mut raw).is_some();
         if !whole && !self.stopped() {
-            self.shared.violation(&format!("{} {}: the body is shorter than announced", raw.method, raw.path));
+            self.shared.violation(&format!(
+                "{} {}: the body is shorter than announced",
+                raw.method, raw.path
+            ));
         }
         if !self.buffer.is_empty() {
-            raw.faults.push(format!("{} bytes follow the announced body", self.buffer.len()));
+            raw.faults.push(format!(
+                "{} bytes follow the announced body",
+                self.buffer.len()
+            ));
         }
         whole.then_some(raw)
     }
 
     fn read_body(&mut self, raw: &mut Raw) -> Option<()> {
-        let lengths: Vec<String> =
-            raw.headers.iter().filter(|(name, _)| name == "content-length").map(|(_, value)| value.clone()).collect();
-        if raw.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        let lengths: Vec<String> = raw
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "content-length")
+            .map(|(_, value)| value.clone())
+            .collect();
+        if raw
+            .header("transfer-encoding")
+            .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+        {
             if !lengths.is_empty() {
-                raw.faults.push("both Content-Length and Transfer-Encoding".to_owned());
+                raw.faults
+                    .push("both Content-Length and Transfer-Encoding".to_owned());
             }
             loop {
                 let line = self.take_line()?;
-                let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).ok();
+                let size =
+                    usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16)
+                        .ok();
                 let Some(size) = size else {
                     raw.faults.push(format!("a chunk of size {line:?}"));
                     return Some(());
@@ -206,7 +245,11 @@ impl Connection {
         match step {
             Step::Send(bytes) => self.write(index, bytes),
             Step::Frame(bytes) => self.frame(index, framed, bytes),
-            Step::Piece { bytes, tokens, reasoning } => {
+            Step::Piece {
+                bytes,
+                tokens,
+                reasoning,
+            } => {
                 self.frame(index, framed, bytes)?;
                 self.shared.update(index, |request| {
                     let charged = request.charged.get_or_insert_default();
@@ -244,7 +287,9 @@ impl Connection {
                 }
                 Ok(())
             }
-            Step::All(steps) => steps.iter().try_for_each(|step| self.step(index, framed, step)),
+            Step::All(steps) => steps
+                .iter()
+                .try_for_each(|step| self.step(index, framed, step)),
         }
     }
 
@@ -281,8 +326,11 @@ impl Connection {
         if self.stopped() {
             return Err(Outcome::Stopped);
         }
-        (&*self.stream).write_all(bytes).map_err(|_| Outcome::ClientGone)?;
-        self.shared.update(index, |request| request.bytes_sent += bytes.len() as u64);
+        (&*self.stream)
+            .write_all(bytes)
+            .map_err(|_| Outcome::ClientGone)?;
+        self.shared
+            .update(index, |request| request.bytes_sent += bytes.len() as u64);
         Ok(())
     }
 }

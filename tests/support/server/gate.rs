@@ -38,8 +38,14 @@ impl Gate {
     /// Blocks until `n` answers have come to this gate.
     pub fn wait_reached(&self, n: usize) {
         let (lock, changed) = &*self.0;
-        let (state, timeout) = changed.wait_timeout_while(lock.lock().unwrap(), PATIENCE, |s| s.reached < n).unwrap();
-        assert!(!timeout.timed_out(), "{} of {n} answers came to the gate within {PATIENCE:?}", state.reached);
+        let (state, timeout) = changed
+            .wait_timeout_while(lock.lock().unwrap(), PATIENCE, |s| s.reached < n)
+            .unwrap();
+        assert!(
+            !timeout.timed_out(),
+            "{} of {n} answers came to the gate within {PATIENCE:?}",
+            state.reached
+        );
     }
 
     /// The server has come to the gate; `waker` is written to when it opens.

@@ -67,7 +67,10 @@ impl Request {
 
     /// The first header of this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The key in `Authorization: Bearer KEY`.
@@ -81,16 +84,22 @@ impl Request {
     }
 
     pub fn model(&self) -> &str {
-        self.field("model").and_then(Value::as_str).unwrap_or_default()
+        self.field("model")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The output cap, by either of its names.
     pub fn cap(&self) -> Option<u64> {
-        self.field("max_completion_tokens").or_else(|| self.field("max_tokens"))?.as_u64()
+        self.field("max_completion_tokens")
+            .or_else(|| self.field("max_tokens"))?
+            .as_u64()
     }
 
     pub fn streams(&self) -> bool {
-        self.field("stream").and_then(Value::as_bool).unwrap_or(false)
+        self.field("stream")
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
     }
 }
 

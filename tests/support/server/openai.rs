@@ -22,7 +22,11 @@ pub fn head(status: u16, headers: &[(&str, String)]) -> Vec<u8> {
         _ => "Status",
     };
     let mut lines = vec![format!("HTTP/1.1 {status} {reason}")];
-    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
     format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
 }
 
@@ -35,7 +39,13 @@ pub fn event(data: &Value) -> Vec<u8> {
 pub fn split(text: &str, n: usize) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let n = n.clamp(1, chars.len().max(1));
-    (0..n).map(|i| chars[chars.len() * i / n..chars.len() * (i + 1) / n].iter().collect()).collect()
+    (0..n)
+        .map(|i| {
+            chars[chars.len() * i / n..chars.len() * (i + 1) / n]
+                .iter()
+                .collect()
+        })
+        .collect()
 }
 
 /// What all parts of one answer have in common.
@@ -61,7 +71,8 @@ impl Envelope<'_> {
     /// One chunk of a stream. `usage`: whether the client asked for usage.
     pub fn chunk(&self, delta: &Value, finish: Option<&str>, usage: bool) -> Value {
         let mut chunk = self.object("chat.completion.chunk");
-        chunk["choices"] = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+        chunk["choices"] =
+            json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
         if usage {
             chunk["usage"] = Value::Null;
         }
@@ -92,7 +103,11 @@ impl Envelope<'_> {
 
     /// The usage when so many output tokens have been written.
     pub fn usage_at(&self, completion: u64) -> Value {
-        let tokens = Tokens { completion, reasoning: self.tokens.reasoning.min(completion), ..self.tokens };
+        let tokens = Tokens {
+            completion,
+            reasoning: self.tokens.reasoning.min(completion),
+            ..self.tokens
+        };
         Envelope { tokens, ..*self }.usage()
     }
 

@@ -36,7 +36,11 @@ impl Rules {
         if self.trap {
             wrong.push("a request where none may come".to_owned());
         }
-        if locations.iter().any(|location| location.ends_with(&request.path)) || request.header("referer").is_some() {
+        if locations
+            .iter()
+            .any(|location| location.ends_with(&request.path))
+            || request.header("referer").is_some()
+        {
             wrong.push("a redirect was followed".to_owned());
         }
         if request.header("host").is_none() {
@@ -53,7 +57,11 @@ impl Rules {
     }
 
     fn check_key(&self, request: &Request, wrong: &mut Vec<String>) {
-        let sent = request.headers.iter().filter(|(name, _)| name == "authorization").count();
+        let sent = request
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "authorization")
+            .count();
         match (&self.keys, request.key()) {
             (Keys::Forbidden, _) if sent > 0 => {
                 wrong.push("a key was sent to a server it does not belong to".to_owned());
@@ -70,7 +78,9 @@ impl Rules {
     }
 
     fn check_chat(&self, request: &Request, wrong: &mut Vec<String>) {
-        let mut caps = ["max_tokens", "max_completion_tokens"].into_iter().filter_map(|name| request.field(name));
+        let mut caps = ["max_tokens", "max_completion_tokens"]
+            .into_iter()
+            .filter_map(|name| request.field(name));
         match (caps.next(), caps.next()) {
             (None, _) => wrong.push("no output cap".to_owned()),
             (Some(_), Some(_)) => wrong.push("two output caps".to_owned()),
@@ -82,13 +92,20 @@ impl Rules {
         if request.model().is_empty() {
             wrong.push("no model".to_owned());
         }
-        if request.field("messages").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        if request
+            .field("messages")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+        {
             wrong.push("no messages".to_owned());
         }
         if request.field("n").is_some_and(|n| n != 1) {
             wrong.push("more than one answer was asked for".to_owned());
         }
-        let include = request.field("stream_options").and_then(|o| o.get("include_usage")).and_then(Value::as_bool);
+        let include = request
+            .field("stream_options")
+            .and_then(|o| o.get("include_usage"))
+            .and_then(Value::as_bool);
         if request.streams() && include != Some(true) && !self.usage_optional {
             wrong.push("a stream without stream_options.include_usage".to_owned());
         }

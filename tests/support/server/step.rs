@@ -51,7 +51,13 @@ impl Step {
 
     /// These bytes one by one, with a pause before each: `Frame` says how each of them is sent.
     pub fn slowly(bytes: impl AsRef<[u8]>, pause: Duration, step: fn(Vec<u8>) -> Self) -> Self {
-        Self::All(bytes.as_ref().iter().flat_map(|byte| [Self::Wait(pause), step(vec![*byte])]).collect())
+        Self::All(
+            bytes
+                .as_ref()
+                .iter()
+                .flat_map(|byte| [Self::Wait(pause), step(vec![*byte])])
+                .collect(),
+        )
     }
 
     /// Again and again until the client leaves.

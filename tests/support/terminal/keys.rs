@@ -18,10 +18,21 @@ pub fn bytes(name: &str, application: bool) -> Vec<u8> {
     let code = 1 + u8::from(shift) + 2 * u8::from(alt) + 4 * u8::from(ctrl);
     let plain = code == 1;
     let letter = |introducer: &str, last: char| {
-        if plain { format!("\x1b{introducer}{last}") } else { format!("\x1b[1;{code}{last}") }.into_bytes()
+        if plain {
+            format!("\x1b{introducer}{last}")
+        } else {
+            format!("\x1b[1;{code}{last}")
+        }
+        .into_bytes()
     };
-    let tilde =
-        |number: u8| if plain { format!("\x1b[{number}~") } else { format!("\x1b[{number};{code}~") }.into_bytes();
+    let tilde = |number: u8| {
+        if plain {
+            format!("\x1b[{number}~")
+        } else {
+            format!("\x1b[{number};{code}~")
+        }
+        .into_bytes()
+    };
     let cursor = if application { "O" } else { "[" };
     let alone = |byte: u8| if alt { vec![0x1b, byte] } else { vec![byte] };
     match base {
@@ -64,7 +75,9 @@ pub fn bytes(name: &str, application: bool) -> Vec<u8> {
 /// With Alt an upper-case name (`Alt-P`) means the key, not Shift: `Alt-Shift-P` says so.
 fn character(name: &str, base: &str, (shift, alt, ctrl): (bool, bool, bool)) -> Vec<u8> {
     let mut chars = base.chars();
-    let (Some(mut c), None) = (chars.next(), chars.next()) else { panic!("no such key: {name}") };
+    let (Some(mut c), None) = (chars.next(), chars.next()) else {
+        panic!("no such key: {name}")
+    };
     if shift {
         c = c.to_ascii_uppercase();
     } else if alt || ctrl {
@@ -73,7 +86,9 @@ fn character(name: &str, base: &str, (shift, alt, ctrl): (bool, bool, bool)) -> 
     let mut bytes = if alt { vec![0x1b] } else { Vec::new() };
     match (ctrl, c) {
         (false, c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        (true, 'a'..='z' | 'A'..='Z' | '@' | '[' | '\\' | ']' | '^' | '_') => bytes.push(c as u8 & 0x1f),
+        (true, 'a'..='z' | 'A'..='Z' | '@' | '[' | '\\' | ']' | '^' | '_') => {
+            bytes.push(c as u8 & 0x1f)
+        }
         (true, '/') => bytes.push(0x1f),
         (true, _) => panic!("terminals send nothing for {name}"),
     }

@@ -20,11 +20,17 @@ pub struct Allowed {
 
 /// Private modes that a program may switch: cursor keys, wrapping, blinking, cursor, mouse, focus, alternate screen, paste,
 /// synchronised output, colour scheme reports.
-const MODES: [u16; 14] = [1, 7, 12, 25, 1000, 1002, 1003, 1004, 1006, 1015, 1049, 2004, 2026, 2031];
+const MODES: [u16; 14] = [
+    1, 7, 12, 25, 1000, 1002, 1003, 1004, 1006, 1015, 1049, 2004, 2026, 2031,
+];
 
 /// Everything in `bytes` that is not on the allow-list, in words, in order.
 pub fn foreign(bytes: &[u8], allowed: Allowed) -> Vec<String> {
-    let mut wall = Wall { allowed, found: Vec::new(), at_rest: false };
+    let mut wall = Wall {
+        allowed,
+        found: Vec::new(),
+        at_rest: false,
+    };
     // The parser swallows these strings without a word.
     for (introducer, name) in [(b"\x1bX", "SOS"), (b"\x1b^", "PM"), (b"\x1b_", "APC")] {
         if bytes.windows(2).any(|pair| pair == introducer) {
@@ -50,7 +56,11 @@ pub fn assert_only_known_sequences(bytes: &[u8]) {
 #[track_caller]
 pub fn assert_only(bytes: &[u8], allowed: Allowed) {
     let found = foreign(bytes, allowed);
-    assert!(found.is_empty(), "written to the terminal, and not on the list:\n  {}", found.join("\n  "));
+    assert!(
+        found.is_empty(),
+        "written to the terminal, and not on the list:\n  {}",
+        found.join("\n  ")
+    );
 }
 
 struct Wall {
@@ -78,7 +88,12 @@ impl Perform for Wall {
     }
 
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
-        let first = params.iter().next().and_then(|p| p.first()).copied().unwrap_or(0);
+        let first = params
+            .iter()
+            .next()
+            .and_then(|p| p.first())
+            .copied()
+            .unwrap_or(0);
         let known = match (intermediates, action) {
             // Moving, erasing, inserting, deleting, scrolling, colours; saving the cursor; which terminal is this?
             (b"", 'A'..='H' | 'J'..='M' | 'P' | 'S' | 'T' | 'X' | '@' | 'c' | 'd' | 'f' | 'm' | 'r' | 's' | 'u')
@@ -90,19 +105,26 @@ impl Perform for Wall {
             _ => false,
         };
         if !known || ignore {
-            let params: Vec<String> =
-                params.iter().map(|p| p.iter().map(u16::to_string).collect::<Vec<_>>().join(":")).collect();
+            let params: Vec<String> = params
+                .iter()
+                .map(|p| p.iter().map(u16::to_string).collect::<Vec<_>>().join(":"))
+                .collect();
             let intermediates = String::from_utf8_lossy(intermediates);
-            self.found.push(format!("CSI {intermediates}{} {action}", params.join(";")));
+            self.found
+                .push(format!("CSI {intermediates}{} {action}", params.join(";")));
         }
     }
 
     fn esc_dispatch(&mut self, intermediates: &[u8], ignore: bool, byte: u8) {
         // Saving the cursor, the keypad, the end of a string, ASCII.
-        let known = matches!((intermediates, byte), (b"", b'7' | b'8' | b'=' | b'>' | b'\\') | (b"(", b'B'));
+        let known = matches!(
+            (intermediates, byte),
+            (b"", b'7' | b'8' | b'=' | b'>' | b'\\') | (b"(", b'B')
+        );
         if !known || ignore {
             let intermediates = String::from_utf8_lossy(intermediates);
-            self.found.push(format!("ESC {intermediates}{}", byte.escape_ascii()));
+            self.found
+                .push(format!("ESC {intermediates}{}", byte.escape_ascii()));
         }
     }
 
@@ -111,7 +133,9 @@ impl Perform for Wall {
             [b"10" | b"11" | b"12", b"?"] | [b"4", _, b"?"] => true,
             [b"52", _, data] => self.allowed.clipboard && *data != b"?",
             [b"0" | b"2", title] => {
-                self.allowed.title && title.len() <= 64 && title.iter().all(|b| (0x20..0x7f).contains(b))
+                self.allowed.title
+                    && title.len() <= 64
+                    && title.iter().all(|b| (0x20..0x7f).contains(b))
             }
             _ => false,
         };
@@ -126,6 +150,9 @@ impl Perform for Wall {
     }
 
     fn hook(&mut self, _params: &Params, intermediates: &[u8], _ignore: bool, action: char) {
-        self.found.push(format!("DCS {}{action}", String::from_utf8_lossy(intermediates)));
+        self.found.push(format!(
+            "DCS {}{action}",
+            String::from_utf8_lossy(intermediates)
+        ));
     }
 }

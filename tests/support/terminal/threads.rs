@@ -40,18 +40,30 @@ impl State {
     /// The screen's lines without trailing blanks.
     pub fn lines(&self) -> Vec<String> {
         let (_, cols) = self.parser.screen().size();
-        self.parser.screen().rows(0, cols.get()).map(|line| line.trim_end().to_owned()).collect()
+        self.parser
+            .screen()
+            .rows(0, cols.get())
+            .map(|line| line.trim_end().to_owned())
+            .collect()
     }
 
     /// For messages: how it looks, and the end of what was written.
     pub fn describe(&self) -> String {
         let (rows, cols) = self.parser.screen().size();
-        let mut text = format!("screen, {cols} by {rows}, status {:?}, stopped {}:\n", self.status, self.stopped);
+        let mut text = format!(
+            "screen, {cols} by {rows}, status {:?}, stopped {}:\n",
+            self.status, self.stopped
+        );
         for line in self.lines() {
             let _ = writeln!(text, "| {line}");
         }
         let tail = &self.raw[self.raw.len().saturating_sub(300)..];
-        let _ = write!(text, "last of {} bytes: {}", self.raw.len(), tail.escape_ascii());
+        let _ = write!(
+            text,
+            "last of {} bytes: {}",
+            self.raw.len(),
+            tail.escape_ascii()
+        );
         text
     }
 }
@@ -70,7 +82,10 @@ impl Shared {
         keyboard: Keyboard,
         pid: Pid,
     ) -> Arc<Self> {
-        let questions = Questions { nature, answers: Vec::new() };
+        let questions = Questions {
+            nature,
+            answers: Vec::new(),
+        };
         let shared = Arc::new(Self {
             state: Mutex::new(State {
                 parser: vt100::Parser::new_with_callbacks(rows, cols, 0, questions),
@@ -105,7 +120,11 @@ impl Shared {
                 let _ = keyboard.lock().unwrap().write_all(&answers);
             }
             let state = self.state.lock().unwrap();
-            drop(self.changed.wait_while(state, |state| state.stalled).unwrap());
+            drop(
+                self.changed
+                    .wait_while(state, |state| state.stalled)
+                    .unwrap(),
+            );
         }
         self.change(|state| state.ended = true);
     }
@@ -161,16 +180,23 @@ impl vt100::Callbacks for Questions {
         params: &[&[u16]],
         last: char,
     ) {
-        let number = params.first().and_then(|param| param.first()).copied().unwrap_or(0);
+        let number = params
+            .first()
+            .and_then(|param| param.first())
+            .copied()
+            .unwrap_or(0);
         match (first, second, last, number) {
             // A VT220 with colours.
             (None, None, 'c', 0) => self.answers.extend_from_slice(b"\x1b[?62;22c"),
             (None, None, 'n', 5) => self.answers.extend_from_slice(b"\x1b[0n"),
             (None, None, 'n', 6) => {
                 let (row, col) = screen.cursor_position();
-                self.answers.extend_from_slice(format!("\x1b[{};{}R", row + 1, col + 1).as_bytes());
+                self.answers
+                    .extend_from_slice(format!("\x1b[{};{}R", row + 1, col + 1).as_bytes());
             }
-            (Some(b'?'), None, 'u', _) if self.nature.kitty => self.answers.extend_from_slice(b"\x1b[?0u"),
+            (Some(b'?'), None, 'u', _) if self.nature.kitty => {
+                self.answers.extend_from_slice(b"\x1b[?0u")
+            }
             _ => {}
         }
     }

@@ -22,24 +22,41 @@ struct Outcome {
 }
 
 fn ok(text: &str) -> Outcome {
-    Outcome { text: text.to_owned(), finish: Some(Finish::Stop), ..Outcome::default() }
+    Outcome {
+        text: text.to_owned(),
+        finish: Some(Finish::Stop),
+        ..Outcome::default()
+    }
 }
 
 fn failed(text: &str, error: ErrorClass) -> Outcome {
-    Outcome { text: text.to_owned(), error: Some(error), ..Outcome::default() }
+    Outcome {
+        text: text.to_owned(),
+        error: Some(error),
+        ..Outcome::default()
+    }
 }
 
 impl Outcome {
     fn finish(self, finish: Finish) -> Self {
-        Self { finish: Some(finish), ..self }
+        Self {
+            finish: Some(finish),
+            ..self
+        }
     }
 
     fn usage(self, input: u64, output: u64) -> Self {
-        Self { usage: Some((input, output)), ..self }
+        Self {
+            usage: Some((input, output)),
+            ..self
+        }
     }
 
     fn thought(self, thought: &str) -> Self {
-        Self { thought: thought.to_owned(), ..self }
+        Self {
+            thought: thought.to_owned(),
+            ..self
+        }
     }
 
     fn malformed(self, malformed: u32) -> Self {
@@ -61,7 +78,9 @@ fn ends(reason: &str) -> String {
 }
 
 fn counts(output: u32) -> String {
-    format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{output}}}}}\n\n")
+    format!(
+        "data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{output}}}}}\n\n"
+    )
 }
 
 const IN_STREAM: ErrorClass = ErrorClass::InStream;
