@@ -19,7 +19,7 @@ const PROSE: &str = concat!(
     include_str!("../assets/guide/troubleshooting.md")
 );
 const CODE: &str = concat!(
-    include_str!("../src/gateway/live.rs"),
+    include_str!("../src/gateway/stream/reader.rs"),
     include_str!("../src/provider/endpoint.rs")
 );
 const CHINESE: &str = "清晨的市场已经热闹起来。卖菜的老人把白菜一棵一棵摆好，又洒上一点水；旁边的女孩在数昨天的零钱，\

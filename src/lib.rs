@@ -11,7 +11,7 @@
 //!                     cache     the same question answered before, or being answered now? memory, disk, Redis
 //! gateway::attempt    reserve   the worst case, on disk, in one commit with the prompt
 //!                     send      one request; when it fails, `decide` says whether, where and when again
-//! gateway::live       stream    pieces out to the front end at once, down to the store every 250 ms
+//! gateway::stream     stream    pieces out to the front end at once, down to the store every 250 ms
 //!                     settle    the server's price, or its usage times the price, or an upper bound
 //!                     record    answer, charge and exchange in one commit; keep the answer in the cache
 //! ```
@@ -54,16 +54,16 @@
 //!
 //! - a price, a limit, a parameter of a model: `assets/models.toml`
 //! - the order of the ladder's reasons, or what disqualifies a model: [`router`]
-//! - what becomes of input that does not fit: `gateway/fitting.rs` cuts the chat, `agent/segment.rs` splits the question
-//! - what is done about an HTTP status: `provider/classify.rs` names it, `gateway/decide.rs` acts
-//! - when a provider is left alone: `gateway/breaker.rs`; which address and which key go first: `gateway/endpoints.rs`,
-//!   `gateway/keys.rs`; what is mended in a request that a model refuses: `gateway/mends.rs`
-//! - which answers are kept and given again: `gateway/kept.rs`; who of many fetches one: `cache/flight.rs`; the process that holds them on disk: `cache/owner`; what
+//! - what becomes of input that does not fit: `gateway/plan/window_fit.rs` cuts the chat, `agent/segment.rs` splits the question
+//! - what is done about an HTTP status: `provider/classify.rs` names it, `gateway/attempt/decide.rs` acts
+//! - when a provider is left alone: `gateway/upstream/breaker.rs`; which address and which key go first: `gateway/upstream/endpoints.rs`,
+//!   `gateway/upstream/key_ring.rs`; what is mended in a request that a model refuses: `gateway/upstream/compat.rs`
+//! - which answers are kept and given again: `gateway/answer_cache.rs`; who of many fetches one: `cache/flight.rs`; the process that holds them on disk: `cache/owner`; what
 //!   can be had when nobody answers: `agent/degraded.rs`
 //! - a group's budget: `budget/shared.rs`, and its argument
-//! - what an interrupted answer is booked at: `gateway/settle.rs`; how that is put right later: `store/corrections.rs`; when a server is past its cap: `gateway/written.rs`
+//! - what an interrupted answer is booked at: `gateway/money/settle.rs`; how that is put right later: `store/corrections.rs`; when a server is past its cap: `gateway/stream/output_cap.rs`
 //! - when `auto` steps down for the day's sake: `router/pace.rs`; what kinds of questions there are: `router/kind.rs`
-//! - the ways out of a limit: `gateway/ways.rs`; when a clock is doubted: `budget/clock.rs`
+//! - the ways out of a limit: `gateway/plan/ways_out.rs`; when a clock is doubted: `budget/clock.rs`
 //! - a quirk of some server's stream: `provider/decode.rs`
 //! - a key binding: `tui/keymap/table.rs`; a slash command: `tui/slash.rs`; a word of the panel: `tui/view/panel.rs`
 //! - a configuration key: `config/file.rs` and `config.example.toml` (a test holds them together)

@@ -20,7 +20,7 @@ use chat_agent::budget::Limits;
 use chat_agent::chat::{CostKind, Params, Selection, SessionId, Usd};
 use chat_agent::gateway::{Ask, Exchange, Gateway};
 use chat_agent::protocol::{Answer, Event};
-use chat_agent::store::{Over, Store};
+use chat_agent::store::{ChargeScope, Store};
 use provider::Pace;
 use support::PATIENCE;
 use support::server::{Pico, Script, Server};
@@ -163,8 +163,8 @@ impl Case {
         let sum = self
             .ledger
             .run_blocking(move |db| match of.as_bytes().first() {
-                Some(b's') => db.sum(Over::Session(&SessionId::from_text(of))),
-                _ => db.sum(Over::Run(&of)),
+                Some(b's') => db.sum(ChargeScope::Session(&SessionId::from_text(of))),
+                _ => db.sum(ChargeScope::Run(&of)),
             });
         let sum = sum.unwrap();
         (Pico(sum.total().pico()), Pico(sum.reserved.pico()))

@@ -22,7 +22,7 @@ use chat_agent::agent::{Start, spawn};
 use chat_agent::budget::Limits;
 use chat_agent::chat::{Cost, CostKind, Selection, SessionId, Usd};
 use chat_agent::protocol::{Answer, Command, Event, Handle, Meter};
-use chat_agent::store::{Over, Sum};
+use chat_agent::store::{ChargeScope, Sum};
 use provider::Pace;
 use support::scene::KEY;
 use support::server::{Answer as Scripted, Pico, Request, Script, Server};
@@ -150,7 +150,7 @@ impl Chat {
         let session = self.session.clone().unwrap();
         self.core
             .ledger()
-            .run_blocking(move |db| db.sum(Over::Session(&session)))
+            .run_blocking(move |db| db.sum(ChargeScope::Session(&session)))
             .unwrap()
     }
 

@@ -23,7 +23,7 @@ use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, Provider}
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Event, Raise};
 use chat_agent::provider::providers;
-use chat_agent::store::{Db, Over, Store, StoreError};
+use chat_agent::store::{ChargeScope, Db, Store, StoreError};
 use support::scene::KEY;
 use support::server::{Answer, Gate, Pico, Prices, Script, Server};
 use tokio::runtime::Builder;
@@ -174,7 +174,7 @@ fn of_a_thousand_calls_of_a_dime_five_dollars_let_fifty_through() {
     assert_eq!(server.bill(&prices()).total(), Pico::usd("5"));
     let sum = Db::open(data.path())
         .unwrap()
-        .sum(Over::Day(Clock::system().now()))
+        .sum(ChargeScope::Day(Clock::system().now()))
         .unwrap();
     assert_eq!((sum.settled, sum.reserved), (usd("5"), Usd::ZERO));
     server.assert_clean();
@@ -214,7 +214,7 @@ fn a_limit_that_is_raised_once_lets_one_question_through() {
         }
     });
     let db = Db::open(data.path()).unwrap();
-    let day = Over::Day(Clock::system().now());
+    let day = ChargeScope::Day(Clock::system().now());
     assert_eq!(
         (db.sum(day).unwrap().total(), db.raised(day).unwrap()),
         (usd("0.10"), usd("0.06"))
@@ -323,14 +323,16 @@ fn the_turn_of_a_day_and_of_a_price_changes_nothing_for_what_was_reserved_before
     });
     let db = Db::open(data.path()).unwrap();
     let (old, new) = (
-        db.sum(Over::Day(Timestamp(LATE))).unwrap(),
-        db.sum(Over::Day(Timestamp(LATE + 60_000))).unwrap(),
+        db.sum(ChargeScope::Day(Timestamp(LATE))).unwrap(),
+        db.sum(ChargeScope::Day(Timestamp(LATE + 60_000))).unwrap(),
     );
     assert_eq!(
         (old.settled, new.settled),
         (usd("0.003753"), usd("0.007506"))
     );
-    let month = db.sum(Over::Month(Timestamp(LATE + 60_000))).unwrap();
+    let month = db
+        .sum(ChargeScope::Month(Timestamp(LATE + 60_000)))
+        .unwrap();
     assert_eq!(
         (month.settled, month.reserved),
         (usd("0.007506"), Usd::ZERO)
@@ -424,7 +426,7 @@ fn sixteen_processes_share_room_for_exactly_two_thousand() {
     assert_eq!(granted, 2000);
     let db = Db::open(data.path()).unwrap();
     db.check().unwrap();
-    let sum = db.sum(Over::Run("run")).unwrap();
+    let sum = db.sum(ChargeScope::Run("run")).unwrap();
     assert_eq!(
         (sum.reserved, db.open_items().unwrap().len()),
         (usd("20"), 2000)

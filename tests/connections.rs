@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_agent::chat::{Clock, Reply};
-use chat_agent::provider::{Call, Departure, Endpoint, Network, Proxies, Secret, Wire};
+use chat_agent::provider::{Call, Endpoint, Network, Proxies, Secret, SendGuard, Wire};
 use servers::{Heard, Line, data, h2_server, proxy, tls_server, tls_server_of};
 use support::home::Home;
 use support::scene::KEY;
@@ -55,7 +55,7 @@ async fn ask(wire: &Arc<Wire>, endpoint: &Endpoint, times: usize) {
                 stream: true,
                 first_token: support::PATIENCE,
                 idle: support::PATIENCE,
-                departure: Departure::default(),
+                send_guard: SendGuard::default(),
             };
             let mut stream = wire.open(&endpoint, Some(&key()), call).await.unwrap();
             let mut reply = Reply::default();
@@ -89,7 +89,7 @@ fn gone(lines: &[Line]) -> usize {
 async fn http_2_carries_many_requests_at_once_on_one_connection() {
     let (server, heard) = h2_server(20).await;
     let (wire, endpoint) = (wire(), endpoint(server));
-    assert!(wire.knock(&endpoint).await.unwrap().http2);
+    assert!(wire.probe(&endpoint).await.unwrap().http2);
     // None is answered before the last has arrived: they are all on their way together.
     ask(&wire, &endpoint, 20).await;
     let lines = heard.lines();

@@ -13,7 +13,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_agent::budget::{DayMonth, GroupLimit, Purse};
+use chat_agent::budget::{DayMonth, GroupBudget, GroupLimit};
 use chat_agent::chat::{Clock, Random};
 use chat_agent::config;
 use chat_agent::gateway::{Gateway, Parts};
@@ -242,7 +242,7 @@ fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
             name: "team".to_owned(),
             limit,
         };
-        let program = || Purse::new(team.connection(), group.clone(), Random::system());
+        let program = || GroupBudget::new(team.connection(), group.clone(), Random::system());
         let thousandth = usd("0.001");
         // Redis grants it, and the program dies before the ledger has it.
         let grant = program()

@@ -21,7 +21,7 @@ use chat_agent::budget::Limits;
 use chat_agent::chat::{FailureKind, Finish, Selection, SessionId};
 use chat_agent::gateway::{Ask, Exchange, Gateway};
 use chat_agent::protocol::Event;
-use chat_agent::store::Over;
+use chat_agent::store::ChargeScope;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use support::scene::KEY;
 use support::server::{Answer, Script, Server, Step};
@@ -84,7 +84,9 @@ fn interrupted((event, took): (Event, Duration)) -> Duration {
 /// Whether anything is booked, and that nothing is held any more.
 fn booked(core: &Core) -> bool {
     let ledger = core.ledger();
-    let sum = ledger.run_blocking(|db| db.sum(Over::Run("run"))).unwrap();
+    let sum = ledger
+        .run_blocking(|db| db.sum(ChargeScope::Run("run")))
+        .unwrap();
     assert_eq!(
         ledger.run_blocking(|db| db.open_items()).unwrap().len(),
         0,

@@ -8,7 +8,7 @@ use super::Agent;
 use crate::budget::{Scope, alerts};
 use crate::catalog::{Model, Status, price};
 use crate::chat::{Failure, FailureKind, Message, ModelId, Role, Selection, Usage, Usd};
-use crate::gateway::{Conversation, Gateway, Question};
+use crate::gateway::{Conversation, DraftTokenCounter, Gateway};
 use crate::protocol::{Circuit, Event, Level, Meter, ModelRow, Notice, Panel};
 use crate::store::{Db, Learned};
 use crate::tokens;
@@ -127,7 +127,7 @@ struct List {
     gateway: Arc<Gateway>,
     favourites: Vec<Selection>,
     conversation: Arc<Conversation>,
-    counts: Arc<Question>,
+    counts: Arc<DraftTokenCounter>,
     system: Option<String>,
     /// The tokens of the last answer.
     last: Option<Usage>,

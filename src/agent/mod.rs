@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::chat::{Effort, Failure, Overflow, Params, Selection};
-use crate::gateway::{Ask, Gateway, Question, Stale};
+use crate::gateway::{Ask, DraftTokenCounter, Gateway, Stale};
 use crate::protocol::{COMMANDS, Command, EVENTS, Entry, Event, Handle, Level, Notice};
 use segment::Turn;
 use session::Session;
@@ -89,7 +89,7 @@ struct Agent {
     offering: Option<JoinHandle<()>>,
     /// The newest draft, its counts, and whether it wants a receipt.
     draft: (u64, Arc<str>),
-    counts: Arc<Question>,
+    counts: Arc<DraftTokenCounter>,
     unquoted: bool,
     quoting: Option<JoinHandle<()>>,
     /// A question that is asked again: from its entry on, the chat gives way to the new answer once that has begun.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::chat::{Failure, FailureKind, Overflow, Scope, Selection, Usd};
-use crate::gateway::{Ask, Exchange, Gateway, TooLong, Unplanned};
+use crate::gateway::{Ask, Exchange, Gateway, PlanError, TooLong};
 use crate::protocol::{AtLimit, Considered, EVENTS, Event, Quote, Refused, Route, RouteMode};
 use layout::{Job, Layout};
 use words::Task;
@@ -69,7 +69,7 @@ pub(super) async fn quote(
 ) -> Result<Quote, Refused> {
     match gateway.quote(ask).await {
         // Planned once for each key, whatever comes of it.
-        Err(Unplanned {
+        Err(PlanError {
             too_long: Some(too_long),
             ..
         }) if ask.overflow == Overflow::Segment => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::chat::{ModelId, Scope, Timestamp, Usd};
 use crate::protocol::Left;
-use crate::store::{Hold, Key, Over};
+use crate::store::{ChargeScope, Hold, Key};
 
 /// The limits in force; `None` is no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +22,7 @@ pub struct Limits {
     pub models: BTreeMap<ModelId, DayMonth>,
     /// Of single keys, as far as they have been read; see [`Self::limit_key`].
     pub keys: Vec<KeyLimit>,
-    /// Of the group of machines that this one belongs to; spent from leases, see [`super::Purse`].
+    /// Of the group of machines that this one belongs to; spent from leases, see [`super::GroupBudget`].
     pub group: Option<GroupLimit>,
 }
 
@@ -104,7 +104,7 @@ impl Limits {
         &'a self,
         hold: &'a Hold,
         at: Timestamp,
-    ) -> impl Iterator<Item = (Over<'a>, Usd)> {
+    ) -> impl Iterator<Item = (ChargeScope<'a>, Usd)> {
         let key = Key {
             provider: &hold.provider,
             last4: &hold.key_last4,
@@ -117,33 +117,33 @@ impl Limits {
             .unwrap_or_default();
         let of_model = self.models.get(&hold.model).copied().unwrap_or_default();
         let all = [
-            (Over::Exchange(&hold.exchange), self.per_request),
-            (Over::Run(&hold.run), self.per_run),
-            (Over::Session(&hold.session), self.per_session),
-            (Over::KeyDay(key, at), of_key.per_day),
-            (Over::KeyMonth(key, at), of_key.per_month),
-            (Over::ModelDay(&hold.model, at), of_model.per_day),
-            (Over::ModelMonth(&hold.model, at), of_model.per_month),
-            (Over::Day(at), self.per_day),
-            (Over::Month(at), self.per_month),
+            (ChargeScope::Exchange(&hold.exchange), self.per_request),
+            (ChargeScope::Run(&hold.run), self.per_run),
+            (ChargeScope::Session(&hold.session), self.per_session),
+            (ChargeScope::KeyDay(key, at), of_key.per_day),
+            (ChargeScope::KeyMonth(key, at), of_key.per_month),
+            (ChargeScope::ModelDay(&hold.model, at), of_model.per_day),
+            (ChargeScope::ModelMonth(&hold.model, at), of_model.per_month),
+            (ChargeScope::Day(at), self.per_day),
+            (ChargeScope::Month(at), self.per_month),
         ];
         all.into_iter()
             .filter_map(|(over, limit)| Some((over, limit?)))
     }
 
     /// The limits of single models and keys that are set, with their places.
-    pub(super) fn parts(&self, at: Timestamp) -> impl Iterator<Item = (Over<'_>, Usd)> {
+    pub(super) fn parts(&self, at: Timestamp) -> impl Iterator<Item = (ChargeScope<'_>, Usd)> {
         let keys = self.keys.iter().flat_map(move |key| {
             let (name, limit) = (key.key(), key.limit);
             [
-                (Over::KeyDay(name, at), limit.per_day),
-                (Over::KeyMonth(name, at), limit.per_month),
+                (ChargeScope::KeyDay(name, at), limit.per_day),
+                (ChargeScope::KeyMonth(name, at), limit.per_month),
             ]
         });
         let models = self.models.iter().flat_map(move |(model, limit)| {
             [
-                (Over::ModelDay(model, at), limit.per_day),
-                (Over::ModelMonth(model, at), limit.per_month),
+                (ChargeScope::ModelDay(model, at), limit.per_day),
+                (ChargeScope::ModelMonth(model, at), limit.per_month),
             ]
         });
         keys.chain(models)

@@ -20,7 +20,7 @@ pub use alerts::alerts;
 pub use clock::Moved;
 pub use limits::{DayMonth, GroupLimit, KeyLimit, Limits};
 pub use no_lease::NoLease;
-pub use shared::{Figure, Grant, Purse};
+pub use shared::{Figure, Grant, GroupBudget};
 pub use status::{Place, Standing, Status};
 pub use windows::{moment_in_words, windows};
 

@@ -6,14 +6,14 @@
 
 use super::DayMonth;
 use crate::chat::Usd;
-use crate::store::{Heard, Share, Windows};
+use crate::store::{GroupSnapshot, Share, Windows};
 
 pub(super) const SCRIPT: &str = include_str!("shared.lua");
 /// The largest limit that the script reckons with, in nano-dollars.
 const MOST: i64 = 1 << 50;
 
 /// What is asked of the script.
-pub(super) enum Wish<'a> {
+pub(super) enum LeaseRequest<'a> {
     /// `share`: what is granted while there is plenty. `ahead`: for later; nothing, when there is not.
     Lease {
         id: &'a str,
@@ -26,7 +26,7 @@ pub(super) enum Wish<'a> {
     Accept,
 }
 
-impl Wish<'_> {
+impl LeaseRequest<'_> {
     /// Its name in the script.
     pub(super) fn mode(&self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Wish<'_> {
 #[derive(Clone)]
 pub(super) struct Brief {
     pub(super) machine: String,
-    pub(super) heard: Heard,
+    pub(super) heard: GroupSnapshot,
     pub(super) windows: Windows,
     pub(super) shares: Vec<Share>,
 }
@@ -64,8 +64,8 @@ pub(super) struct Reply {
 
 impl Reply {
     /// What is remembered of it.
-    pub(super) fn heard(&self, windows: &Windows) -> Heard {
-        Heard {
+    pub(super) fn heard(&self, windows: &Windows) -> GroupSnapshot {
+        GroupSnapshot {
             month_start: windows.month_start.0,
             epoch: self.epoch.clone(),
             members: self.members.iter().cloned().collect(),
@@ -81,7 +81,7 @@ impl Reply {
 impl Brief {
     /// The same, from a machine that has just heard of this memory.
     pub(super) fn knowing(&self, reply: &Reply) -> Self {
-        let heard = Heard {
+        let heard = GroupSnapshot {
             epoch: reply.epoch.clone(),
             calls: 0,
             all_calls: 0,
@@ -105,9 +105,14 @@ pub(super) struct Asked {
 
 impl Asked {
     /// The arguments, in the order of the script.
-    pub(super) fn args(&self, brief: &Brief, wish: &Wish<'_>, limit: DayMonth) -> Vec<String> {
+    pub(super) fn args(
+        &self,
+        brief: &Brief,
+        wish: &LeaseRequest<'_>,
+        limit: DayMonth,
+    ) -> Vec<String> {
         let (id, least, share) = match wish {
-            Wish::Lease {
+            LeaseRequest::Lease {
                 id, least, share, ..
             } => (*id, *least, *share),
             _ => ("", 0, 0),

@@ -61,7 +61,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
-use super::script::{self, Asked, Brief, Reply, SCRIPT, Wish, cut};
+use super::script::{self, Asked, Brief, LeaseRequest, Reply, SCRIPT, cut};
 use super::{GroupLimit, NoLease, Scope};
 use crate::chat::id::AttemptId;
 use crate::chat::{Random, Timestamp, Usd};
@@ -110,7 +110,7 @@ pub struct Figure {
 
 /// The leases of this machine.
 #[derive(Debug)]
-pub struct Purse {
+pub struct GroupBudget {
     redis: Redis,
     group: GroupLimit,
     random: Random,
@@ -127,7 +127,7 @@ pub struct Purse {
     turn: Mutex<()>,
 }
 
-impl Purse {
+impl GroupBudget {
     pub fn new(redis: Redis, group: GroupLimit, random: Random) -> Self {
         Self {
             redis,
@@ -149,7 +149,7 @@ impl Purse {
 
     /// Hears how the group stands; from then on the ledger knows it. Waits for Redis as [`Redis::run`] does.
     pub async fn hear(&self, store: &Store, now: Timestamp) -> Result<(), NoLease> {
-        let reply = self.tell(store, Wish::Tell, now).await?;
+        let reply = self.tell(store, LeaseRequest::Tell, now).await?;
         if reply.status == "clock" {
             Err(NoLease::Clock)
         } else {
@@ -183,7 +183,7 @@ impl Purse {
         let reply = match self
             .tell(
                 store,
-                Wish::Lease {
+                LeaseRequest::Lease {
                     id: &id,
                     least,
                     share,
@@ -274,7 +274,7 @@ impl Purse {
         if told {
             Ok(())
         } else {
-            self.tell(store, Wish::Tell, now).await.map(drop)
+            self.tell(store, LeaseRequest::Tell, now).await.map(drop)
         }
     }
 
@@ -316,18 +316,18 @@ impl Purse {
 
     /// How the group stands; nothing is changed.
     pub async fn look(&self, store: &Store, now: Timestamp) -> Result<Figure, NoLease> {
-        self.figure(store, Wish::Look, now).await
+        self.figure(store, LeaseRequest::Look, now).await
     }
 
     /// The user says that what was said again since Redis lost its memory is all.
     pub async fn accept(&self, store: &Store, now: Timestamp) -> Result<Figure, NoLease> {
-        self.figure(store, Wish::Accept, now).await
+        self.figure(store, LeaseRequest::Accept, now).await
     }
 
     async fn figure(
         &self,
         store: &Store,
-        wish: Wish<'_>,
+        wish: LeaseRequest<'_>,
         now: Timestamp,
     ) -> Result<Figure, NoLease> {
         let reply = self.tell(store, wish, now).await?;
@@ -383,14 +383,19 @@ impl Purse {
     }
 
     /// Says what Redis has not heard, all of it when it has forgotten, and asks. What is heard is kept.
-    async fn tell(&self, store: &Store, wish: Wish<'_>, now: Timestamp) -> Result<Reply, NoLease> {
+    async fn tell(
+        &self,
+        store: &Store,
+        wish: LeaseRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Reply, NoLease> {
         let (name, bits) = (self.group.name.clone(), self.random.bits());
-        let asked = if let Wish::Lease { id, .. } = wish {
+        let asked = if let LeaseRequest::Lease { id, .. } = wish {
             Some(id.to_owned())
         } else {
             None
         };
-        let look = matches!(wish, Wish::Look);
+        let look = matches!(wish, LeaseRequest::Look);
         let prepare = move |db: &mut Db| {
             db.write(|db| {
                 let at = db.ledger_time(now)?;
@@ -462,7 +467,12 @@ impl Purse {
     }
 
     /// One round trip; two where the user's word follows what was said again.
-    async fn call(&self, brief: &Brief, wish: &Wish<'_>, again: bool) -> Result<Reply, Away> {
+    async fn call(
+        &self,
+        brief: &Brief,
+        wish: &LeaseRequest<'_>,
+        again: bool,
+    ) -> Result<Reply, Away> {
         let mut asked = Asked {
             nonce: self.number(),
             fresh: self.number(),
@@ -475,7 +485,7 @@ impl Purse {
         let mut args = asked.args(brief, wish, self.group.limit);
         let reply = script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce)
             .ok_or(Away::Nonsense)?;
-        if again && matches!(wish, Wish::Accept) {
+        if again && matches!(wish, LeaseRequest::Accept) {
             asked.mode = "accept";
             args = asked.args(&brief.knowing(&reply), wish, self.group.limit);
             return script::read(&self.redis.run(SCRIPT, &name, &args).await?, &asked.nonce)

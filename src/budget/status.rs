@@ -9,7 +9,7 @@ use super::{Budget, Figure, Moved, Scope, clock, shared, windows};
 use crate::chat::id::ExchangeId;
 use crate::chat::{ModelId, SessionId, Timestamp, Uptime, Usd};
 use crate::protocol::{Left, Meter, Raise};
-use crate::store::{Db, Over, StoreError, Windows};
+use crate::store::{ChargeScope, Db, StoreError, Windows};
 
 /// One line of `budget show`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Standing {
 
 pub(super) fn status(
     db: &Db,
-    over: Over<'_>,
+    over: ChargeScope<'_>,
     limit: Option<Usd>,
     windows: &Windows,
 ) -> Result<Status, StoreError> {
@@ -149,19 +149,19 @@ impl Budget {
         session: Option<&'a SessionId>,
         run: &'a str,
         at: Timestamp,
-    ) -> Vec<(Over<'a>, Option<Usd>)> {
+    ) -> Vec<(ChargeScope<'a>, Option<Usd>)> {
         let run = self
             .limits
             .per_run
-            .map(|limit| (Over::Run(run), Some(limit)));
-        let session = session.map(|id| (Over::Session(id), self.limits.per_session));
+            .map(|limit| (ChargeScope::Run(run), Some(limit)));
+        let session = session.map(|id| (ChargeScope::Session(id), self.limits.per_session));
         let parts = self
             .limits
             .parts(at)
             .map(|(over, limit)| (over, Some(limit)));
         let all = [
-            (Over::Day(at), self.limits.per_day),
-            (Over::Month(at), self.limits.per_month),
+            (ChargeScope::Day(at), self.limits.per_day),
+            (ChargeScope::Month(at), self.limits.per_month),
         ];
         run.into_iter()
             .chain(session)
@@ -208,7 +208,7 @@ impl Budget {
         db: &Db,
         figure: Option<&Figure>,
         at: Timestamp,
-    ) -> Result<Vec<(Over<'_>, Status)>, StoreError> {
+    ) -> Result<Vec<(ChargeScope<'_>, Status)>, StoreError> {
         let Some(group) = &self.limits.group else {
             return Ok(Vec::new());
         };
@@ -219,12 +219,12 @@ impl Budget {
         };
         let both = [
             (
-                Over::GroupDay(&group.name, at),
+                ChargeScope::GroupDay(&group.name, at),
                 group.limit.per_day,
                 others.day,
             ),
             (
-                Over::GroupMonth(&group.name, at),
+                ChargeScope::GroupMonth(&group.name, at),
                 group.limit.per_month,
                 others.month,
             ),
@@ -296,10 +296,10 @@ impl Budget {
             if let Some(left) = line.left() {
                 let rest = left + more(line.scope);
                 match over {
-                    Over::ModelDay(id, _) | Over::ModelMonth(id, _) => {
+                    ChargeScope::ModelDay(id, _) | ChargeScope::ModelMonth(id, _) => {
                         models.push((id.clone(), line.scope, rest))
                     }
-                    Over::KeyDay(key, _) | Over::KeyMonth(key, _) => {
+                    ChargeScope::KeyDay(key, _) | ChargeScope::KeyMonth(key, _) => {
                         keys.push((
                             key.provider.to_owned(),
                             key.last4.to_owned(),
@@ -324,7 +324,7 @@ impl Budget {
         if let Some(limit) = self.limits.per_request {
             let asked = place
                 .exchange
-                .map(|id| status(db, Over::Exchange(id), Some(limit), &windows))
+                .map(|id| status(db, ChargeScope::Exchange(id), Some(limit), &windows))
                 .transpose()?;
             let left = asked.and_then(|line| line.left()).unwrap_or(limit);
             rests.push((Scope::Request, left + more(Scope::Request)));

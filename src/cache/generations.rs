@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::disk_store::CURRENT;
 use super::place::private_folder;
-use super::shelf::CURRENT;
 
 /// How long a damaged generation is kept for whoever wants to look at it.
 const ASIDE: Duration = Duration::from_hours(7 * 24);

@@ -7,6 +7,7 @@
 
 mod compaction;
 mod disk;
+mod disk_store;
 mod entry;
 mod flight;
 mod frame;
@@ -15,7 +16,6 @@ mod memory;
 pub mod owner;
 mod place;
 mod shared;
-mod shelf;
 mod tier;
 
 use std::path::{Path, PathBuf};

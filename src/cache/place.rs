@@ -51,7 +51,7 @@ impl Place {
 
     /// Whether an earlier run left answers here; without any, nobody needs to wait for an owner.
     pub(super) fn has_answers(&self) -> bool {
-        self.folder.join(super::shelf::CURRENT).exists()
+        self.folder.join(super::disk_store::CURRENT).exists()
     }
 
     /// Whether the folder that holds all this is still there.

@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::args::{AskArgs, Shared};
 use super::ask_report::{Report, Seen};
 use super::input::Prompt;
-use super::output::{self, Gone, Outlet};
+use super::output::{self, Gone, StdoutWriter};
 use super::setup::Core;
 use super::{input, setup};
 use crate::agent::Start;
@@ -23,7 +23,7 @@ use crate::chat::{Failure, FailureKind, Finish, ModelId, SafeText, span};
 use crate::protocol::{
     Alert, Answer, Attempt, Command, Event, Handle, Kept, Level, Quote, Refused, Route,
 };
-use crate::store::{Db, Over};
+use crate::store::{ChargeScope, Db};
 
 /// How long standard input is waited for without a word.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ fn create(path: &Path) -> Result<File, Failure> {
 /// The fold over the events of one turn.
 struct Turn<'a> {
     shared: &'a Shared,
-    out: Outlet,
+    out: StdoutWriter,
     gate: Sanitiser,
     cost_file: Option<File>,
     core: &'a Core,
@@ -123,7 +123,11 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn new(shared: &'a Shared, core: &'a Core, cost_file: Option<File>) -> Self {
-        let (out, gate, seen) = (Outlet::default(), Sanitiser::default(), Seen::default());
+        let (out, gate, seen) = (
+            StdoutWriter::default(),
+            Sanitiser::default(),
+            Seen::default(),
+        );
         Self {
             shared,
             out,
@@ -290,7 +294,8 @@ impl<'a> Turn<'a> {
             return report;
         }
         let run = self.core.gateway.parts().run.clone();
-        let look = move |db: &mut Db| Ok((db.sum(Over::Run(&run))?, db.session_of_run(&run)?));
+        let look =
+            move |db: &mut Db| Ok((db.sum(ChargeScope::Run(&run))?, db.session_of_run(&run)?));
         match self.core.gateway.store().await.cloned() {
             Ok(store) => match store.run(look).await {
                 Ok((sum, session)) => report.booked(&sum, session),

@@ -45,10 +45,10 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
 
 /// What Redis says of the group; `None`: there is none.
 async fn look(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
-    let Some(purse) = core.gateway.purse() else {
+    let Some(group_budget) = core.gateway.group_budget() else {
         return Ok(None);
     };
-    let figure = purse
+    let figure = group_budget
         .look(
             core.gateway.store().await?,
             core.gateway.parts().clock.now(),
@@ -92,11 +92,11 @@ fn group(
 
 /// The user says that the group has spent what its machines have said, and no more.
 async fn settle_group(core: &Core) -> Result<u8, Failure> {
-    let Some(purse) = core.gateway.purse() else {
+    let Some(group_budget) = core.gateway.group_budget() else {
         return Err(Failure::new(FailureKind::Usage, "no group has a budget")
             .hint("set `per_day` under [redis]"));
     };
-    let figure = purse
+    let figure = group_budget
         .accept(
             core.gateway.store().await?,
             core.gateway.parts().clock.now(),

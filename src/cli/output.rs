@@ -4,11 +4,11 @@
 //! Refuses: `String`s from outside; they come as [`SafeText`].
 //! Invariant: a write never panics. A reader that has gone away is [`Gone`], and ends the work that fed it.
 
-mod outlet;
+mod stdout_writer;
 
 use std::io::{self, Write};
 
-pub(super) use self::outlet::Outlet;
+pub(super) use self::stdout_writer::StdoutWriter;
 use crate::chat::Failure;
 use crate::chat::text::{is_plain, one_line};
 

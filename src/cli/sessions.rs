@@ -10,7 +10,7 @@ use super::{done, output, setup};
 use crate::chat::text::{one_line, sanitise};
 use crate::chat::{Failure, FailureKind, Role, Timestamp, Usd};
 use crate::config::Env;
-use crate::store::{Chat, ChatMessage, Db, Hit, Over};
+use crate::store::{ChargeScope, Chat, ChatMessage, Db, Hit};
 
 #[derive(Serialize)]
 struct SessionRow {
@@ -51,7 +51,9 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
         SessionsAction::List { limit } => {
             let mut rows = Vec::new();
             for row in db.list_sessions(limit).map_err(Failure::from)? {
-                let sum = db.sum(Over::Session(&row.id)).map_err(Failure::from)?;
+                let sum = db
+                    .sum(ChargeScope::Session(&row.id))
+                    .map_err(Failure::from)?;
                 rows.push(SessionRow {
                     session: row.id.to_string(),
                     title: row.title,

@@ -12,8 +12,8 @@ use toml::de::DeTable;
 use super::compound::{Bindings, Entry, Headers, Source, free_table, unknown};
 use super::error::{Fault, quoted};
 use super::kind::{
-    Alias, BaseUrl, Choice, Dollars, EncodingName, FileName, Flag, FullName, Item, Kind, Label,
-    Lapse, List, Maybe, OneOf, Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size,
+    Alias, BaseUrl, Choice, Dollars, DurationKind, EncodingName, FileName, Flag, FullName, Item,
+    Kind, Label, List, Maybe, OneOf, Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size,
     Target, Text, Tokens, Tries,
 };
 use super::ladder::Rung;
@@ -81,11 +81,11 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
         "cache",
         Shape::Keys(keys! { Config:
             "enabled", cache.enabled, Flag;
-            "ttl", cache.ttl, Lapse;
+            "ttl", cache.ttl, DurationKind;
             "sampled", cache.sampled, Flag;
             "memory", cache.memory, Size;
             "disk", cache.disk, Size;
-            "patience", cache.patience, Lapse;
+            "patience", cache.patience, DurationKind;
         }),
     ),
     ("redis", Shape::Redis),
@@ -94,9 +94,9 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
         Shape::Keys(keys! { Config:
             "concurrency", limits.concurrency, Parallel;
             "max_output", limits.max_output, Tokens;
-            "connect_timeout", limits.connect_timeout, Lapse;
-            "first_token_timeout", limits.first_token_timeout, Lapse;
-            "idle_timeout", limits.idle_timeout, Lapse;
+            "connect_timeout", limits.connect_timeout, DurationKind;
+            "first_token_timeout", limits.first_token_timeout, DurationKind;
+            "idle_timeout", limits.idle_timeout, DurationKind;
             "retries", limits.retries, Tries;
         }),
     ),
@@ -107,8 +107,8 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
     (
         "slo",
         Shape::Keys(keys! { Config:
-            "mean_latency", slo.mean_latency, Lapse;
-            "p95_latency", slo.p95_latency, Lapse;
+            "mean_latency", slo.mean_latency, DurationKind;
+            "p95_latency", slo.p95_latency, DurationKind;
             "error_rate", slo.error_rate, Rate;
             "cpu", slo.cpu, Share;
             "memory", slo.memory, Share;
@@ -137,7 +137,7 @@ pub(super) static REDIS: &[Key<Redis>] = keys! { Redis:
     "per_month", per_month, Maybe<Dollars>;
     "cluster", cluster, Flag;
     "prefix", prefix, Label;
-    "patience", patience, Lapse;
+    "patience", patience, DurationKind;
 };
 
 pub(super) static PROVIDER: &[Key<Provider>] = keys! { Provider:

@@ -266,9 +266,9 @@ impl Kind for Dollars {
 }
 
 /// A length of time above zero.
-pub(super) struct Lapse;
+pub(super) struct DurationKind;
 
-impl Kind for Lapse {
+impl Kind for DurationKind {
     type Of = Duration;
 
     fn read(item: &Item) -> Result<Duration, Fault> {

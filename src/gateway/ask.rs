@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Conversation, Question, Step};
 use crate::chat::request::Digest;
 use crate::chat::{
     Failure, FailureKind, Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection,
     SessionId, Timestamp,
 };
+use crate::gateway::{Conversation, DraftTokenCounter, Step};
 use crate::protocol::Raise;
 use crate::store::Setting;
 
@@ -35,7 +35,7 @@ pub struct Ask {
     pub conversation: Arc<Conversation>,
     /// The question's text, and its counts.
     pub question: String,
-    pub counts: Arc<Question>,
+    pub counts: Arc<DraftTokenCounter>,
     /// The message that the question follows.
     pub parent: Option<MessageId>,
     /// The question's own id; `stored` when it is asked again.
@@ -156,7 +156,7 @@ impl Ask {
     }
 
     /// The digest of everything that is sent. Reads all of it, and copies none.
-    pub(super) fn said(&self) -> Digest {
+    pub(in crate::gateway) fn said(&self) -> Digest {
         let system = self.system.as_deref().map(|text| (Role::System, text));
         let before = self
             .conversation

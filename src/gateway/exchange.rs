@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::RungEnd;
-use super::planning::{Planned, Tried};
-use super::stopping::unless_stopped;
-use super::{Ask, Consult, Gateway, Stale};
 use crate::cache::LeadGuard;
 use crate::catalog::Model;
 use crate::chat::id::ExchangeId;
 use crate::chat::request::Digest;
 use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
+use crate::gateway::attempt::run::RungEnd;
+use crate::gateway::money::cancellable_write::unless_stopped;
+use crate::gateway::plan::candidates::{Planned, Tried};
+use crate::gateway::{Ask, Consult, Gateway, Stale};
 use crate::protocol::{
     Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused,
     Route, Started,
@@ -28,37 +28,37 @@ use crate::router::Rung;
 use crate::store::{Begin, Ending, Foreseen, Outcome, Prompt};
 
 /// One exchange under way.
-pub(super) struct Turn {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) ask: Ask,
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) stop: CancellationToken,
-    pub(super) began: Instant,
-    pub(super) id: ExchangeId,
+pub(in crate::gateway) struct ExchangeRun {
+    pub(in crate::gateway) gateway: Arc<Gateway>,
+    pub(in crate::gateway) ask: Ask,
+    pub(in crate::gateway) events: mpsc::Sender<Event>,
+    pub(in crate::gateway) stop: CancellationToken,
+    pub(in crate::gateway) began: Instant,
+    pub(in crate::gateway) id: ExchangeId,
     /// Requests made so far, as they ended.
-    pub(super) attempts: Vec<Attempt>,
+    pub(in crate::gateway) attempts: Vec<Attempt>,
     /// What was left out so that the question fits.
-    pub(super) fitted: Option<Fitted>,
+    pub(in crate::gateway) fitted: Option<Fitted>,
     /// The prompt, the answer row and the exchange are stored.
-    pub(super) stored: bool,
+    pub(in crate::gateway) stored: bool,
     /// A lower rung may take what a limit refuses.
-    pub(super) goes_lower: bool,
+    pub(in crate::gateway) goes_lower: bool,
     /// The duty to fetch the answer for all who ask the same at this moment, and its key in the cache.
-    pub(super) lead: Option<(Digest, LeadGuard)>,
+    pub(in crate::gateway) lead: Option<(Digest, LeadGuard)>,
     /// The digest of the question, from the moment on from which it is not cut any more.
-    pub(super) said: OnceLock<Digest>,
+    pub(in crate::gateway) said: OnceLock<Digest>,
     /// How the last attempt failed.
-    pub(super) last_failure: Option<Failure>,
+    pub(in crate::gateway) last_failure: Option<Failure>,
     /// Every attempt that failed did so by the fault of a server, or of the way to it.
-    pub(super) only_servers: bool,
+    pub(in crate::gateway) only_servers: bool,
     /// What the front end was told of the provider in use.
-    pub(super) link: Mutex<Option<Link>>,
+    pub(in crate::gateway) link: Mutex<Option<Link>>,
     /// How long it has waited for Redis, where it could go on without.
-    pub(super) waiting: Waiting,
+    pub(in crate::gateway) waiting: Waiting,
 }
 
 /// Runs an exchange to its end.
-pub(super) async fn run(
+pub(in crate::gateway) async fn run(
     gateway: Arc<Gateway>,
     ask: Ask,
     events: mpsc::Sender<Event>,
@@ -66,7 +66,7 @@ pub(super) async fn run(
     began: Instant,
 ) {
     let id = ExchangeId::from_bits(gateway.parts.random.bits());
-    let mut turn = Turn {
+    let mut turn = ExchangeRun {
         gateway,
         ask,
         events,
@@ -93,7 +93,7 @@ pub(super) async fn run(
     turn.gateway.give_back().await;
 }
 
-impl Turn {
+impl ExchangeRun {
     async fn go(&mut self) -> Result<Event, Refused> {
         let stop = self.stop.clone();
         let gateway = Arc::clone(&self.gateway);
@@ -122,7 +122,7 @@ impl Turn {
         self.goes_lower = gateway.steps_down(&self.ask);
         // From here on the prompt may be stored: a later rung that does not fit is a failure like any other.
         self.ask.consult = Consult::Never;
-        self.climb_down(planned).await
+        self.run_fallbacks(planned).await
     }
 
     /// No limit has room for the question; an answer that lies in the cache needs none.
@@ -160,7 +160,7 @@ impl Turn {
 
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each
     /// is planned with the money that is left then.
-    async fn climb_down(&mut self, mut planned: Planned) -> Result<Event, Refused> {
+    async fn run_fallbacks(&mut self, mut planned: Planned) -> Result<Event, Refused> {
         let mut tried = Tried {
             exchange: Some(self.id.clone()),
             sends: true,
@@ -241,21 +241,21 @@ impl Turn {
         }
     }
 
-    pub(super) async fn emit(&self, event: Event) {
+    pub(in crate::gateway) async fn emit(&self, event: Event) {
         // A front end that has gone away is no reason to leave the money unsettled.
         let _ = self.events.send(event).await;
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(in crate::gateway) fn now(&self) -> Timestamp {
         self.gateway.parts.clock.now()
     }
 
-    pub(super) fn elapsed_ms(&self) -> u64 {
+    pub(in crate::gateway) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The question as a rung is asked it.
-    pub(super) fn request(&self, rung: &Rung) -> Request {
+    pub(in crate::gateway) fn request(&self, rung: &Rung) -> Request {
         let params = Params {
             effort: rung.effort,
             ..self.ask.params
@@ -267,7 +267,7 @@ impl Turn {
         }
     }
 
-    pub(super) async fn prompted(&self) {
+    pub(in crate::gateway) async fn prompted(&self) {
         if !self.ask.stored {
             let event = Event::Prompted {
                 id: self.ask.prompt.clone(),
@@ -278,7 +278,7 @@ impl Turn {
         }
     }
 
-    pub(super) async fn started(
+    pub(in crate::gateway) async fn started(
         &self,
         rung: &Rung,
         model: Option<&Model>,
@@ -300,7 +300,12 @@ impl Turn {
         self.emit(Event::Started(Box::new(started))).await;
     }
 
-    pub(super) fn answer(&self, text: String, reasoning: String, facts: AnswerFacts) -> Answer {
+    pub(in crate::gateway) fn answer(
+        &self,
+        text: String,
+        reasoning: String,
+        facts: AnswerFacts,
+    ) -> Answer {
         Answer {
             session: self.ask.session.clone(),
             id: self.ask.answer.clone(),
@@ -311,7 +316,7 @@ impl Turn {
     }
 
     /// The rows of a question about to be sent.
-    pub(super) fn begin(&self, planned: &Planned) -> Begin {
+    pub(in crate::gateway) fn begin(&self, planned: &Planned) -> Begin {
         let rung = &planned.plan.first;
         let prompt = (!self.ask.stored).then(|| Prompt {
             id: self.ask.prompt.clone(),
@@ -341,7 +346,7 @@ impl Turn {
     }
 
     /// `counted_input` is the raw count, for what is learned must not be learned from itself.
-    pub(super) fn outcome(
+    pub(in crate::gateway) fn outcome(
         &self,
         facts: &AnswerFacts,
         counted_input: u64,
@@ -405,9 +410,9 @@ impl Turn {
 }
 
 /// The user stopped it before anything came.
-pub(super) fn interrupted() -> Failure {
+pub(in crate::gateway) fn interrupted() -> Failure {
     Failure::new(FailureKind::Interrupted, "stopped")
 }
 
 /// How often what arrived is written to the store while it streams.
-pub(super) const FLUSH: Duration = Duration::from_millis(250);
+pub(in crate::gateway) const FLUSH: Duration = Duration::from_millis(250);

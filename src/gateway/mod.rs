@@ -5,43 +5,15 @@
 //! Refuses: to know who asks; a chat, a one-shot and a batch open the same exchange.
 //! Invariant: nothing is sent before its worst case is reserved on disk, and every attempt is settled or released once.
 
-mod arrived;
+mod answer_cache;
 mod ask;
 mod attempt;
-mod backoff;
-mod breaker;
-mod compare;
-mod conversation;
-mod cooling;
-mod decide;
-mod endpoints;
 mod exchange;
-mod figures;
-mod fitting;
-mod found;
-mod frames;
-mod headroom;
-mod holds;
-mod kept;
-mod keys;
-mod last_words;
-mod live;
-mod mending;
-mod mends;
-mod outages;
-mod planning;
-mod probe;
-mod question;
-mod queue;
-mod reach;
-mod retry_budget;
-mod route;
-mod settle;
+mod money;
+mod plan;
 mod steps;
-mod stopping;
-mod survey;
-mod ways;
-mod written;
+mod stream;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -54,14 +26,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::router::FIRST_GUESS;
 pub use ask::{Ask, Consult, LastAnswer, Stale};
-pub use conversation::Conversation;
-pub use fitting::{Room, TooLong, Unplanned};
-pub use planning::{Planned, tokenizer};
-pub use question::Question;
+pub use plan::candidates::{Planned, tokenizer};
+pub use plan::conversation::Conversation;
+pub use plan::draft_counts::DraftTokenCounter;
+pub use plan::window_fit::{PlanError, TooLong, WindowShortfall};
 pub use steps::{Spent, Step};
-pub use survey::{Address, KeyFound, LocalServer, Survey};
+pub use upstream::survey::{Address, KeyFound, LocalServer, Survey};
 
-use crate::budget::{Budget, DayMonth, GroupLimit, Purse};
+use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::chat::{Clock, Failure, Random};
@@ -70,8 +42,8 @@ use crate::protocol::{EVENTS, Event, Quote};
 use crate::provider::{Network, Provider, Wire, guide};
 use crate::redis::Redis;
 use crate::store::{Store, StoreError};
-use cooling::Others;
-use route::Route;
+use upstream::peer_cooldowns::PeerCooldowns;
+use upstream::provider_state::ProviderState;
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -93,14 +65,14 @@ pub struct Parts {
 pub struct Gateway {
     parts: Parts,
     wire: Wire,
-    routes: BTreeMap<String, Route>,
+    routes: BTreeMap<String, ProviderState>,
     store: OnceCell<Store>,
     /// A front end was told last that something is the matter with a provider.
     troubled: AtomicBool,
     /// What is leased of a group's budget; `None`: there is none, or no Redis.
-    purse: Option<Purse>,
+    group_budget: Option<GroupBudget>,
     /// The machines that use the same keys; `None`: there is no Redis to hear of them.
-    others: Option<Others>,
+    others: Option<PeerCooldowns>,
     /// Shortest time between two pieces of an answer as a front end is told them.
     gap: Duration,
 }
@@ -129,7 +101,7 @@ impl Gateway {
         parts.budget.limits.group = group(&parts.config);
         let wire = Wire::new(Network::of(&parts.config, &parts.env), parts.clock.clone());
         let concurrency = parts.config.limits.concurrency;
-        let route = |p: &Provider| (p.name.clone(), Route::new(p.clone(), concurrency));
+        let route = |p: &Provider| (p.name.clone(), ProviderState::new(p.clone(), concurrency));
         let routes = parts
             .providers
             .iter()
@@ -142,9 +114,9 @@ impl Gateway {
             routes,
             store: OnceCell::new(),
             troubled: AtomicBool::new(false),
-            purse: None,
+            group_budget: None,
             others: None,
-            gap: frames::FRAME,
+            gap: stream::frames::FRAME,
         }
     }
 
@@ -159,20 +131,21 @@ impl Gateway {
     #[must_use]
     pub fn sharing(mut self, redis: &Redis) -> Self {
         let group = self.parts.budget.limits.group.clone();
-        self.others = Some(Others::new(redis));
-        self.purse = group.map(|group| Purse::new(redis.clone(), group, self.parts.random.clone()));
+        self.others = Some(PeerCooldowns::new(redis));
+        self.group_budget =
+            group.map(|group| GroupBudget::new(redis.clone(), group, self.parts.random.clone()));
         self
     }
 
     /// What is leased of a group's budget.
-    pub fn purse(&self) -> Option<&Purse> {
-        self.purse.as_ref()
+    pub fn group_budget(&self) -> Option<&GroupBudget> {
+        self.group_budget.as_ref()
     }
 
     /// Gives back what is leased of the group's budget and was not needed.
     async fn give_back(&self) {
-        if let (Some(purse), Some(store)) = (&self.purse, self.store.get()) {
-            purse.give_back(store, self.parts.clock.now()).await;
+        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.get()) {
+            group_budget.give_back(store, self.parts.clock.now()).await;
         }
     }
 
@@ -217,10 +190,10 @@ impl Gateway {
     }
 
     /// What sending this would do. Sends nothing, reserves nothing.
-    pub async fn quote(&self, ask: &Ask) -> Result<Quote, Unplanned> {
+    pub async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
         let compared = self.compared(ask);
         let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
-        let nothing = planning::Tried::default();
+        let nothing = plan::candidates::Tried::default();
         let planned = match self.fit(&mut ask.clone(), &nothing, compared.clone()).await {
             // Sending it asks the user, and this is what would be proposed.
             Err(unplanned) if ask.proposes_at(&unplanned.refused.failure) => {
@@ -330,7 +303,7 @@ impl Gateway {
 
     /// Reads the keys of these providers where one of them has a limit, so that a plan knows it; `at_hand`: only where
     /// that takes no time. Why one cannot be read is said by whoever needs it.
-    async fn read_keys_for_plan(&self, rungs: &[figures::Asked], at_hand: bool) {
+    async fn read_keys_for_plan(&self, rungs: &[plan::inputs::Asked], at_hand: bool) {
         let mut limited: Vec<&str> = self.limited_keys().map(|(provider, ..)| provider).collect();
         limited.retain(|provider| {
             rungs
@@ -386,8 +359,10 @@ impl Gateway {
 
     /// Writes out what is still in the air.
     pub async fn close(&self) {
-        if let (Some(purse), Some(store)) = (&self.purse, self.store.get()) {
-            purse.give_all_back(store, self.parts.clock.now()).await;
+        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.get()) {
+            group_budget
+                .give_all_back(store, self.parts.clock.now())
+                .await;
         }
         if let Some(others) = &self.others {
             others.close().await;

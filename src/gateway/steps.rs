@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Ask;
 use crate::chat::usage::UsageSource;
 use crate::chat::{Cost, CostKind, MessageId, Usage, Usd};
+use crate::gateway::Ask;
 use crate::protocol::{AnswerFacts, Attempt, Estimate, Fitted, Latency, Route};
-use crate::store::{Db, Over, StoreError, Sum};
+use crate::store::{ChargeScope, Db, StoreError, Sum};
 
 /// Which request of the turn it is.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub struct Spent {
 
 impl Ask {
     /// What the user wrote, of which `question` may be a part.
-    pub(super) fn own_words(&self) -> &str {
+    pub(in crate::gateway) fn own_words(&self) -> &str {
         match &self.step {
             Some(Step::First(whole)) => whole,
             _ => &self.question,
@@ -50,18 +50,18 @@ impl Ask {
     }
 
     /// The question and the answer to come are to be stored as messages.
-    pub(super) fn opens(&self) -> bool {
+    pub(in crate::gateway) fn opens(&self) -> bool {
         matches!(self.step, None | Some(Step::First(_)))
     }
 
     /// The answer is the turn's, and stored as such.
-    pub(super) fn answers(&self) -> bool {
+    pub(in crate::gateway) fn answers(&self) -> bool {
         matches!(self.step, None | Some(Step::Last(_)))
     }
 }
 
 /// The facts of the turn's answer: those of this exchange, with what the ones before it came to.
-pub(super) fn whole(
+pub(in crate::gateway) fn whole(
     step: Option<&Step>,
     db: &Db,
     answer: &MessageId,
@@ -74,7 +74,7 @@ pub(super) fn whole(
     spent.add(&own);
     Ok(AnswerFacts {
         latency: spent.latency(own.latency),
-        cost: spent.cost(db.sum(Over::Answer(answer))?),
+        cost: spent.cost(db.sum(ChargeScope::Answer(answer))?),
         route: spent.route,
         estimate: spent.estimate,
         attempts: spent.attempts,

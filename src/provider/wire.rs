@@ -18,12 +18,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::classify::classify;
 use super::client::{Clients, Network};
-use super::departure::Departure;
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
 use super::mask::Mask;
 use super::meta::ResponseMeta;
 use super::secret::Secret;
+use super::send_guard::SendGuard;
 use super::stream::{ReplyStream, Waits};
 use super::unpacked::{self, Body, Packing};
 use crate::chat::{Clock, Timestamp};
@@ -43,7 +43,7 @@ pub struct Call {
     /// Between two events of a stream.
     pub idle: Duration,
     /// Tells whether it has left.
-    pub departure: Departure,
+    pub send_guard: SendGuard,
 }
 
 /// A server's first word.
@@ -94,10 +94,10 @@ impl Wire {
             .headers(headers(&config, key))
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
-            .body(call.departure.body(call.body));
+            .body(call.send_guard.body(call.body));
         let sent_at = Instant::now();
         let Ok(sent) = timeout_at(sent_at + call.first_token, request.send()).await else {
-            if call.departure.call_back() {
+            if call.send_guard.call_back() {
                 let message = format!(
                     "{} was not reached within {} s",
                     endpoint.host(),
@@ -176,7 +176,7 @@ impl Wire {
     /// key: so it cannot be billed, and only a whole request tells a proxy, TLS and HTTP/2 alike that it is wanted. What the
     /// server answers does not matter. A server that cannot be reached is said nothing of: the request itself will tell.
     pub async fn connect_ahead(&self, endpoint: &Endpoint) {
-        if let Err(error) = self.knock(endpoint).await {
+        if let Err(error) = self.probe(endpoint).await {
             tracing::debug!(host = endpoint.host(), %error, "no connection was made ahead");
         }
     }
@@ -188,7 +188,7 @@ impl Wire {
     }
 
     /// Reaches the server and hears its first word, which costs nothing.
-    pub async fn knock(&self, endpoint: &Endpoint) -> Result<Greeting, WireError> {
+    pub async fn probe(&self, endpoint: &Endpoint) -> Result<Greeting, WireError> {
         let client = self.clients.of(endpoint).await?;
         let (mask, limit) = (endpoint.mask(None), self.network().connect_timeout);
         let began = Instant::now();

@@ -237,7 +237,7 @@ fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
                 FailureKind::Usage
             };
             let even = if cheapest.is_some() { "even " } else { "" };
-            Failure::new(kind, format!("{even}{} {skip}", candidate.model.id)).hint(skip.mend())
+            Failure::new(kind, format!("{even}{} {skip}", candidate.model.id)).hint(skip.hint())
         }
         None => Failure::new(FailureKind::Usage, "no model can be used")
             .hint("set OPENAI_API_KEY, or name a model with --model"),

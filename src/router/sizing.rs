@@ -54,7 +54,7 @@ impl Skip {
     }
 
     /// What the user can do about it.
-    pub(super) fn mend(&self) -> String {
+    pub(super) fn hint(&self) -> String {
         match self {
             Self::Unusable(_) => "choose another model with --model or Alt-P".to_owned(),
             Self::Retired {

@@ -12,7 +12,7 @@ use crate::chat::{Failure, FailureKind};
 
 /// The store could not do what was asked; nothing of it was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} - {}", self.cause(), self.mend())]
+#[error("{} - {}", self.cause(), self.hint())]
 pub enum StoreError {
     /// Another process held the lock for longer than we wait.
     Locked,
@@ -81,7 +81,7 @@ impl StoreError {
     }
 
     /// What the user can do about it.
-    pub fn mend(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Locked => "end whatever holds it (a backup, a database browser) and try again",
             Self::Full => "free some space and try again; nothing was lost",
@@ -157,6 +157,6 @@ impl From<StoreError> for Failure {
             StoreError::NoSession(_) | StoreError::AmbiguousSession(..) => FailureKind::Usage,
             _ => FailureKind::Storage,
         };
-        Self::new(kind, error.cause()).hint(error.mend())
+        Self::new(kind, error.cause()).hint(error.hint())
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Db, Over, StoreError, Windows};
+use super::{ChargeScope, Db, StoreError, Windows};
 use crate::chat::id::AttemptId;
 use crate::chat::{Timestamp, Usd};
 
@@ -33,7 +33,7 @@ pub struct Share {
 
 /// What Redis was last heard to say of a group and its month.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Heard {
+pub struct GroupSnapshot {
     pub month_start: i64,
     /// The name of Redis's memory; another one, and it has forgotten.
     pub epoch: String,
@@ -53,7 +53,7 @@ pub struct Heard {
     pub others_month: i64,
 }
 
-impl Heard {
+impl GroupSnapshot {
     /// What the other machines have leased, as it was last heard; nothing, of a day of which nothing was heard.
     pub fn others(&self, windows: &Windows) -> Allowance {
         let of = |nano: i64, known: bool| {
@@ -140,8 +140,8 @@ impl Db {
         windows: &Windows,
     ) -> Result<Allowance, StoreError> {
         let leased = self.leased(group, windows)?;
-        let day = self.sum(Over::GroupDay(group, at))?.total();
-        let month = self.sum(Over::GroupMonth(group, at))?.total();
+        let day = self.sum(ChargeScope::GroupDay(group, at))?.total();
+        let month = self.sum(ChargeScope::GroupMonth(group, at))?.total();
         Ok(Allowance {
             day: leased.day - day,
             month: leased.month - month,
@@ -304,16 +304,16 @@ impl Db {
     }
 
     /// What Redis was last heard to say of a group in this month; nothing, when it was another month.
-    pub fn heard(&self, group: &str, windows: &Windows) -> Result<Heard, StoreError> {
-        let heard: Option<Heard> = self.remembered(&format!("group {group}"))?;
+    pub fn heard(&self, group: &str, windows: &Windows) -> Result<GroupSnapshot, StoreError> {
+        let heard: Option<GroupSnapshot> = self.remembered(&format!("group {group}"))?;
         let this = heard.filter(|heard| heard.month_start == windows.month_start.0);
-        Ok(this.unwrap_or(Heard {
+        Ok(this.unwrap_or(GroupSnapshot {
             month_start: windows.month_start.0,
-            ..Heard::default()
+            ..GroupSnapshot::default()
         }))
     }
 
-    pub fn remember_heard(&self, group: &str, heard: &Heard) -> Result<(), StoreError> {
+    pub fn remember_heard(&self, group: &str, heard: &GroupSnapshot) -> Result<(), StoreError> {
         self.remember(&format!("group {group}"), heard)
     }
 
@@ -352,13 +352,13 @@ mod tests {
             month_start: Timestamp(month),
             month_end: Timestamp(month + 9),
         };
-        let heard = Heard {
+        let heard = GroupSnapshot {
             month_start: 10,
             day_start: 12,
             others_day: 3,
             others_month: 7,
             all_calls: 5,
-            ..Heard::default()
+            ..GroupSnapshot::default()
         };
         for (day, month, others) in [
             (12, 10, (3000, 7000)),
@@ -372,14 +372,14 @@ mod tests {
                 "day {day} of month {month}"
             );
         }
-        let of = |epoch: &str, all_calls| Heard {
+        let of = |epoch: &str, all_calls| GroupSnapshot {
             epoch: epoch.to_owned(),
             all_calls,
             ..heard.clone()
         };
         assert!(of("a", 6).is_after(&of("a", 5)) && !of("a", 5).is_after(&of("a", 5)));
         assert!(of("b", 1).is_after(&of("a", 5)), "of another memory");
-        let old: Heard =
+        let old: GroupSnapshot =
             serde_json::from_str(r#"{"month_start":10,"epoch":"a","members":{}}"#).unwrap();
         assert_eq!(
             old.others(&windows(12, 10)),

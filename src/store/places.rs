@@ -15,7 +15,7 @@ use crate::chat::{MessageId, ModelId, Scope, SessionId, Timestamp, Usd};
 
 /// Over which charges a sum runs. A charge counts in the day and the month it was taken in, until that has ended.
 #[derive(Debug, Clone, Copy)]
-pub enum Over<'a> {
+pub enum ChargeScope<'a> {
     Exchange(&'a ExchangeId),
     /// All the exchanges that this answer took.
     Answer(&'a MessageId),
@@ -40,7 +40,7 @@ pub struct Key<'a> {
     pub last4: &'a str,
 }
 
-impl Over<'_> {
+impl ChargeScope<'_> {
     pub fn scope(self) -> Scope {
         match self {
             Self::Exchange(_) | Self::Answer(_) => Scope::Request,
@@ -165,10 +165,10 @@ const TOTALS_APART: &str =
 
 impl Db {
     /// Sums the charges of a place. A held one counts with its reservation, a settled one with what it cost.
-    pub fn sum(&self, over: Over<'_>) -> Result<Sum, StoreError> {
+    pub fn sum(&self, over: ChargeScope<'_>) -> Result<Sum, StoreError> {
         match over {
-            Over::Exchange(id) => self.sum_by(OF_EXCHANGE, [id.as_str()]),
-            Over::Answer(id) => self.sum_by(OF_ANSWER, [id.as_str()]),
+            ChargeScope::Exchange(id) => self.sum_by(OF_EXCHANGE, [id.as_str()]),
+            ChargeScope::Answer(id) => self.sum_by(OF_ANSWER, [id.as_str()]),
             over => self.sum_by(
                 OF_PLACE,
                 params![over.scope().as_str(), over.place(), over.at()],
@@ -200,7 +200,7 @@ impl Db {
     }
 
     /// What the user has added to the limit of a place.
-    pub fn raised(&self, over: Over<'_>) -> Result<Usd, StoreError> {
+    pub fn raised(&self, over: ChargeScope<'_>) -> Result<Usd, StoreError> {
         let sum: i64 = self
             .conn
             .prepare_cached(
@@ -225,7 +225,7 @@ impl Db {
     /// Records that the user has raised the limit of a place for a question; once for each question and scope.
     pub fn insert_raise(
         &self,
-        over: Over<'_>,
+        over: ChargeScope<'_>,
         windows: &Windows,
         exchange: &ExchangeId,
         by: Usd,
@@ -255,7 +255,7 @@ impl Db {
     /// were told before.
     pub fn tell(
         &self,
-        over: Over<'_>,
+        over: ChargeScope<'_>,
         windows: &Windows,
         share: f64,
         at: Timestamp,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::burst::Burst;
 use super::composer::Composer;
-use super::cue::Doubling;
+use super::cue::PriceAlert;
 use super::draft::Draft;
 use super::keymap::{KeyError, Keymap};
 use super::overlay::Overlay;
@@ -142,7 +142,7 @@ pub struct App {
     /// What can be had for the last question, which no provider could be reached for.
     pub rescue: Option<Rescue>,
     /// Whether the next turn has become dear.
-    pub cue: Doubling,
+    pub cue: PriceAlert,
     /// The wall clock as the core told it last, and when.
     pub told: Option<(Timestamp, Instant)>,
     /// A time of day in the user's zone.
@@ -202,7 +202,7 @@ impl App {
             reply: None,
             offer: None,
             rescue: None,
-            cue: Doubling::default(),
+            cue: PriceAlert::default(),
             told: None,
             time_of_day: options.time_of_day,
             notify: options.notify,

@@ -1,6 +1,6 @@
 //! When the next turn has become dear.
 //!
-//! Owns: [`Doubling`], the memory behind the amber price in the panel.
+//! Owns: [`PriceAlert`], the memory behind the amber price in the panel.
 //! Refuses: prices; they come with the receipts.
 //! Invariant: a cue, not a lamp: after one turn asked at the doubled price the measure is taken anew.
 
@@ -15,14 +15,14 @@ use crate::chat::{ModelId, Usd};
 /// is on, the user has seen it: the first receipt after that turn is the model's new base. An unknown price and a price
 /// of zero are no base and give no cue.
 #[derive(Debug, Default)]
-pub struct Doubling {
+pub struct PriceAlert {
     bases: BTreeMap<ModelId, Usd>,
     on: Option<ModelId>,
     /// The cue was on when the turn under way began.
     seen: Option<ModelId>,
 }
 
-impl Doubling {
+impl PriceAlert {
     /// A receipt has come. While a turn is under way it prices a draft that the answer will change: it counts for the
     /// cue, but sets no base.
     pub fn quoted(&mut self, model: &ModelId, expected: Option<Usd>, busy: bool) {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_doubled_price_is_a_cue_for_one_turn() {
-        let mut cue = Doubling::default();
+        let mut cue = PriceAlert::default();
         let (big, small) = (ModelId::new("p", "big"), ModelId::new("p", "small"));
         for (what, model, price, on) in [
             ("the first price is the base", &big, Some(100), false),

@@ -26,7 +26,7 @@ use chat_agent::config::{Config, Env, KeyEntry, KeySource, LadderRung, ModelEntr
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Answer, Attempt, Event, Link};
 use chat_agent::provider::providers;
-use chat_agent::store::{Db, Over};
+use chat_agent::store::{ChargeScope, Db};
 
 use crate::support::scene::KEY;
 use crate::support::server::Server;
@@ -237,7 +237,7 @@ impl World {
     pub fn money(&self) -> (Usd, Usd) {
         let sum = Db::open(self.data.path())
             .unwrap()
-            .sum(Over::Day(Timestamp(START)))
+            .sum(ChargeScope::Day(Timestamp(START)))
             .unwrap();
         (sum.settled, sum.reserved)
     }

@@ -10,7 +10,7 @@ use super::split::{LEAST, split};
 use super::words::Task;
 use crate::catalog::Model;
 use crate::chat::{Effort, Failure, FailureKind, Message, Params, Role, Usd};
-use crate::gateway::{Room, TooLong, tokenizer};
+use crate::gateway::{TooLong, WindowShortfall, tokenizer};
 use crate::protocol::{Estimate, Fitted, Left};
 use crate::router::MINIMUM_OUTPUT;
 use crate::tokens::{self, Count, Tokenizer};
@@ -90,7 +90,7 @@ pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<Layout, Failure> {
 }
 
 /// When the question fits by itself, cutting it does not help.
-fn chat_too_long(room: &Room, job: &Job) -> Option<Failure> {
+fn chat_too_long(room: &WindowShortfall, job: &Job) -> Option<Failure> {
     let alone = sent(
         job,
         tokenizer(&room.model),
@@ -113,7 +113,7 @@ fn window(model: &Model) -> u64 {
 }
 
 /// The output caps to try, on the way and at the end: what the user asked for; else shares of the window, then less.
-fn caps(room: &Room, job: &Job) -> Vec<(u64, u64)> {
+fn caps(room: &WindowShortfall, job: &Job) -> Vec<(u64, u64)> {
     if let Some(asked) = job.params.max_output {
         return vec![(asked, asked)];
     }
@@ -154,7 +154,7 @@ fn sent(job: &Job, tokenizer: Tokenizer, question: &str) -> Count {
     tokens::conversation(tokenizer, &messages)
 }
 
-fn lay(room: &Room, job: &Job, cap: u64, last_cap: u64) -> Result<Layout, Failure> {
+fn lay(room: &WindowShortfall, job: &Job, cap: u64, last_cap: u64) -> Result<Layout, Failure> {
     let model = &room.model;
     let tokenizer = tokenizer(model);
     let input = |cap: u64| {
@@ -260,7 +260,7 @@ fn levels(parts: usize, fan: usize) -> Vec<Vec<Range<usize>>> {
 
 /// The price of all requests, as they are added.
 struct Sum<'a> {
-    room: &'a Room,
+    room: &'a WindowShortfall,
     tokenizer: Tokenizer,
     /// The output cap of what is joined.
     cap: u64,
@@ -269,7 +269,7 @@ struct Sum<'a> {
 }
 
 impl<'a> Sum<'a> {
-    fn new(room: &'a Room, cap: u64) -> Self {
+    fn new(room: &'a WindowShortfall, cap: u64) -> Self {
         let nothing = room.model.price.as_ref().map(|_| Usd::ZERO);
         let estimate = Estimate {
             input_tokens: 0,

@@ -22,7 +22,7 @@ use crate::gateway::{Ask, Consult, Conversation, Gateway, Spent, Step};
 use crate::protocol::{
     Answer, AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress, Route,
 };
-use crate::store::{Db, Ending, Over};
+use crate::store::{ChargeScope, Db, Ending};
 
 /// Runs a turn that is split if it has to be.
 pub(super) async fn run(
@@ -409,7 +409,7 @@ impl Split {
         let close = move |db: &mut Db| {
             db.write(|db| {
                 let facts = AnswerFacts {
-                    cost: spent.cost(db.sum(Over::Answer(&id))?),
+                    cost: spent.cost(db.sum(ChargeScope::Answer(&id))?),
                     ..facts
                 };
                 if nothing {

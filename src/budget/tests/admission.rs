@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::id::AttemptId;
 use crate::chat::{Cost, FailureKind, ModelId, Timestamp};
 use crate::store::tests::{NOON, begin, exact, folder, hold, message, model, session, settlement};
-use crate::store::{Db, Over, Store, StoreError};
+use crate::store::{ChargeScope, Db, Store, StoreError};
 
 fn attempt(name: &str) -> AttemptId {
     AttemptId::from_text(name)
@@ -408,7 +408,7 @@ fn eight_connections_share_room_for_exactly_five_hundred() {
     });
     assert_eq!(granted, 500);
     let db = Db::open(data.path()).unwrap();
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().reserved, usd("50"));
+    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().reserved, usd("50"));
 }
 
 #[test]

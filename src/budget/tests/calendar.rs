@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::id::AttemptId;
 use crate::chat::{Timestamp, Uptime};
 use crate::store::tests::{exact, folder, hold};
-use crate::store::{Db, Over};
+use crate::store::{ChargeScope, Db};
 
 const HOUR: i64 = 3_600_000;
 
@@ -121,8 +121,11 @@ fn a_new_day_has_room_and_an_old_charge_never_moves_into_it() {
     // Settled after midnight, it belongs to the day it was taken in.
     db.settle(&AttemptId::from_text("1"), &exact("0.5"))
         .unwrap();
-    assert_eq!(db.sum(Over::Day(next)).unwrap().total(), usd("1"));
-    assert_eq!(db.sum(Over::Month(next)).unwrap().total(), usd("1.5"));
+    assert_eq!(db.sum(ChargeScope::Day(next)).unwrap().total(), usd("1"));
+    assert_eq!(
+        db.sum(ChargeScope::Month(next)).unwrap().total(),
+        usd("1.5")
+    );
 }
 
 #[test]
@@ -342,13 +345,13 @@ fn an_accepted_clock_frees_the_windows_and_refills_none() {
     db.settle(&AttemptId::from_text("1"), &exact("0.20"))
         .unwrap();
     assert_eq!(
-        db.sum(Over::Day(at("2026-11-22T13:00:00Z")))
+        db.sum(ChargeScope::Day(at("2026-11-22T13:00:00Z")))
             .unwrap()
             .total(),
         usd("0.60")
     );
     assert_eq!(
-        db.sum(Over::Day(at("2030-01-01T13:00:00Z")))
+        db.sum(ChargeScope::Day(at("2030-01-01T13:00:00Z")))
             .unwrap()
             .total(),
         usd("0.60")
@@ -372,7 +375,10 @@ fn a_clock_set_back_within_the_day_counts_nothing_twice() {
         Ok(Admission::Granted)
     );
     assert_eq!(budget.settle_clock(&db, nine, None), Ok(1));
-    assert_eq!(db.sum(Over::Day(nine)).unwrap().total(), usd("0.50"));
-    assert_eq!(db.sum(Over::Month(nine)).unwrap().total(), usd("0.50"));
+    assert_eq!(db.sum(ChargeScope::Day(nine)).unwrap().total(), usd("0.50"));
+    assert_eq!(
+        db.sum(ChargeScope::Month(nine)).unwrap().total(),
+        usd("0.50")
+    );
     db.check().unwrap();
 }

@@ -5,7 +5,7 @@ use crate::chat::id::{AttemptId, ExchangeId};
 use crate::chat::{ModelId, Timestamp};
 use crate::protocol::Raise;
 use crate::store::tests::{NOON, exact, folder, hold, model, session};
-use crate::store::{Db, Over, StoreError};
+use crate::store::{ChargeScope, Db, StoreError};
 
 const DAY: i64 = 86_400_000;
 
@@ -45,7 +45,7 @@ fn a_raise_is_kept_in_the_place_it_was_made_for() {
         refused, short,
         "a raise that does not suffice raises nothing"
     );
-    assert_eq!(db.raised(Over::Day(NOON)).unwrap(), Usd::ZERO);
+    assert_eq!(db.raised(ChargeScope::Day(NOON)).unwrap(), Usd::ZERO);
 
     assert_eq!(
         budget.reserve(&db, &raising("2", "0.30", Scope::Day, "0.30")),
@@ -129,7 +129,7 @@ fn a_raise_holds_for_its_scope_only() {
         .reserve(&db, &raising("5", "0.01", Scope::Day, "-1"))
         .unwrap();
     assert_eq!(
-        (below, db.raised(Over::Day(NOON)).unwrap()),
+        (below, db.raised(ChargeScope::Day(NOON)).unwrap()),
         (Admission::Granted, Usd::ZERO),
         "a raise never lowers"
     );

@@ -46,13 +46,13 @@ impl Sleepy {
         let host = sleepy.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(host.clone().attend(stream));
+                tokio::spawn(host.clone().serve_connection(stream));
             }
         });
         (sleepy, asks)
     }
 
-    async fn attend(self, stream: UnixStream) {
+    async fn serve_connection(self, stream: UnixStream) {
         let (mut from, mut to) = stream.into_split();
         let (frames, mut outgoing) = mpsc::channel::<Vec<u8>>(64);
         tokio::spawn(async move {

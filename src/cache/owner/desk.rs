@@ -13,7 +13,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::House;
+use super::ServerState;
 use super::leases::Client;
 use crate::cache::entry::LARGEST;
 use crate::cache::frame::{Answer, Ask, PROTOCOL, read_frame};
@@ -27,7 +27,7 @@ const ANSWERS: usize = 16;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
-pub(super) async fn attend(stream: UnixStream, house: &House) {
+pub(super) async fn serve_connection(stream: UnixStream, house: &ServerState) {
     let (from, to) = stream.into_split();
     let (frames, waiting) = mpsc::channel(ANSWERS);
     let client = Client {
@@ -64,7 +64,7 @@ async fn write(mut to: OwnedWriteHalf, mut waiting: mpsc::Receiver<Vec<u8>>) {
 async fn greet(
     from: &mut BufReader<impl tokio::io::AsyncRead + Unpin>,
     client: &Client,
-    house: &House,
+    house: &ServerState,
 ) -> Option<()> {
     let body = read_frame(from).await.ok()?;
     let (id, Ask::Hello { protocol }) = Ask::read(&body)? else {
@@ -78,14 +78,14 @@ async fn greet(
 }
 
 /// `None`: the client does not listen.
-async fn answer(id: u64, ask: Ask, client: &Client, house: &House) -> Option<()> {
+async fn answer(id: u64, ask: Ask, client: &Client, house: &ServerState) -> Option<()> {
     let worker = &house.worker;
     let done = |done: Option<()>| done.map_or(Answer::Missing, |()| Answer::Done);
     let answer = match ask {
         Ask::Hello { .. } => return None,
         Ask::Get(digest) => {
             let found = worker
-                .with(move |shelf| Ok(shelf.get(digest)?))
+                .with(move |disk_store| Ok(disk_store.get(digest)?))
                 .await
                 .flatten();
             found.map_or(Answer::Missing, Answer::Found)
@@ -93,10 +93,14 @@ async fn answer(id: u64, ask: Ask, client: &Client, house: &House) -> Option<()>
         Ask::Put(_, bytes) if bytes.len() > LARGEST => return None,
         Ask::Put(digest, bytes) => done(
             worker
-                .with(move |shelf| Ok(shelf.put(digest, &bytes)?))
+                .with(move |disk_store| Ok(disk_store.put(digest, &bytes)?))
                 .await,
         ),
-        Ask::Remove(digest) => done(worker.with(move |shelf| Ok(shelf.remove(digest)?)).await),
+        Ask::Remove(digest) => done(
+            worker
+                .with(move |disk_store| Ok(disk_store.remove(digest)?))
+                .await,
+        ),
         Ask::Settle => done(worker.with(|_| Ok(())).await),
         Ask::Join(digest) => house.leases.join(digest, client, id),
         Ask::Leave(digest) => {
@@ -104,11 +108,11 @@ async fn answer(id: u64, ask: Ask, client: &Client, house: &House) -> Option<()>
             Answer::Done
         }
         Ask::Figures => report(&figures(house).await),
-        Ask::Clear => match worker.with(|shelf| Ok(shelf.clear()?)).await {
+        Ask::Clear => match worker.with(|disk_store| Ok(disk_store.clear()?)).await {
             Some(freed) => report(&freed),
             None => Answer::Missing,
         },
-        Ask::Verify => match worker.with(|shelf| Ok(shelf.verify()?)).await {
+        Ask::Verify => match worker.with(|disk_store| Ok(disk_store.verify()?)).await {
             Some(verified) => report(&verified),
             None => Answer::Missing,
         },
@@ -130,10 +134,10 @@ fn report(value: &impl serde::Serialize) -> Answer {
     serde_json::to_vec(value).map_or(Answer::Missing, Answer::Report)
 }
 
-async fn figures(house: &House) -> TierFigures {
+async fn figures(house: &ServerState) -> TierFigures {
     let known = house
         .worker
-        .with(|shelf| Ok((shelf.sums(), shelf.kept())))
+        .with(|disk_store| Ok((disk_store.sums(), disk_store.kept())))
         .await;
     let owner = Owner {
         pid: std::process::id(),

@@ -44,7 +44,7 @@ pub struct Service {
 }
 
 /// What the clients share.
-struct House {
+struct ServerState {
     worker: Worker,
     leases: Leases,
     clients: AtomicU64,
@@ -76,7 +76,7 @@ pub fn serve(service: &Service) -> io::Result<()> {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         owned.sign(&socket)?;
         let worker = Worker::start(service.folder.clone(), service.limit)?;
-        let house = House {
+        let house = ServerState {
             worker,
             leases: Leases::default(),
             clients: AtomicU64::new(0),
@@ -112,7 +112,7 @@ fn take_over(place: &Place) -> io::Result<Option<super::place::Owned>> {
 }
 
 /// Lets clients in until there is no more need.
-async fn live(listener: &UnixListener, place: &Place, linger: Duration, house: &Arc<House>) {
+async fn live(listener: &UnixListener, place: &Place, linger: Duration, house: &Arc<ServerState>) {
     let mut rounds = tokio::time::interval(ROUND);
     // Asked to end, as when the machine goes down: what was put is written out.
     let mut term = signal(SignalKind::terminate()).ok();
@@ -145,7 +145,7 @@ async fn asked(term: &mut Option<Signals>) -> Option<()> {
     term.as_mut()?.recv().await
 }
 
-fn admit(stream: UnixStream, house: &Arc<House>) {
+fn admit(stream: UnixStream, house: &Arc<ServerState>) {
     let is_ours = stream
         .peer_cred()
         .is_ok_and(|peer| peer.uid() == geteuid().as_raw());
@@ -155,7 +155,7 @@ fn admit(stream: UnixStream, house: &Arc<House>) {
     house.clients.fetch_add(1, Ordering::Relaxed);
     let house = Arc::clone(house);
     tokio::spawn(async move {
-        desk::attend(stream, &house).await;
+        desk::serve_connection(stream, &house).await;
         house.clients.fetch_sub(1, Ordering::Relaxed);
     });
 }

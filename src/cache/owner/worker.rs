@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::super::shelf::Shelf;
+use super::super::disk_store::DiskStore;
 
 /// Jobs that may wait.
 const QUEUE: usize = 256;
@@ -57,7 +57,7 @@ struct Room {
 }
 
 enum State {
-    Open(Shelf),
+    Open(DiskStore),
     Off { until: Instant },
     Closed,
 }
@@ -75,7 +75,7 @@ impl Worker {
             notice: Arc::clone(&notice),
         };
         thread::Builder::new()
-            .name("cache-shelf".into())
+            .name("cache-disk_store".into())
             .spawn(move || run(room, &receiver))?;
         Ok(Self { jobs, notice })
     }
@@ -83,7 +83,7 @@ impl Worker {
     /// Does something with the shelf; `None`: it cannot be had, or that failed.
     pub(super) async fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Shelf) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&mut DiskStore) -> Result<T, Trouble> + Send + 'static,
     ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |room| {
@@ -104,7 +104,7 @@ impl Worker {
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         let job: Job = Box::new(move |room| {
-            room.attempt(|shelf| Ok(shelf.flush()?));
+            room.attempt(|disk_store| Ok(disk_store.flush()?));
             room.close();
             let _ = done.send(());
         });
@@ -125,11 +125,14 @@ fn run(mut room: Room, jobs: &Receiver<Job>) {
 
 impl Room {
     fn open(&mut self) {
-        self.settle(Shelf::open);
+        self.settle(DiskStore::open);
     }
 
     /// Opens the shelf in one way or another.
-    fn settle(&mut self, open: impl FnOnce(&Path, u64) -> Result<(Shelf, Option<String>), String>) {
+    fn settle(
+        &mut self,
+        open: impl FnOnce(&Path, u64) -> Result<(DiskStore, Option<String>), String>,
+    ) {
         match catch_unwind(AssertUnwindSafe(|| open(&self.folder, self.limit))) {
             Ok(Ok((opened, notice))) => {
                 self.state = State::Open(opened);
@@ -142,7 +145,7 @@ impl Room {
         }
     }
 
-    fn attempt<T>(&mut self, work: impl FnOnce(&mut Shelf) -> Result<T, Trouble>) -> Option<T> {
+    fn attempt<T>(&mut self, work: impl FnOnce(&mut DiskStore) -> Result<T, Trouble>) -> Option<T> {
         if matches!(self.state, State::Off { until } if Instant::now() >= until) {
             self.open();
         }
@@ -175,7 +178,7 @@ impl Room {
         };
         let generation = opened.generation();
         self.close();
-        self.settle(|folder, limit| Shelf::anew(folder, limit, generation));
+        self.settle(|folder, limit| DiskStore::anew(folder, limit, generation));
     }
 
     /// sled may panic when it is let go, too.

@@ -1,5 +1,5 @@
+mod disk_store;
 mod flight;
-mod shelf;
 
 use super::*;
 use crate::chat::ModelId;

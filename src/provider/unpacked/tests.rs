@@ -7,7 +7,7 @@ use super::*;
 use crate::chat::Clock;
 use crate::provider::testing::{Server, Step, send};
 use crate::provider::wire::REFUSAL_CAP;
-use crate::provider::{Call, Departure, Endpoint, ErrorClass, Network, Wire, WireError};
+use crate::provider::{Call, Endpoint, ErrorClass, Network, SendGuard, Wire, WireError};
 
 fn wire() -> Wire {
     let connect_timeout = std::time::Duration::from_secs(5);
@@ -49,7 +49,7 @@ async fn ask(steps: Vec<Step>) -> (WireError, Vec<String>) {
         stream: true,
         first_token: wait,
         idle: wait,
-        departure: Departure::default(),
+        send_guard: SendGuard::default(),
     };
     (
         wire().open(&endpoint, None, call).await.unwrap_err(),

@@ -43,7 +43,7 @@ fn call(first_token: f32, idle: f32) -> Call {
         stream: true,
         first_token,
         idle,
-        departure: Departure::default(),
+        send_guard: SendGuard::default(),
     }
 }
 

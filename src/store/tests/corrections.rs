@@ -116,10 +116,10 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
             "{said:?}"
         );
         for over in [
-            Over::Day(NOON),
-            Over::Month(NOON),
-            Over::Session(&session("c")),
-            Over::ModelDay(&model(), NOON),
+            ChargeScope::Day(NOON),
+            ChargeScope::Month(NOON),
+            ChargeScope::Session(&session("c")),
+            ChargeScope::ModelDay(&model(), NOON),
         ] {
             let sum = db.sum(over).unwrap();
             assert_eq!(
@@ -166,7 +166,7 @@ fn what_is_not_uncertain_is_not_corrected() {
         db.correct(&attempt("t"), Some(usd("-0.01")), NOON),
         Err(StoreError::Money)
     );
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().settled, usd("0.10"));
+    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().settled, usd("0.10"));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn an_answer_that_ends_after_it_was_settled_books_the_difference() {
             stands,
             "{by_user} {late:?}"
         );
-        let sum = db.sum(Over::Day(NOON)).unwrap();
+        let sum = db.sum(ChargeScope::Day(NOON)).unwrap();
         assert_eq!(
             (sum.settled, sum.estimated),
             (stands.usd.unwrap(), stands.kind == CostKind::Estimated)
@@ -245,7 +245,7 @@ fn the_file_itself_keeps_corrections_and_takes_no_other_change() {
     ] {
         assert!(db.conn.execute_batch(tampering).is_err(), "{tampering}");
     }
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().settled, usd("0.04"));
+    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().settled, usd("0.04"));
     db.check().unwrap();
 }
 

@@ -55,7 +55,7 @@ fn what_is_booked_depends_on_what_is_known() {
             },
             "{reserved:?} {cost:?}"
         );
-        let sum = db.sum(Over::Day(NOON)).unwrap();
+        let sum = db.sum(ChargeScope::Day(NOON)).unwrap();
         assert_eq!(sum.total(), booked.usd.unwrap_or_default());
         assert_eq!(
             (sum.estimated, sum.unknown > 0),
@@ -79,7 +79,7 @@ fn a_charge_is_closed_once() {
         db.release(&attempt("t"), "refused", NOON),
         Err(closed.clone())
     );
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().total(), usd("0.01"));
+    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().total(), usd("0.01"));
 
     db.insert_hold(
         &hold("c", "x", "u", Some(usd("0.10")), NOON),
@@ -110,7 +110,7 @@ fn a_charge_is_closed_once() {
         "an attempt is reserved once"
     );
     assert_eq!(
-        db.sum(Over::Session(&session("c"))).unwrap().total(),
+        db.sum(ChargeScope::Session(&session("c"))).unwrap().total(),
         usd("0.01")
     );
 }
@@ -139,7 +139,10 @@ fn money_that_does_not_fit_is_an_error_and_books_nothing() {
         Err(StoreError::Money),
         "a sum that would not fit"
     );
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().reserved, usd("9000000.10"));
+    assert_eq!(
+        db.sum(ChargeScope::Day(NOON)).unwrap().reserved,
+        usd("9000000.10")
+    );
     db.check().unwrap();
 }
 
@@ -182,7 +185,7 @@ fn what_is_open_can_be_listed() {
     assert_eq!(db.open_items().unwrap(), [first, second.clone()]);
     db.settle(&attempt("t"), &exact("0")).unwrap();
     assert_eq!(db.open_items().unwrap(), [second]);
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().unknown, 1);
+    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().unknown, 1);
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn a_breach_stands_until_the_user_clears_it() {
         (vec![], None)
     );
     assert_eq!(
-        db.sum(Over::Day(NOON)).unwrap().settled,
+        db.sum(ChargeScope::Day(NOON)).unwrap().settled,
         usd("0.30"),
         "it was billed all the same"
     );

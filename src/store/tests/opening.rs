@@ -343,19 +343,19 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
         last4: "…f3a1",
     };
     for (over, settled, reserved) in [
-        (Over::Run("run"), 37, 100),
-        (Over::Session(&session("c")), 37, 100),
-        (Over::Day(NOON), 37, 100),
-        (Over::ModelDay(&model(), NOON), 30, 100),
+        (ChargeScope::Run("run"), 37, 100),
+        (ChargeScope::Session(&session("c")), 37, 100),
+        (ChargeScope::Day(NOON), 37, 100),
+        (ChargeScope::ModelDay(&model(), NOON), 30, 100),
         (
-            Over::ModelMonth(&ModelId::new("openai", "gpt-5"), NOON),
+            ChargeScope::ModelMonth(&ModelId::new("openai", "gpt-5"), NOON),
             7,
             0,
         ),
-        (Over::KeyDay(key, NOON), 37, 100),
-        (Over::KeyMonth(key, NOON), 37, 100),
+        (ChargeScope::KeyDay(key, NOON), 37, 100),
+        (ChargeScope::KeyMonth(key, NOON), 37, 100),
         (
-            Over::KeyDay(
+            ChargeScope::KeyDay(
                 Key {
                     provider: "groq",
                     ..key
@@ -365,7 +365,11 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
             0,
             0,
         ),
-        (Over::Month(Timestamp(NOON.0 + 40 * 86_400_000)), 0, 0),
+        (
+            ChargeScope::Month(Timestamp(NOON.0 + 40 * 86_400_000)),
+            0,
+            0,
+        ),
     ] {
         let sum = db.sum(over).unwrap();
         assert_eq!(
@@ -377,7 +381,9 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
     db.settle(&AttemptId::from_text("3"), &exact("0.000000000001"))
         .unwrap();
     assert_eq!(
-        db.sum(Over::ModelDay(&model(), NOON)).unwrap().total(),
+        db.sum(ChargeScope::ModelDay(&model(), NOON))
+            .unwrap()
+            .total(),
         Usd::from_pico(31)
     );
     db.check().unwrap();

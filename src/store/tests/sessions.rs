@@ -125,7 +125,10 @@ fn a_deleted_chat_is_gone_but_its_money_is_not() {
         )
         .unwrap();
     assert_eq!(rest, 2);
-    assert_eq!(db.sum(Over::Day(NOON)).unwrap().reserved, usd("0.02"));
+    assert_eq!(
+        db.sum(ChargeScope::Day(NOON)).unwrap().reserved,
+        usd("0.02")
+    );
     assert!(db.delete_session(&session("c")).is_err());
     db.check().unwrap();
     db.conn

@@ -13,7 +13,7 @@ use crate::protocol::{
     Alert, Answer, Attempt, Event, Level, Notice, Progress, Quote, SessionView, Started,
 };
 use crate::tui::app::{App, Reply, Toast, Turn};
-use crate::tui::cue::Doubling;
+use crate::tui::cue::PriceAlert;
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::view::words;
@@ -98,7 +98,7 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
 
 fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
     if app.session.as_ref().is_none_or(|(id, _)| *id != view.id) {
-        app.cue = Doubling::default();
+        app.cue = PriceAlert::default();
     }
     app.offer = None;
     app.rescue = None;

@@ -3,7 +3,7 @@ use crate::catalog::{Price, PriceOrigin};
 use crate::chat::{ModelId, Scope};
 use crate::tokens::Encoding;
 
-fn room(context: u64, encoding: Option<Encoding>) -> Room {
+fn room(context: u64, encoding: Option<Encoding>) -> WindowShortfall {
     let mut model = Model::unknown(ModelId::new("openai", "tiny"));
     model.context = Some(context);
     model.encoding = encoding;
@@ -13,7 +13,7 @@ fn room(context: u64, encoding: Option<Encoding>) -> Room {
         free: false,
         ..Price::free(PriceOrigin::User, "")
     });
-    Room {
+    WindowShortfall {
         model,
         effort: None,
         needs: 99_999,
@@ -39,7 +39,7 @@ fn job(lines: usize) -> Job {
     }
 }
 
-fn laid(room: Room, job: &Job) -> Result<Layout, Failure> {
+fn laid(room: WindowShortfall, job: &Job) -> Result<Layout, Failure> {
     plan(
         &TooLong {
             rooms: vec![room],
@@ -135,7 +135,7 @@ fn the_price_is_over_all_requests_and_answers_shrink_to_what_is_left() {
             usd,
         });
         laid(
-            Room {
+            WindowShortfall {
                 left,
                 ..room(8_000, Some(Encoding::O200kBase))
             },
