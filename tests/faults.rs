@@ -1,7 +1,7 @@
 //! Every fault of a server or of the way to it: what the caller gets, what the servers see, what is booked.
 //!
 //! Each row is played with the program itself against scripted servers, many at a time. The table is printed, and shown
-//! in the README.
+//! in docs/faults.md.
 
 #![allow(
     clippy::unwrap_used,

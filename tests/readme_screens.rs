@@ -1,7 +1,7 @@
-//! The screens in README.md are what the program shows.
+//! The screens in the documentation are what the program shows, as text and as a picture.
 //!
-//! `UPDATE_README=1 cargo test --test readme_screens` writes them. Times and speeds, which differ from run to run, are
-//! masked; all else is compared letter by letter.
+//! `UPDATE_DOCS=1 cargo test readme_screens` writes them. Times and speeds differ from run to run: they are masked before
+//! screens are compared, and the files keep the figures of the run that wrote them. All else is compared letter by letter.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,8 @@
 )]
 
 mod support;
+#[path = "readme_screens/svg.rs"]
+mod svg;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -28,55 +30,100 @@ const ANSWER: &str = "`Vec::push` takes its argument **by value**, so the string
     or push a reference:\n\n```rust\nlet s = String::from(\"a\");\nv.push(s.clone());\nprintln!(\"{s}\");\n```\n\n\
     A clone costs an allocation; a reference costs a lifetime.\n";
 
+/// Where each screen is shown: between the marks of its name in a page, or as a picture.
 #[test]
-fn the_screens_in_the_readme_are_what_the_program_shows() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let before = std::fs::read_to_string(&path).unwrap();
-    let mut after = before.clone();
-    let update = std::env::var_os("UPDATE_README").is_some();
-    for (name, show) in [
-        ("start", start as fn(&dyn Fn(&str) -> bool) -> String),
-        ("answer", answer),
-        ("picker", picker),
+fn screens_in_the_docs_match_the_program() {
+    let update = std::env::var_os("UPDATE_DOCS").is_some();
+    for (name, page, show) in [
+        (
+            "start",
+            "docs/screens.md",
+            start as fn(&Wanted<'_>) -> Picture,
+        ),
+        ("answer", "README.md", answer),
+        ("picker", "docs/screens.md", picker),
     ] {
-        let screen = show(&|screen| update || with_block(&before, name, screen) == before);
-        after = with_block(&after, name, &screen);
+        let text = read(page);
+        let shown = block(&text, name);
+        let wanted = |rows: &[String]| update || masked_rows(rows) == masked_rows(&rows_of(shown));
+        let picture = show(&wanted);
+        let rows = kept_figures(&rows_of(shown), &picture.rows, update);
+        write_or_compare(page, &text.replace(shown, &rows.join("\n")), update);
+        if name == "answer" {
+            let old = std::fs::read_to_string(path(PICTURE)).unwrap_or_default();
+            let rows = kept_figures(&svg::rows(&old), &picture.rows, update);
+            write_or_compare(PICTURE, &svg::draw(&rows, &picture.styles), update);
+        }
     }
+}
+
+const PICTURE: &str = "docs/screen.svg";
+
+/// Whether these rows are the expected ones.
+type Wanted<'a> = dyn Fn(&[String]) -> bool + 'a;
+
+/// A screen: its rows without trailing spaces, and the style of each cell.
+struct Picture {
+    rows: Vec<String>,
+    styles: Vec<Vec<svg::Style>>,
+}
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(path(file)).unwrap()
+}
+
+fn write_or_compare(file: &str, wanted: &str, update: bool) {
     if update {
-        std::fs::write(&path, after).unwrap();
+        std::fs::write(path(file), wanted).unwrap();
         return;
     }
-    let differs = before
-        .lines()
-        .zip(after.lines())
-        .find(|(old, new)| old != new);
+    let found = read(file);
+    let mut lines = found.lines().zip(wanted.lines());
+    let differs = lines.find(|(old, new)| old != new);
     assert!(
-        before == after,
-        "README.md shows other screens than the program, first at {differs:#?}\n\
-        `UPDATE_README=1 cargo test --test readme_screens` writes them"
+        found == wanted,
+        "{file} shows another screen than the program, first at {differs:#?}\n\
+        `UPDATE_DOCS=1 cargo test readme_screens` writes it"
     );
 }
 
-/// Puts `screen` between the marks of this name.
-fn with_block(readme: &str, name: &str, screen: &str) -> String {
-    let (open, close) = (format!("<!-- screen:{name} -->"), "<!-- /screen -->");
-    let words = format!("README.md has no block {open} … {close}");
-    let start = readme.find(&open).expect(&words) + open.len();
-    let end = start + readme[start..].find(close).expect(&words);
-    format!(
-        "{}\n```text\n{screen}\n```\n{}",
-        &readme[..start],
-        &readme[end..]
-    )
+/// The screen between the marks of this name.
+fn block<'a>(page: &'a str, name: &str) -> &'a str {
+    let open = format!("<!-- screen:{name} -->\n```text\n");
+    let (_, rest) = page.split_once(&open).expect(&open);
+    rest.split_once("\n```\n<!-- /screen -->").unwrap().0
+}
+
+fn rows_of(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn masked_rows(rows: &[String]) -> Vec<String> {
+    let masked = rows.iter().map(|row| masked(row).trim_end().to_owned());
+    masked.collect()
+}
+
+/// The rows of the program, with the figures of the page where nothing else differs.
+fn kept_figures(page: &[String], program: &[String], update: bool) -> Vec<String> {
+    let same = |old: &&String, new: &String| masked(old).trim_end() == masked(new).trim_end();
+    let rows = program.iter().enumerate().map(|(at, new)| {
+        let old = page.get(at).filter(|old| !update && same(old, new));
+        old.unwrap_or(new).clone()
+    });
+    rows.collect()
 }
 
 /// Without a key.
-fn start(is_right: &dyn Fn(&str) -> bool) -> String {
+fn start(wanted: &Wanted<'_>) -> Picture {
     let home = Home::new();
     let terminal = Terminal::spawn(&home.chat_agent(), SIZE.0, SIZE.1);
     terminal.wait_for("→ guide");
     terminal.wait_for("month $   0.00");
-    picture(&terminal, is_right)
+    picture(&terminal, wanted)
 }
 
 fn chat(server: &Server, home: &Home) -> Command {
@@ -140,34 +187,32 @@ fn answered() -> (Server, Home, Terminal) {
     (server, home, terminal)
 }
 
-fn answer(is_right: &dyn Fn(&str) -> bool) -> String {
+fn answer(wanted: &Wanted<'_>) -> Picture {
     let (_server, _home, terminal) = answered();
-    picture(&terminal, is_right)
+    picture(&terminal, wanted)
 }
 
-fn picker(is_right: &dyn Fn(&str) -> bool) -> String {
+fn picker(wanted: &Wanted<'_>) -> Picture {
     let (_server, _home, terminal) = answered();
     terminal.key("Alt-P");
     terminal.wait_for("rung 1");
     terminal.send("gpt-5");
     terminal.wait_for("› gpt-5");
-    picture(&terminal, is_right)
+    picture(&terminal, wanted)
 }
 
-/// The screen when it has come to rest, without what differs from run to run. A busy machine rests before all is there:
-/// until it is right it is taken again.
-fn picture(terminal: &Terminal, is_right: &dyn Fn(&str) -> bool) -> String {
+/// The screen when it has come to rest. A busy machine pauses before all is there, so the screen is read again until it
+/// is the wanted one.
+fn picture(terminal: &Terminal, wanted: &Wanted<'_>) -> Picture {
     let deadline = Instant::now() + PATIENCE;
     loop {
         terminal.wait_quiet(Duration::from_millis(300));
-        let screen = terminal.screen();
-        let screen = screen
-            .lines()
-            .map(|line| masked(line).trim_end().to_owned())
-            .collect::<Vec<_>>()
-            .join("\n");
-        if is_right(&screen) || Instant::now() > deadline {
-            return screen;
+        let (rows, styles) = terminal.look(|screen| {
+            let rows = screen.rows(0, SIZE.0).map(|row| row.trim_end().to_owned());
+            (rows.collect::<Vec<_>>(), svg::styles(screen))
+        });
+        if wanted(&rows) || Instant::now() > deadline {
+            return Picture { rows, styles };
         }
         std::thread::sleep(Duration::from_millis(50));
     }

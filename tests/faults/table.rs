@@ -1,8 +1,8 @@
-//! The table: on standard output, and as the README shows it.
+//! The table: on standard output, and as docs/faults.md shows it.
 //!
-//! Owns: its form in Markdown, and its place in the README.
+//! Owns: its form in Markdown, and its place in docs/faults.md.
 //! Refuses: figures that differ from run to run.
-//! Invariant: the README is written only when that is asked for (`UPDATE_README=1`); else it must be what was found.
+//! Invariant: docs/faults.md is written only when that is asked for (`UPDATE_DOCS=1`); else it must be what was found.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -37,16 +37,16 @@ pub fn markdown(chapters: &[(&str, Vec<Line>)]) -> String {
     text
 }
 
-/// `Err`: the README shows another table.
+/// `Err`: docs/faults.md shows another table.
 pub fn compare(found: &str) -> Result<(), String> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page
         .split_once(BEGIN)
-        .ok_or("the README has no place for the table")?;
+        .ok_or("docs/faults.md has no place for the table")?;
     let (kept, after) = rest
         .split_once(END)
-        .ok_or("the place for the table in the README has no end")?;
+        .ok_or("the place for the table in docs/faults.md has no end")?;
     let found = found
         .trim_start_matches(BEGIN)
         .trim_end()
@@ -54,7 +54,7 @@ pub fn compare(found: &str) -> Result<(), String> {
     if kept == found {
         return Ok(());
     }
-    if std::env::var_os("UPDATE_README").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, [before, BEGIN, found, END, after].concat()).unwrap();
         return Ok(());
     }
@@ -63,6 +63,6 @@ pub fn compare(found: &str) -> Result<(), String> {
         .zip(found.lines())
         .find(|(old, new)| old != new);
     Err(format!(
-        "the README shows another table, first at {differs:#?}\n`UPDATE_README=1 cargo test --test faults` writes it"
+        "docs/faults.md shows another table, first at {differs:#?}\n`UPDATE_DOCS=1 cargo test --test faults` writes it"
     ))
 }
