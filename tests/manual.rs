@@ -66,3 +66,52 @@ fn the_manual_denies_nothing_that_works() {
         assert!(missing.contains(words), "{words}");
     }
 }
+
+/// Every relative link in the documentation leads to a file or folder.
+#[test]
+fn every_link_in_the_documentation_leads_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/README.md",
+        "docs/screens.md",
+        "docs/faults.md",
+        "docs/performance.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap();
+            if target.contains("://") || target.is_empty() {
+                continue;
+            }
+            let folder = root.join(page).parent().unwrap().to_owned();
+            assert!(folder.join(target).exists(), "{page} links to {target}");
+            links += 1;
+        }
+    }
+    assert!(links > 20, "{links}");
+}
+
+/// The manual has one source: the index in `docs/` lists every page of the guide.
+#[test]
+fn the_index_lists_every_page_of_the_manual() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let index = std::fs::read_to_string(format!("{root}/docs/README.md")).unwrap();
+    for file in std::fs::read_dir(format!("{root}/assets/guide")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(
+            index.contains(&format!("(../assets/guide/{name})")),
+            "{name}"
+        );
+    }
+}
+
+/// A newcomer reads the front page to its end.
+#[test]
+fn the_readme_stays_short() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let bytes = std::fs::metadata(readme).unwrap().len();
+    assert!(bytes <= 15 * 1024, "{bytes} bytes");
+}

@@ -152,7 +152,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("send a pdf", "Not in this version"),
     ("use with jq", "JSON output"),
     ("my config has an error", "Check the configuration"),
-    ("proxy", "Another address for OpenAI"),
+    ("proxy", "A proxy or a company's certificate"),
     ("set default model", "Name a model"),
     ("undo", "Edit an earlier message"),
     ("does it resend the whole chat each turn?", "What is sent"),
