@@ -7,15 +7,11 @@
 )]
 
 use crate::answers;
-use crate::support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use answers::{Folder, NOW, PROGRAM, digest, entry, found, kept};
-use support::scene::Scene;
+use answers::{Folder, NOW, digest, entry, found, kept};
 
 /// The files of the generation in use whose name begins so.
 fn files(folder: &Folder, prefix: &str) -> Vec<PathBuf> {
@@ -196,48 +192,4 @@ async fn a_disk_that_fills_up_under_the_owner_harms_nobody() {
     }
     let trouble = cache.trouble();
     println!("{trouble:?}");
-}
-
-/// Runs a line in name spaces of its own, where `$DIR` may be mounted over; `None`: this machine does not allow it.
-fn apart(scene: &Scene, dir: &Path, line: &str) -> Option<support::home::Output> {
-    let allowed = Command::new("unshare")
-        .args(["-Urm", "true"])
-        .status()
-        .is_ok_and(|status| status.success());
-    if !allowed {
-        println!("no name spaces here");
-        return None;
-    }
-    let mut command = scene.home.command("unshare");
-    command
-        .args(["-Urm", "sh", "-c", line])
-        .env("DIR", dir)
-        .env("PROGRAM", PROGRAM);
-    command.env("OPENAI_API_KEY", support::scene::KEY);
-    Some(support::home::run(command, b"", Duration::from_secs(30)))
-}
-
-#[test]
-fn on_a_full_or_read_only_disk_answers_still_come() {
-    let ask = "\"$PROGRAM\" ask hi -m gpt-5-mini && \"$PROGRAM\" ask hi -m gpt-5-mini";
-    for mount in [
-        "mount -t tmpfs -o size=64k tmpfs \"$DIR\"",
-        "mount -t tmpfs -o size=64k tmpfs \"$DIR\" && head -c 70000 /dev/zero > \"$DIR/full\"; true",
-        "mount --bind \"$DIR\" \"$DIR\" && mount -o remount,ro,bind \"$DIR\"",
-    ] {
-        let scene = Scene::saying("fine");
-        let dir = scene.home.data_dir().join("cache");
-        fs::create_dir_all(&dir).unwrap();
-        let Some(output) = apart(&scene, &dir, &format!("{mount} && {ask}")) else {
-            return;
-        };
-        assert_eq!(
-            (output.code(), output.stdout.as_str()),
-            (Some(0), "fine\nfine\n"),
-            "{mount}: {output:#?}"
-        );
-        assert!(output.stderr.lines().count() <= 2, "{mount}: {output:#?}");
-        // The owner may have held the first answer in its memory, on its way to a disk that cannot take it.
-        assert!((1..=2).contains(&scene.server.chats().len()), "{mount}");
-    }
 }

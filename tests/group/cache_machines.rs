@@ -54,7 +54,6 @@ fn left_ms(redis: &RedisServer) -> i64 {
     flight(redis).map_or(-2, |key| redis.tell(&["PTTL", &key])[0].parse().unwrap())
 }
 
-#[tokio::test]
 async fn one_machine_fetches_and_the_others_have_it_also_when_one_of_them_gives_up() {
     let redis = RedisServer::start();
     let [one, two, three] = [
@@ -86,7 +85,6 @@ async fn one_machine_fetches_and_the_others_have_it_also_when_one_of_them_gives_
     assert_eq!(flight(&redis), None, "it was given back");
 }
 
-#[tokio::test]
 async fn a_machine_that_fails_lets_the_next_one() {
     let redis = RedisServer::start();
     let (one, two) = (machine(&redis).await, machine(&redis).await);
@@ -98,7 +96,6 @@ async fn a_machine_that_fails_lets_the_next_one() {
     follower(&one).await;
 }
 
-#[tokio::test]
 async fn who_fetches_lets_hear_of_itself_and_gives_back_only_what_is_its_own() {
     let redis = RedisServer::start();
     let one = machine(&redis).await;
@@ -118,7 +115,6 @@ async fn who_fetches_lets_hear_of_itself_and_gives_back_only_what_is_its_own() {
     assert!(left_ms(&redis) > 10_000, "nor was it renewed");
 }
 
-#[tokio::test]
 async fn without_redis_everybody_goes_ahead() {
     let mut redis = RedisServer::start();
     let (one, two, late) = (
@@ -140,7 +136,6 @@ async fn without_redis_everybody_goes_ahead() {
     timeout(PATIENCE, one.close()).await.unwrap();
 }
 
-#[tokio::test]
 async fn of_two_processes_on_one_machine_one_waits_for_the_other_machine() {
     let (redis, folder) = (RedisServer::start(), Folder::new());
     let process = || {
@@ -223,7 +218,6 @@ fn second(home: &Home, redis: &RedisServer) -> std::process::Child {
     child
 }
 
-#[test]
 fn two_machines_one_request_and_nothing_held_while_waiting() {
     let (redis, gate) = (RedisServer::start(), Gate::new());
     let server =
@@ -262,7 +256,6 @@ fn two_machines_one_request_and_nothing_held_while_waiting() {
     assert_eq!(server.chats().len(), 1);
 }
 
-#[test]
 fn when_the_machine_that_fetches_dies_the_one_that_waits_fetches() {
     let (redis, gate) = (RedisServer::start(), Gate::new());
     let script = Script::each([
@@ -290,3 +283,13 @@ fn when_the_machine_that_fetches_dies_the_one_that_waits_fetches() {
     assert_eq!(server.chats().len(), 2);
     gate.open();
 }
+
+tests![
+    one_machine_fetches_and_the_others_have_it_also_when_one_of_them_gives_up,
+    a_machine_that_fails_lets_the_next_one,
+    who_fetches_lets_hear_of_itself_and_gives_back_only_what_is_its_own,
+    without_redis_everybody_goes_ahead,
+    of_two_processes_on_one_machine_one_waits_for_the_other_machine,
+    two_machines_one_request_and_nothing_held_while_waiting,
+    when_the_machine_that_fetches_dies_the_one_that_waits_fetches,
+];

@@ -89,7 +89,6 @@ fn ask(home: &Home, secret: Option<&str>) -> (serde_json::Value, String) {
     (output.json(), output.stderr.clone())
 }
 
-#[test]
 fn another_machine_gets_the_answer_for_nothing() {
     let (redis, server) = (
         RedisServer::start(),
@@ -124,7 +123,6 @@ fn another_machine_gets_the_answer_for_nothing() {
     }
 }
 
-#[test]
 fn what_redis_gave_once_is_there_when_redis_and_the_network_are_gone() {
     let (mut redis, server) = (
         RedisServer::start(),
@@ -148,7 +146,6 @@ fn what_redis_gave_once_is_there_when_redis_and_the_network_are_gone() {
     }
 }
 
-#[test]
 fn without_a_secret_or_without_redis_answers_go_on_with_one_notice() {
     let (redis, server) = (
         RedisServer::start(),
@@ -190,7 +187,6 @@ fn without_a_secret_or_without_redis_answers_go_on_with_one_notice() {
     }
 }
 
-#[tokio::test]
 async fn entries_that_are_forged_moved_or_of_another_type_are_misses() {
     let server = RedisServer::start();
     let shared = tier(&redis(&server), SECRET);
@@ -219,7 +215,6 @@ async fn entries_that_are_forged_moved_or_of_another_type_are_misses() {
     assert_eq!(get(&shared, other).await.as_deref(), Some("other"));
 }
 
-#[tokio::test]
 async fn a_cancelled_call_never_gives_its_reply_to_another_key() {
     let server = RedisServer::start();
     let redis = redis(&server);
@@ -244,7 +239,6 @@ async fn a_cancelled_call_never_gives_its_reply_to_another_key() {
     }
 }
 
-#[tokio::test]
 async fn a_server_that_stands_still_costs_a_tenth_of_a_second_once() {
     let server = RedisServer::start();
     redis(&server).set("a", b"1", HOUR).await.unwrap();
@@ -278,7 +272,6 @@ async fn a_server_that_stands_still_costs_a_tenth_of_a_second_once() {
     assert!(rest < Duration::from_secs(1), "{rest:?}");
 }
 
-#[tokio::test]
 async fn a_server_that_was_started_anew_is_found_by_the_next_call() {
     let mut server = RedisServer::start();
     let redis = redis(&server);
@@ -290,7 +283,6 @@ async fn a_server_that_was_started_anew_is_found_by_the_next_call() {
     assert_eq!(redis.get("a", 1).await, Ok(Some(b"2".to_vec())));
 }
 
-#[tokio::test]
 async fn a_value_of_any_length_is_read_no_further_than_asked() {
     let server = RedisServer::start();
     let redis = redis(&server);
@@ -302,7 +294,6 @@ async fn a_value_of_any_length_is_read_no_further_than_asked() {
     );
 }
 
-#[tokio::test]
 async fn a_user_with_a_password_and_few_rights_suffices() {
     let server = RedisServer::start();
     server.tell(&[
@@ -329,7 +320,6 @@ async fn a_user_with_a_password_and_few_rights_suffices() {
     assert_eq!(elsewhere.get("a", 9).await, Err(Away::NoRights));
 }
 
-#[tokio::test]
 async fn a_patient_machine_waits_for_a_slow_secret_and_for_what_is_on_its_way() {
     let server = RedisServer::start();
     let slow = || {
@@ -345,7 +335,6 @@ async fn a_patient_machine_waits_for_a_slow_secret_and_for_what_is_on_its_way() 
     assert_eq!(get(&slow(), Digest([1; 32])).await.as_deref(), Some("ours"));
 }
 
-#[tokio::test]
 async fn cool_downs_are_told_and_end() {
     let server = RedisServer::start();
     let shared = Cooldowns::new(redis(&server));
@@ -402,7 +391,6 @@ async fn cool_downs_are_told_and_end() {
     );
 }
 
-#[tokio::test]
 async fn a_cool_down_is_as_long_for_a_machine_whose_clock_is_wrong() {
     let server = RedisServer::start();
     let shared = Cooldowns::new(redis(&server));
@@ -444,7 +432,6 @@ async fn a_cool_down_is_as_long_for_a_machine_whose_clock_is_wrong() {
     assert_eq!(told(now).await, None);
 }
 
-#[test]
 fn a_trouble_behind_the_answer_is_told_when_it_is_known() {
     let (redis, server) = (
         RedisServer::start(),
@@ -470,7 +457,6 @@ fn a_trouble_behind_the_answer_is_told_when_it_is_known() {
     );
 }
 
-#[tokio::test]
 async fn a_real_one_that_is_slowed_in_mid_run_is_a_miss_until_it_is_quick_again() {
     let server = RedisServer::start();
     let way = SlowWay::to(server.port());
@@ -494,7 +480,6 @@ async fn a_real_one_that_is_slowed_in_mid_run_is_a_miss_until_it_is_quick_again(
     assert_eq!(get(&next, digest).await.as_deref(), Some("kept"));
 }
 
-#[test]
 fn a_slow_one_holds_no_question_back() {
     let (redis, server) = (
         RedisServer::start(),
@@ -516,3 +501,21 @@ fn a_slow_one_holds_no_question_back() {
     );
     assert_eq!(server.chats().len(), 2);
 }
+
+tests![
+    another_machine_gets_the_answer_for_nothing,
+    what_redis_gave_once_is_there_when_redis_and_the_network_are_gone,
+    without_a_secret_or_without_redis_answers_go_on_with_one_notice,
+    entries_that_are_forged_moved_or_of_another_type_are_misses,
+    a_cancelled_call_never_gives_its_reply_to_another_key,
+    a_server_that_stands_still_costs_a_tenth_of_a_second_once,
+    a_server_that_was_started_anew_is_found_by_the_next_call,
+    a_value_of_any_length_is_read_no_further_than_asked,
+    a_user_with_a_password_and_few_rights_suffices,
+    a_patient_machine_waits_for_a_slow_secret_and_for_what_is_on_its_way,
+    cool_downs_are_told_and_end,
+    a_cool_down_is_as_long_for_a_machine_whose_clock_is_wrong,
+    a_trouble_behind_the_answer_is_told_when_it_is_known,
+    a_real_one_that_is_slowed_in_mid_run_is_a_miss_until_it_is_quick_again,
+    a_slow_one_holds_no_question_back,
+];

@@ -12,7 +12,6 @@ use support::group::{DIME, Group};
 use support::scene::KEY;
 use support::server::{Answer, Gate, Script, Server};
 
-#[test]
 fn thirty_two_processes_on_two_machines_spend_one_budget_exactly() {
     let group = Group::of(2, "per_day = 1.0");
     assert_eq!(group.storm(16), (10, 22));
@@ -23,7 +22,6 @@ fn thirty_two_processes_on_two_machines_spend_one_budget_exactly() {
     group.refused(1, "group");
 }
 
-#[test]
 fn what_a_request_did_not_need_goes_back() {
     // Reserved is $0.10, and $0.01 is used: the dime of each must come back for the next to fit.
     let mut group = Group::of(2, "per_day = 0.13");
@@ -37,7 +35,6 @@ fn what_a_request_did_not_need_goes_back() {
     assert_eq!(group.show(1)["group"]["group_month_usd"], "0.04");
 }
 
-#[test]
 fn without_redis_only_what_is_leased_is_spent() {
     // A 64th of the limit is leased at a time: here two requests' worth, one of which is under way when Redis dies.
     let (mut group, gate) = (Group::of(1, "per_day = 12.8"), Gate::new());
@@ -58,7 +55,6 @@ fn without_redis_only_what_is_leased_is_spent() {
     assert_eq!(group.server.chats().len(), 2);
 }
 
-#[test]
 fn a_program_that_ends_leaves_nothing_leased_that_is_not_spent() {
     let group = Group::of(1, "per_day = 12.8");
     group.dimes(0, 1);
@@ -68,7 +64,6 @@ fn a_program_that_ends_leaves_nothing_leased_that_is_not_spent() {
     }
 }
 
-#[test]
 fn a_redis_that_stands_still_refuses_and_comes_back() {
     let group = Group::of(1, "per_day = 1.0");
     group.dimes(0, 1);
@@ -83,7 +78,6 @@ fn a_redis_that_stands_still_refuses_and_comes_back() {
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn local_limits_hold_as_well() {
     let group = Group::of(1, "per_day = 1.0\n[budget]\nper_day = 0.2");
     group.dimes(0, 2);
@@ -95,7 +89,6 @@ fn local_limits_hold_as_well() {
     );
 }
 
-#[test]
 fn a_redis_that_is_none_refuses_in_one_line() {
     for (url, words) in [
         ("redis://127.0.0.1:1", "cannot be reached"),
@@ -171,7 +164,6 @@ fn let_a_day_pass(group: &Group) {
     }
 }
 
-#[test]
 fn a_new_day_has_a_limit_of_its_own_and_the_month_goes_on() {
     let group = Group::of(2, "per_day = 0.3\nper_month = 0.5");
     group.dimes(0, 2);
@@ -201,3 +193,14 @@ fn a_new_day_has_a_limit_of_its_own_and_the_month_goes_on() {
     }
     assert_eq!(group.server.chats().len(), 5);
 }
+
+tests![
+    thirty_two_processes_on_two_machines_spend_one_budget_exactly,
+    what_a_request_did_not_need_goes_back,
+    without_redis_only_what_is_leased_is_spent,
+    a_program_that_ends_leaves_nothing_leased_that_is_not_spent,
+    a_redis_that_stands_still_refuses_and_comes_back,
+    local_limits_hold_as_well,
+    a_redis_that_is_none_refuses_in_one_line,
+    a_new_day_has_a_limit_of_its_own_and_the_month_goes_on,
+];

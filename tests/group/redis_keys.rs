@@ -87,7 +87,6 @@ fn ask(home: &Home, server: &Server, model: &str) -> Vec<usize> {
     server.chats()[before..].iter().map(of).collect()
 }
 
-#[test]
 fn a_key_that_one_machine_was_told_to_leave_alone_is_left_alone_by_the_other() {
     let (mut redis, server) = (RedisServer::start(), server());
     let shared = format!("[redis]\nurl = \"{}\"\npatience = \"30s\"", redis.url());
@@ -125,7 +124,6 @@ fn a_key_that_one_machine_was_told_to_leave_alone_is_left_alone_by_the_other() {
     }
 }
 
-#[test]
 fn what_is_left_of_a_key_is_known_to_the_other_machine() {
     let (redis, server) = (RedisServer::start(), running_low());
     let shared = format!("[redis]\nurl = \"{}\"\npatience = \"30s\"", redis.url());
@@ -169,3 +167,8 @@ fn what_is_left_of_a_key_is_known_to_the_other_machine() {
     }
     assert_eq!(ask(&two, &server, "mine/m"), [1]);
 }
+
+tests![
+    a_key_that_one_machine_was_told_to_leave_alone_is_left_alone_by_the_other,
+    what_is_left_of_a_key_is_known_to_the_other_machine,
+];

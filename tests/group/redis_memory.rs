@@ -12,7 +12,6 @@ use std::process::Child;
 
 use support::group::Group;
 
-#[test]
 fn an_emptied_redis_is_told_again_and_nothing_is_lost_or_doubled() {
     let group = Group::of(2, "per_day = 1.0");
     group.dimes(0, 3);
@@ -35,7 +34,6 @@ fn an_emptied_redis_is_told_again_and_nothing_is_lost_or_doubled() {
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn a_redis_emptied_in_mid_run_never_lets_the_sum_pass_the_limit() {
     let mut group = Group::of(2, "per_day = 1.0");
     // To a machine that knows nothing of the group an empty Redis is a new one.
@@ -62,7 +60,6 @@ fn a_redis_emptied_in_mid_run_never_lets_the_sum_pass_the_limit() {
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn a_new_machine_joins_a_group_that_goes_on() {
     let group = Group::of(3, "per_day = 1.0");
     group.dimes(0, 2);
@@ -83,7 +80,6 @@ fn a_new_machine_joins_a_group_that_goes_on() {
     assert_eq!(group.storm(4).0, 5);
 }
 
-#[test]
 fn a_new_machine_that_finds_an_emptied_redis_is_found_out_by_the_next_old_one() {
     let group = Group::of(2, "per_day = 1.0");
     group.dimes(0, 3);
@@ -107,7 +103,6 @@ fn a_new_machine_that_finds_an_emptied_redis_is_found_out_by_the_next_old_one() 
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn an_older_copy_of_redis_is_found_out_and_told_what_it_misses() {
     let mut group = Group::of(2, "per_day = 1.0");
     group.dimes(0, 1);
@@ -145,7 +140,6 @@ fn an_older_copy_of_redis_is_found_out_and_told_what_it_misses() {
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn an_older_copy_lends_nothing_to_a_machine_that_was_idle_meanwhile() {
     let mut group = Group::of(2, "per_day = 1.0");
     group.dimes(0, 1);
@@ -169,7 +163,6 @@ fn an_older_copy_lends_nothing_to_a_machine_that_was_idle_meanwhile() {
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn a_redis_that_lost_nothing_lends_again_when_all_have_spoken() {
     let mut group = Group::of(2, "per_day = 1.0");
     group.dimes(0, 1);
@@ -186,7 +179,6 @@ fn a_redis_that_lost_nothing_lends_again_when_all_have_spoken() {
     assert_eq!(group.server.chats().len(), 10);
 }
 
-#[test]
 fn a_machine_that_is_alone_goes_on_when_redis_was_started_anew() {
     let mut group = Group::of(1, "per_day = 0.3");
     for _ in 0..3 {
@@ -197,3 +189,14 @@ fn a_machine_that_is_alone_goes_on_when_redis_was_started_anew() {
     }
     group.refused(0, "for the group");
 }
+
+tests![
+    an_emptied_redis_is_told_again_and_nothing_is_lost_or_doubled,
+    a_redis_emptied_in_mid_run_never_lets_the_sum_pass_the_limit,
+    a_new_machine_joins_a_group_that_goes_on,
+    a_new_machine_that_finds_an_emptied_redis_is_found_out_by_the_next_old_one,
+    an_older_copy_of_redis_is_found_out_and_told_what_it_misses,
+    an_older_copy_lends_nothing_to_a_machine_that_was_idle_meanwhile,
+    a_redis_that_lost_nothing_lends_again_when_all_have_spoken,
+    a_machine_that_is_alone_goes_on_when_redis_was_started_anew,
+];

@@ -172,7 +172,6 @@ fn run<T>(test: impl Future<Output = T>) -> T {
         .block_on(test)
 }
 
-#[test]
 fn machines_that_ask_once_and_go_leave_all_the_rest_to_the_others() {
     let team = Team::new();
     run(async {
@@ -191,7 +190,6 @@ fn machines_that_ask_once_and_go_leave_all_the_rest_to_the_others() {
     assert_eq!(team.core.server.chats().len(), 320);
 }
 
-#[test]
 fn a_machine_that_lives_on_its_lease_takes_none_of_the_last_money_for_later() {
     let team = Team::new();
     run(async {
@@ -213,7 +211,6 @@ fn a_machine_that_lives_on_its_lease_takes_none_of_the_last_money_for_later() {
     assert_eq!(team.core.server.chats().len(), 4 + 6);
 }
 
-#[test]
 fn what_the_next_requests_would_need_is_leased_behind_an_answer() {
     let mut team = Team::new();
     run(async {
@@ -228,7 +225,6 @@ fn what_the_next_requests_would_need_is_leased_behind_an_answer() {
     assert_eq!(team.core.server.chats().len(), 8);
 }
 
-#[test]
 fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
     let team = Team::new();
     run(async {
@@ -267,3 +263,10 @@ fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
         assert_eq!(store.run(both).await.unwrap().month, usd("0.004"));
     });
 }
+
+tests![
+    machines_that_ask_once_and_go_leave_all_the_rest_to_the_others,
+    a_machine_that_lives_on_its_lease_takes_none_of_the_last_money_for_later,
+    what_the_next_requests_would_need_is_leased_behind_an_answer,
+    a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent,
+];

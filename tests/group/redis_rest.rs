@@ -47,7 +47,6 @@ fn others(group: &Group, nano: i64) {
     }
 }
 
-#[test]
 fn a_rung_that_does_not_fit_the_groups_rest_is_not_chosen_and_the_reason_says_so() {
     let group = Group::of(2, &format!("per_day = 0.15\n{LADDER}"));
     assert_eq!(auto(&group, 0)["model"], "mine/m");
@@ -73,7 +72,6 @@ fn a_rung_that_does_not_fit_the_groups_rest_is_not_chosen_and_the_reason_says_so
     );
 }
 
-#[test]
 fn what_was_heard_long_ago_refuses_nobody() {
     let group = Group::of(1, &format!("per_day = 0.35\n{LADDER}"));
     assert_eq!(auto(&group, 0)["model"], "mine/m");
@@ -91,7 +89,6 @@ fn what_was_heard_long_ago_refuses_nobody() {
     group.dimes(0, 1);
 }
 
-#[test]
 fn without_redis_a_rung_is_chosen_that_fits_what_is_leased() {
     // A 64th is leased at a time: a dime and three quarters of one, and the dime is under way when Redis dies.
     let limits = format!("per_day = 11.2\n{LADDER}");
@@ -111,7 +108,6 @@ fn without_redis_a_rung_is_chosen_that_fits_what_is_leased() {
     assert_eq!(first.wait().unwrap().code(), Some(0));
 }
 
-#[test]
 fn the_groups_rest_is_shown_and_warned_of() {
     let group = Group::of(2, "per_day = 0.4\nper_month = 4.0");
     let first = group.run(0, &DIME);
@@ -142,3 +138,10 @@ fn the_groups_rest_is_shown_and_warned_of() {
         "the whole of it: {again:#?}"
     );
 }
+
+tests![
+    a_rung_that_does_not_fit_the_groups_rest_is_not_chosen_and_the_reason_says_so,
+    what_was_heard_long_ago_refuses_nobody,
+    without_redis_a_rung_is_chosen_that_fits_what_is_leased,
+    the_groups_rest_is_shown_and_warned_of,
+];

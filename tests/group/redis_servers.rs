@@ -117,7 +117,6 @@ impl Team {
 
 const QUARTER: &str = "budget_group = \"team\"\nper_day = 0.25";
 
-#[test]
 fn a_cluster_shares_answers_and_the_budget() {
     let redis = RedisServer::cluster();
     Team::at(&redis.url(), &format!("cluster = true\n{QUARTER}")).shares();
@@ -131,7 +130,6 @@ fn a_cluster_shares_answers_and_the_budget() {
     Team::at(&redis.url(), "").says("Redis");
 }
 
-#[test]
 fn tls_with_an_authority_of_ones_own() {
     let redis = RedisServer::tls("good", &[]);
     let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls/ca.pem");
@@ -159,7 +157,6 @@ fn tls_with_an_authority_of_ones_own() {
     }
 }
 
-#[test]
 fn a_user_with_few_rights_and_a_prefix_suffices() {
     let redis = RedisServer::start();
     redis.tell(
@@ -216,7 +213,6 @@ fn a_user_with_few_rights_and_a_prefix_suffices() {
     Team::at(&redis.url(), "").says("password");
 }
 
-#[test]
 fn a_key_of_another_type_costs_the_group_nothing_and_is_left_as_it_is() {
     let redis = RedisServer::start();
     let team = Team::at(&redis.url(), QUARTER);
@@ -257,7 +253,6 @@ fn nonsense(answer: &'static [u8]) -> u16 {
     port
 }
 
-#[test]
 fn a_server_that_answers_nonsense_is_done_without_and_gets_no_money() {
     for answer in [
         &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
@@ -289,7 +284,6 @@ fn a_server_that_answers_nonsense_is_done_without_and_gets_no_money() {
     }
 }
 
-#[test]
 fn an_address_that_is_none_is_refused_with_its_place() {
     for (url, words) in [
         ("http://localhost", "redis://"),
@@ -311,3 +305,12 @@ fn an_address_that_is_none_is_refused_with_its_place() {
     unreachable.says("the connection is refused");
     assert!(began.elapsed() < Duration::from_secs(30));
 }
+
+tests![
+    a_cluster_shares_answers_and_the_budget,
+    tls_with_an_authority_of_ones_own,
+    a_user_with_few_rights_and_a_prefix_suffices,
+    a_key_of_another_type_costs_the_group_nothing_and_is_left_as_it_is,
+    a_server_that_answers_nonsense_is_done_without_and_gets_no_money,
+    an_address_that_is_none_is_refused_with_its_place,
+];

@@ -45,7 +45,6 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-#[tokio::test]
 async fn after_one_wait_in_vain_a_request_asks_no_more_also_while_it_connects() {
     // The system takes the connection, and nobody ever answers on it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -153,7 +152,6 @@ fn question(uses_it_up: bool) -> (Vec<bool>, usize) {
     })
 }
 
-#[test]
 fn all_that_a_request_asks_of_redis_shares_one_patience() {
     assert_eq!(
         question(false),
@@ -162,3 +160,8 @@ fn all_that_a_request_asks_of_redis_shares_one_patience() {
     );
     assert_eq!(question(true), (vec![true, false, false], 0));
 }
+
+tests![
+    after_one_wait_in_vain_a_request_asks_no_more_also_while_it_connects,
+    all_that_a_request_asks_of_redis_shares_one_patience,
+];
