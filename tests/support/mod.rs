@@ -2,7 +2,8 @@
 //!
 //! Owns: [`server`] (an OpenAI-compatible server, byte-exact, that also keeps the true bill), [`terminal`] (a pseudo-terminal
 //! with a screen), [`home`] (a sealed environment for the program under test), [`scene`] (a home whose provider is the server),
-//! [`closed`] (an address where nobody listens), [`slow`] (a way that takes its time).
+//! [`closed`] (an address where nobody listens), [`slow`] (a way that takes its time), [`need`] (what tests need of
+//! the machine).
 //! Refuses: anything from the crate under test: the kit judges it, so it must not share its code.
 //! Invariant: nothing here sleeps and hopes; every wait is for a condition and has a deadline.
 
@@ -21,6 +22,8 @@
 pub mod closed;
 pub mod group;
 pub mod home;
+#[macro_use]
+pub mod need;
 pub mod redis;
 pub mod scene;
 pub mod screen;

@@ -1,0 +1,17 @@
+//! Prices, the ledger and budgets.
+
+#[path = "../in_process/bill.rs"]
+mod bill;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bill_cut;
+mod bill_property;
+mod bill_session;
+mod budget_concurrency;
+mod budget_ledger;
+mod budget_limits;
+mod budget_settle;
+mod money;
+mod prices;
+mod provider;

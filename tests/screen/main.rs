@@ -1,0 +1,16 @@
+//! The chat screen in a pseudo-terminal.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod draft_kept;
+mod idle;
+mod kit;
+mod readme_screens;
+mod screen_budget;
+mod screen_chat;
+mod screen_hostile;
+mod screen_keys;
+mod screen_sizes;
+mod screen_wire;
+mod terminal_restored;
