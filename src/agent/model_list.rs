@@ -96,7 +96,7 @@ impl ModelList {
             .await
             .map_err(Failure::from)?;
         let conversation = Arc::clone(&self.conversation);
-        let (question, counter) = (draft.to_owned(), Arc::clone(&self.counts));
+        let (question, draft_counter) = (draft.to_owned(), Arc::clone(&self.counts));
         let system = self
             .system
             .clone()
@@ -108,7 +108,7 @@ impl ModelList {
                 *counts.entry(tokenizer).or_insert_with(|| {
                     let count = conversation
                         .count(tokenizer)
-                        .plus(counter.count(tokenizer, &question));
+                        .plus(draft_counter.count(tokenizer, &question));
                     system
                         .as_ref()
                         .map_or(count, |system| {

@@ -254,7 +254,7 @@ impl Walk {
                 config.redis = Some(redis);
             }
             Shape::Providers => {
-                config.providers = self.list(PROVIDER, "name", ProviderConfig::default, item, name)
+                config.providers = self.list(PROVIDER, "name", ProviderConfig::default, item, name);
             }
             Shape::Models => {
                 let blank = || ModelEntry::new(ModelId::new("", ""));

@@ -120,15 +120,15 @@ mod tests {
     fn the_instruction_is_the_text_before_the_material() {
         for (text, seam, instruction, material) in [
             (
-                "LayoutCost it up\n\na long text",
+                "Sum it up\n\na long text",
                 Some(9),
-                "LayoutCost it up",
+                "Sum it up",
                 "a long text",
             ),
             (
-                "LayoutCost it up\n\na longer text\n\nand more",
+                "Sum it up\n\na longer text\n\nand more",
                 None,
-                "LayoutCost it up",
+                "Sum it up",
                 "a longer text\n\nand more",
             ),
             (

@@ -219,7 +219,7 @@ fn an_answer_is_billed_at_the_tier_that_it_names() {
         (ServiceTier::Default, Some("priority"), "28.4", true),
         (ServiceTier::Default, Some("fast"), "28.4", true),
         (ServiceTier::Flex, Some("default"), "14.7", true),
-        // Nobody says which of the two it was.
+        // The server does not say which of the two it was.
         (ServiceTier::Flex, None, "14.7", false),
         (ServiceTier::Priority, None, "28.4", false),
         (ServiceTier::Auto, None, "28.4", false),

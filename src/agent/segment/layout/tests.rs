@@ -27,7 +27,7 @@ fn job(lines: usize) -> Job {
     let material = "A line of the material, as long as this one is.\n".repeat(lines);
     Job {
         task: Task {
-            instruction: "LayoutCost it up".to_owned(),
+            instruction: "Sum it up".to_owned(),
             material,
         },
         system: Some("Be brief.".to_owned()),
@@ -195,6 +195,6 @@ fn a_question_that_splitting_does_not_help_is_refused() {
     );
     // A long instruction is cut with the rest.
     let mut long = job(2_000);
-    long.task.instruction = "LayoutCost it up. ".repeat(900);
+    long.task.instruction = "Sum it up. ".repeat(900);
     assert_eq!(laid(known(), &long).unwrap().task.instruction, "");
 }
