@@ -120,7 +120,7 @@ fn every_price_is_sane(model: &Model, price: &Price) {
     for (tier, share) in price.tiers.iter() {
         match tier {
             ServiceTier::Flex | ServiceTier::Batch => {
-                assert_eq!(share.input.times(2), price.input, "{name}")
+                assert_eq!(share.input.times(2), price.input, "{name}");
             }
             // `Price::settled` takes twice the listed price for the dearest that a tier without a price can be.
             _ => assert!(

@@ -234,7 +234,7 @@ mod tests {
                 r.messages = vec![
                     Message::new(Role::System, "a"),
                     Message::new(Role::User, "bc"),
-                ]
+                ];
             },
         ];
         for (n, change) in changes.iter().enumerate() {

@@ -134,7 +134,7 @@ mod tests {
             (
                 "\n\nSum\n \n  indented text\n",
                 None,
-                "LayoutCost",
+                "Sum",
                 "  indented text\n",
             ),
             (
