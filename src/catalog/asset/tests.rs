@@ -13,6 +13,7 @@ fn listing(row: &str) -> String {
 const NAMES: &str = "id = \"a/b\"\ndialect = \"plain\"\nsource = \"here\"\n";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn errors_name_the_location_and_the_cause() {
     let line_8 = |text: &str| format!("{NAMES}{text}");
     for (row, place, cause) in [

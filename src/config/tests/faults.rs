@@ -185,6 +185,7 @@ fn a_bad_value_is_reported_with_its_location_and_what_was_expected() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn providers_and_models_follow_their_rules() {
     let provider = |lines: &str| format!("[[providers]]\nname = \"x\"\n{lines}");
     let model = |lines: &str| format!("[[models]]\nid = \"a/b\"\n{lines}");
