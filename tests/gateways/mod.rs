@@ -193,7 +193,7 @@ impl World {
         self.restart_with(providers(&written, &parts.env).unwrap());
     }
 
-    fn restart_with(&mut self, providers: Vec<chat_agent::provider::ProviderConfig>) {
+    fn restart_with(&mut self, providers: Vec<chat_agent::provider::Provider>) {
         let parts = self.gateway.parts();
         self.gateway = Arc::new(Gateway::new(Parts {
             config: Arc::clone(&parts.config),
