@@ -1,4 +1,4 @@
-//! Lays out at build time what every start needs. For counting tokens, so that nothing is loaded: the rank tables of
+//! Prepares at build time what every start needs. For counting tokens, so that nothing is loaded: the rank tables of
 //! every encoding, read from tiktoken-rs token by token, and the classes of all characters, from the same Unicode tables
 //! that its patterns use. And the catalogue, which is written for people and read by machines: the same tables as JSON.
 //!
@@ -114,7 +114,7 @@ fn write_ranks(folder: &Path, name: &str, tokens: &[Option<Vec<u8>>]) -> Result<
         .iter()
         .map(|token| (layout::short_key(token), layout::short_key(token)))
         .collect();
-    // Place 0 would look like an empty slot.
+    // Offset 0 would look like an empty slot.
     let mut text = vec![0];
     let mut places = Vec::new();
     for token in long {

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chat_agent::tokens::{Draft, Encoding, count};
+use chat_agent::tokens::{Encoding, IncrementalCount, count};
 use criterion::{Criterion, Throughput, criterion_group};
 
 const PROSE: &str = concat!(
@@ -96,7 +96,7 @@ fn typing(c: &mut Criterion) {
         ("a key in 1 MB", MEGABYTE),
         ("a key in 10 MB", 10 * MEGABYTE),
     ] {
-        let mut draft = Draft::new(Encoding::O200kBase);
+        let mut draft = IncrementalCount::new(Encoding::O200kBase);
         let text = filled(PROSE, length);
         let at = text.floor_char_boundary(length / 2);
         draft.splice(0..0, &text[..text.floor_char_boundary(length)]);

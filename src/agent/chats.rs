@@ -1,263 +1,178 @@
-//! Chats: opening, resuming, renaming, listing; and the choices that belong to a chat.
+//! Opening, resuming, renaming, rewinding and listing chats.
 
 use std::sync::Arc;
 
 use super::session::Session;
-use super::{Agent, Open};
-use crate::chat::{Effort, Failure, FailureKind, Overflow, Selection, SessionId};
-use crate::config::edit;
+use super::start::Open;
+use super::state::Agent;
+use super::{continuing, panel, receipt, turn_events};
+use crate::chat::{Failure, MessageId, Role, SessionId};
 use crate::protocol::{Event, Level};
-use crate::store::{Db, StoreError};
+use crate::store::Db;
 
-/// Prompts kept at hand for Up and Ctrl-R.
+/// Prompts loaded for Up and Ctrl-R.
 const HISTORY: usize = 500;
 /// Chats in a list.
 const LISTED: usize = 200;
 
-impl Agent {
-    pub(super) async fn with_store<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Failure> {
-        self.gateway
-            .store()
-            .await?
-            .run(f)
-            .await
-            .map_err(Failure::from)
-    }
-
-    /// Opens the chat that the user asked for.
-    pub(super) async fn open(&mut self) -> Result<(), Failure> {
-        let id = match self.start.open.clone() {
-            Open::New => None,
-            Open::Latest => self.with_store(|db| db.latest_session()).await?,
-            Open::Id(prefix) => Some(self.with_store(move |db| db.find_session(&prefix)).await?),
-        };
-        if let Some(id) = id {
-            self.load(id).await?;
-        } else if self.start.open == Open::Latest {
-            self.notice(
+/// Opens the chat that the user named at the start.
+pub(super) async fn open(agent: &mut Agent) -> Result<(), Failure> {
+    let id = match agent.start.open.clone() {
+        Open::New => None,
+        Open::Latest => agent.with_store(|db| db.latest_session()).await?,
+        Open::Id(prefix) => Some(agent.with_store(move |db| db.find_session(&prefix)).await?),
+    };
+    if let Some(id) = id {
+        load(agent, id).await?;
+    } else if agent.start.open == Open::Latest {
+        agent
+            .notice(
                 Level::Info,
                 "there is no chat to go on with; this is a new one",
             )
             .await;
-        }
-        if self.start.screen {
-            self.furnish().await;
-        }
-        Ok(())
     }
-
-    /// What a screen shows besides the chat: history, panel, and a draft that a crash left behind.
-    async fn furnish(&mut self) {
-        let history = self.with_store(|db| db.prompt_history(HISTORY)).await;
-        let history = self.told(history).await;
-        self.show_session(history.clone().unwrap_or_default()).await;
-        if history.is_none() {
-            return;
-        }
-        if self.session.entries.is_empty() {
-            let (id, setting, now) = (
-                self.session.id.clone(),
-                self.session.setting(),
-                self.gateway.parts().clock.now(),
-            );
-            let draft = self
-                .with_store(move |db| db.adopt_draft(&id, &setting, now))
-                .await;
-            if let Some(Some(text)) = self.told(draft).await {
-                self.emit(Event::DraftRestored(text)).await;
-            }
-        }
-        self.show_panel().await;
-        self.quote_again();
-        self.offer();
-        // Answers that a killed process left behind become findable; nothing waits for it.
-        let folded = self.with_store(|db| db.fold_dead_streams()).await;
-        if let Ok(answers @ 1..) = folded {
-            tracing::info!(answers, "answers of an earlier run were cut and are kept");
-        }
+    if agent.start.screen {
+        fill_screen(agent).await;
     }
+    Ok(())
+}
 
-    async fn load(&mut self, id: SessionId) -> Result<(), Failure> {
-        let mut chat = self.with_store(move |db| db.chat(&id)).await?;
-        let draft = std::mem::take(&mut chat.draft);
-        let favourites = self.session.favourites.clone();
-        self.session = Session::resumed(chat, &self.start, favourites);
-        if self.start.screen && !draft.is_empty() {
-            self.emit(Event::DraftRestored(draft)).await;
-        }
-        Ok(())
+/// Sends what a screen shows besides the chat: history, panel, and a draft that a crash left behind.
+async fn fill_screen(agent: &mut Agent) {
+    let history = agent.with_store(|db| db.prompt_history(HISTORY)).await;
+    let history = agent.report(history).await;
+    agent
+        .show_session(history.clone().unwrap_or_default())
+        .await;
+    if history.is_none() {
+        return;
     }
-
-    /// Sends the chat as it is. `history` may be empty: then the front end keeps what it has.
-    pub(super) async fn show_session(&self, history: Vec<String>) {
-        self.emit(Event::Session(Box::new(self.session.view(history))))
-            .await;
-    }
-
-    pub(super) async fn new_chat(&mut self) {
-        self.end_turn().await;
-        let favourites = std::mem::take(&mut self.session.favourites);
-        self.session = Session::new(&self.gateway, &self.start);
-        self.session.favourites = favourites;
-        self.opened().await;
-    }
-
-    pub(super) async fn resume(&mut self, id: SessionId) {
-        self.end_turn().await;
-        // What was named on the command line was meant for the chat that it opened.
-        (self.start.selection, self.start.effort, self.start.system) = (None, None, None);
-        let loaded = self.load(id).await;
-        if self.told(loaded).await.is_some() {
-            self.opened().await;
-        }
-    }
-
-    async fn opened(&mut self) {
-        self.show_session(Vec::new()).await;
-        self.show_panel().await;
-        self.quote_again();
-        self.offer();
-    }
-
-    pub(super) async fn rename(&mut self, title: String) {
-        if self.session.entries.is_empty() {
-            self.notice(Level::Info, "a chat gets its name with its first prompt")
-                .await;
-            return;
-        }
-        let (id, name) = (self.session.id.clone(), title.clone());
-        let renamed = self
-            .with_store(move |db| db.rename_session(&id, &name))
-            .await;
-        if self.told(renamed).await.is_some() {
-            self.session.title.clone_from(&title);
-            self.emit(Event::Titled(title)).await;
-        }
-    }
-
-    pub(super) async fn list_sessions(&self, query: String) {
-        let list = move |db: &mut Db| {
-            if query.trim().is_empty() {
-                db.list_sessions(LISTED)
-            } else {
-                db.search_sessions(&query, LISTED)
-            }
-        };
-        let rows = self.with_store(list).await;
-        if let Some(rows) = self.told(rows).await {
-            self.emit(Event::Sessions(rows)).await;
-        }
-    }
-
-    /// Keeps what is being written. A chat without a message holds its draft and stands in no list.
-    pub(super) async fn save_draft(&mut self, text: &Arc<str>) {
+    if agent.session.entries.is_empty() {
         let (id, setting, now) = (
-            self.session.id.clone(),
-            self.session.setting(),
-            self.gateway.parts().clock.now(),
+            agent.session.id.clone(),
+            agent.session.setting(),
+            agent.gateway.parts().clock.now(),
         );
-        let text = Arc::clone(text);
-        let saved = self
-            .with_store(move |db| db.save_draft(&id, &setting, &text, now))
+        let draft = agent
+            .with_store(move |db| db.adopt_draft(&id, &setting, now))
             .await;
-        self.told(saved).await;
-    }
-
-    pub(super) async fn select(&mut self, selection: Selection) {
-        if let Selection::Pinned(id) = &selection {
-            let known = self.gateway.model(id);
-            if self.told(known).await.is_none() {
-                return;
-            }
+        if let Some(Some(text)) = agent.report(draft).await {
+            agent.emit(Event::DraftRestored(text)).await;
         }
-        self.session.selection = selection;
-        self.chosen().await;
     }
-
-    pub(super) async fn set_effort(&mut self, effort: Option<Effort>) {
-        self.session.effort = effort;
-        self.chosen().await;
+    panel::show(agent).await;
+    receipt::refresh(agent);
+    continuing::offer(agent);
+    // Make answers of killed processes findable. Nothing waits for this.
+    let folded = agent.with_store(|db| db.fold_dead_streams()).await;
+    if let Ok(answers @ 1..) = folded {
+        tracing::info!(answers, "answers of an earlier run were cut and are kept");
     }
+}
 
-    pub(super) async fn set_system(&mut self, system: Option<String>) {
-        self.session.system = system.filter(|text| !text.trim().is_empty());
-        self.chosen().await;
+async fn load(agent: &mut Agent, id: SessionId) -> Result<(), Failure> {
+    let mut chat = agent.with_store(move |db| db.chat(&id)).await?;
+    let draft = std::mem::take(&mut chat.draft);
+    let favourites = agent.session.favourites.clone();
+    agent.session = Session::resumed(chat, &agent.start, favourites);
+    if agent.start.screen && !draft.is_empty() {
+        agent.emit(Event::DraftRestored(draft)).await;
     }
+    Ok(())
+}
 
-    /// A cache that the configuration turned off cannot be turned on from here.
-    pub(super) async fn set_cached(&mut self, on: bool) {
-        if on && self.gateway.parts().cache.is_none() {
-            self.notice(
-                Level::Warning,
-                "no answers are kept: set `enabled = true` in [cache] and start again",
-            )
+pub(super) async fn new_chat(agent: &mut Agent) {
+    turn_events::end_turn(agent).await;
+    let favourites = std::mem::take(&mut agent.session.favourites);
+    agent.session = Session::new(&agent.gateway, &agent.start);
+    agent.session.favourites = favourites;
+    show_opened(agent).await;
+}
+
+pub(super) async fn resume(agent: &mut Agent, id: SessionId) {
+    turn_events::end_turn(agent).await;
+    // The flags of the command line apply only to the chat that was opened with them.
+    (
+        agent.start.selection,
+        agent.start.effort,
+        agent.start.system,
+    ) = (None, None, None);
+    let loaded = load(agent, id).await;
+    if agent.report(loaded).await.is_some() {
+        show_opened(agent).await;
+    }
+}
+
+async fn show_opened(agent: &mut Agent) {
+    agent.show_session(Vec::new()).await;
+    panel::show(agent).await;
+    receipt::refresh(agent);
+    continuing::offer(agent);
+}
+
+pub(super) async fn rename(agent: &mut Agent, title: String) {
+    if agent.session.entries.is_empty() {
+        agent
+            .notice(Level::Info, "a chat gets its name with its first prompt")
             .await;
-            return;
+        return;
+    }
+    let (id, name) = (agent.session.id.clone(), title.clone());
+    let renamed = agent
+        .with_store(move |db| db.rename_session(&id, &name))
+        .await;
+    if agent.report(renamed).await.is_some() {
+        agent.session.title.clone_from(&title);
+        agent.emit(Event::Titled(title)).await;
+    }
+}
+
+pub(super) async fn list(agent: &Agent, query: String) {
+    let list = move |db: &mut Db| {
+        if query.trim().is_empty() {
+            db.list_sessions(LISTED)
+        } else {
+            db.search_sessions(&query, LISTED)
         }
-        self.session.cached = on;
-        self.emit(Event::Choice(self.session.choice())).await;
-        self.quote_again();
+    };
+    let rows = agent.with_store(list).await;
+    if let Some(rows) = agent.report(rows).await {
+        agent.emit(Event::Sessions(rows)).await;
     }
+}
 
-    pub(super) async fn fit(&mut self, overflow: Overflow) {
-        self.session.overflow = overflow;
-        self.emit(Event::Choice(self.session.choice())).await;
-        self.quote_again();
-    }
+/// Stores the draft. A chat without messages can hold a draft, but is in no list.
+pub(super) async fn save_draft(agent: &mut Agent, text: &Arc<str>) {
+    let (id, setting, now) = (
+        agent.session.id.clone(),
+        agent.session.setting(),
+        agent.gateway.parts().clock.now(),
+    );
+    let text = Arc::clone(text);
+    let saved = agent
+        .with_store(move |db| db.save_draft(&id, &setting, &text, now))
+        .await;
+    agent.report(saved).await;
+}
 
-    /// Stores what the chat is asked with, and prices the draft anew.
-    async fn chosen(&mut self) {
-        // A chat that is not stored yet takes it along with its first prompt.
-        let (id, setting) = (self.session.id.clone(), self.session.setting());
-        let stored = self
-            .with_store(move |db| db.set_setting(&id, &setting))
-            .await;
-        self.told(stored).await;
-        self.emit(Event::Choice(self.session.choice())).await;
-        self.quote_again();
-        self.offer();
-    }
-
-    pub(super) async fn set_default(&mut self, selection: Selection) {
-        let text = selection.to_string();
-        let written = self.write_config(|path| edit::set_string(path, "model", &text));
-        if self.told(written).await.is_some() {
-            self.notice(Level::Info, format!("{text} is the model of new chats"))
-                .await;
-            self.start.default_selection = selection;
-        }
-    }
-
-    pub(super) async fn toggle_favourite(&mut self, selection: Selection) {
-        let favourites = &mut self.session.favourites;
-        match favourites.iter().position(|f| *f == selection) {
-            Some(at) => drop(favourites.remove(at)),
-            None => favourites.push(selection),
-        }
-        let names: Vec<String> = self
-            .session
-            .favourites
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let written = self.write_config(|path| edit::set_list(path, "favourites", &names));
-        self.told(written).await;
-        self.emit(Event::Choice(self.session.choice())).await;
-    }
-
-    fn write_config(
-        &self,
-        write: impl FnOnce(&std::path::Path) -> Result<(), crate::config::ConfigError>,
-    ) -> Result<(), Failure> {
-        let Some(path) = &self.start.config_file else {
-            return Err(Failure::new(
-                FailureKind::Usage,
-                "there is no configuration file to write to",
-            ));
-        };
-        write(path).map_err(Failure::from)
+/// Goes back to before a prompt. The store keeps the branch that is left.
+pub(super) async fn rewind(agent: &mut Agent, message: MessageId) {
+    let at = agent
+        .session
+        .entries
+        .iter()
+        .position(|e| e.id == message && e.role == Role::User);
+    let Some(at) = at.filter(|_| agent.turn.is_none()) else {
+        return;
+    };
+    let (session, now) = (agent.session.id.clone(), agent.gateway.parts().clock.now());
+    let moved = agent
+        .with_store(move |db| db.rewind(&session, &message, now))
+        .await;
+    if let Some(text) = agent.report(moved).await {
+        agent.session.truncate(at);
+        agent.show_session(Vec::new()).await;
+        agent.emit(Event::DraftRestored(text)).await;
     }
 }

@@ -1,8 +1,8 @@
-//! The chat in hand: its messages on the branch in view, and what the next turn is asked with.
+//! The open chat: its messages on the branch in view, and the settings of the next turn.
 
 use std::sync::Arc;
 
-use super::Start;
+use super::start::Start;
 use crate::chat::{
     Effort, Finish, Message, MessageId, ModelId, Overflow, Random, Role, Selection, SessionId,
 };
@@ -22,12 +22,12 @@ pub(super) struct Session {
     pub(super) cached: bool,
     /// The user has taken a lower rung at a limit: `auto` may do so from now on.
     pub(super) goes_lower: bool,
-    /// Messages that count, without the ones that were never answered; made anew when `entries` changes.
+    /// The messages to send, without prompts that were never answered; rebuilt when `entries` changes.
     conversation: Option<Arc<Conversation>>,
 }
 
 impl Session {
-    /// A chat that nobody has said anything in. It is stored with its first prompt.
+    /// A new chat without messages. It is stored with its first prompt.
     pub(super) fn new(gateway: &Gateway, start: &Start) -> Self {
         Self {
             id: SessionId::from_bits(gateway.parts().random.bits()),
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// A chat from the store. What the user named on the command line wins over what the chat was asked with.
+    /// A chat from the store. Flags of the command line win over the settings of the chat.
     pub(super) fn resumed(chat: Chat, start: &Start, favourites: Vec<Selection>) -> Self {
         Self {
             id: chat.id,
@@ -110,7 +110,7 @@ impl Session {
         }
     }
 
-    /// Adds a message, and titles the chat by its first prompt.
+    /// Adds a message. The first prompt becomes the title.
     pub(super) fn push(&mut self, entry: Entry) {
         if self.title.is_empty() && entry.role == Role::User {
             self.title = title_of(&entry.text);
@@ -119,16 +119,16 @@ impl Session {
         self.conversation = None;
     }
 
-    /// Drops everything from the entry at `at` on.
-    pub(super) fn truncate(&mut self, at: usize) {
-        self.entries.truncate(at);
+    /// Drops the entries from `index` on.
+    pub(super) fn truncate(&mut self, index: usize) {
+        self.entries.truncate(index);
         self.conversation = None;
     }
 
-    /// Takes everything from the entry at `at` on out of view.
-    pub(super) fn split_off(&mut self, at: usize) -> Vec<Entry> {
+    /// Removes the entries from `index` on and returns them.
+    pub(super) fn split_off(&mut self, index: usize) -> Vec<Entry> {
         self.conversation = None;
-        self.entries.split_off(at.min(self.entries.len()))
+        self.entries.split_off(index.min(self.entries.len()))
     }
 
     /// The last message, which the next one follows.
@@ -136,7 +136,7 @@ impl Session {
         self.entries.last().map(|entry| entry.id.clone())
     }
 
-    /// The place of the last prompt.
+    /// The index of the last prompt.
     pub(super) fn last_prompt(&self) -> Option<usize> {
         self.entries
             .iter()
@@ -156,7 +156,7 @@ impl Session {
         ))
     }
 
-    /// Whether the last answer ended before its time, for whatever reason but its cap.
+    /// Whether the last answer ended early for a reason other than its cap.
     pub(super) fn last_was_cut(&self) -> bool {
         let last = self.entries.last().and_then(|entry| entry.answer.as_ref());
         last.is_some_and(|facts| {
@@ -192,29 +192,29 @@ impl Session {
         (*finish == Finish::Length && !last.text.is_empty()).then(|| last.id.clone())
     }
 
-    /// What the next prompt follows.
+    /// The messages before the next prompt.
     pub(super) fn conversation(&mut self) -> Arc<Conversation> {
         let entries = &self.entries;
         Arc::clone(
             self.conversation
-                .get_or_insert_with(|| Arc::new(Conversation::new(said(entries)))),
+                .get_or_insert_with(|| Arc::new(Conversation::new(answered_messages(entries)))),
         )
     }
 
-    /// What precedes the entry at `at`.
-    pub(super) fn conversation_before(&self, at: usize) -> Arc<Conversation> {
-        Arc::new(Conversation::new(said(&self.entries[..at])))
+    /// The messages before the entry at `index`.
+    pub(super) fn conversation_before(&self, index: usize) -> Arc<Conversation> {
+        Arc::new(Conversation::new(answered_messages(&self.entries[..index])))
     }
 }
 
-/// An answer that never began: its prompt stands alone.
+/// An answer that never began.
 fn is_blank(entry: &Entry) -> bool {
     entry.role == Role::Assistant && entry.text.is_empty() && entry.reasoning.is_empty()
 }
 
-/// The messages to send: prompts that were answered, and their answers. A prompt that failed is still on the screen,
-/// but servers take no two prompts in a row.
-fn said(entries: &[Entry]) -> Vec<Message> {
+/// The messages to send: prompts that were answered, and their answers. A prompt that failed stays on the screen, but is
+/// not sent, because servers do not take two prompts in a row.
+fn answered_messages(entries: &[Entry]) -> Vec<Message> {
     let answered = |at: usize| {
         let next = entries.get(at + 1);
         next.is_some_and(|next| next.role == Role::Assistant && !next.text.is_empty())
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_without_an_answer_are_not_sent_again() {
+    fn prompts_without_an_answer_are_not_sent() {
         let (user, model) = (Role::User, Role::Assistant);
         for (entries, sent) in [
             (vec![], ""),
@@ -266,7 +266,10 @@ mod tests {
                 "a b",
             ),
         ] {
-            let texts: Vec<_> = said(&entries).into_iter().map(|m| m.text).collect();
+            let texts: Vec<_> = answered_messages(&entries)
+                .into_iter()
+                .map(|m| m.text)
+                .collect();
             assert_eq!(texts.join(" "), sent);
         }
     }

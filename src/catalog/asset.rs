@@ -6,19 +6,19 @@
 //! Invariant: every name that a row uses (source, dialect) is defined in the same text; no model is listed twice.
 
 mod prices;
+mod rows;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use self::prices::{LongRow, OffPeakRow, PriceRow, TierRow};
-use super::model::{Dialect, Model, PromptCache, Status};
-use crate::chat::{Effort, ModelId, Timestamp};
+use self::prices::{LongRow, OffPeakRow, PriceRow, PriceTerms, TierRow};
+use self::rows::{Day, Misfit, SourceRow};
+use super::model::{Dialect, Lifecycle, Model, PromptCache};
+use crate::chat::{Effort, ModelId};
 use crate::tokens::ImageRule;
 use crate::tokens::encoding::{Encoding, UnknownEncoding};
 
@@ -62,39 +62,47 @@ impl ListingError {
 }
 
 pub(super) fn read(text: &str) -> Result<Listing, ListingError> {
-    let file: File = toml::from_str(text)
+    let file: AssetFile = toml::from_str(text)
         .map_err(|error| ListingError::at(text, error.span(), error.message()))?;
     file.into_listing()
         .map_err(|fault| ListingError::at(text, fault.span(text), &fault.cause))
 }
 
-/// What is compiled in. Why it cannot be read is for a test to say: no user can mend it.
+/// The compiled-in catalogue. A test says why it cannot be read; no user could repair it.
 pub(super) fn built_in() -> Option<Listing> {
-    let file: File =
+    let file: AssetFile =
         serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/models.json"))).ok()?;
     file.into_listing().ok()
 }
 
 /// A fault that shows only once the rows are looked at together.
-struct Fault {
-    row: Row,
+struct AssetFault {
+    row: AssetRow,
     key: &'static str,
     cause: String,
 }
 
-enum Row {
+enum AssetRow {
     /// Counted from 0.
     Model(usize),
     Provider(String),
 }
 
-impl Fault {
-    /// Where the value stands in the text. It is looked for only now: rows that fit together need no places.
+impl AssetFault {
+    fn new(row: AssetRow, misfit: Misfit) -> Self {
+        Self {
+            row,
+            key: misfit.key,
+            cause: misfit.cause,
+        }
+    }
+
+    /// Where the value is in the text. Only a faulty row needs it, so it is searched for when there is a fault.
     fn span(&self, text: &str) -> Option<Range<usize>> {
         let top = DeTable::parse(text).ok()?;
         let row = match &self.row {
-            Row::Model(n) => top.get_ref().get("model")?.get_ref().as_array()?.get(*n)?,
-            Row::Provider(name) => top
+            AssetRow::Model(n) => top.get_ref().get("model")?.get_ref().as_array()?.get(*n)?,
+            AssetRow::Provider(name) => top
                 .get_ref()
                 .get("provider")?
                 .get_ref()
@@ -105,53 +113,16 @@ impl Fault {
     }
 }
 
-/// What is wrong in a row, and with which key; which row it is, the reader knows.
-struct Misfit {
-    key: &'static str,
-    cause: String,
-}
-
-impl Misfit {
-    fn new(key: &'static str, cause: impl Into<String>) -> Self {
-        Self {
-            key,
-            cause: cause.into(),
-        }
-    }
-
-    fn of(self, row: Row) -> Fault {
-        Fault {
-            row,
-            key: self.key,
-            cause: self.cause,
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct AssetFile {
     #[serde(default)]
     source: BTreeMap<String, SourceRow>,
     #[serde(default)]
     dialect: BTreeMap<String, Dialect>,
     #[serde(default)]
     provider: BTreeMap<String, ProviderRow>,
-    model: Vec<ModelRow>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceRow {
-    name: String,
-    as_of: Option<Day>,
-}
-
-impl SourceRow {
-    /// Its day as `YYYY-MM-DD`; empty when it bears none.
-    fn day(&self) -> String {
-        self.as_of.map_or_else(String::new, |day| day.0.to_string())
-    }
+    model: Vec<AssetModelRow>,
 }
 
 #[derive(Deserialize)]
@@ -182,7 +153,7 @@ impl From<PromptCacheRow> for PromptCache {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ModelRow {
+struct AssetModelRow {
     id: ModelId,
     dialect: String,
     price: Option<PriceRow>,
@@ -246,33 +217,9 @@ impl TryFrom<String> for EncodingName {
     }
 }
 
-/// A day as `YYYY-MM-DD`.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(try_from = "String")]
-struct Day(Date);
-
-impl TryFrom<String> for Day {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let day: Option<Date> = text.parse().ok();
-        day.filter(|day| day.to_string() == text)
-            .map(Self)
-            .ok_or_else(|| "a day is written YYYY-MM-DD".into())
-    }
-}
-
-impl Day {
-    /// The first instant after this day, in UTC.
-    fn end(self) -> Result<Timestamp, jiff::Error> {
-        let next = self.0.tomorrow()?.to_zoned(TimeZone::UTC)?;
-        Ok(Timestamp(next.timestamp().as_millisecond()))
-    }
-}
-
-impl File {
-    fn into_listing(self) -> Result<Listing, Fault> {
-        let File {
+impl AssetFile {
+    fn into_listing(self) -> Result<Listing, AssetFault> {
+        let AssetFile {
             source,
             dialect,
             provider,
@@ -282,7 +229,7 @@ impl File {
             .iter()
             .filter_map(|(name, row)| Some((name.clone(), row.prompt_cache?.into())))
             .collect();
-        let known = Known {
+        let known = NamedTables {
             source,
             dialect,
             prompt_caches,
@@ -293,7 +240,7 @@ impl File {
             let twice = || Misfit::new("id", format!("the model `{}` is listed twice", row.id));
             let first = seen.insert(row.id.clone()).then_some(()).ok_or_else(twice);
             let model = first.and_then(|()| row.into_model(&known));
-            models.push(model.map_err(|misfit| misfit.of(Row::Model(n)))?);
+            models.push(model.map_err(|misfit| AssetFault::new(AssetRow::Model(n), misfit))?);
         }
         let assume = |(name, row): (String, ProviderRow)| match known.dialect(&row.dialect) {
             Ok(dialect) => {
@@ -307,24 +254,24 @@ impl File {
                     },
                 ))
             }
-            Err(misfit) => Err(misfit.of(Row::Provider(name))),
+            Err(misfit) => Err(AssetFault::new(AssetRow::Provider(name), misfit)),
         };
         let providers = provider
             .into_iter()
             .map(assume)
-            .collect::<Result<_, Fault>>()?;
+            .collect::<Result<_, AssetFault>>()?;
         Ok(Listing { models, providers })
     }
 }
 
 /// The tables that rows refer to by name.
-struct Known {
+struct NamedTables {
     source: BTreeMap<String, SourceRow>,
     dialect: BTreeMap<String, Dialect>,
     prompt_caches: BTreeMap<String, PromptCache>,
 }
 
-impl Known {
+impl NamedTables {
     fn dialect(&self, name: &str) -> Result<Dialect, Misfit> {
         let found = self.dialect.get(name).cloned();
         found.ok_or_else(|| Misfit::new("dialect", format!("there is no table [dialect.{name}]")))
@@ -336,16 +283,29 @@ impl Known {
     }
 }
 
-impl ModelRow {
-    fn into_model(self, known: &Known) -> Result<Model, Misfit> {
+impl AssetModelRow {
+    fn price_terms(&self) -> PriceTerms<'_> {
+        PriceTerms {
+            id: &self.id,
+            price: self.price.as_ref(),
+            free: self.free,
+            long: self.long.as_ref(),
+            tiers: self.tiers.as_ref(),
+            off_peak: self.off_peak.as_ref(),
+            price_until: self.price_until,
+            then: self.then.as_ref(),
+        }
+    }
+
+    fn into_model(self, known: &NamedTables) -> Result<Model, Misfit> {
         let source = known.source(&self.source)?;
         let mut dialect = known.dialect(&self.dialect)?;
         if !self.efforts.is_empty() {
             dialect.efforts.clone_from(&self.efforts);
         }
-        let (price, dated) = self.prices(source)?;
-        // Without a price for cached input nothing says that the model takes part, and a warm prefix spares nothing.
-        let takes_part = self
+        let (price, dated) = self.price_terms().prices(source)?;
+        // Without a price for cached input we do not know that the model caches prompts, and a warm prefix saves nothing.
+        let caches_prompts = self
             .price
             .as_ref()
             .is_some_and(|row| row.cached_input.is_some());
@@ -353,7 +313,7 @@ impl ModelRow {
             .prompt_caches
             .get(self.id.provider())
             .copied()
-            .filter(|_| takes_part);
+            .filter(|_| caches_prompts);
         Ok(Model {
             prompt_cache,
             context: self.limits.context,
@@ -370,12 +330,12 @@ impl ModelRow {
             price,
             dated,
             status: match self.retired {
-                Some(row) => Status::Retired {
+                Some(row) => Lifecycle::Retired {
                     since: row.since.0.to_string(),
                     instead: row.instead,
                 },
-                None if self.deprecated => Status::Deprecated,
-                None => Status::Current,
+                None if self.deprecated => Lifecycle::Deprecated,
+                None => Lifecycle::Current,
             },
             source: source.name.clone(),
             as_of: source.day(),

@@ -13,7 +13,7 @@ use crate::config::ModelEntry;
 const SLIP: u64 = 100;
 const SOURCE: &str = "your configuration";
 
-/// An entry of `[[models]]` that cannot be.
+/// An entry of `[[models]]` that is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("[[models]] `{id}`: {problem}")]
 pub struct CatalogError {
@@ -57,7 +57,7 @@ pub enum Problem {
         offered: Vec<&'static str>,
     },
     #[error(
-        "service_tier = \"{0}\" needs the catalogue's price, for nobody says what the tier costs beside your own; leave input and output out, or the tier"
+        "service_tier = \"{0}\" needs the catalogue's price, because the price of the tier beside your own price is not known; leave input and output out, or the tier"
     )]
     TierOfOwnPrice(&'static str),
     #[error("service_tier = \"{0}\" would be ignored by the provider; leave the line out")]
@@ -95,44 +95,42 @@ impl CatalogError {
     }
 }
 
-impl Catalog {
-    /// The catalogue with the user's entries: known models in their place, new ones at the end in the file's order.
-    pub fn with_entries(mut self, entries: &[ModelEntry]) -> Result<Self, CatalogError> {
-        for (n, entry) in entries.iter().enumerate() {
-            let refuse = |problem| CatalogError {
-                id: entry.id.clone(),
-                problem: Box::new(problem),
-            };
-            if entries[..n].iter().any(|earlier| earlier.id == entry.id) {
-                return Err(refuse(Problem::Twice));
-            }
-            self.apply(entry).map_err(refuse)?;
+/// Applies the user's entries: known models keep their place, new ones go to the end in the file's order.
+pub(super) fn apply_all(catalog: &mut Catalog, entries: &[ModelEntry]) -> Result<(), CatalogError> {
+    for (n, entry) in entries.iter().enumerate() {
+        let refuse = |problem| CatalogError {
+            id: entry.id.clone(),
+            problem: Box::new(problem),
+        };
+        if entries[..n].iter().any(|earlier| earlier.id == entry.id) {
+            return Err(refuse(Problem::Twice));
         }
-        Ok(self)
+        apply(catalog, entry).map_err(refuse)?;
     }
+    Ok(())
+}
 
-    fn apply(&mut self, entry: &ModelEntry) -> Result<(), Problem> {
-        if let Some(alias) = &entry.alias {
-            if alias.is_empty() || alias == "auto" || alias.contains('/') {
-                return Err(Problem::AliasHidesAName(alias.clone()));
-            }
-            if let Some(taken_by) = self.aliases.get(alias) {
-                return Err(Problem::AliasTaken {
-                    alias: alias.clone(),
-                    taken_by: taken_by.clone(),
-                });
-            }
-            self.aliases.insert(alias.clone(), entry.id.clone());
+fn apply(catalog: &mut Catalog, entry: &ModelEntry) -> Result<(), Problem> {
+    if let Some(alias) = &entry.alias {
+        if alias.is_empty() || alias == "auto" || alias.contains('/') {
+            return Err(Problem::AliasHidesAName(alias.clone()));
         }
-        if let Some(model) = self.models.iter_mut().find(|model| model.id == entry.id) {
-            return override_with(model, entry);
+        if let Some(taken_by) = catalog.aliases.get(alias) {
+            return Err(Problem::AliasTaken {
+                alias: alias.clone(),
+                taken_by: taken_by.clone(),
+            });
         }
-        let mut model = self.unlisted(&entry.id);
-        SOURCE.clone_into(&mut model.source);
-        override_with(&mut model, entry)?;
-        self.models.push(model);
-        Ok(())
+        catalog.aliases.insert(alias.clone(), entry.id.clone());
     }
+    if let Some(model) = catalog.models.iter_mut().find(|model| model.id == entry.id) {
+        return override_with(model, entry);
+    }
+    let mut model = catalog.unlisted(&entry.id);
+    SOURCE.clone_into(&mut model.source);
+    override_with(&mut model, entry)?;
+    catalog.models.push(model);
+    Ok(())
 }
 
 fn override_with(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem> {
@@ -143,7 +141,7 @@ fn override_with(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem> {
         model.price = Some(price);
         model.dated = None;
     } else if entry.confirmed {
-        // The user vouches for the listed price, at whatever address.
+        // The user confirms the listed price, at any address.
         model
             .prices_mut()
             .for_each(|price| price.origin = PriceOrigin::User);
@@ -164,7 +162,7 @@ fn override_with(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem> {
     override_efforts(model, entry)
 }
 
-/// A tier is paid for by every request from now on, so it needs a price that a budget can stand on.
+/// A tier is paid for by every request from now on, so its price must be known for the budget.
 fn choose_tier(model: &mut Model, entry: &ModelEntry, tier: ServiceTier) -> Result<(), Problem> {
     let name = tier.as_str();
     if tier != ServiceTier::Default {
@@ -179,7 +177,7 @@ fn choose_tier(model: &mut Model, entry: &ModelEntry, tier: ServiceTier) -> Resu
             .as_ref()
             .or(model.dated.as_ref().map(|dated| &dated.before));
         let tiers = listed.map(|price| price.tiers).unwrap_or_default();
-        // What is left to the provider may become its dearest.
+        // With `auto` the provider may choose its dearest tier.
         let dearest = if tier == ServiceTier::Auto {
             ServiceTier::Priority
         } else {
@@ -255,7 +253,7 @@ fn parts(entry: &ModelEntry) -> [(&'static str, Option<Usd>); 4] {
     ]
 }
 
-/// A price per token where one per million belongs (or the other way round) would make a budget worthless, or useless.
+/// A price per token where one per million belongs (or the other way round) would make budgets meaningless.
 fn refuse_slip(model: &Model, entry: &ModelEntry) -> Result<(), Problem> {
     let Some(listed) = model
         .price
@@ -290,7 +288,7 @@ fn override_limits(model: &mut Model, entry: &ModelEntry) -> Result<(), Problem>
         }
     }
     if let Some(context) = entry.context {
-        // The catalogue's other limits were those of its own window.
+        // The other limits of the catalogue assumed its own window.
         model.context = Some(context);
         model.max_input = model.max_input.map(|limit| limit.min(context));
         model.max_output = model.max_output.map(|limit| limit.min(context));

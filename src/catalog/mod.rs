@@ -1,4 +1,4 @@
-//! The models that are known: prices with dates, limits, abilities, and how each wants to be asked.
+//! The models that are known: prices with dates, limits, abilities, and how requests to each are written.
 //!
 //! Owns: [`Catalog`], read from `assets/models.toml`, from lists of the same form, and from the user's `[[models]]`.
 //! Refuses: the network and the clock; `now` is handed in, a refreshed list comes as text.
@@ -16,14 +16,15 @@ use std::collections::BTreeMap;
 pub use asset::ListingError;
 pub use entries::CatalogError;
 pub use model::{
-    Api, DatedPrice, Dialect, Model, OutputCap, PromptCache, Status, SystemRole, TemperatureRule,
-    TierField,
+    DatedPrice, Dialect, Lifecycle, Model, ModelApi, OutputCap, PromptCache, SystemRole,
+    TemperatureRule, TierField,
 };
-pub use price::terms::{OffPeak, Share, TierPrices};
+pub use price::terms::{OffPeak, TermPrice, TierPrices};
 pub use price::{LongContext, Price, PriceOrigin, Served};
 pub use resolve::ResolveError;
 
 use crate::chat::{ModelId, Timestamp};
+use crate::config::ModelEntry;
 use asset::{Assumption, Listing};
 
 /// The models known, in the order of the asset, then those that the user added.
@@ -71,6 +72,24 @@ impl Catalog {
         self
     }
 
+    /// The catalogue with the user's entries: known models keep their place, new ones go to the end in the file's order.
+    pub fn with_entries(mut self, entries: &[ModelEntry]) -> Result<Self, CatalogError> {
+        entries::apply_all(&mut self, entries)?;
+        Ok(self)
+    }
+
+    /// The model that `text` names: an alias, a full name, or a bare name that one usable provider has.
+    ///
+    /// A text with a slash is read as a full name first. It is read as a bare name (`meta-llama/...`) only when its
+    /// first part is not a usable provider.
+    pub fn resolve(
+        &self,
+        text: &str,
+        usable: impl Fn(&str) -> bool,
+    ) -> Result<ModelId, ResolveError> {
+        resolve::resolve(self, text, usable)
+    }
+
     pub fn get(&self, id: &ModelId) -> Option<&Model> {
         self.models.iter().find(|model| model.id == *id)
     }
@@ -94,7 +113,7 @@ impl Catalog {
         let mut near: Vec<(f64, &Model)> = self
             .models
             .iter()
-            .filter(|model| !matches!(model.status, Status::Retired { .. }))
+            .filter(|model| !matches!(model.status, Lifecycle::Retired { .. }))
             .filter_map(|model| {
                 Some((
                     nearest::likeness(typed, model.id.provider(), model.id.model())?,

@@ -1,8 +1,8 @@
-//! One model: what it takes, what it can do, how it wants to be asked.
+//! One model: what it takes, what it can do, how requests to it are written.
 //!
-//! Owns: [`Model`], its [`Dialect`], its [`Status`], and the prices that hold up to a day only.
+//! Owns: [`Model`], its [`Dialect`], its [`Lifecycle`], and the prices that hold up to a day only.
 //! Refuses: any use of these facts; requests are mapped in `provider`, models are chosen in `router`.
-//! Invariant: a value that nobody states is `None`, never a guess; efforts are offered only where they have an effect.
+//! Invariant: a value that is not stated is `None`, never a guess; efforts are offered only where they have an effect.
 
 use std::time::Duration;
 
@@ -16,32 +16,32 @@ use crate::tokens::encoding::Encoding;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     pub id: ModelId,
-    /// Tokens that input and output share; likewise the two below, each its own bound.
+    /// Tokens that input and output share; the two below are separate bounds.
     pub context: Option<u64>,
     pub max_input: Option<u64>,
     pub max_output: Option<u64>,
     /// `None`: no public one, a count is an estimate.
     pub encoding: Option<Encoding>,
-    /// The encoding is that of the model's kin, not stated for the model itself.
+    /// The encoding is that of related models, not stated for this one.
     pub encoding_assumed: bool,
     /// `None`: no rule for images is published.
     pub images: Option<ImageRule>,
     pub tools: bool,
     pub vision: bool,
     pub reasoning: bool,
-    /// Somebody says whether it reasons; else it may do so out of sight.
+    /// It is stated whether it reasons; otherwise it may reason without showing it.
     pub reasoning_stated: bool,
     pub dialect: Dialect,
     /// `None`: unknown (`n/a`). A price with an end is here only after [`Catalog::at`](super::Catalog::at).
     pub price: Option<Price>,
     /// The prices before and after a known day.
     pub dated: Option<DatedPrice>,
-    /// How the provider keeps the start of a prompt; `None`: nobody states it.
+    /// How the provider keeps the start of a prompt; `None`: not stated.
     pub prompt_cache: Option<PromptCache>,
-    pub status: Status,
+    pub status: Lifecycle,
     /// Where the figures come from.
     pub source: String,
-    /// The day of the source, `YYYY-MM-DD`; empty when it bears none.
+    /// The day of the source, `YYYY-MM-DD`; empty when it has none.
     pub as_of: String,
     /// Where sources disagree about money, and what was assumed; may be empty.
     pub note: String,
@@ -59,7 +59,7 @@ pub struct PromptCache {
 /// A price that ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatedPrice {
-    /// The first instant at which `before` holds no more.
+    /// The first instant at which `before` no longer applies.
     pub until: Timestamp,
     pub before: Price,
     /// `None`: what it costs afterwards is not known.
@@ -78,7 +78,7 @@ impl DatedPrice {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
+pub enum Lifecycle {
     Current,
     /// Still served, to be replaced.
     Deprecated,
@@ -89,7 +89,7 @@ pub enum Status {
     },
 }
 
-/// How a model wants to be asked. The default is the common ground of compatible servers.
+/// How requests to a model are written. The default is what all compatible servers understand.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dialect {
@@ -98,7 +98,7 @@ pub struct Dialect {
     pub system: SystemRole,
     /// The efforts that may be sent; empty: the field is never sent.
     pub efforts: Vec<Effort>,
-    pub api: Api,
+    pub api: ModelApi,
     /// Ask for usage at the end of a stream (`stream_options.include_usage`).
     pub stream_usage: bool,
     pub tier_field: TierField,
@@ -114,7 +114,7 @@ impl Default for Dialect {
             temperature: TemperatureRule::default(),
             system: SystemRole::default(),
             efforts: Vec::new(),
-            api: Api::default(),
+            api: ModelApi::default(),
             stream_usage: true,
             tier_field: TierField::default(),
             service_tier: None,
@@ -144,9 +144,9 @@ pub enum TierField {
     #[default]
     OnRequest,
     Always,
-    /// Always at the provider's own address, on request where the user changed it: nobody knows what serves there.
+    /// Always at the provider's own address, on request where the user changed it, because another server may answer there.
     AtHome,
-    /// The server takes no notice of it, so none can be chosen.
+    /// The server ignores it, so none can be chosen.
     Ignored,
 }
 
@@ -178,14 +178,14 @@ pub enum SystemRole {
     #[default]
     System,
     Developer,
-    /// None at all: put it in front of the first message of the user.
+    /// No role: put it in front of the first message of the user.
     FoldIntoUser,
 }
 
 /// The endpoint that serves the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Api {
+pub enum ModelApi {
     #[default]
     Chat,
     Responses,
@@ -201,7 +201,7 @@ impl Model {
         price.cloned().map(|price| price.at(now))
     }
 
-    /// Has requests ask for this service tier from now on.
+    /// Makes requests ask for this service tier from now on.
     pub(super) fn choose_tier(&mut self, tier: ServiceTier) {
         self.dialect.service_tier = Some(tier);
         self.prices_mut().for_each(|price| price.tier = tier);
@@ -216,7 +216,7 @@ impl Model {
         dated.into_iter().flatten().flatten().chain(&mut self.price)
     }
 
-    /// A model of which nothing is known but its name, asked in the common way.
+    /// A model of which only the name is known, with the default dialect.
     pub fn unknown(id: ModelId) -> Self {
         Self {
             id,
@@ -234,7 +234,7 @@ impl Model {
             price: None,
             dated: None,
             prompt_cache: None,
-            status: Status::Current,
+            status: Lifecycle::Current,
             source: String::new(),
             as_of: String::new(),
             note: String::new(),

@@ -1,7 +1,7 @@
 //! What a model's tokens cost.
 //!
 //! Owns: [`Price`] and its arithmetic: what was used, the worst that may be used, and how much output a sum buys.
-//! Refuses: floating point; guessing a price that nobody states (a model without one has no `Price`).
+//! Refuses: floating point; guessing a price that is not stated (such a model has no `Price`).
 //! Invariant: for any input up to `input_upper` and any output up to `output_cap`, neither `cost` nor what is settled
 //! for a tier that was asked for exceeds `worst`, at any time of day.
 
@@ -11,7 +11,7 @@ pub mod terms;
 use serde::{Deserialize, Serialize};
 
 use self::rates::Rates;
-use self::terms::{OffPeak, Share, TierPrices};
+use self::terms::{OffPeak, TermPrice, TierPrices};
 use crate::chat::{ServiceTier, Timestamp, Usage, Usd};
 
 /// No list knows of a tier that costs more than this many times the listed price.
@@ -30,7 +30,7 @@ pub struct Price {
     pub output: Usd,
     /// The prices of a long request.
     pub long: Option<LongContext>,
-    /// Free of charge by the user's word or by nature; then every price is zero.
+    /// Free of charge, because the user says so or by nature; every price is then zero.
     pub free: bool,
     /// The service tier that is asked for.
     #[serde(default)]
@@ -101,7 +101,7 @@ pub struct Served<'a> {
 }
 
 /// One way of being billed: a share of the listed price for the tier, and one for the time of day.
-type Way = (Option<Share>, Option<Share>);
+type RatePair = (Option<TermPrice>, Option<TermPrice>);
 
 impl Price {
     /// A price for input and output, and nothing else.
@@ -177,7 +177,7 @@ impl Price {
             .fold(Usd::ZERO, Usd::max)
     }
 
-    /// The same at a tier that an answer named and that nobody asked for; zero where it is none, or has no price.
+    /// The same at a tier that an answer named and that was not asked for; zero when it is no tier or has no price.
     pub fn worst_at(&self, tier: Option<&str>, input_upper: u64, output_cap: u64) -> Usd {
         let share = tier
             .and_then(ServiceTier::named)
@@ -196,7 +196,7 @@ impl Price {
             .try_fold(u64::MAX, |cap, within| Some(cap.min(within?)))
     }
 
-    fn bound(&self, input_upper: u64, output_cap: u64, tier: Option<Share>) -> Usd {
+    fn bound(&self, input_upper: u64, output_cap: u64, tier: Option<TermPrice>) -> Usd {
         let bounds = self
             .lengths(input_upper, tier)
             .map(|(rates, input)| rates.bound(input, output_cap));
@@ -204,7 +204,7 @@ impl Price {
     }
 
     /// What a request is billed by as long as nothing is known to the contrary.
-    fn usual(&self) -> Way {
+    fn usual(&self) -> RatePair {
         (
             self.tiers.of(self.tier),
             self.off_peak
@@ -216,7 +216,7 @@ impl Price {
 
     /// The tiers at which a request may be billed that asks for [`tier`](Self::tier): that one, and the standard one
     /// when the provider steps down to it. `auto` may become any.
-    fn asked(&self) -> Vec<Option<Share>> {
+    fn asked(&self) -> Vec<Option<TermPrice>> {
         let mut tiers = vec![None];
         match self.tier {
             ServiceTier::Default => {}
@@ -227,7 +227,7 @@ impl Price {
     }
 
     /// The tiers that an answer may have been served at that names this one, and whether there is no doubt.
-    fn tiers_served(&self, named: Option<&str>) -> (Vec<Option<Share>>, bool) {
+    fn tiers_served(&self, named: Option<&str>) -> (Vec<Option<TermPrice>>, bool) {
         let Some(name) = named.filter(|name| !name.is_empty()) else {
             return (self.asked(), self.tier == ServiceTier::Default);
         };
@@ -235,7 +235,7 @@ impl Price {
             Some((ServiceTier::Default, _)) => (vec![None], true),
             Some((_, Some(share))) => (vec![Some(share)], true),
             _ => {
-                let dearest = Share {
+                let dearest = TermPrice {
                     input: self.input.times(DEAREST_TIER),
                     output: Some(self.output.times(DEAREST_TIER)),
                 };
@@ -252,7 +252,7 @@ impl Price {
         }
     }
 
-    fn rates(&self, input: u64, (tier, hours): Way) -> Rates {
+    fn rates(&self, input: u64, (tier, hours): RatePair) -> Rates {
         let rates = match &self.long {
             Some(long) if input > long.above => long.rates(),
             _ => self.listed(),
@@ -275,7 +275,11 @@ impl Price {
 
     /// The prices by length that a request of at most `input_upper` tokens may fall under, each with its longest input.
     /// A request that turns out shorter than feared may be billed as a short one, so that counts too.
-    fn lengths(&self, input_upper: u64, tier: Option<Share>) -> impl Iterator<Item = (Rates, u64)> {
+    fn lengths(
+        &self,
+        input_upper: u64,
+        tier: Option<TermPrice>,
+    ) -> impl Iterator<Item = (Rates, u64)> {
         let long = self
             .long
             .as_ref()

@@ -48,54 +48,49 @@ fn meant(nearest: &[String]) -> String {
     format!("did you mean {}?", nearest.join(", "))
 }
 
-impl Catalog {
-    /// The model that `text` names: an alias, a full name, or a bare name that one usable provider has.
-    ///
-    /// A text with a slash is a full name first, and a bare one (`meta-llama/...`) only where no usable provider
-    /// bears its first part.
-    pub fn resolve(
-        &self,
-        text: &str,
-        usable: impl Fn(&str) -> bool,
-    ) -> Result<ModelId, ResolveError> {
-        let name = text.trim();
-        if let Some(id) = self.aliases.get(name) {
-            return Ok(id.clone());
-        }
-        let full = name.parse::<ModelId>().ok();
-        if let Some(id) = full.as_ref().filter(|id| self.get(id).is_some()) {
-            return Ok(id.clone());
-        }
-        let unknown = || ResolveError::Unknown {
-            name: name.into(),
-            nearest: self.nearest(name, SUGGESTIONS),
-        };
-        if full.is_some_and(|id| usable(id.provider())) {
-            return Err(unknown());
-        }
-        let known: Vec<ModelId> = self
-            .by_bare_name(name)
-            .into_iter()
-            .map(|model| model.id.clone())
-            .collect();
-        let mut at_hand: Vec<ModelId> = known
-            .iter()
-            .filter(|id| usable(id.provider()))
-            .cloned()
-            .collect();
-        let name = name.to_owned();
-        match at_hand.len() {
-            1 => Ok(at_hand.remove(0)),
-            0 if known.is_empty() => Err(unknown()),
-            0 => Err(ResolveError::NoKey {
-                name,
-                full_names: known,
-            }),
-            _ => Err(ResolveError::Ambiguous {
-                name,
-                full_names: at_hand,
-            }),
-        }
+/// See [`Catalog::resolve`].
+pub(super) fn resolve(
+    catalog: &Catalog,
+    text: &str,
+    usable: impl Fn(&str) -> bool,
+) -> Result<ModelId, ResolveError> {
+    let name = text.trim();
+    if let Some(id) = catalog.aliases.get(name) {
+        return Ok(id.clone());
+    }
+    let full = name.parse::<ModelId>().ok();
+    if let Some(id) = full.as_ref().filter(|id| catalog.get(id).is_some()) {
+        return Ok(id.clone());
+    }
+    let unknown = || ResolveError::Unknown {
+        name: name.into(),
+        nearest: catalog.nearest(name, SUGGESTIONS),
+    };
+    if full.is_some_and(|id| usable(id.provider())) {
+        return Err(unknown());
+    }
+    let known: Vec<ModelId> = catalog
+        .by_bare_name(name)
+        .into_iter()
+        .map(|model| model.id.clone())
+        .collect();
+    let mut at_hand: Vec<ModelId> = known
+        .iter()
+        .filter(|id| usable(id.provider()))
+        .cloned()
+        .collect();
+    let name = name.to_owned();
+    match at_hand.len() {
+        1 => Ok(at_hand.remove(0)),
+        0 if known.is_empty() => Err(unknown()),
+        0 => Err(ResolveError::NoKey {
+            name,
+            full_names: known,
+        }),
+        _ => Err(ResolveError::Ambiguous {
+            name,
+            full_names: at_hand,
+        }),
     }
 }
 
@@ -141,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_nowhere_says_what_would() {
+    fn an_unknown_name_suggests_names_that_work() {
         for (text, usable, sentence) in [
             (
                 "gpt-oss-120b",

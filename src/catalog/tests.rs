@@ -76,14 +76,14 @@ fn every_row_is_sane() {
             model.dialect.temperature != TemperatureRule::OnlyWithoutEffort || can_switch_off,
             "{name}"
         );
-        if let Status::Retired {
+        if let Lifecycle::Retired {
             instead: Some(instead),
             ..
         } = &model.status
         {
             assert_eq!(
                 catalog.get(instead).expect("replacement").status,
-                Status::Current,
+                Lifecycle::Current,
                 "{name}"
             );
         }
@@ -120,7 +120,7 @@ fn every_price_is_sane(model: &Model, price: &Price) {
     for (tier, share) in price.tiers.iter() {
         match tier {
             ServiceTier::Flex | ServiceTier::Batch => {
-                assert_eq!(share.input.times(2), price.input, "{name}")
+                assert_eq!(share.input.times(2), price.input, "{name}");
             }
             // `Price::settled` takes twice the listed price for the dearest that a tier without a price can be.
             _ => assert!(
@@ -153,7 +153,7 @@ fn every_price_is_sane(model: &Model, price: &Price) {
 }
 
 #[test]
-fn the_models_of_old_are_asked_as_they_want() {
+fn older_models_get_requests_in_their_dialect() {
     use Effort::{High, Low, Medium, Minimal};
     for (name, efforts) in [
         ("openai/gpt-5", &[Minimal, Low, Medium, High][..]),
@@ -168,7 +168,7 @@ fn the_models_of_old_are_asked_as_they_want() {
             temperature: TemperatureRule::Never,
             system: SystemRole::Developer,
             efforts: efforts.to_vec(),
-            api: Api::Chat,
+            api: ModelApi::Chat,
             stream_usage: true,
             tier_field: TierField::Always,
             service_tier: None,
@@ -176,7 +176,7 @@ fn the_models_of_old_are_asked_as_they_want() {
         let model = model(name);
         assert_eq!(
             (model.dialect, model.status),
-            (expected, Status::Current),
+            (expected, Lifecycle::Current),
             "{name}"
         );
         assert_eq!(model.encoding, Some(Encoding::O200kBase), "{name}");
@@ -185,7 +185,7 @@ fn the_models_of_old_are_asked_as_they_want() {
     assert_eq!(o1_mini.dialect.system, SystemRole::FoldIntoUser);
     assert_eq!(
         o1_mini.status,
-        Status::Retired {
+        Lifecycle::Retired {
             since: "2025-10-27".into(),
             instead: Some(id("openai/o4-mini"))
         }
@@ -193,7 +193,7 @@ fn the_models_of_old_are_asked_as_they_want() {
 }
 
 #[test]
-fn the_rules_of_each_family() {
+fn each_model_family_has_its_dialect() {
     use OutputCap::{MaxCompletionTokens, MaxTokens};
     use TemperatureRule::{Any, Never, OnlyWithoutEffort, UpToOne};
     for (name, cap, temperature, api) in [
@@ -201,44 +201,59 @@ fn the_rules_of_each_family() {
             "openai/gpt-5.1",
             MaxCompletionTokens,
             OnlyWithoutEffort,
-            Api::Chat,
+            ModelApi::Chat,
         ),
         (
             "openai/gpt-5.6-sol",
             MaxCompletionTokens,
             OnlyWithoutEffort,
-            Api::Chat,
+            ModelApi::Chat,
         ),
-        ("openai/gpt-6-sol", MaxCompletionTokens, Never, Api::Chat),
+        (
+            "openai/gpt-6-sol",
+            MaxCompletionTokens,
+            Never,
+            ModelApi::Chat,
+        ),
         (
             "openai/gpt-5-chat-latest",
             MaxCompletionTokens,
             Any,
-            Api::Chat,
+            ModelApi::Chat,
         ),
-        ("openai/gpt-4o", MaxTokens, Any, Api::Chat),
+        ("openai/gpt-4o", MaxTokens, Any, ModelApi::Chat),
         (
             "openai/gpt-5-pro",
             MaxCompletionTokens,
             Never,
-            Api::Responses,
+            ModelApi::Responses,
         ),
         (
             "openai/gpt-5.3-codex",
             MaxCompletionTokens,
             Never,
-            Api::Responses,
+            ModelApi::Responses,
         ),
-        ("anthropic/claude-sonnet-4-6", MaxTokens, UpToOne, Api::Chat),
-        ("anthropic/claude-opus-4-7", MaxTokens, Never, Api::Chat),
-        ("deepseek/deepseek-flash", MaxTokens, Any, Api::Chat),
+        (
+            "anthropic/claude-sonnet-4-6",
+            MaxTokens,
+            UpToOne,
+            ModelApi::Chat,
+        ),
+        (
+            "anthropic/claude-opus-4-7",
+            MaxTokens,
+            Never,
+            ModelApi::Chat,
+        ),
+        ("deepseek/deepseek-flash", MaxTokens, Any, ModelApi::Chat),
         (
             "groq/openai/gpt-oss-120b",
             MaxCompletionTokens,
             Any,
-            Api::Chat,
+            ModelApi::Chat,
         ),
-        ("xai/grok-4.5", MaxCompletionTokens, Any, Api::Chat),
+        ("xai/grok-4.5", MaxCompletionTokens, Any, ModelApi::Chat),
     ] {
         let dialect = model(name).dialect;
         assert_eq!(
@@ -250,7 +265,7 @@ fn the_rules_of_each_family() {
 }
 
 #[test]
-fn a_zero_in_a_list_became_unknown() {
+fn a_zero_price_in_a_source_is_listed_as_unknown() {
     assert_eq!(
         model("llama/llama-4-maverick-17b-128e-instruct-fp8").price,
         None
@@ -310,7 +325,7 @@ fn a_price_with_an_end_holds_to_its_last_day() {
 }
 
 #[test]
-fn the_start_of_a_prompt_is_kept_where_the_provider_says_so() {
+fn prompt_caching_is_known_only_where_the_provider_states_it() {
     let five_minutes = PromptCache {
         lifetime: std::time::Duration::from_mins(5),
         minimum_tokens: 1024,
@@ -321,7 +336,7 @@ fn the_start_of_a_prompt_is_kept_where_the_provider_says_so() {
         ("openai/gpt-4", None),
         // Its compatible layer keeps nothing.
         ("anthropic/claude-opus-5", None),
-        // Keeps prompts, but nobody says how long.
+        // Caches prompts, but for how long is not stated.
         ("deepseek/deepseek-flash", None),
     ] {
         assert_eq!(model(name).prompt_cache, kept, "{name}");

@@ -1,7 +1,7 @@
 //! What went wrong, in the form every surface shows it.
 //!
 //! Owns: the kind (which decides the exit status), one sentence with the cause, one with the mend.
-//! Refuses: backtraces, error chains and keys; whoever makes a `Failure` has already masked its text.
+//! Refuses: backtraces, error chains and keys; the text is masked before a `Failure` is made.
 //! Invariant: `message` and `hint` are single lines.
 
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_one_line_with_cause_and_mend() {
+    fn a_failure_is_one_line_with_cause_and_hint() {
         let failure = Failure::new(FailureKind::Usage, "no such\nmodel").hint("try `gpt-5`");
         assert_eq!(failure.to_string(), "no such model - try `gpt-5`");
         assert_eq!(failure.kind.exit_code(), 2);

@@ -1,7 +1,7 @@
-//! A short name for bytes that must not be told.
+//! A short name for bytes that must stay secret.
 //!
 //! Owns: [`fingerprint`].
-//! Refuses: what can be guessed; whoever tries all short words finds the one that was meant, so callers keep those out.
+//! Refuses: short words. Trying all of them would reveal the one that was used, so callers must not pass them.
 //! Invariant: the same on every machine and in every version, and of no use for anything but telling bytes apart.
 
 /// What the hash is for: the same bytes hashed for another purpose give another name (BLAKE3, `derive_key`).
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_have_names_of_their_own_that_never_change() {
+    fn fingerprints_differ_between_keys_and_never_change() {
         let name = fingerprint(b"sk-test-1234567890");
         assert_eq!(name, "80e1abbd31b69556");
         assert!(name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit()));

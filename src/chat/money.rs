@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_two_significant_digits_below_a_dollar() {
+    fn amounts_below_a_dollar_show_two_significant_digits() {
         for (exact, short) in [
             ("1.234", "1.23"),
             ("0.04", "0.04"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_with_an_unknown_in_it_is_never_shown_as_nothing() {
+    fn a_sum_with_an_unknown_cost_is_never_shown_as_zero() {
         for (known, unknown, shown) in [
             ("0", false, "$0.00"),
             ("0.31", false, "$0.31"),

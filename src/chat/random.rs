@@ -1,4 +1,4 @@
-//! Randomness as handed to whoever needs it, so that tests can fix it.
+//! A source of random bits, passed as an argument so that tests can fix it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ impl Random {
         Self(Arc::new(|| RandomState::new().build_hasher().finish()))
     }
 
-    /// A source that runs as `f` says.
+    /// A source that returns what `f` returns.
     pub fn from_fn(f: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(f))
     }

@@ -70,11 +70,11 @@ impl FromStr for Effort {
 #[error("an effort is one of none, minimal, low, medium, high, xhigh, max")]
 pub struct UnknownEffort;
 
-/// What becomes of a question that does not fit the model's window.
+/// What to do with a question that does not fit the model's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overflow {
-    /// Nothing is sent; the user hears by how much it is too long.
+    /// Nothing is sent; the user is told by how much it is too long.
     #[default]
     Refuse,
     /// The oldest turns of the chat are left out, and that is shown.
@@ -96,17 +96,17 @@ impl FromStr for Overflow {
     }
 }
 
-/// The text names no way.
+/// The text names no such choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a way is one of refuse, truncate, segment")]
 pub struct UnknownOverflow;
 
-/// What the user set; `None` is "as the model does by itself".
+/// What the user set; `None` is the default of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Params {
     pub temperature: Option<f64>,
     pub effort: Option<Effort>,
-    /// An output cap that the user asked for, in tokens. A cap that was derived from a budget never stands here.
+    /// An output cap that the user asked for, in tokens. A cap that a budget requires is never here.
     pub max_output: Option<u64>,
 }
 
@@ -143,7 +143,7 @@ impl Request {
 impl Digest {
     const SCHEMA: &[u8] = b"chat-agent request 3";
 
-    /// Of everything that was said.
+    /// The digest of all messages.
     pub fn of_messages<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         Self::of_said(
             messages
@@ -234,7 +234,7 @@ mod tests {
                 r.messages = vec![
                     Message::new(Role::System, "a"),
                     Message::new(Role::User, "bc"),
-                ]
+                ];
             },
         ];
         for (n, change) in changes.iter().enumerate() {

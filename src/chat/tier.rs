@@ -2,7 +2,7 @@
 //!
 //! Owns: [`ServiceTier`], the names that requests and answers use for it.
 //! Refuses: prices, which belong to the catalogue.
-//! Invariant: a name that is not known here is no tier; whoever prices it may not take it for the standard one.
+//! Invariant: an unknown name is no tier, and must not be priced as the standard one.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub enum ServiceTier {
     Priority,
     /// The same under the name that newer models use.
     Fast,
-    /// Whatever the settings of the provider's project say: nobody here knows which.
+    /// The setting of the provider's project decides; this program does not know it.
     Auto,
 }
 

@@ -1,7 +1,7 @@
-//! Time as handed to policies: instants as milliseconds since 1970 UTC, and the clock that yields them.
+//! Time as passed to policies: instants as milliseconds since 1970 UTC, and the clock that yields them.
 //!
 //! Owns: [`Timestamp`], [`Uptime`] and [`Clock`].
-//! Refuses: calendars and time zones; those belong to whoever shows or buckets a time.
+//! Refuses: calendars and time zones; the code that shows or groups times has them.
 //! Invariant: no policy reads the system clock; it takes `now`.
 
 use std::sync::Arc;
@@ -42,16 +42,16 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// How long the machine has been running, time asleep included: a clock that nobody can set.
+/// How long the machine has been running, time asleep included: a clock that cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uptime {
-    /// Which start of the machine; running times of different starts have nothing to do with each other.
+    /// Identifies the start of the machine; times of different starts cannot be compared.
     pub boot: Arc<str>,
     /// Milliseconds since then.
     pub ms: i64,
 }
 
-/// The source of `now`, handed to whoever needs it so that tests can hold it still.
+/// The source of `now`, passed as an argument so that tests can fix it.
 #[derive(Clone)]
 pub struct Clock {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -69,7 +69,7 @@ impl Clock {
         })
     }
 
-    /// A clock that runs as `f` says, on a machine that does not tell how long it has been running.
+    /// A clock that returns what `f` returns, without an uptime.
     pub fn from_fn(f: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
             now: Arc::new(f),
@@ -77,7 +77,7 @@ impl Clock {
         }
     }
 
-    /// The same with the machine's own clock beside it.
+    /// The same with an uptime.
     #[must_use]
     pub fn beside(self, uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Clock {
         (self.now)()
     }
 
-    /// `None` where the machine does not tell.
+    /// `None` when the machine does not say.
     pub fn uptime(&self) -> Option<Uptime> {
         (self.uptime)()
     }

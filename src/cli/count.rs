@@ -8,12 +8,12 @@ use super::args::{CountArgs, Shared};
 use super::payload::{self, Payload};
 use super::table::{table, thousands};
 use super::{done, output, setup};
-use crate::catalog::{Model, Status};
+use crate::catalog::{Lifecycle, Model};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, FailureKind, ModelId, Selection, Usd};
 use crate::gateway::tokenizer;
 use crate::store::{Db, FILE};
-use crate::tokens::{self, Calibration, Count, Framing, Tokenizer};
+use crate::tokens::{self, Calibration, Framing, TokenCount, Tokenizer};
 
 #[derive(Serialize)]
 struct Row {
@@ -44,8 +44,8 @@ struct Parts {
 /// What was counted of the texts and the tools, without images.
 #[derive(Clone, Copy)]
 struct Counted {
-    messages: Count,
-    tools: Count,
+    messages: TokenCount,
+    tools: TokenCount,
 }
 
 pub(super) fn run(shared: &Shared, args: &CountArgs) -> Result<u8, Failure> {
@@ -90,7 +90,7 @@ fn count(
     );
     let messages = payload.loose.iter().fold(messages, |sum, text| {
         let tokens = tokens::count(tokenizer.encoding(), text);
-        sum.plus(Count {
+        sum.plus(TokenCount {
             tokens,
             upper: text.len() as u64,
             exact: false,
@@ -138,7 +138,7 @@ fn chosen(core: &setup::Core, shared: &Shared) -> Result<Vec<Model>, Failure> {
     let catalog = &core.gateway.parts().catalog;
     Ok(catalog
         .iter()
-        .filter(|m| m.status == Status::Current)
+        .filter(|m| m.status == Lifecycle::Current)
         .cloned()
         .collect())
 }

@@ -11,7 +11,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use imagesize::ImageType;
 
-use crate::tokens::Size;
+use crate::tokens::ImageSize;
 
 /// The size stands behind the colour profile and the preview, which may be long, and before the picture.
 const LOOKED_AT: usize = 4 << 20;
@@ -19,7 +19,7 @@ const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
 const KINDS: &str = "PNG, JPEG, GIF or WebP image";
 
 /// The size, when these are the bytes of an image or the file's name says so; `None`: it is something else.
-pub(super) fn size_of_file(path: &Path, bytes: &[u8]) -> Option<Result<Size, String>> {
+pub(super) fn size_of_file(path: &Path, bytes: &[u8]) -> Option<Result<ImageSize, String>> {
     let ending = path
         .extension()
         .and_then(|ending| ending.to_str())
@@ -31,7 +31,7 @@ pub(super) fn size_of_file(path: &Path, bytes: &[u8]) -> Option<Result<Size, Str
 }
 
 /// The size of the image inside a `data:` address; `None`: it lies elsewhere, out of sight.
-pub(super) fn size_of_address(url: &str) -> Option<Result<Size, String>> {
+pub(super) fn size_of_address(url: &str) -> Option<Result<ImageSize, String>> {
     let data = url
         .get(..5)
         .filter(|scheme| scheme.eq_ignore_ascii_case("data:"))
@@ -57,7 +57,7 @@ fn is_image(bytes: &[u8]) -> bool {
     )
 }
 
-fn size(bytes: &[u8]) -> Result<Size, String> {
+fn size(bytes: &[u8]) -> Result<ImageSize, String> {
     if !is_image(bytes) {
         return Err(format!("is no {KINDS}"));
     }
@@ -65,7 +65,7 @@ fn size(bytes: &[u8]) -> Result<Size, String> {
     let side = |n: usize| u32::try_from(n).ok().filter(|n| *n > 0);
     found
         .and_then(|size| {
-            Some(Size {
+            Some(ImageSize {
                 width: side(size.width)?,
                 height: side(size.height)?,
             })

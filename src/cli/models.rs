@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{ModelsAction, Shared};
 use super::table::{table, thousands};
 use super::{done, output, setup};
-use crate::catalog::{DatedPrice, Model, Price, Share, Status, price};
+use crate::catalog::{DatedPrice, Lifecycle, Model, Price, TermPrice, price};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, Selection, ServiceTier, Usd};
 use crate::tokens::Encoding;
@@ -131,13 +131,13 @@ fn row(core: &setup::Core, model: &Model) -> Row {
         vision: model.vision,
         efforts: model.dialect.efforts.iter().map(|e| e.as_str()).collect(),
         status: match &model.status {
-            Status::Current => "current".to_owned(),
-            Status::Deprecated => "deprecated".to_owned(),
-            Status::Retired {
+            Lifecycle::Current => "current".to_owned(),
+            Lifecycle::Deprecated => "deprecated".to_owned(),
+            Lifecycle::Retired {
                 since,
                 instead: Some(instead),
             } => format!("retired on {since}, use {instead}"),
-            Status::Retired {
+            Lifecycle::Retired {
                 since,
                 instead: None,
             } => format!("retired on {since}"),
@@ -151,7 +151,7 @@ fn row(core: &setup::Core, model: &Model) -> Row {
 
 fn terms(price: &Price) -> Vec<Term> {
     let million = |usd: Usd| price::per_million(usd);
-    let share = |name, when, share: Share| Term {
+    let share = |name, when, share: TermPrice| Term {
         name,
         when,
         input_usd: million(share.input),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::args::CountArgs;
 use super::{image_file, input};
 use crate::chat::{Failure, FailureKind};
-use crate::tokens::{Detail, Sent, Size};
+use crate::tokens::{Detail, FramedMessage, ImageSize};
 
 /// What would be sent.
 #[derive(Debug, Default, PartialEq)]
@@ -33,13 +33,13 @@ pub(super) struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Image {
     /// `None`: it lies elsewhere.
-    pub(super) size: Option<Size>,
+    pub(super) size: Option<ImageSize>,
     pub(super) detail: Detail,
 }
 
 impl Line {
-    pub(super) fn sent(&self) -> Sent<'_> {
-        Sent {
+    pub(super) fn sent(&self) -> FramedMessage<'_> {
+        FramedMessage {
             role: &self.role,
             name: self.name.as_deref(),
             text: &self.text,

@@ -160,7 +160,7 @@ fn limits(config: &Config, shared: &Shared) -> Limits {
 }
 
 /// The Redis that is configured; nothing is opened.
-fn shared_redis(config: &config::Redis, all: &Config) -> Redis {
+fn shared_redis(config: &config::RedisConfig, all: &Config) -> Redis {
     let settings = redis::Settings {
         url: config.url.clone(),
         cluster: config.cluster,

@@ -1,8 +1,8 @@
-//! The kinds of value that are tables, or may be: key sources, headers, bindings, names of the user's own.
+//! The kinds of value that are or may be tables: key sources, headers, key bindings, tables with names of the user.
 //!
 //! Owns: their reading and writing, in file order; the fault of an unknown name.
-//! Refuses: plain values (kind has them) and the sections of the file (the key table has them).
-//! Invariant: as for every kind: what is written reads back the same, and a fault never quotes a value.
+//! Refuses: plain values (`kind` has them) and the sections of the file (the key table has them).
+//! Invariant: what is written reads back the same, and a fault never quotes a value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Fault, quoted, suggestion};
-use super::kind::{Dollars, Item, Kind, Label, List, expected, text};
+use super::error::{ConfigFault, SpannedValue, quoted, suggestion};
+use super::kind::{DollarsKind, LabelKind, ListKind, ValueKind, expected, text};
 use super::{KeyEntry, KeySource, rules, value};
 
 /// The key/value pairs of a table in file order.
-fn pairs<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<Cow<'i, str>>, &'a Item<'i>)> {
+fn pairs<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<Cow<'i, str>>, &'a SpannedValue<'i>)> {
     let mut pairs: Vec<_> = table.iter().collect();
     pairs.sort_by_key(|(key, _)| key.span().start);
     pairs
@@ -28,11 +28,11 @@ const A_SOURCE: &str = "one of { env = \"NAME\" }, { command = \"…\" }, { keyr
                         a key itself never stands here";
 
 /// Where a key is found: a table with exactly one of four names.
-pub(super) struct Source;
+pub(super) struct SourceKind;
 
-impl Source {
-    /// The only source in a table that may say other things too.
-    fn of(item: &Item, also: &[&'static str]) -> Result<KeySource, Fault> {
+impl SourceKind {
+    /// The only key source in a table that may also have the keys `also`.
+    fn of(item: &SpannedValue, also: &[&'static str]) -> Result<KeySource, ConfigFault> {
         let Some(table) = item.get_ref().as_table() else {
             return expected(item, A_SOURCE);
         };
@@ -44,7 +44,7 @@ impl Source {
                 "unknown kind of key source{}",
                 rules::nearest(key.get_ref(), names)
             );
-            return Err(Fault::new(key.span().start, cause));
+            return Err(ConfigFault::new(key.span().start, cause));
         }
         let sources: Vec<_> = pairs
             .iter()
@@ -52,18 +52,18 @@ impl Source {
             .collect();
         match sources.as_slice() {
             [(key, value)] => {
-                let written = Label::read(value)?;
+                let written = LabelKind::read(value)?;
                 match key.get_ref().as_ref() {
                     "env" => match rules::variable(&written) {
                         Ok(()) => Ok(KeySource::Env(written)),
-                        Err(cause) => Err(Fault::new(value.span().start, cause)),
+                        Err(cause) => Err(ConfigFault::new(value.span().start, cause)),
                     },
                     "command" => Ok(KeySource::Command(written)),
                     "keyring" => Ok(KeySource::Keyring(written)),
                     _ => Ok(KeySource::File(PathBuf::from(written))),
                 }
             }
-            [_, (second, _), ..] => Err(Fault::new(
+            [_, (second, _), ..] => Err(ConfigFault::new(
                 second.span().start,
                 format!("two key sources in one: expected {A_SOURCE}"),
             )),
@@ -82,10 +82,10 @@ impl Source {
     }
 }
 
-impl Kind for Source {
+impl ValueKind for SourceKind {
     type Of = KeySource;
 
-    fn read(item: &Item) -> Result<KeySource, Fault> {
+    fn read(item: &SpannedValue) -> Result<KeySource, ConfigFault> {
         Self::of(item, &[])
     }
 
@@ -95,18 +95,18 @@ impl Kind for Source {
 }
 
 /// A key of a provider: where it is found, and what may be spent with it.
-pub(super) struct Entry;
+pub(super) struct EntryKind;
 
-impl Kind for Entry {
+impl ValueKind for EntryKind {
     type Of = KeyEntry;
 
-    fn read(item: &Item) -> Result<KeyEntry, Fault> {
-        let source = Source::of(item, &LIMITS)?;
+    fn read(item: &SpannedValue) -> Result<KeyEntry, ConfigFault> {
+        let source = SourceKind::of(item, &LIMITS)?;
         let limit = |name| {
             item.get_ref()
                 .as_table()
                 .and_then(|table| table.get(name))
-                .map(Dollars::read)
+                .map(DollarsKind::read)
                 .transpose()
         };
         let [per_day, per_month] = LIMITS;
@@ -120,38 +120,39 @@ impl Kind for Entry {
     fn show(value: &KeyEntry) -> Option<String> {
         let limits = LIMITS.into_iter().zip([&value.per_day, &value.per_month]);
         let limits = limits.filter_map(|(name, usd)| {
-            Some(format!(", {name} = {}", Dollars::show(usd.as_ref()?)?))
+            Some(format!(", {name} = {}", DollarsKind::show(usd.as_ref()?)?))
         });
         Some(format!(
             "{{ {}{} }}",
-            Source::shown(&value.source)?,
+            SourceKind::shown(&value.source)?,
             limits.collect::<String>()
         ))
     }
 }
 
 /// HTTP headers.
-pub(super) struct Headers;
+pub(super) struct HeadersKind;
 
-impl Kind for Headers {
+impl ValueKind for HeadersKind {
     type Of = BTreeMap<String, String>;
 
-    fn read(item: &Item) -> Result<Self::Of, Fault> {
+    fn read(item: &SpannedValue) -> Result<Self::Of, ConfigFault> {
         let Some(table) = item.get_ref().as_table() else {
             return expected(item, "headers such as { \"X-Title\" = \"chat-agent\" }");
         };
         let mut headers = Self::Of::new();
         for (key, value) in pairs(table) {
             let name = key.get_ref().as_ref();
-            rules::header_name(name).map_err(|cause| Fault::new(key.span().start, cause))?;
+            rules::header_name(name).map_err(|cause| ConfigFault::new(key.span().start, cause))?;
             if headers.keys().any(|known| known.eq_ignore_ascii_case(name)) {
-                return Err(Fault::new(
+                return Err(ConfigFault::new(
                     key.span().start,
                     format!("the header {} is set twice", quoted(name)),
                 ));
             }
             let content = text(value, "a header's value in quotes")?;
-            rules::header_value(content).map_err(|cause| Fault::new(value.span().start, cause))?;
+            rules::header_value(content)
+                .map_err(|cause| ConfigFault::new(value.span().start, cause))?;
             headers.insert(name.to_owned(), content.to_owned());
         }
         Ok(headers)
@@ -171,38 +172,38 @@ impl Kind for Headers {
 }
 
 /// The keys bound to an action: one, or a list.
-pub(super) struct Bindings;
+pub(super) struct BindingsKind;
 
-impl Kind for Bindings {
+impl ValueKind for BindingsKind {
     type Of = Vec<String>;
 
-    fn read(item: &Item) -> Result<Vec<String>, Fault> {
+    fn read(item: &SpannedValue) -> Result<Vec<String>, ConfigFault> {
         match item.get_ref() {
-            DeValue::String(_) => Label::read(item).map(|key| vec![key]),
-            DeValue::Array(_) => List::<Label>::read(item),
+            DeValue::String(_) => LabelKind::read(item).map(|key| vec![key]),
+            DeValue::Array(_) => ListKind::<LabelKind>::read(item),
             _ => expected(item, "a key such as \"alt-p\", or a list of keys"),
         }
     }
 
     fn show(value: &Vec<String>) -> Option<String> {
-        List::<Label>::show(value)
+        ListKind::<LabelKind>::show(value)
     }
 }
 
 /// A table whose names the user chooses, read entry by entry in file order; every fault is kept.
-pub(super) fn free_table<K: Kind>(
-    item: &Item,
+pub(super) fn free_table<K: ValueKind>(
+    item: &SpannedValue,
     name_rule: fn(&str) -> Result<(), String>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigFault>,
 ) -> BTreeMap<String, K::Of> {
     let mut entries = BTreeMap::new();
     let Some(table) = item.get_ref().as_table() else {
-        faults.push(Fault::new(item.span().start, "expected a table"));
+        faults.push(ConfigFault::new(item.span().start, "expected a table"));
         return entries;
     };
     for (key, item) in pairs(table) {
         if let Err(cause) = name_rule(key.get_ref()) {
-            faults.push(Fault::new(key.span().start, cause));
+            faults.push(ConfigFault::new(key.span().start, cause));
         }
         match K::read(item) {
             Ok(value) => {
@@ -219,9 +220,9 @@ pub(super) fn unknown<'a>(
     key: &Spanned<Cow<'_, str>>,
     inside: &str,
     valid: impl IntoIterator<Item = &'a str> + Clone,
-) -> Fault {
+) -> ConfigFault {
     let name = key.get_ref();
-    Fault::new(
+    ConfigFault::new(
         key.span().start,
         format!(
             "unknown key {}{inside}{}",

@@ -1,9 +1,9 @@
-//! Changes to the user's file, made by the program on the user's word.
+//! Changes to the user's file that the user asked for.
 //!
 //! Owns: `config init`, and setting one value while comments and layout stay.
 //! Refuses: a file that is read-only or does not load, and a change after which it would not.
 //! Invariant: the file is replaced whole or not at all, and keeps its mode; two programs that change it at the same
-//! instant do not damage it, the later change stands.
+//! time do not damage it: the later change wins.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -30,7 +30,7 @@ pub fn init(path: &Path) -> Result<(), ConfigError> {
     out.write_all(EXAMPLE.as_bytes())
         .and_then(|()| out.sync_all())
         .map_err(|error| {
-            // Half an example is worse than none; the first error is the one to report.
+            // Remove the incomplete file, and report the first error.
             let _ = fs::remove_file(path);
             ConfigError::storage(path, &error)
         })
@@ -61,7 +61,7 @@ fn change(
 ) -> Result<(), ConfigError> {
     let text = read_file(path)?;
     let before = text.as_deref().unwrap_or_default();
-    file::read(before).map_err(|fault| fault.place(path, before.as_bytes()))?;
+    file::read(before).map_err(|fault| fault.into_error(path, before.as_bytes()))?;
     let mut document: DocumentMut = before
         .parse()
         .map_err(|_| ConfigError::file(path, "cannot be edited: it is not TOML"))?;
@@ -91,7 +91,7 @@ fn change(
         // The document was written with Windows line ends throughout; the library writes the others.
         after = after.replace("\r\n", "\n").replace('\n', "\r\n");
     }
-    file::read(&after).map_err(|fault| fault.place(path, after.as_bytes()))?;
+    file::read(&after).map_err(|fault| fault.into_error(path, after.as_bytes()))?;
     if text.as_deref() == Some(&after) {
         Ok(())
     } else {
@@ -123,7 +123,7 @@ fn merged(old: &Array, wanted: &[String]) -> Array {
         };
         left.remove(found);
         let own = split_line(prefixes[index]).1;
-        // Whoever comes to stand first in a list on one line has no space before it.
+        // The first entry of a list on one line has no space before it.
         let own = if list.is_empty() && !own.contains('\n') {
             split_line(prefixes[0]).1
         } else {
@@ -133,7 +133,7 @@ fn merged(old: &Array, wanted: &[String]) -> Array {
         list.push_formatted(value.clone().decorated(join(line_end, own), suffix));
         line_end = split_line(ends[index + 1]).0;
     }
-    // A new entry stands as the last one does: on a line of its own, or after a space.
+    // A new entry is laid out like the last one: on a line of its own, or after a space.
     let latest = prefixes.last().map_or("", |prefix| split_line(prefix).1);
     let on_a_line = latest.rfind('\n').map(|newline| &latest[newline..]);
     for entry in left {
@@ -154,7 +154,7 @@ fn merged(old: &Array, wanted: &[String]) -> Array {
     }
 }
 
-/// Whether the list says just this.
+/// Whether the list has exactly these entries.
 fn is(list: &Array, wanted: &[String]) -> bool {
     list.iter()
         .map(Value::as_str)
@@ -187,7 +187,7 @@ fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
     let mode =
         fs::metadata(&target).map_or(0o600, |metadata| metadata.permissions().mode() & 0o7777);
     if mode & 0o200 == 0 {
-        // A rename would succeed all the same, but the owner has said no.
+        // A rename would succeed, but the owner has made the file read-only.
         return Err(ConfigError::storage(
             path,
             &ErrorKind::PermissionDenied.into(),

@@ -1,17 +1,20 @@
 //! What is wrong with the configuration, and where.
 //!
-//! Owns: [`ConfigError`] (what a user sees) and `Fault` (the same before the file's name is known).
-//! Refuses: values; a value may be a key, so an error names what was expected and where, never what stands there.
-//! Invariant: the text is one line that starts with the place.
+//! Owns: [`ConfigError`] (what a user sees) and `ConfigFault` (the same before the file's name is known).
+//! Refuses: values. A value may be a secret, so an error names what was expected and where, never the value itself.
+//! Invariant: the text is one line that starts with the location.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
+use toml::de::DeValue;
+
 use crate::chat::{Failure, FailureKind};
 
-/// Where the fault lies.
+/// Where a fault is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum FaultLocation {
     /// `line` and `column` count from 1, a column is a character.
     Line {
         file: PathBuf,
@@ -26,18 +29,18 @@ pub enum Place {
 
 /// One fault of the configuration: `FILE:LINE:COLUMN: cause`, or `NAME: cause` for a variable or a flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {cause}")]
+#[error("{location}: {cause}")]
 pub struct ConfigError {
-    place: Place,
+    location: FaultLocation,
     cause: String,
     hint: Option<String>,
     kind: FailureKind,
 }
 
 impl ConfigError {
-    pub(super) fn new(place: Place, cause: impl AsRef<str>) -> Self {
+    pub(super) fn new(location: FaultLocation, cause: impl AsRef<str>) -> Self {
         Self {
-            place,
+            location,
             cause: one_line(cause.as_ref()),
             hint: None,
             kind: FailureKind::Usage,
@@ -46,7 +49,7 @@ impl ConfigError {
 
     /// A fault of the file as a whole.
     pub(super) fn file(path: &Path, cause: impl AsRef<str>) -> Self {
-        Self::new(Place::File(path.to_owned()), cause)
+        Self::new(FaultLocation::File(path.to_owned()), cause)
     }
 
     /// The file could not be written.
@@ -62,8 +65,8 @@ impl ConfigError {
         self
     }
 
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn location(&self) -> &FaultLocation {
+        &self.location
     }
 
     /// What the user can do about it, when the sentence itself does not say.
@@ -82,7 +85,7 @@ impl From<ConfigError> for Failure {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FaultLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line { file, line, column } => {
@@ -94,14 +97,17 @@ impl fmt::Display for Place {
     }
 }
 
+/// A value of the file, with its position: what a fault points at.
+pub(super) type SpannedValue<'i> = Spanned<DeValue<'i>>;
+
 /// A fault at a byte of the text that is being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct ConfigFault {
     pub at: usize,
     pub cause: String,
 }
 
-impl Fault {
+impl ConfigFault {
     pub fn new(at: usize, cause: impl Into<String>) -> Self {
         Self {
             at,
@@ -109,11 +115,11 @@ impl Fault {
         }
     }
 
-    /// The same with the place in words: `text` is what was read from `file`.
-    pub fn place(self, file: &Path, text: &[u8]) -> ConfigError {
-        let (line, column) = place(self.at, text);
+    /// The error that the user sees: the byte becomes a line and a column of `file`, whose content is `text`.
+    pub fn into_error(self, file: &Path, text: &[u8]) -> ConfigError {
+        let (line, column) = line_and_column(self.at, text);
         ConfigError::new(
-            Place::Line {
+            FaultLocation::Line {
                 file: file.to_owned(),
                 line,
                 column,
@@ -124,14 +130,14 @@ impl Fault {
 }
 
 /// Line and column of a byte, both counted from 1.
-pub(super) fn place(at: usize, text: &[u8]) -> (usize, usize) {
+pub(super) fn line_and_column(at: usize, text: &[u8]) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.split(|&byte| byte == b'\n').count();
     let line_text = before
         .rsplit(|&byte| byte == b'\n')
         .next()
         .unwrap_or_default();
-    // A byte that continues a character is no column of its own.
+    // Continuation bytes of UTF-8 do not count as columns.
     (
         line,
         line_text
@@ -142,14 +148,14 @@ pub(super) fn place(at: usize, text: &[u8]) -> (usize, usize) {
     )
 }
 
-/// The valid name that was probably meant, as the tail of a sentence; all of them when none is near.
+/// The most similar valid name as the end of a sentence, or all valid names when none is similar.
 pub(super) fn suggestion<'a>(
     written: &str,
     valid: impl IntoIterator<Item = &'a str> + Clone,
 ) -> String {
     let lower = written.to_lowercase();
     let distance = |name: &str| {
-        // The beginning of a name is as good as the name.
+        // A prefix counts as a near match.
         let begins = lower.len() >= 3 && name.starts_with(&lower);
         if begins {
             1
@@ -159,7 +165,7 @@ pub(super) fn suggestion<'a>(
     };
     let nearest = valid.clone().into_iter().min_by_key(|name| distance(name));
     match nearest {
-        // The word itself is long when it is nonsense: it would make every name look near.
+        // A very long word would make every name look near.
         Some(name) if written.len() <= 64 && distance(name) <= name.len().div_ceil(2).min(4) => {
             format!("; did you mean `{name}`?")
         }
@@ -170,7 +176,7 @@ pub(super) fn suggestion<'a>(
     }
 }
 
-/// A foreign name as it may stand in a sentence: one line, visible, at most 60 characters.
+/// A name from the file, safe to put into a sentence: one line, visible, at most 60 characters.
 pub(super) fn quoted(name: &str) -> String {
     let mut text: String = one_line(name).chars().take(60).collect();
     if text.len() < one_line(name).len() {

@@ -1,4 +1,4 @@
-//! What a configuration file may say.
+//! The keys of a configuration file.
 //!
 //! Owns: the key table, from which reading, unknown-key faults, `config show` and the check of the example are made;
 //! and the walk over a document.
@@ -9,21 +9,22 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
-use super::compound::{Bindings, Entry, Headers, Source, free_table, unknown};
-use super::error::{Fault, quoted};
+use super::compound::{BindingsKind, EntryKind, HeadersKind, SourceKind, free_table, unknown};
+use super::error::{ConfigFault, SpannedValue, quoted};
 use super::kind::{
-    Alias, BaseUrl, Choice, Dollars, DurationKind, EncodingName, FileName, Flag, FullName, Item,
-    Kind, Label, List, Maybe, OneOf, Parallel, Positive, ProviderName, Rate, RedisUrl, Share, Size,
-    Target, Text, Tokens, Tries,
+    AliasKind, BaseUrlKind, ChoiceKind, DollarsKind, DurationKind, EncodingNameKind, FileNameKind,
+    FlagKind, FullNameKind, LabelKind, ListKind, MaybeKind, OneOfKind, ParallelKind, PositiveKind,
+    ProviderNameKind, RateKind, RedisUrlKind, ShareKind, SizeKind, TargetKind, TextKind,
+    TokensKind, TriesKind, ValueKind,
 };
-use super::ladder::Rung;
-use super::{Config, ModelEntry, OnLimit, Provider, Redis, Theme, rules};
+use super::ladder::RungKind;
+use super::{Config, ModelEntry, OnLimit, ProviderConfig, RedisConfig, Theme, rules};
 use crate::chat::{Effort, ModelId, ServiceTier};
 
 /// One setting of a `T`.
-pub(super) struct Key<T: 'static> {
+pub(super) struct KeySpec<T: 'static> {
     pub name: &'static str,
-    read: fn(&mut T, &Item) -> Result<(), Fault>,
+    read: fn(&mut T, &SpannedValue) -> Result<(), ConfigFault>,
     /// As TOML on one line; `None` when it is not set.
     pub show: fn(&T) -> Option<String>,
 }
@@ -31,18 +32,18 @@ pub(super) struct Key<T: 'static> {
 /// The keys of one table: name, field, kind.
 macro_rules! keys {
     ($of:ty: $($name:literal, $($field:ident).+, $kind:ty;)*) => {
-        &[$(Key::<$of> {
+        &[$(KeySpec::<$of> {
             name: $name,
-            read: |target, item| <$kind as Kind>::read(item).map(|value| target.$($field).+ = value),
-            show: |target| <$kind as Kind>::show(&target.$($field).+),
+            read: |target, item| <$kind as ValueKind>::read(item).map(|value| target.$($field).+ = value),
+            show: |target| <$kind as ValueKind>::show(&target.$($field).+),
         }),*]
     };
 }
 
 /// What a `[section]` holds.
 pub(super) enum Shape {
-    Keys(&'static [Key<Config>]),
-    /// Names of the user's own to models.
+    Keys(&'static [KeySpec<Config>]),
+    /// Short names chosen by the user, to models.
     Aliases,
     Redis,
     Providers,
@@ -51,10 +52,10 @@ pub(super) enum Shape {
     Bindings,
 }
 
-pub(super) static TOP: &[Key<Config>] = keys! { Config:
-    "model", model, Choice;
-    "favourites", favourites, List<Choice>;
-    "system", system, Maybe<Text>;
+pub(super) static TOP: &[KeySpec<Config>] = keys! { Config:
+    "model", model, ChoiceKind;
+    "favourites", favourites, ListKind<ChoiceKind>;
+    "system", system, MaybeKind<TextKind>;
 };
 
 pub(super) static SECTIONS: &[(&str, Shape)] = &[
@@ -62,29 +63,29 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
     (
         "budget",
         Shape::Keys(keys! { Config:
-            "per_request", budget.per_request, Maybe<Dollars>;
-            "per_session", budget.per_session, Maybe<Dollars>;
-            "per_day", budget.per_day, Maybe<Dollars>;
-            "per_month", budget.per_month, Maybe<Dollars>;
-            "on_limit", budget.on_limit, OneOf<OnLimit>;
-            "alerts", budget.alerts, List<Share>;
+            "per_request", budget.per_request, MaybeKind<DollarsKind>;
+            "per_session", budget.per_session, MaybeKind<DollarsKind>;
+            "per_day", budget.per_day, MaybeKind<DollarsKind>;
+            "per_month", budget.per_month, MaybeKind<DollarsKind>;
+            "on_limit", budget.on_limit, OneOfKind<OnLimit>;
+            "alerts", budget.alerts, ListKind<ShareKind>;
         }),
     ),
     (
         "router",
         Shape::Keys(keys! { Config:
-            "ladder", router.ladder, List<Rung>;
-            "pace", router.pace, Flag;
+            "ladder", router.ladder, ListKind<RungKind>;
+            "pace", router.pace, FlagKind;
         }),
     ),
     (
         "cache",
         Shape::Keys(keys! { Config:
-            "enabled", cache.enabled, Flag;
+            "enabled", cache.enabled, FlagKind;
             "ttl", cache.ttl, DurationKind;
-            "sampled", cache.sampled, Flag;
-            "memory", cache.memory, Size;
-            "disk", cache.disk, Size;
+            "sampled", cache.sampled, FlagKind;
+            "memory", cache.memory, SizeKind;
+            "disk", cache.disk, SizeKind;
             "patience", cache.patience, DurationKind;
         }),
     ),
@@ -92,27 +93,29 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
     (
         "limits",
         Shape::Keys(keys! { Config:
-            "concurrency", limits.concurrency, Parallel;
-            "max_output", limits.max_output, Tokens;
+            "concurrency", limits.concurrency, ParallelKind;
+            "max_output", limits.max_output, TokensKind;
             "connect_timeout", limits.connect_timeout, DurationKind;
             "first_token_timeout", limits.first_token_timeout, DurationKind;
             "idle_timeout", limits.idle_timeout, DurationKind;
-            "retries", limits.retries, Tries;
+            "retries", limits.retries, TriesKind;
         }),
     ),
     (
         "network",
-        Shape::Keys(keys! { Config: "extra_ca_file", network.extra_ca_file, Maybe<FileName>; }),
+        Shape::Keys(
+            keys! { Config: "extra_ca_file", network.extra_ca_file, MaybeKind<FileNameKind>; },
+        ),
     ),
     (
         "slo",
         Shape::Keys(keys! { Config:
             "mean_latency", slo.mean_latency, DurationKind;
             "p95_latency", slo.p95_latency, DurationKind;
-            "error_rate", slo.error_rate, Rate;
-            "cpu", slo.cpu, Share;
-            "memory", slo.memory, Share;
-            "requests_per_second", slo.requests_per_second, Positive;
+            "error_rate", slo.error_rate, RateKind;
+            "cpu", slo.cpu, ShareKind;
+            "memory", slo.memory, ShareKind;
+            "requests_per_second", slo.requests_per_second, PositiveKind;
         }),
     ),
     ("providers", Shape::Providers),
@@ -120,62 +123,62 @@ pub(super) static SECTIONS: &[(&str, Shape)] = &[
     (
         "ui",
         Shape::Keys(keys! { Config:
-            "theme", ui.theme, OneOf<Theme>;
-            "panel", ui.panel, Flag;
-            "mouse", ui.mouse, Flag;
-            "notify", ui.notify, Flag;
+            "theme", ui.theme, OneOfKind<Theme>;
+            "panel", ui.panel, FlagKind;
+            "mouse", ui.mouse, FlagKind;
+            "notify", ui.notify, FlagKind;
         }),
     ),
     ("keys", Shape::Bindings),
 ];
 
-pub(super) static REDIS: &[Key<Redis>] = keys! { Redis:
-    "url", url, RedisUrl;
-    "secret", secret, Maybe<Source>;
-    "budget_group", budget_group, Maybe<Label>;
-    "per_day", per_day, Maybe<Dollars>;
-    "per_month", per_month, Maybe<Dollars>;
-    "cluster", cluster, Flag;
-    "prefix", prefix, Label;
+pub(super) static REDIS: &[KeySpec<RedisConfig>] = keys! { RedisConfig:
+    "url", url, RedisUrlKind;
+    "secret", secret, MaybeKind<SourceKind>;
+    "budget_group", budget_group, MaybeKind<LabelKind>;
+    "per_day", per_day, MaybeKind<DollarsKind>;
+    "per_month", per_month, MaybeKind<DollarsKind>;
+    "cluster", cluster, FlagKind;
+    "prefix", prefix, LabelKind;
     "patience", patience, DurationKind;
 };
 
-pub(super) static PROVIDER: &[Key<Provider>] = keys! { Provider:
-    "name", name, ProviderName;
-    "base_urls", base_urls, List<BaseUrl>;
-    "keys", keys, List<Entry>;
-    "headers", headers, Headers;
-    "allow_http", allow_http, Flag;
+pub(super) static PROVIDER: &[KeySpec<ProviderConfig>] = keys! { ProviderConfig:
+    "name", name, ProviderNameKind;
+    "base_urls", base_urls, ListKind<BaseUrlKind>;
+    "keys", keys, ListKind<EntryKind>;
+    "headers", headers, HeadersKind;
+    "allow_http", allow_http, FlagKind;
 };
 
-pub(super) static MODEL: &[Key<ModelEntry>] = keys! { ModelEntry:
-    "id", id, FullName;
-    "input", input, Maybe<Dollars>;
-    "cached_input", cached_input, Maybe<Dollars>;
-    "cache_write", cache_write, Maybe<Dollars>;
-    "output", output, Maybe<Dollars>;
-    "free", free, Flag;
-    "confirmed", confirmed, Flag;
-    "service_tier", service_tier, Maybe<OneOf<ServiceTier>>;
-    "context", context, Maybe<Tokens>;
-    "max_output", max_output, Maybe<Tokens>;
-    "encoding", encoding, Maybe<EncodingName>;
-    "tools", tools, Maybe<Flag>;
-    "vision", vision, Maybe<Flag>;
-    "reasoning", reasoning, Maybe<Flag>;
-    "efforts", efforts, Maybe<List<OneOf<Effort>>>;
-    "alias", alias, Maybe<Alias>;
-    "per_day", per_day, Maybe<Dollars>;
-    "per_month", per_month, Maybe<Dollars>;
+pub(super) static MODEL: &[KeySpec<ModelEntry>] = keys! { ModelEntry:
+    "id", id, FullNameKind;
+    "input", input, MaybeKind<DollarsKind>;
+    "cached_input", cached_input, MaybeKind<DollarsKind>;
+    "cache_write", cache_write, MaybeKind<DollarsKind>;
+    "output", output, MaybeKind<DollarsKind>;
+    "free", free, FlagKind;
+    "confirmed", confirmed, FlagKind;
+    "service_tier", service_tier, MaybeKind<OneOfKind<ServiceTier>>;
+    "context", context, MaybeKind<TokensKind>;
+    "max_output", max_output, MaybeKind<TokensKind>;
+    "encoding", encoding, MaybeKind<EncodingNameKind>;
+    "tools", tools, MaybeKind<FlagKind>;
+    "vision", vision, MaybeKind<FlagKind>;
+    "reasoning", reasoning, MaybeKind<FlagKind>;
+    "efforts", efforts, MaybeKind<ListKind<OneOfKind<Effort>>>;
+    "alias", alias, MaybeKind<AliasKind>;
+    "per_day", per_day, MaybeKind<DollarsKind>;
+    "per_month", per_month, MaybeKind<DollarsKind>;
 };
 
 /// The built-in settings changed by what the text says, and the dotted names of what it said, each with the byte at
 /// which its value starts.
-pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), Fault> {
+pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), ConfigFault> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let starts_at = |error: &toml::de::Error| error.span().map_or(text.len(), |span| span.start);
     if let Some(error) = errors.iter().min_by_key(|error| starts_at(error)) {
-        return Err(Fault::new(starts_at(error), error.message()));
+        return Err(ConfigFault::new(starts_at(error), error.message()));
     }
     let root = root.get_ref();
     let mut walk = Walk::default();
@@ -198,7 +201,7 @@ pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), Faul
                             .chain(SECTIONS.iter().map(|(name, _)| *name)),
                     )
                 },
-                |cause| Fault::new(key.span().start, cause),
+                |cause| ConfigFault::new(key.span().start, cause),
             ));
         }
     }
@@ -209,26 +212,26 @@ pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), Faul
     }
 }
 
-/// What is gathered on the way through a document.
+/// What is collected while a document is read.
 #[derive(Default)]
 struct Walk {
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
     /// Dotted names of the settings found; entries of a list are numbered from 0.
     said: BTreeMap<String, usize>,
 }
 
 impl Walk {
-    fn one<T>(&mut self, key: &Key<T>, target: &mut T, item: &Item, prefix: &str) {
+    fn one<T>(&mut self, key: &KeySpec<T>, target: &mut T, item: &SpannedValue, prefix: &str) {
         self.said
             .insert(format!("{prefix}{}", key.name), item.span().start);
         self.faults.extend((key.read)(target, item).err());
     }
 
-    fn section(&mut self, name: &str, shape: &Shape, config: &mut Config, item: &Item) {
+    fn section(&mut self, name: &str, shape: &Shape, config: &mut Config, item: &SpannedValue) {
         match shape {
             Shape::Keys(keys) => self.table(keys, &[], config, item, name),
             Shape::Aliases => {
-                config.aliases = free_table::<Target>(item, rules::alias, &mut self.faults);
+                config.aliases = free_table::<TargetKind>(item, rules::alias, &mut self.faults);
                 self.said.extend(
                     config
                         .aliases
@@ -237,7 +240,7 @@ impl Walk {
                 );
             }
             Shape::Bindings => {
-                config.keys = free_table::<Bindings>(item, rules::label, &mut self.faults);
+                config.keys = free_table::<BindingsKind>(item, rules::label, &mut self.faults);
                 self.said.extend(
                     config
                         .keys
@@ -246,12 +249,12 @@ impl Walk {
                 );
             }
             Shape::Redis => {
-                let mut redis = Redis::at(String::new());
+                let mut redis = RedisConfig::at(String::new());
                 self.table(REDIS, &["url"], &mut redis, item, name);
                 config.redis = Some(redis);
             }
             Shape::Providers => {
-                config.providers = self.list(PROVIDER, "name", Provider::default, item, name)
+                config.providers = self.list(PROVIDER, "name", ProviderConfig::default, item, name);
             }
             Shape::Models => {
                 let blank = || ModelEntry::new(ModelId::new("", ""));
@@ -262,20 +265,20 @@ impl Walk {
 
     fn list<T>(
         &mut self,
-        keys: &[Key<T>],
+        keys: &[KeySpec<T>],
         required: &str,
         blank: fn() -> T,
-        item: &Item,
+        item: &SpannedValue,
         name: &str,
     ) -> Vec<T> {
         let Some(items) = item.get_ref().as_array() else {
-            self.faults.push(Fault::new(
+            self.faults.push(ConfigFault::new(
                 item.span().start,
                 format!("expected a list: write [[{name}]] for each entry"),
             ));
             return Vec::new();
         };
-        let read = |(index, item): (usize, &Item)| {
+        let read = |(index, item): (usize, &SpannedValue)| {
             let mut entry = blank();
             self.table(
                 keys,
@@ -291,15 +294,15 @@ impl Walk {
 
     fn table<T>(
         &mut self,
-        keys: &[Key<T>],
+        keys: &[KeySpec<T>],
         required: &[&str],
         target: &mut T,
-        item: &Item,
+        item: &SpannedValue,
         path: &str,
     ) {
         let section = path.split('.').next().unwrap_or(path);
         let Some(table) = item.get_ref().as_table() else {
-            self.faults.push(Fault::new(
+            self.faults.push(ConfigFault::new(
                 item.span().start,
                 format!("expected a table: write [{section}] on a line of its own"),
             ));
@@ -317,12 +320,12 @@ impl Walk {
                             keys.iter().map(|key| key.name),
                         )
                     },
-                    |cause| Fault::new(key.span().start, cause),
+                    |cause| ConfigFault::new(key.span().start, cause),
                 )),
             }
         }
         for missing in required.iter().filter(|name| table.get(**name).is_none()) {
-            self.faults.push(Fault::new(
+            self.faults.push(ConfigFault::new(
                 item.span().start,
                 format!("[{section}] needs a line `{missing} = …`"),
             ));
@@ -330,7 +333,7 @@ impl Walk {
     }
 }
 
-/// A name that is right, but in the wrong table: TOML puts every line under the last `[section]` above it.
+/// The fault of a known name in the wrong table: in TOML every line belongs to the last `[section]` above it.
 fn misplaced(name: &str, section: &str) -> Option<String> {
     let homes = SECTIONS
         .iter()

@@ -1,49 +1,49 @@
 //! The kinds of plain value a setting can have: how each is read from the file and written back.
 //!
-//! Owns: [`Kind`] and one type for each kind; money is taken from the literal's own digits, never through a float.
+//! Owns: [`ValueKind`] and one type for each kind; money is taken from the literal's own digits, never through a float.
 //! Refuses: names of settings (the key table has them) and checks that look at two settings (rules has them).
-//! Invariant: reading what [`Kind::show`] wrote gives the same value; a fault never quotes the value.
+//! Invariant: reading what [`ValueKind::show`] wrote gives the same value; a fault never quotes the value.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml::Spanned;
 use toml::de::DeValue;
 
-use super::error::Fault;
+use super::error::{ConfigFault, SpannedValue};
 use super::{OnLimit, Theme, rules, value};
 use crate::chat::{Effort, ModelId, ServiceTier, Usd};
 
-pub(super) type Item<'i> = Spanned<DeValue<'i>>;
-
 /// One kind of value.
-pub(super) trait Kind {
+pub(super) trait ValueKind {
     type Of;
-    fn read(item: &Item) -> Result<Self::Of, Fault>;
+    fn read(item: &SpannedValue) -> Result<Self::Of, ConfigFault>;
     /// TOML on one line; `None`: not set, so there is nothing to write.
     fn show(value: &Self::Of) -> Option<String>;
 }
 
-/// "expected so and so" at the item.
-pub(super) fn expected<T>(item: &Item, what: &str) -> Result<T, Fault> {
-    Err(Fault::new(item.span().start, format!("expected {what}")))
+/// The fault "expected `what`" at the item.
+pub(super) fn expected<T>(item: &SpannedValue, what: &str) -> Result<T, ConfigFault> {
+    Err(ConfigFault::new(
+        item.span().start,
+        format!("expected {what}"),
+    ))
 }
 
-/// The text of an item that must be one.
-pub(super) fn text<'a>(item: &'a Item, what: &str) -> Result<&'a str, Fault> {
+/// The text of an item that must be a text.
+pub(super) fn text<'a>(item: &'a SpannedValue, what: &str) -> Result<&'a str, ConfigFault> {
     item.get_ref()
         .as_str()
         .map_or_else(|| expected(item, what), Ok)
 }
 
 /// A setting that may be absent.
-pub(super) struct Maybe<K>(PhantomData<K>);
+pub(super) struct MaybeKind<K>(PhantomData<K>);
 
-impl<K: Kind> Kind for Maybe<K> {
+impl<K: ValueKind> ValueKind for MaybeKind<K> {
     type Of = Option<K::Of>;
 
-    fn read(item: &Item) -> Result<Self::Of, Fault> {
+    fn read(item: &SpannedValue) -> Result<Self::Of, ConfigFault> {
         K::read(item).map(Some)
     }
 
@@ -53,12 +53,12 @@ impl<K: Kind> Kind for Maybe<K> {
 }
 
 /// A list of one kind.
-pub(super) struct List<K>(PhantomData<K>);
+pub(super) struct ListKind<K>(PhantomData<K>);
 
-impl<K: Kind> Kind for List<K> {
+impl<K: ValueKind> ValueKind for ListKind<K> {
     type Of = Vec<K::Of>;
 
-    fn read(item: &Item) -> Result<Self::Of, Fault> {
+    fn read(item: &SpannedValue) -> Result<Self::Of, ConfigFault> {
         match item.get_ref().as_array() {
             Some(items) => items.iter().map(K::read).collect(),
             None => expected(item, "a list in [ ]"),
@@ -78,12 +78,12 @@ impl<K: Kind> Kind for List<K> {
 }
 
 /// Yes or no.
-pub(super) struct Flag;
+pub(super) struct FlagKind;
 
-impl Kind for Flag {
+impl ValueKind for FlagKind {
     type Of = bool;
 
-    fn read(item: &Item) -> Result<bool, Fault> {
+    fn read(item: &SpannedValue) -> Result<bool, ConfigFault> {
         item.get_ref()
             .as_bool()
             .map_or_else(|| expected(item, "true or false"), Ok)
@@ -100,13 +100,13 @@ macro_rules! text_kinds {
         $(#[$doc])*
         pub(super) struct $name;
 
-        impl Kind for $name {
+        impl ValueKind for $name {
             type Of = String;
 
-            fn read(item: &Item) -> Result<String, Fault> {
+            fn read(item: &SpannedValue) -> Result<String, ConfigFault> {
                 let written = text(item, $what)?;
                 let rule: fn(&str) -> Result<(), String> = $rule;
-                rule(written).map_err(|cause| Fault::new(item.span().start, cause))?;
+                rule(written).map_err(|cause| ConfigFault::new(item.span().start, cause))?;
                 Ok(written.to_owned())
             }
 
@@ -119,29 +119,29 @@ macro_rules! text_kinds {
 
 text_kinds! {
     /// Any text.
-    Text, "a text in quotes", |_| Ok(());
-    /// A text that says something.
-    Label, "a text in quotes", rules::label;
+    TextKind, "a text in quotes", |_| Ok(());
+    /// A text that is not blank.
+    LabelKind, "a text in quotes", rules::label;
     /// `auto`, a model's name or an alias.
-    Choice, "a model's name in quotes", rules::choice;
-    Alias, "an alias in quotes", rules::alias;
+    ChoiceKind, "a model's name in quotes", rules::choice;
+    AliasKind, "an alias in quotes", rules::alias;
     /// What an alias stands for.
-    Target, rules::FULL_NAME, rules::full_name;
-    ProviderName, "a provider's name in quotes", rules::provider_name;
-    BaseUrl, "an address such as \"https://api.openai.com/v1\"", rules::base_url;
-    RedisUrl, "an address such as \"redis://127.0.0.1:6379\"", rules::redis_url;
-    EncodingName, "the name of an encoding in quotes", rules::encoding;
+    TargetKind, rules::FULL_NAME, rules::full_name;
+    ProviderNameKind, "a provider's name in quotes", rules::provider_name;
+    BaseUrlKind, "an address such as \"https://api.openai.com/v1\"", rules::base_url;
+    RedisUrlKind, "an address such as \"redis://127.0.0.1:6379\"", rules::redis_url;
+    EncodingNameKind, "the name of an encoding in quotes", rules::encoding;
 }
 
 /// The name of a file.
-pub(super) struct FileName;
+pub(super) struct FileNameKind;
 
-impl Kind for FileName {
+impl ValueKind for FileNameKind {
     type Of = PathBuf;
 
-    fn read(item: &Item) -> Result<PathBuf, Fault> {
+    fn read(item: &SpannedValue) -> Result<PathBuf, ConfigFault> {
         let written = text(item, "the name of a file in quotes")?;
-        rules::label(written).map_err(|cause| Fault::new(item.span().start, cause))?;
+        rules::label(written).map_err(|cause| ConfigFault::new(item.span().start, cause))?;
         Ok(PathBuf::from(written))
     }
 
@@ -151,12 +151,12 @@ impl Kind for FileName {
 }
 
 /// A model's full name.
-pub(super) struct FullName;
+pub(super) struct FullNameKind;
 
-impl Kind for FullName {
+impl ValueKind for FullNameKind {
     type Of = ModelId;
 
-    fn read(item: &Item) -> Result<ModelId, Fault> {
+    fn read(item: &SpannedValue) -> Result<ModelId, ConfigFault> {
         let written = text(item, rules::FULL_NAME)?;
         match (rules::full_name(written), written.parse()) {
             (Ok(()), Ok(id)) => Ok(id),
@@ -170,12 +170,12 @@ impl Kind for FullName {
 }
 
 /// One of a few known words.
-pub(super) trait Word: Copy + 'static {
+pub(super) trait Keyword: Copy + 'static {
     const ALL: &'static [Self];
     fn word(self) -> &'static str;
 }
 
-impl Word for OnLimit {
+impl Keyword for OnLimit {
     const ALL: &'static [Self] = &[Self::Ask, Self::Downgrade, Self::Refuse];
     fn word(self) -> &'static str {
         match self {
@@ -186,7 +186,7 @@ impl Word for OnLimit {
     }
 }
 
-impl Word for Theme {
+impl Keyword for Theme {
     const ALL: &'static [Self] = &[Self::Auto, Self::Dark, Self::Light];
     fn word(self) -> &'static str {
         match self {
@@ -197,26 +197,26 @@ impl Word for Theme {
     }
 }
 
-impl Word for Effort {
+impl Keyword for Effort {
     const ALL: &'static [Self] = &Effort::ALL;
     fn word(self) -> &'static str {
         self.as_str()
     }
 }
 
-impl Word for ServiceTier {
+impl Keyword for ServiceTier {
     const ALL: &'static [Self] = &ServiceTier::ALL;
     fn word(self) -> &'static str {
         self.as_str()
     }
 }
 
-pub(super) struct OneOf<W>(PhantomData<W>);
+pub(super) struct OneOfKind<W>(PhantomData<W>);
 
-impl<W: Word> Kind for OneOf<W> {
+impl<W: Keyword> ValueKind for OneOfKind<W> {
     type Of = W;
 
-    fn read(item: &Item) -> Result<W, Fault> {
+    fn read(item: &SpannedValue) -> Result<W, ConfigFault> {
         let words = || W::ALL.iter().map(|w| w.word());
         let list = words().collect::<Vec<_>>().join(", ");
         let written = text(item, &format!("one of {list}, in quotes"))?;
@@ -225,7 +225,7 @@ impl<W: Word> Kind for OneOf<W> {
             .copied()
             .find(|w| w.word() == written)
             .ok_or_else(|| {
-                Fault::new(
+                ConfigFault::new(
                     item.span().start,
                     format!("expected one of {list}{}", rules::nearest(written, words())),
                 )
@@ -238,12 +238,12 @@ impl<W: Word> Kind for OneOf<W> {
 }
 
 /// US dollars, 0 or more, exactly as the digits say.
-pub(super) struct Dollars;
+pub(super) struct DollarsKind;
 
-impl Kind for Dollars {
+impl ValueKind for DollarsKind {
     type Of = Usd;
 
-    fn read(item: &Item) -> Result<Usd, Fault> {
+    fn read(item: &SpannedValue) -> Result<Usd, ConfigFault> {
         let digits = match item.get_ref() {
             DeValue::Float(float) => float.as_str(),
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
@@ -268,10 +268,10 @@ impl Kind for Dollars {
 /// A length of time above zero.
 pub(super) struct DurationKind;
 
-impl Kind for DurationKind {
+impl ValueKind for DurationKind {
     type Of = Duration;
 
-    fn read(item: &Item) -> Result<Duration, Fault> {
+    fn read(item: &SpannedValue) -> Result<Duration, ConfigFault> {
         let what =
             "a time above zero such as \"250ms\", \"5s\", \"1h30m\" or \"7d\" (at most 3650d)";
         match value::parse_duration(text(item, what)?) {
@@ -286,12 +286,12 @@ impl Kind for DurationKind {
 }
 
 /// A number of bytes.
-pub(super) struct Size;
+pub(super) struct SizeKind;
 
-impl Kind for Size {
+impl ValueKind for SizeKind {
     type Of = u64;
 
-    fn read(item: &Item) -> Result<u64, Fault> {
+    fn read(item: &SpannedValue) -> Result<u64, ConfigFault> {
         let what = "a size with its unit such as \"64MiB\" or \"512 MB\"";
         value::parse_bytes(text(item, what)?).map_or_else(|| expected(item, what), Ok)
     }
@@ -307,10 +307,10 @@ macro_rules! whole_kinds {
         $(#[$doc])*
         pub(super) struct $name;
 
-        impl Kind for $name {
+        impl ValueKind for $name {
             type Of = $of;
 
-            fn read(item: &Item) -> Result<$of, Fault> {
+            fn read(item: &SpannedValue) -> Result<$of, ConfigFault> {
                 let (least, most): (i64, i64) = ($least, $most);
                 item.get_ref()
                     .as_integer()
@@ -329,10 +329,10 @@ macro_rules! whole_kinds {
 
 whole_kinds! {
     /// A number of tokens.
-    Tokens, u64, 1, 1_000_000_000_000;
-    /// How many at a time; more than this no machine has ports for.
-    Parallel, usize, 1, 65_536;
-    Tries, u32, 0, 1000;
+    TokensKind, u64, 1, 1_000_000_000_000;
+    /// A number of concurrent requests; no machine has ports for more.
+    ParallelKind, usize, 1, 65_536;
+    TriesKind, u32, 0, 1000;
 }
 
 /// Kinds that are a number: name, what is expected, the rule.
@@ -341,10 +341,10 @@ macro_rules! number_kinds {
         $(#[$doc])*
         pub(super) struct $name;
 
-        impl Kind for $name {
+        impl ValueKind for $name {
             type Of = f64;
 
-            fn read(item: &Item) -> Result<f64, Fault> {
+            fn read(item: &SpannedValue) -> Result<f64, ConfigFault> {
                 let digits = match item.get_ref() {
                     DeValue::Float(float) => float.as_str(),
                     DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
@@ -367,8 +367,8 @@ macro_rules! number_kinds {
 
 number_kinds! {
     /// A share of a limit.
-    Share, "a number above 0 and at most 1, such as 0.8", |n| n > 0.0 && n <= 1.0;
-    /// A share that may be none at all.
-    Rate, "a number from 0 to 1, such as 0.001", |n| (0.0..=1.0).contains(&n);
-    Positive, "a number above 0", |n| n > 0.0;
+    ShareKind, "a number above 0 and at most 1, such as 0.8", |n| n > 0.0 && n <= 1.0;
+    /// A share that may be 0.
+    RateKind, "a number from 0 to 1, such as 0.001", |n| (0.0..=1.0).contains(&n);
+    PositiveKind, "a number above 0", |n| n > 0.0;
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::Fault;
-use super::kind::{Item, Kind, text};
+use super::error::{ConfigFault, SpannedValue};
+use super::kind::{ValueKind, text};
 use super::{rules, value};
 use crate::chat::{Effort, ModelId};
 
@@ -56,15 +56,15 @@ impl FromStr for LadderRung {
 }
 
 /// One rung in quotes.
-pub(super) struct Rung;
+pub(super) struct RungKind;
 
-impl Kind for Rung {
+impl ValueKind for RungKind {
     type Of = LadderRung;
 
-    fn read(item: &Item) -> Result<LadderRung, Fault> {
+    fn read(item: &SpannedValue) -> Result<LadderRung, ConfigFault> {
         text(item, rules::FULL_NAME)?
             .parse()
-            .map_err(|cause: String| Fault::new(item.span().start, cause))
+            .map_err(|cause: String| ConfigFault::new(item.span().start, cause))
     }
 
     fn show(value: &LadderRung) -> Option<String> {

@@ -1,102 +1,24 @@
 //! Built-in values, then the file, then the environment, then the flags: the later one wins.
 //!
-//! Owns: [`load`], where files lie ([`Locations`]), where each setting came from ([`Provenance`]), the [`Env`] snapshot.
-//! Refuses: the process environment, except once in [`Env::from_process`]; every other room asks the snapshot.
+//! Owns: [`load`], where the files are ([`Locations`]), where each setting came from ([`Provenance`]).
+//! Refuses: the process environment; it reads the [`Env`] snapshot that it is given.
 //! Invariant: the same overrides, snapshot and file give the same result.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Fault, Place, place};
+use super::env::Env;
+use super::error::{ConfigError, ConfigFault, FaultLocation, line_and_column};
 use super::{Config, file, network, rules};
 
 const CONFIG: &str = "CHAT_AGENT_CONFIG";
 const DATA_DIR: &str = "CHAT_AGENT_DATA_DIR";
 const MODEL: &str = "CHAT_AGENT_MODEL";
 
-/// A configuration is a few kilobytes; a larger file is some other file.
+/// A configuration is a few kilobytes; a larger file is something else.
 const LARGEST: u64 = 256 * 1024;
-
-/// The environment as it was at the start. Keys live in it, so it shows names only.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Env {
-    variables: BTreeMap<String, String>,
-    /// Names of variables whose value is not UTF-8.
-    unreadable: BTreeSet<String>,
-    folders: Option<(PathBuf, PathBuf)>,
-}
-
-impl Env {
-    /// This process's variables and the platform's folders for it.
-    pub fn from_process() -> Self {
-        let mut env = Self::default();
-        for (name, value) in std::env::vars_os() {
-            let Ok(name) = name.into_string() else {
-                continue;
-            };
-            match value.into_string() {
-                Ok(value) => drop(env.variables.insert(name, value)),
-                Err(_) => drop(env.unreadable.insert(name)),
-            }
-        }
-        env.folders = directories::ProjectDirs::from("", "", "chat-agent")
-            .map(|dirs| (dirs.config_dir().to_owned(), dirs.data_dir().to_owned()));
-        env
-    }
-
-    /// A made-up environment without a home folder.
-    pub fn from_pairs<K: Into<String>, V: Into<String>>(
-        pairs: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
-        let variables = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        Self {
-            variables,
-            ..Self::default()
-        }
-    }
-
-    /// The same with these as the platform's configuration and data folder.
-    #[must_use]
-    pub fn with_folders(self, config: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
-        Self {
-            folders: Some((config.into(), data.into())),
-            ..self
-        }
-    }
-
-    /// A variable's value. An empty one counts as not set.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-    }
-
-    /// One of the program's own variables: a value that cannot be read is a fault, not an absence.
-    fn own(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
-        if self.unreadable.contains(name) {
-            return Err(ConfigError::new(
-                Place::Named(name),
-                "the value is not UTF-8; use the flag instead",
-            ));
-        }
-        Ok(self.get(name))
-    }
-}
-
-impl fmt::Debug for Env {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Env")
-            .field("names", &self.variables.keys())
-            .field("folders", &self.folders)
-            .finish()
-    }
-}
 
 /// What the flags of the command line say about settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,7 +75,7 @@ impl Provenance {
     }
 }
 
-/// Where files lie.
+/// Where the files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locations {
     /// As named by flag or variable, else in the platform's folder.
@@ -164,7 +86,7 @@ pub struct Locations {
     pub data_dir: PathBuf,
 }
 
-/// The settings in force, and how they came to be.
+/// The settings in force, and where each came from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     pub config: Config,
@@ -179,7 +101,9 @@ impl Loaded {
         let place = |key: &str| self.provenance.places.get(&format!("models.{index}.{key}"));
         let file = self.locations.config_file.clone();
         match place(key).or_else(|| place("id")) {
-            Some(&(line, column)) => ConfigError::new(Place::Line { file, line, column }, cause),
+            Some(&(line, column)) => {
+                ConfigError::new(FaultLocation::Line { file, line, column }, cause)
+            }
             None => ConfigError::file(&file, cause),
         }
     }
@@ -194,14 +118,14 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
         Some(text) => {
             locations.config_found = true;
             let said;
-            (config, said) =
-                file::read(&text).map_err(|f| f.place(&locations.config_file, text.as_bytes()))?;
+            (config, said) = file::read(&text)
+                .map_err(|f| f.into_error(&locations.config_file, text.as_bytes()))?;
             for (key, at) in &said {
                 provenance.set(key, Origin::File);
                 if key.starts_with("models.") {
                     provenance
                         .places
-                        .insert(key.clone(), place(*at, text.as_bytes()));
+                        .insert(key.clone(), line_and_column(*at, text.as_bytes()));
                 }
             }
             let at = said
@@ -209,7 +133,9 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
                 .copied()
                 .unwrap_or_default();
             network::resolve(&mut config.network, &locations.config_file, env).map_err(
-                |cause| Fault::new(at, cause).place(&locations.config_file, text.as_bytes()),
+                |cause| {
+                    ConfigFault::new(at, cause).into_error(&locations.config_file, text.as_bytes())
+                },
             )?;
         }
         None if named => return Err(missing(&locations.config_file)),
@@ -226,7 +152,7 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
     })
 }
 
-/// Where the files lie, whether or not they exist or can be read: for `config path` and `config init`.
+/// Where the files are, whether or not they exist or can be read: for `config path` and `config init`.
 pub fn locate(overrides: &Overrides, env: &Env) -> Result<Locations, ConfigError> {
     find(overrides, env).map(|(locations, _)| locations)
 }
@@ -245,22 +171,18 @@ fn find(overrides: &Overrides, env: &Env) -> Result<(Locations, bool), ConfigErr
         let cause = format!(
             "no home folder is known, so there is no place for {what}: name one with {flag}"
         );
-        ConfigError::new(Place::Named(flag), cause)
+        ConfigError::new(FaultLocation::Named(flag), cause)
     };
     let is_named = named.is_some();
     let config_file = named
-        .or_else(|| {
-            env.folders
-                .as_ref()
-                .map(|(config, _)| config.join("config.toml"))
-        })
+        .or_else(|| env.folders().map(|(config, _)| config.join("config.toml")))
         .ok_or_else(|| homeless("the configuration", "--config"))?;
     let data_dir = data_dir
-        .or_else(|| env.folders.as_ref().map(|(_, data)| data.clone()))
+        .or_else(|| env.folders().map(|(_, data)| data.clone()))
         .ok_or_else(|| homeless("data", "--data-dir"))?;
     let data_dir = std::path::absolute(&data_dir).map_err(|error| {
         ConfigError::new(
-            Place::Named("--data-dir"),
+            FaultLocation::Named("--data-dir"),
             format!("not a folder's name: {error}"),
         )
     })?;
@@ -282,7 +204,7 @@ fn choose(
     place: &'static str,
     origin: Origin,
 ) -> Result<(), ConfigError> {
-    rules::choice(model).map_err(|cause| ConfigError::new(Place::Named(place), cause))?;
+    rules::choice(model).map_err(|cause| ConfigError::new(FaultLocation::Named(place), cause))?;
     model.clone_into(&mut config.model);
     provenance.set("model", origin);
     Ok(())
@@ -338,8 +260,8 @@ pub(super) fn read_file(path: &Path) -> Result<Option<String>, ConfigError> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Fault::new(at, "this byte is not UTF-8 text: save the file as UTF-8")
-            .place(path, error.as_bytes())
+        ConfigFault::new(at, "this byte is not UTF-8 text: save the file as UTF-8")
+            .into_error(path, error.as_bytes())
     })?;
     Ok(Some(
         text.strip_prefix('\u{FEFF}')
@@ -352,13 +274,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_of_ours_that_is_no_text_is_named() {
+    fn a_variable_that_is_not_utf8_is_named_in_the_error() {
         for name in [CONFIG, DATA_DIR, MODEL] {
-            let env = Env {
-                unreadable: [name.to_owned()].into(),
-                ..Env::default()
-            }
-            .with_folders("/none", "/none");
+            let env = Env::default()
+                .with_unreadable(name)
+                .with_folders("/none", "/none");
             let error = load(&Overrides::default(), &env).unwrap_err().to_string();
             assert_eq!(
                 error,

@@ -1,7 +1,7 @@
-//! What the user set: from the file, the environment and the flags to one checked [`Config`].
+//! Settings: the file, the environment and the flags become one checked [`Config`].
 //!
 //! Owns: [`Config`] and its built-in values, the configuration file (reading, showing, writing), the environment snapshot.
-//! Refuses: secrets; a key source is kept as written and resolved by whoever sends with it. No I/O but on the file itself.
+//! Refuses: secrets; a key source is kept as written, and `provider` resolves it. No I/O except on the file itself.
 //! Invariant: a [`Config`] that [`load`] returned has passed every rule; everything the file may say is in one key table.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use crate::chat::{Effort, ModelId, ServiceTier, Usd};
 
 mod compound;
 pub mod edit;
+mod env;
 mod error;
 mod file;
 mod kind;
@@ -25,11 +26,12 @@ mod show;
 mod tests;
 mod value;
 
-pub use error::{ConfigError, Place};
+pub use env::Env;
+pub use error::{ConfigError, FaultLocation};
 pub use ladder::LadderRung;
-pub use layers::{Env, Loaded, Locations, Origin, Overrides, Provenance, load, locate};
+pub use layers::{Loaded, Locations, Origin, Overrides, Provenance, load, locate};
 pub use rules::ENCODINGS;
-pub use show::{Setting, settings, show};
+pub use show::{EffectiveSetting, settings, show};
 pub use value::{parse_bytes, parse_duration};
 
 /// The commented example file: every key, its meaning and its built-in value.
@@ -46,23 +48,23 @@ pub struct Config {
     pub system: Option<String>,
     /// Short name to full name.
     pub aliases: BTreeMap<String, String>,
-    pub budget: Budget,
-    pub router: Router,
-    pub cache: Cache,
-    pub redis: Option<Redis>,
-    pub limits: Limits,
-    pub network: Network,
-    pub slo: Slo,
-    pub providers: Vec<Provider>,
+    pub budget: BudgetConfig,
+    pub router: RouterConfig,
+    pub cache: CacheConfig,
+    pub redis: Option<RedisConfig>,
+    pub limits: LimitsConfig,
+    pub network: NetworkConfig,
+    pub slo: SloConfig,
+    pub providers: Vec<ProviderConfig>,
     pub models: Vec<ModelEntry>,
-    pub ui: Ui,
+    pub ui: UiConfig,
     /// Action to key names, as written; the screen knows which are legal.
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
 /// `None` is no limit; zero is a limit under which nothing may be spent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Budget {
+pub struct BudgetConfig {
     pub per_request: Option<Usd>,
     pub per_session: Option<Usd>,
     pub per_day: Option<Usd>,
@@ -81,14 +83,14 @@ pub enum OnLimit {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Router {
+pub struct RouterConfig {
     /// Best first.
     pub ladder: Vec<LadderRung>,
     pub pace: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cache {
+pub struct CacheConfig {
     pub enabled: bool,
     pub ttl: Duration,
     /// Also keep answers to requests that set a temperature above 0.
@@ -97,15 +99,15 @@ pub struct Cache {
     pub memory: u64,
     /// Bytes.
     pub disk: u64,
-    /// Longest wait of a question for what lies on disk.
+    /// The longest time that a question waits for the disk cache.
     pub patience: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub struct Redis {
+pub struct RedisConfig {
     /// May hold credentials: shown masked only.
     pub url: String,
-    /// Seals shared answers; absent: answers are not shared.
+    /// Encrypts shared answers; `None`: answers are not shared.
     pub secret: Option<KeySource>,
     pub budget_group: Option<String>,
     /// Of the group, in days and months of UTC.
@@ -113,14 +115,14 @@ pub struct Redis {
     pub per_month: Option<Usd>,
     /// The address is one of several that share the keys.
     pub cluster: bool,
-    /// Before every key there.
+    /// The prefix of every key in Redis.
     pub prefix: String,
-    /// The longest that a request waits for it.
+    /// The longest time that a request waits for Redis.
     pub patience: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitsConfig {
     /// Requests at a time, for each provider.
     pub concurrency: usize,
     /// Tokens.
@@ -133,14 +135,14 @@ pub struct Limits {
 
 /// How servers are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Network {
-    /// Certificates (PEM) that are trusted beside the system's. After [`load`] absolute, and there.
+pub struct NetworkConfig {
+    /// Certificates (PEM) that are trusted in addition to the system's. After [`load`] the path is absolute and the file exists.
     pub extra_ca_file: Option<PathBuf>,
 }
 
-/// What to raise an alert about when it is missed. Latency is to the first token; the others are shares of one.
+/// Goals; an alert is raised when one is missed. Latency is to the first token; the others are shares of one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Slo {
+pub struct SloConfig {
     pub mean_latency: Duration,
     pub p95_latency: Duration,
     pub error_rate: f64,
@@ -151,7 +153,7 @@ pub struct Slo {
 }
 
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Provider {
+pub struct ProviderConfig {
     pub name: String,
     /// Empty: the preset's own.
     pub base_urls: Vec<String>,
@@ -204,7 +206,7 @@ pub struct ModelEntry {
     pub cache_write: Option<Usd>,
     pub output: Option<Usd>,
     pub free: bool,
-    /// The catalogue's price holds at an address that the user changed.
+    /// The user confirms that the catalogue's price applies at the changed address.
     pub confirmed: bool,
     /// The service tier that requests ask for; `None`: as the catalogue has it, which is the standard one.
     pub service_tier: Option<ServiceTier>,
@@ -225,17 +227,17 @@ pub struct ModelEntry {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ui {
+pub struct UiConfig {
     pub theme: Theme,
     pub panel: bool,
     pub mouse: bool,
-    /// Tell of alerts by a notification of the terminal while its window is not looked at.
+    /// Show alerts as notifications of the terminal while its window has no focus.
     pub notify: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
-    /// As the terminal's background is.
+    /// Follows the terminal's background.
     Auto,
     Dark,
     Light,
@@ -248,7 +250,7 @@ impl Default for Config {
             favourites: Vec::new(),
             system: None,
             aliases: BTreeMap::new(),
-            budget: Budget {
+            budget: BudgetConfig {
                 per_request: None,
                 per_session: None,
                 per_day: None,
@@ -256,7 +258,7 @@ impl Default for Config {
                 on_limit: OnLimit::Ask,
                 alerts: vec![0.5, 0.8, 1.0],
             },
-            router: Router {
+            router: RouterConfig {
                 ladder: ["gpt-5", "gpt-5-mini", "gpt-5-nano"]
                     .map(|name| LadderRung {
                         model: ModelId::new("openai", name),
@@ -265,7 +267,7 @@ impl Default for Config {
                     .into(),
                 pace: true,
             },
-            cache: Cache {
+            cache: CacheConfig {
                 enabled: true,
                 ttl: Duration::from_hours(7 * 24),
                 sampled: false,
@@ -274,7 +276,7 @@ impl Default for Config {
                 patience: Duration::from_millis(20),
             },
             redis: None,
-            limits: Limits {
+            limits: LimitsConfig {
                 concurrency: 64,
                 max_output: 8192,
                 connect_timeout: Duration::from_secs(5),
@@ -282,8 +284,8 @@ impl Default for Config {
                 idle_timeout: Duration::from_secs(30),
                 retries: 3,
             },
-            network: Network::default(),
-            slo: Slo {
+            network: NetworkConfig::default(),
+            slo: SloConfig {
                 mean_latency: Duration::from_secs(2),
                 p95_latency: Duration::from_secs(5),
                 error_rate: 0.001,
@@ -293,7 +295,7 @@ impl Default for Config {
             },
             providers: Vec::new(),
             models: Vec::new(),
-            ui: Ui {
+            ui: UiConfig {
                 theme: Theme::Auto,
                 panel: true,
                 mouse: false,
@@ -305,7 +307,7 @@ impl Default for Config {
 }
 
 impl ModelEntry {
-    /// An entry that says nothing yet.
+    /// An entry without any setting.
     pub fn new(id: ModelId) -> Self {
         Self {
             id,
@@ -330,8 +332,8 @@ impl ModelEntry {
     }
 }
 
-impl Redis {
-    /// What is not said is as built in.
+impl RedisConfig {
+    /// With the built-in value for everything else.
     pub fn at(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -364,9 +366,9 @@ impl Config {
     }
 }
 
-impl fmt::Debug for Provider {
+impl fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider")
+        f.debug_struct("ProviderConfig")
             .field("name", &self.name)
             .field("base_urls", &self.base_urls)
             .field("keys", &self.keys)
@@ -376,9 +378,9 @@ impl fmt::Debug for Provider {
     }
 }
 
-impl fmt::Debug for Redis {
+impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis")
+        f.debug_struct("RedisConfig")
             .field("url", &rules::masked_url(&self.url))
             .field("secret", &self.secret)
             .field("budget_group", &self.budget_group)

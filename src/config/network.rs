@@ -1,21 +1,25 @@
-//! The file of extra certificates: where it is, and whether it can be what it is said to be.
+//! The file of extra certificates: its path, and whether it can hold certificates.
 //!
-//! Owns: the full path of `network.extra_ca_file`, and the first look at the file.
-//! Refuses: to judge certificates; whoever trusts them reads them.
+//! Owns: the full path of `network.extra_ca_file`, and the first check of the file.
+//! Refuses: checking the certificates themselves; the HTTP client does that.
 //! Invariant: after [`resolve`] the path is absolute and the file held a PEM certificate.
 
 use std::io::Read;
 use std::path::Path;
 
-use super::Network;
-use super::layers::Env;
+use super::NetworkConfig;
+use super::env::Env;
 
 /// All certificates that systems trust together are about 250 KB.
 const LARGEST: u64 = 4 << 20;
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// Makes the path absolute and looks at the file. The error is a cause with its mend.
-pub(super) fn resolve(network: &mut Network, config_file: &Path, env: &Env) -> Result<(), String> {
+/// Makes the path absolute and looks at the file. The error says the cause and what to do.
+pub(super) fn resolve(
+    network: &mut NetworkConfig,
+    config_file: &Path,
+    env: &Env,
+) -> Result<(), String> {
     let Some(written) = &network.extra_ca_file else {
         return Ok(());
     };
@@ -30,16 +34,16 @@ pub(super) fn resolve(network: &mut Network, config_file: &Path, env: &Env) -> R
     };
     let path = std::path::absolute(&path)
         .map_err(|error| format!("expected the name of a file: {error}"))?;
-    look(&path)?;
+    check(&path)?;
     network.extra_ca_file = Some(path);
     Ok(())
 }
 
-fn look(path: &Path) -> Result<(), String> {
+fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
     let unreadable =
         |error: std::io::Error| format!("the certificates in {shown} cannot be read: {error}");
-    // Looked at before it is opened: opening a pipe would wait for its other end.
+    // Check the type before opening: opening a pipe would wait for its other end.
     let found = std::fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {
         return Err(format!(
@@ -105,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_meant_is_refused_with_its_place_and_the_mend() {
+    fn an_unusable_file_is_refused_with_its_location_and_what_to_do() {
         for (written, content, cause) in [
             (
                 "ca.pem",

@@ -1,15 +1,14 @@
-//! What a value must be like to make sense, and how values must agree.
+//! The rules for single values, and for values that must agree.
 //!
 //! Owns: the rules for names, addresses and headers; the rules that look at two settings; masking of addresses.
-//! Refuses: the values themselves in a sentence; one of them may be a key in the wrong place.
+//! Refuses: quoting a value in an error; it may be a secret in the wrong place.
 //! Invariant: a rule is a pure function of what is written; nothing is looked up or resolved.
 
 use toml::de::DeTable;
 use url::{Host, Url};
 
-use super::error::{Fault, suggestion};
-use super::kind::Item;
-use super::{Config, Provider};
+use super::error::{ConfigFault, SpannedValue, suggestion};
+use super::{Config, ProviderConfig};
 use crate::chat::{ModelId, Usd};
 
 /// The encodings that `[[models]]` may name.
@@ -33,7 +32,7 @@ fn ensure(holds: bool, cause: &str) -> Check {
     if holds { Ok(()) } else { Err(cause.to_owned()) }
 }
 
-/// " ; did you mean" for a word from a short list; a value that is far from each of them is not repeated.
+/// "; did you mean …" when the word is close to one of a short list, else nothing: the list is shown already.
 pub(super) fn nearest<'a>(
     written: &str,
     valid: impl IntoIterator<Item = &'a str> + Clone,
@@ -139,7 +138,7 @@ pub(super) fn redis_url(text: &str) -> Check {
         "expected a redis://, rediss:// or unix:// address such as \"redis://127.0.0.1:6379\"";
     let url = Url::parse(text).map_err(|_| WHAT.to_owned())?;
     let legal = match url.scheme() {
-        // Behind the host stands nothing, or the number of a database.
+        // The path is empty or the number of a database.
         "redis" | "rediss" => {
             let database = url.path().trim_matches('/');
             url.host_str().is_some_and(|host| !host.is_empty())
@@ -212,7 +211,7 @@ fn is_open(text: &str) -> bool {
 
 /// The rules over several settings. `root` is the document that `config` was read from; entries of a list stand at
 /// the same index in both.
-pub(super) fn across(config: &Config, root: &DeTable, faults: &mut Vec<Fault>) {
+pub(super) fn across(config: &Config, root: &DeTable, faults: &mut Vec<ConfigFault>) {
     let tables = |name: &str| -> Vec<&DeTable> {
         let list = root.get(name).and_then(|item| item.get_ref().as_array());
         list.map(|items| {
@@ -225,7 +224,7 @@ pub(super) fn across(config: &Config, root: &DeTable, faults: &mut Vec<Fault>) {
     };
     let mut names = Vec::new();
     for (provider, table) in config.providers.iter().zip(tables("providers")) {
-        once(
+        check_unique(
             &mut names,
             &provider.name,
             at(table, "name"),
@@ -242,7 +241,7 @@ pub(super) fn across(config: &Config, root: &DeTable, faults: &mut Vec<Fault>) {
         } else {
             entry.id.to_string()
         };
-        once(
+        check_unique(
             &mut ids,
             &id,
             at(table, "id"),
@@ -279,20 +278,20 @@ pub(super) fn across(config: &Config, root: &DeTable, faults: &mut Vec<Fault>) {
 
 /// Where the value of a key starts.
 fn at(table: &DeTable, key: &str) -> Option<usize> {
-    table.get(key).map(|item: &Item| item.span().start)
+    table.get(key).map(|item: &SpannedValue| item.span().start)
 }
 
-fn push(at: Option<usize>, cause: &str, faults: &mut Vec<Fault>) {
-    faults.extend(at.map(|at| Fault::new(at, cause)));
+fn push(at: Option<usize>, cause: &str, faults: &mut Vec<ConfigFault>) {
+    faults.extend(at.map(|at| ConfigFault::new(at, cause)));
 }
 
-/// A fault when the name was seen before. An empty name is one that has its own fault already.
-fn once(
+/// Reports a name that was seen before. An empty name already has a fault of its own.
+fn check_unique(
     seen: &mut Vec<String>,
     name: &str,
     at: Option<usize>,
     cause: &str,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigFault>,
 ) {
     if !name.is_empty() && seen.iter().any(|known| known == name) {
         push(at, cause, faults);
@@ -300,10 +299,10 @@ fn once(
     seen.push(name.to_owned());
 }
 
-fn plain_http(provider: &Provider, table: &DeTable, faults: &mut Vec<Fault>) {
+fn plain_http(provider: &ProviderConfig, table: &DeTable, faults: &mut Vec<ConfigFault>) {
     let items = table
         .get("base_urls")
-        .and_then(|item: &Item| item.get_ref().as_array());
+        .and_then(|item: &SpannedValue| item.get_ref().as_array());
     if provider.allow_http {
         return;
     }

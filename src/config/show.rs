@@ -6,14 +6,14 @@
 
 use std::fmt::Write;
 
-use super::compound::Bindings;
-use super::file::{Key, MODEL, PROVIDER, REDIS, SECTIONS, Shape, TOP};
-use super::kind::{Kind, Target};
+use super::compound::BindingsKind;
+use super::file::{KeySpec, MODEL, PROVIDER, REDIS, SECTIONS, Shape, TOP};
+use super::kind::{TargetKind, ValueKind};
 use super::{Config, Loaded, Origin, Provenance, value};
 
 /// One line of what is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub struct EffectiveSetting {
     /// Dotted, entries of a list numbered from 0: `budget.per_day`, `providers.0.name`.
     pub key: String,
     /// As TOML; secrets are stars.
@@ -22,7 +22,7 @@ pub struct Setting {
 }
 
 /// The settings in force, one by one in the order of the file; those that are not set are left out.
-pub fn settings(loaded: &Loaded) -> Vec<Setting> {
+pub fn settings(loaded: &Loaded) -> Vec<EffectiveSetting> {
     page(&loaded.config.masked(), &loaded.provenance).settings
 }
 
@@ -37,8 +37,8 @@ pub(super) fn render(config: &Config, provenance: &Provenance) -> String {
     page(config, provenance).text
 }
 
-fn page<'a>(config: &Config, provenance: &'a Provenance) -> Page<'a> {
-    let mut page = Page {
+fn page<'a>(config: &Config, provenance: &'a Provenance) -> SettingsPage<'a> {
+    let mut page = SettingsPage {
         text: String::new(),
         settings: Vec::new(),
         provenance,
@@ -53,13 +53,13 @@ fn page<'a>(config: &Config, provenance: &'a Provenance) -> Page<'a> {
             Shape::Aliases => {
                 page.header("[aliases]");
                 for (alias, model) in &config.aliases {
-                    page.line(name, alias, Target::show(model));
+                    page.line(name, alias, TargetKind::show(model));
                 }
             }
             Shape::Bindings => {
                 page.header("[keys]");
                 for (action, keys) in &config.keys {
-                    page.line(name, action, Bindings::show(keys));
+                    page.line(name, action, BindingsKind::show(keys));
                 }
             }
             Shape::Redis => {
@@ -75,25 +75,25 @@ fn page<'a>(config: &Config, provenance: &'a Provenance) -> Page<'a> {
     page
 }
 
-struct Page<'a> {
+struct SettingsPage<'a> {
     text: String,
-    settings: Vec<Setting>,
+    settings: Vec<EffectiveSetting>,
     provenance: &'a Provenance,
 }
 
-impl Page<'_> {
+impl SettingsPage<'_> {
     fn header(&mut self, header: &str) {
         let _ = writeln!(self.text, "\n{header}");
     }
 
-    fn list<T>(&mut self, keys: &[Key<T>], entries: &[T], name: &str) {
+    fn list<T>(&mut self, keys: &[KeySpec<T>], entries: &[T], name: &str) {
         for (index, entry) in entries.iter().enumerate() {
             self.header(&format!("[[{name}]]"));
             self.table(keys, entry, &format!("{name}.{index}"));
         }
     }
 
-    fn table<T>(&mut self, keys: &[Key<T>], entry: &T, path: &str) {
+    fn table<T>(&mut self, keys: &[KeySpec<T>], entry: &T, path: &str) {
         for key in keys {
             self.line(path, key.name, (key.show)(entry));
         }
@@ -108,7 +108,7 @@ impl Page<'_> {
         };
         let origin = self.provenance.of(&dotted);
         let _ = writeln!(self.text, "{} = {shown}  # {origin}", value::key(name));
-        self.settings.push(Setting {
+        self.settings.push(EffectiveSetting {
             key: dotted,
             value: shown,
             origin,

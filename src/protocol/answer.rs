@@ -6,7 +6,7 @@ use super::{Counterfactual, Fitted};
 use crate::chat::usage::Usage;
 use crate::chat::{Cost, Effort, Finish, MessageId, ModelId, SessionId, Timestamp, Usd};
 
-/// Everything worth knowing about an answer besides its text.
+/// What is known about an answer besides its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerFacts {
     pub model: ModelId,
@@ -15,12 +15,12 @@ pub struct AnswerFacts {
     pub usage: Usage,
     pub estimate: Estimate,
     pub cost: Cost,
-    /// What the cache spared; `None`: nobody knows, for the answer had no price.
+    /// What the cache saved; `None`: unknown, because the answer had no price.
     pub saved: Option<Usd>,
     pub cache: CacheHit,
     /// Age of the cached answer in seconds; 0 when it is fresh.
     pub cache_age_s: u64,
-    /// It is older than answers are used for, and was taken because nothing else could be had.
+    /// The answer is past its time, and was used because no provider could be reached.
     #[serde(default)]
     pub stale: bool,
     /// What the reasoning cost, which is a part of `cost`; `None`: there was none, or its price is unknown.

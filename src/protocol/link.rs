@@ -1,18 +1,18 @@
-//! How it stands with a provider, and what can be had when none can be reached.
+//! The state of a provider, and what the user can have when none can be reached.
 
 use serde::{Deserialize, Serialize};
 
 use super::CacheHit;
 use crate::chat::{ModelId, Timestamp, Usd};
 
-/// The state of the way to a provider.
+/// The state of the connection to a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     pub provider: String,
     pub circuit: Circuit,
     /// Requests of this program that wait for their turn.
     pub waiting: u64,
-    /// Plain HTTP to another machine: everybody on the way can read it.
+    /// Plain HTTP to another machine: it can be read on the way.
     pub plain: bool,
 }
 
@@ -28,7 +28,7 @@ pub enum Circuit {
     HalfOpen,
 }
 
-/// What can be had for a question that no provider could be reached for.
+/// What the user can have for a question when no provider can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// An answer kept from earlier, however old.
@@ -49,14 +49,14 @@ pub enum Degraded {
     Again,
 }
 
-/// An answer to this question that lies in the cache.
+/// An answer to this question in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The model that gave it.
     pub model: ModelId,
     pub tier: CacheHit,
     pub age_s: u64,
-    /// Older than answers are used for.
+    /// It is past its time.
     pub expired: bool,
     /// What it cost then; `None`: unknown.
     pub usd: Option<Usd>,

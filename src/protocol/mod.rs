@@ -1,8 +1,8 @@
-//! What a front end and the core say to each other.
+//! The messages between a front end and the core.
 //!
 //! Owns: [`Command`] (in), [`Event`] (out) and the [`Handle`] that carries both over bounded channels.
 //! Refuses: behaviour. Both enums are plain data that could as well travel over a socket.
-//! Invariant: texts in here are source text; whoever shows one passes it through [`crate::chat::text`] first.
+//! Invariant: texts in here are source text; a front end passes them through [`crate::chat::text`] before showing them.
 
 mod answer;
 mod chats;
@@ -28,12 +28,12 @@ pub use quote::{
 
 use crate::chat::{Effort, Failure, MessageId, Overflow, Selection, SessionId, Timestamp};
 
-/// Commands that may wait in the channel; a front end that fills it is told to wait.
+/// Commands that may wait in the channel; a front end that fills it has to wait.
 pub const COMMANDS: usize = 64;
 /// Events that may wait; the core stops reading the network when the front end is this far behind.
 pub const EVENTS: usize = 1024;
 
-/// A front end's end of the line.
+/// The front end's end of the two channels.
 #[derive(Debug)]
 pub struct Handle {
     pub commands: mpsc::Sender<Command>,
@@ -49,13 +49,13 @@ pub enum Command {
     SaveDraft(Arc<str>),
     /// Send this prompt.
     Send { text: Arc<str> },
-    /// Send this prompt by the way out that the user chose at [`Event::AtLimit`].
+    /// Send this prompt in the way that the user chose at [`Event::AtLimit`].
     SendBy { text: Arc<str>, way: WayOut },
-    /// Go on with the last answer, which its output cap cut off.
+    /// Continue the last answer, which its output cap cut off.
     Continue,
     /// Answer the last question, which no provider could be reached for, in this way ([`Event::Offer`]).
     TakeOffer(Degraded),
-    /// What becomes of the next questions of this chat when they do not fit the window.
+    /// What to do with the next questions of this chat when they do not fit the window.
     Fit(Overflow),
     /// Stop the answer that is streaming.
     Cancel,
@@ -65,9 +65,9 @@ pub enum Command {
     SetDefault(Selection),
     /// Put the model among the favourites, or take it out.
     ToggleFavourite(Selection),
-    /// How hard to think; `None`: as the model does by itself.
+    /// The reasoning effort; `None`: the model's own default.
     SetEffort(Option<Effort>),
-    /// Use kept answers in this chat and keep new ones, or do neither.
+    /// Use the answer cache in this chat, for reading and writing, or not at all.
     SetCached(bool),
     /// The system message of this chat.
     SetSystem(Option<String>),
@@ -115,7 +115,7 @@ pub enum Event {
         why: String,
         ms: u64,
     },
-    /// How it stands with the provider in use; sent when it has changed.
+    /// The state of the provider in use; sent when it has changed.
     Link(Link),
     /// A piece of the answer.
     Text {
@@ -140,12 +140,12 @@ pub enum Event {
     },
     /// The prompt does not fit a limit, and the user is to say what to do. Nothing was sent; the turn is over.
     AtLimit(Box<AtLimit>),
-    /// This answer was cut by its output cap; what going on would do ([`Command::Continue`]).
+    /// The output cap cut this answer off; this is what continuing would do ([`Command::Continue`]).
     Continuable {
         id: MessageId,
         quote: Box<Quote>,
     },
-    /// The last question failed because no provider could be reached; what can be had all the same.
+    /// The last question failed because no provider could be reached; this is what the user can have instead.
     Offer(Offer),
     /// A limit has passed one of the configured shares, for the first time in its window.
     Alert(Alert),

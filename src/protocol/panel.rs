@@ -1,24 +1,24 @@
-//! Standing figures, the model picker's lines, and notices.
+//! The panel, the lines of the model picker, and notices.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Circuit, Warm};
 use crate::chat::{Scope, Selection, Usd};
 
-/// The panel's standing figures.
+/// The figures of the panel.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Panel {
     pub session: Meter,
     pub today: Meter,
     pub month: Meter,
-    /// Of the group of machines, as it was last heard; without a limit where there is none.
+    /// Of the group of machines, as last read from Redis; without a limit when there is no group.
     #[serde(default)]
     pub group_today: Meter,
     #[serde(default)]
     pub group_month: Meter,
     /// Share of answers that came from a cache, 0 to 1; `None` before the first.
     pub cache_hit: Option<f64>,
-    /// What the cache spared since the beginning, and whether there were hits of unknown price beside that.
+    /// What the cache has saved in all, and whether there were also hits of unknown price.
     pub saved: Usd,
     #[serde(default)]
     pub saved_unknown: bool,
@@ -62,7 +62,7 @@ pub struct Meter {
 pub struct ModelRow {
     pub id: Selection,
     pub favourite: bool,
-    /// The ladder of `auto` holds it, at this place from the best (0).
+    /// Its index in the ladder of `auto`, from the best (0); `None`: it is not in the ladder.
     pub rung: Option<usize>,
     /// US dollars per million tokens; `None`: unknown.
     pub input: Option<Usd>,

@@ -1,4 +1,4 @@
-//! What sending would do: the receipt, and the ways out at a limit.
+//! What sending would do: the receipt, and the choices at a limit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct Quote {
     pub model: ModelId,
     pub route: Route,
     pub estimate: Estimate,
-    /// Free of charge, by the user's word or because it runs here.
+    /// Free of charge, because the user said so or because it runs on this machine.
     pub free: bool,
     /// The tightest limit and what is left of it.
     pub left: Option<Left>,
@@ -87,7 +87,7 @@ pub enum Fitted {
     Segmented { parts: u64, requests: u64 },
 }
 
-/// In words, to begin a sentence with: `left out the oldest 3 turns (1200 tokens)`.
+/// The beginning of a sentence: `left out the oldest 3 turns (1200 tokens)`.
 impl fmt::Display for Fitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,11 +111,11 @@ pub struct Warm {
     pub tokens: u64,
     /// When the provider may have forgotten it.
     pub until: Timestamp,
-    /// What it spares in the next turn on that model.
+    /// What it saves in the next turn on that model.
     pub spares: Usd,
 }
 
-/// A question that does not fit a limit, and the ways out. Nothing was sent, and nothing is stored.
+/// A question that does not fit a limit, and the choices of the user. Nothing was sent or stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AtLimit {
     /// The question, for the front end to keep.
@@ -135,7 +135,7 @@ pub struct Raise {
     pub by: Usd,
 }
 
-/// The user's way out of [`AtLimit`].
+/// The user's choice at [`AtLimit`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WayOut {
     /// This model, for this question.

@@ -212,7 +212,7 @@ impl Provider {
 
     fn of(
         name: &str,
-        configured: Option<&config::Provider>,
+        configured: Option<&config::ProviderConfig>,
         env: &Env,
     ) -> Result<Self, EndpointError> {
         let known = preset(name);
@@ -236,7 +236,7 @@ impl Provider {
             .collect::<Result<Vec<_>, _>>()?;
         let own =
             |endpoint: &Endpoint| known.is_none_or(|preset| preset.base_url != endpoint.base_url());
-        let sources = |provider: &config::Provider| {
+        let sources = |provider: &config::ProviderConfig| {
             provider.keys.iter().map(|key| key.source.clone()).collect()
         };
         let written_keys: Option<Vec<_>> = configured
@@ -274,7 +274,7 @@ fn usual_key(preset: &Preset, env: &Env) -> Vec<KeySource> {
 /// Every provider: the presets in their order, changed as configured, then the user's own in file order.
 /// `OPENAI_BASE_URL` replaces the address of `openai`; its key then belongs to that origin.
 pub fn providers(
-    configured: &[config::Provider],
+    configured: &[config::ProviderConfig],
     env: &Env,
 ) -> Result<Vec<Provider>, EndpointError> {
     let find = |name: &str| configured.iter().find(|provider| provider.name == name);
@@ -388,19 +388,19 @@ mod tests {
 
     #[test]
     fn what_the_user_wrote_wins_over_the_preset() {
-        let written = config::Provider {
+        let written = config::ProviderConfig {
             name: "mine".into(),
             base_urls: vec![
                 "http://127.0.0.1:1/v1".into(),
                 "https://b.example/v1".into(),
             ],
             headers: BTreeMap::from([("x-team".into(), "blue".into())]),
-            ..config::Provider::default()
+            ..config::ProviderConfig::default()
         };
-        let groq = config::Provider {
+        let groq = config::ProviderConfig {
             name: "groq".into(),
             keys: vec![KeySource::Command("pass groq".into()).into()],
-            ..config::Provider::default()
+            ..config::ProviderConfig::default()
         };
         let all = providers(&[written, groq], &Env::default()).unwrap();
         let mine = named(&all, "mine");
@@ -424,10 +424,10 @@ mod tests {
             ),
         ] {
             let base_urls = urls.iter().map(|url| (*url).to_owned()).collect();
-            let written = config::Provider {
+            let written = config::ProviderConfig {
                 name: "vllm".into(),
                 base_urls,
-                ..config::Provider::default()
+                ..config::ProviderConfig::default()
             };
             let all = providers(&[written], &Env::default()).unwrap();
             let vllm = named(&all, "vllm");
@@ -442,14 +442,14 @@ mod tests {
     #[tokio::test]
     async fn a_key_belongs_to_its_provider() {
         let env = Env::from_pairs([("SECOND", "sk-second-1234")]);
-        let mine = config::Provider {
+        let mine = config::ProviderConfig {
             name: "mine".into(),
             base_urls: vec!["https://a.example".into()],
             keys: vec![
                 KeySource::Env("FIRST".into()).into(),
                 KeySource::Env("SECOND".into()).into(),
             ],
-            ..config::Provider::default()
+            ..config::ProviderConfig::default()
         };
         let all = providers(&[mine], &env).unwrap();
         let mine = named(&all, "mine");

@@ -12,7 +12,7 @@ use async_openai::types::chat::{
 };
 use serde_json::Value;
 
-use crate::catalog::{Api, Dialect, OutputCap, SystemRole, TemperatureRule};
+use crate::catalog::{Dialect, ModelApi, OutputCap, SystemRole, TemperatureRule};
 use crate::chat::{Effort, Message, ModelId, Request, Role};
 
 /// Why a question cannot be put to a model as it is.
@@ -50,7 +50,7 @@ pub fn body(
     stream: bool,
 ) -> Result<Value, MappingError> {
     let model = || request.model.clone();
-    if dialect.api == Api::Responses {
+    if dialect.api == ModelApi::Responses {
         return Err(MappingError::ResponsesOnly { model: model() });
     }
     if output_cap == 0 {
@@ -367,7 +367,12 @@ mod tests {
                 "takes no effort `max`: it takes minimal, high",
             ),
             (&hard, &Dialect::default(), 1, "no effort to set"),
-            (&hard, &with(|d| d.api = Api::Responses), 1, "Responses API"),
+            (
+                &hard,
+                &with(|d| d.api = ModelApi::Responses),
+                1,
+                "Responses API",
+            ),
             (&hard, &some, 0, "no room"),
         ] {
             let text = body(asked, dialect, cap, true).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! Which of the rungs that fit: health first, then room, then the pace.
 //!
-//! Owns: when a model counts as ill, what is a step down, and the words for a rung that was passed over though it fits.
-//! Refuses: to size anything; each rung comes with its verdict.
+//! Owns: when a model counts as failing, what is a step down, and why a rung that fits was passed over, in words.
+//! Refuses: sizing; each rung comes with its result.
 //! Invariant: while any rung fits, one is chosen; what is free, or the last rung, is never left for the pace.
 
 use super::pace::Verdict;
@@ -10,22 +10,22 @@ use super::{Candidate, Downgrade, Query};
 use crate::chat::Selection;
 use crate::store::Health;
 
-/// Requests without which a model's failures say nothing.
+/// With fewer requests the failures of a model are ignored.
 const TELLING: u64 = 4;
 
-pub(super) type Sized = Result<Fit, Skip>;
+pub(super) type SizedCandidate = Result<Fit, Skip>;
 
 /// The rung taken.
 #[derive(Debug, Clone)]
-pub(super) struct Choice<'a> {
+pub(super) struct ChosenRung<'a> {
     pub(super) at: usize,
     /// It has room for an answer of usual length.
     useful: bool,
     pace: Option<Verdict<'a>>,
 }
 
-/// Half of what it was asked lately failed by its server's fault.
-fn is_ill(health: Health) -> bool {
+/// Half of its recent requests failed because of its server.
+fn is_failing(health: Health) -> bool {
     health.requests >= TELLING && health.failed.saturating_mul(2) >= health.requests
 }
 
@@ -36,17 +36,17 @@ fn illness(health: Health) -> String {
     )
 }
 
-/// The first rung that is well and has room for a useful answer; failing that, room for any; failing that, ill ones in
-/// the same order. From there down by the pace.
-pub(super) fn choose<'a>(sized: &[Sized], query: &Query<'a>) -> Option<Choice<'a>> {
+/// The first healthy rung with room for a useful answer, else with room for any answer, else a failing rung in the same
+/// order. From there the pace may go down.
+pub(super) fn choose<'a>(sized: &[SizedCandidate], query: &Query<'a>) -> Option<ChosenRung<'a>> {
     let auto = *query.selection == Selection::Auto;
-    let stops = |s: &Sized| {
+    let stops = |s: &SizedCandidate| {
         auto && query.downgrade != Downgrade::Freely && s.as_ref().is_err_and(Skip::is_budget)
     };
     let reach = sized.iter().position(stops).unwrap_or(sized.len());
-    let pace = query.pace.filter(|_| auto).map(super::Pace::verdict);
-    let well = |at: usize| !auto || !is_ill(query.candidates[at].health);
-    // When all are ill, none is passed over for it, and the pace is kept among them.
+    let pace = query.pace.filter(|_| auto).map(super::PaceInput::verdict);
+    let well = |at: usize| !auto || !is_failing(query.candidates[at].health);
+    // When all are failing, none is passed over for that, and the pace still applies.
     let any = (0..reach).any(|at| well(at) && sized[at].is_ok());
     let could = |at: &usize| {
         (well(*at) || !any) && sized[*at].as_ref().map_or_else(Skip::is_budget, |_| true)
@@ -74,7 +74,7 @@ pub(super) fn choose<'a>(sized: &[Sized], query: &Query<'a>) -> Option<Choice<'a
             } else {
                 best
             };
-            Some(Choice {
+            Some(ChosenRung {
                 at,
                 useful,
                 pace: pace.clone(),
@@ -83,7 +83,7 @@ pub(super) fn choose<'a>(sized: &[Sized], query: &Query<'a>) -> Option<Choice<'a
 }
 
 /// Goes `level` steps down from the best rung, each to the next one that is cheaper. A rung that the money left does not
-/// reach is a step like the others: to be short of money is not counted twice.
+/// reach is a step like the others, so that a lack of money does not count twice.
 fn step_down(mut rungs: impl Iterator<Item = usize>, level: u32, query: &Query<'_>) -> usize {
     let (mut at, mut steps) = (rungs.next().unwrap_or(0), 0);
     for next in rungs {
@@ -117,11 +117,11 @@ fn is_cheaper(query: &Query<'_>, from: usize, to: usize) -> bool {
         .is_some_and(|(less, more)| less < more)
 }
 
-impl Choice<'_> {
+impl ChosenRung<'_> {
     /// Why a rung above the chosen one, which fits, was passed over; in words that follow its name, or stand alone.
     pub(super) fn passed(&self, candidate: &Candidate<'_>, fit: &Fit) -> Passed {
         match self.pace.as_ref().and_then(|verdict| verdict.window) {
-            _ if is_ill(candidate.health) => Passed::Ill(illness(candidate.health)),
+            _ if is_failing(candidate.health) => Passed::Ill(illness(candidate.health)),
             Some(window) if fit.useful || !self.useful => Passed::Paced(window.in_words()),
             _ => Passed::Tight,
         }
@@ -129,14 +129,14 @@ impl Choice<'_> {
 
     /// Why a rung below the chosen one was not wanted.
     pub(super) fn not_needed(candidate: &Candidate<'_>) -> String {
-        if is_ill(candidate.health) {
+        if is_failing(candidate.health) {
             illness(candidate.health)
         } else {
             "a better rung fits".to_owned()
         }
     }
 
-    /// The level to remember, when it is another than before.
+    /// The level to store, if it has changed.
     pub(super) fn new_level(&self, query: &Query<'_>) -> Option<u32> {
         let level = self.pace.as_ref()?.level;
         query
@@ -163,7 +163,7 @@ impl Passed {
         }
     }
 
-    /// As the fate of the rung itself.
+    /// As the reason for passing over the rung itself.
     pub(super) fn fate(self) -> String {
         match self {
             Self::Ill(words) | Self::Paced(words) => words,

@@ -1,13 +1,13 @@
-//! Which kind of question this is, as far as the length of its answer goes.
+//! The kind of a question, as far as it matters for the length of the answer.
 //!
-//! Owns: [`Kind`] and the marks by which a text shows its kind.
-//! Refuses: understanding. It looks for English words and for marks that are the same in every language (fences, the
+//! Owns: [`QuestionKind`] and the marks by which a text shows its kind.
+//! Refuses: understanding the text. It looks for English words and for marks common to every language (fences, the
 //! shape of source code); what shows neither is `other`, and is learned from like the rest.
 //! Invariant: a pure function of the text that reads a bounded part of it, so a megabyte costs what a page costs.
 
 /// What is asked for. Answers of one kind have lengths of their own, so they are learned apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum QuestionKind {
     Code,
     Summary,
     /// The same text in other words or another language: about as long as what came in.
@@ -19,7 +19,7 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl QuestionKind {
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,16 +34,16 @@ impl Kind {
     }
 }
 
-/// Bytes read at either end: what is wanted stands before or after what it is wanted of.
+/// Bytes read at either end: the instruction stands before or after the material.
 const END: usize = 1_500;
-/// A question of more words than this wants more than a fact.
+/// A question with more words than this asks for more than a fact.
 const SHORT: usize = 14;
 
 /// Words and phrases that ask for a kind; the first row with one of them decides. The order is that of certainty:
 /// "summarize this function" wants a summary, "explain this query" an explanation, whatever lies below it.
-const ASKED: [(Kind, &[&str]); 5] = [
+const ASKED: [(QuestionKind, &[&str]); 5] = [
     (
-        Kind::Summary,
+        QuestionKind::Summary,
         &[
             "summarize",
             "summarise",
@@ -57,7 +57,7 @@ const ASKED: [(Kind, &[&str]); 5] = [
         ],
     ),
     (
-        Kind::Rewrite,
+        QuestionKind::Rewrite,
         &[
             "translate",
             "translation",
@@ -76,7 +76,7 @@ const ASKED: [(Kind, &[&str]); 5] = [
         ],
     ),
     (
-        Kind::Explanation,
+        QuestionKind::Explanation,
         &[
             "explain",
             "why",
@@ -95,7 +95,7 @@ const ASKED: [(Kind, &[&str]); 5] = [
         ],
     ),
     (
-        Kind::Code,
+        QuestionKind::Code,
         &[
             "refactor",
             "implement",
@@ -124,7 +124,7 @@ const ASKED: [(Kind, &[&str]); 5] = [
         ],
     ),
     (
-        Kind::List,
+        QuestionKind::List,
         &[
             "list",
             "give me some",
@@ -166,7 +166,7 @@ const CODE_ENDS: [char; 3] = ['{', '}', ';'];
 const CODE_LINES: usize = 3;
 
 /// The kind of a question.
-pub fn kind(question: &str) -> Kind {
+pub fn kind(question: &str) -> QuestionKind {
     let (head, tail) = ends(question);
     let words: Vec<String> = [head, tail].iter().map(|part| spaced(part)).collect();
     let asks = |phrase: &&str| {
@@ -178,16 +178,16 @@ pub fn kind(question: &str) -> Kind {
     match asked {
         // "What is the difference between …" begins as a question for a fact, and asks for more.
         Some((kind, _)) => *kind,
-        None if looks_like_code(head) || looks_like_code(tail) => Kind::Code,
+        None if looks_like_code(head) || looks_like_code(tail) => QuestionKind::Code,
         None if is_short(question)
             && FACT
                 .iter()
                 .any(|start| words[0].starts_with(&format!(" {start} "))) =>
         {
-            Kind::Fact
+            QuestionKind::Fact
         }
-        None if counts_things(&words[0]) => Kind::List,
-        None => Kind::Other,
+        None if counts_things(&words[0]) => QuestionKind::List,
+        None => QuestionKind::Other,
     }
 }
 
@@ -258,40 +258,49 @@ mod tests {
             "let x = 1;\n".repeat(10_000),
         );
         for (question, expected) in [
-            ("Summarize the article below.", Kind::Summary),
-            ("TL;DR?", Kind::Summary),
-            (&format!("Give me the key points:\n{fenced}"), Kind::Summary),
-            ("Translate to French: good morning", Kind::Rewrite),
-            ("Could you make this more formal?", Kind::Rewrite),
-            ("Write a function that adds two numbers", Kind::Code),
-            ("Refactor it, please", Kind::Code),
-            (fenced, Kind::Code),
-            (bare, Kind::Code),
-            (&format!("Explain this:\n{bare}"), Kind::Explanation),
-            ("Why does `push` move my string?", Kind::Explanation),
+            ("Summarize the article below.", QuestionKind::Summary),
+            ("TL;DR?", QuestionKind::Summary),
+            (
+                &format!("Give me the key points:\n{fenced}"),
+                QuestionKind::Summary,
+            ),
+            ("Translate to French: good morning", QuestionKind::Rewrite),
+            ("Could you make this more formal?", QuestionKind::Rewrite),
+            ("Write a function that adds two numbers", QuestionKind::Code),
+            ("Refactor it, please", QuestionKind::Code),
+            (fenced, QuestionKind::Code),
+            (bare, QuestionKind::Code),
+            (&format!("Explain this:\n{bare}"), QuestionKind::Explanation),
+            ("Why does `push` move my string?", QuestionKind::Explanation),
             (
                 "What is the difference between a mutex and a semaphore?",
-                Kind::Explanation,
+                QuestionKind::Explanation,
             ),
-            ("List the planets", Kind::List),
-            ("Name 12 rivers of Asia", Kind::List),
-            ("Give me five titles", Kind::List),
-            ("Who wrote Hamlet?", Kind::Fact),
-            ("what's the capital of Peru", Kind::Fact),
-            ("How many legs has a spider?", Kind::Fact),
+            ("List the planets", QuestionKind::List),
+            ("Name 12 rivers of Asia", QuestionKind::List),
+            ("Give me five titles", QuestionKind::List),
+            ("Who wrote Hamlet?", QuestionKind::Fact),
+            ("what's the capital of Peru", QuestionKind::Fact),
+            ("How many legs has a spider?", QuestionKind::Fact),
             (
                 "Who would say so, and what would they say to those who said before that they would not?",
-                Kind::Other,
+                QuestionKind::Other,
             ),
-            ("Hello", Kind::Other),
-            ("", Kind::Other),
-            ("Куда идём?", Kind::Other),
-            ("A whylist is no list-of why's", Kind::Explanation),
-            ("unlisted, translated words decide nothing", Kind::Other),
-            (&format!("Summarize:\n{long}"), Kind::Summary),
-            (&format!("{long}\nTranslate this to Dutch."), Kind::Rewrite),
-            (&code, Kind::Code),
-            (&long, Kind::Other),
+            ("Hello", QuestionKind::Other),
+            ("", QuestionKind::Other),
+            ("Куда идём?", QuestionKind::Other),
+            ("A whylist is no list-of why's", QuestionKind::Explanation),
+            (
+                "unlisted, translated words decide nothing",
+                QuestionKind::Other,
+            ),
+            (&format!("Summarize:\n{long}"), QuestionKind::Summary),
+            (
+                &format!("{long}\nTranslate this to Dutch."),
+                QuestionKind::Rewrite,
+            ),
+            (&code, QuestionKind::Code),
+            (&long, QuestionKind::Other),
         ] {
             assert_eq!(kind(question), expected, "{question:.60}");
         }
@@ -301,7 +310,7 @@ mod tests {
     fn any_text_has_a_kind() {
         for unit in ["é", "漢", "👩‍👩‍👧", "\u{0}", " "] {
             for n in [1, END / unit.len(), END, END + 1, 3 * END] {
-                assert_eq!(kind(&unit.repeat(n)), Kind::Other);
+                assert_eq!(kind(&unit.repeat(n)), QuestionKind::Other);
             }
         }
     }

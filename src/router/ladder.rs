@@ -1,10 +1,10 @@
-//! Whether the ladder makes sense to the catalogue.
+//! Checks the ladder against the catalogue.
 
 use crate::catalog::Catalog;
 use crate::chat::{Effort, Failure, FailureKind};
 use crate::config::LadderRung;
 
-/// Refuses a rung with an effort that its model does not take: found at the start, not at the first expensive question.
+/// Refuses a rung with an effort that its model does not take, at the start rather than at the first question.
 pub fn check_ladder(ladder: &[LadderRung], catalog: &Catalog) -> Result<(), Failure> {
     for rung in ladder {
         let Some(effort) = rung.effort else { continue };

@@ -1,7 +1,7 @@
-//! How long an answer is likely to be, and how long it may become, by what answers of its kind were like.
+//! How long an answer is likely to be and may become, from past answers to questions of the same kind.
 //!
-//! Owns: the first guess, and when a past is long enough to tell.
-//! Refuses: to look answers up; `store` has them.
+//! Owns: the first guess, and how many past answers are needed.
+//! Refuses: looking answers up; `store` has them.
 //! Invariant: a cap is a generous multiple of what is usual, and larger than one that has cut an answer off.
 
 use crate::protocol::Spread;
@@ -9,12 +9,12 @@ use crate::store::Lengths;
 
 /// Output expected of a model that has not answered yet, in tokens.
 pub const FIRST_GUESS: u64 = 600;
-/// Answers without which no spread is shown.
+/// With fewer answers no spread is shown.
 const ENOUGH: u64 = 5;
-/// Answers of a kind without which the cap does not follow them.
+/// With fewer answers of a kind the cap does not follow them.
 const ENOUGH_FOR_A_CAP: u64 = 10;
-/// A cap by experience is so many times what 95 of 100 answers stay below, and never smaller than this. The hold on the
-/// money shrinks by much with either; a cut answer costs a second question.
+/// A learned cap is this many times the length that 95 of 100 answers stay below, and never smaller than this. Either
+/// makes the reservation much smaller; a cut answer would cost a second question.
 const GENEROUS: u64 = 4;
 const SMALLEST: u64 = 1024;
 /// A cap that has cut an answer off is this many times too small.
@@ -23,7 +23,7 @@ const GROWTH: u64 = 2;
 /// Output tokens to expect.
 pub fn expected_output(lengths: Option<&Lengths>) -> u64 {
     lengths.map_or(FIRST_GUESS, |lengths| {
-        // Where most were cut, their length says what the caps were, and no more.
+        // When most were cut, their lengths only show what the caps were.
         if lengths.cut * 2 >= lengths.answers {
             lengths.median.max(FIRST_GUESS)
         } else {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_past_tells_when_it_is_long_enough() {
+    fn lengths_are_learned_only_from_enough_answers() {
         let past = |answers, of_kind, p95, cut_at| Lengths {
             median: 300,
             low: 200,

@@ -1,8 +1,8 @@
-//! Which model, and why: one pure function.
+//! Chooses the model and says why: one pure function.
 //!
 //! Owns: the order of the ladder, what disqualifies a rung, health and pace, the output cap that fits the task and the
 //! money left, the reason in words.
-//! Refuses: to look anything up or to hold money; the caller brings models, counts and what is left.
+//! Refuses: looking anything up or reserving money; the caller passes models, counts and what is left.
 //! Invariant: a pinned model is never changed; every rung of a plan fits what was left when it was made.
 
 mod choice;
@@ -12,18 +12,18 @@ mod length;
 mod pace;
 mod sizing;
 
-pub use kind::{Kind, kind};
+pub use kind::{QuestionKind, kind};
 pub use ladder::check_ladder;
 pub use length::{FIRST_GUESS, expected_output, spread, task_cap};
-pub use pace::{Pace, Window};
+pub use pace::{PaceInput, PaceWindow};
 pub use sizing::{MINIMUM_OUTPUT, Skip};
 
 use crate::catalog::Model;
 use crate::chat::{Effort, Failure, FailureKind, ModelId, Params, Selection};
 use crate::protocol::{Considered, Estimate, Left, Route, RouteMode};
 use crate::store::Health;
-use crate::tokens::Count;
-use choice::{Choice, Sized};
+use crate::tokens::TokenCount;
+use choice::{ChosenRung, SizedCandidate};
 
 /// A rung the router may take, with what is known of this request on it.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct Candidate<'a> {
     pub model: &'a Model,
     /// The effort that would be sent.
     pub effort: Option<Effort>,
-    pub input: Count,
+    pub input: TokenCount,
     /// How far off `input` may be, as learned, in thousandths.
     pub band_permille: Option<u32>,
     /// Output tokens usual for this model and this kind of question.
@@ -45,7 +45,7 @@ pub struct Candidate<'a> {
     pub health: Health,
 }
 
-/// The question.
+/// What the router decides about.
 #[derive(Debug, Clone)]
 pub struct Query<'a> {
     pub selection: &'a Selection,
@@ -54,22 +54,22 @@ pub struct Query<'a> {
     pub params: &'a Params,
     /// The largest output cap when the user asked for none.
     pub default_cap: u64,
-    /// When `auto` takes a lower rung for the sake of money.
+    /// When `auto` takes a lower rung to save money.
     pub downgrade: Downgrade,
-    /// What was spent of the limits of day and month; `None`: whatever it was, it changes nothing.
-    pub pace: Option<&'a Pace>,
+    /// What was spent of the limits of day and month; `None`: it does not matter.
+    pub pace: Option<&'a PaceInput>,
     /// Why these candidates, when the ladder could not be used.
     pub note: Option<&'a str>,
 }
 
-/// When `auto` takes a lower rung for the sake of money.
+/// When `auto` takes a lower rung to save money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Downgrade {
     /// Whenever the better one does not fit what is left.
     Freely,
     /// When the better one has too little room to answer; not when it does not fit at all, for then the user is asked.
     ForRoom,
-    /// Never: the better one answers as shortly as it must, or nobody does.
+    /// Never: the better one answers, as briefly as the money requires, or the question is refused.
     Never,
 }
 
@@ -82,28 +82,28 @@ pub struct Rung {
     pub estimate: Estimate,
 }
 
-/// What to try, in order: the choice first, then where to go when it fails. Only `auto` has more than one rung.
+/// The models to try, in order: the choice, then the fallbacks. Only `auto` has more than one rung.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     pub first: Rung,
     /// Rungs of other models: the lower ones, then those above that fit too.
     pub fallbacks: Vec<Rung>,
     pub route: Route,
-    /// The level of the pace to remember once this is sent; `None`: as it was.
+    /// The level of the pace to store once this is sent; `None`: unchanged.
     pub pace: Option<u32>,
 }
 
 /// No model can take the request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
+pub struct PlanRefusal {
     pub failure: Failure,
     pub route: Route,
-    /// Why each candidate was passed over; `None`: it was not, by itself.
+    /// Why each candidate was passed over; `None`: no reason of its own.
     pub skips: Vec<Option<Skip>>,
 }
 
-/// Chooses. Deterministic: the same question has the same answer.
-pub fn plan(query: &Query<'_>) -> Result<Plan, Box<Refusal>> {
+/// Makes the plan. It is deterministic: the same query gives the same plan.
+pub fn plan(query: &Query<'_>) -> Result<Plan, Box<PlanRefusal>> {
     let sized: Vec<_> = query
         .candidates
         .iter()
@@ -132,7 +132,7 @@ pub fn plan(query: &Query<'_>) -> Result<Plan, Box<Refusal>> {
         .chain(0..choice.at)
         .filter_map(rung);
     let fallbacks = match mode {
-        // A model that fails does not do better with another effort.
+        // A model that fails would fail with another effort too.
         RouteMode::Auto => others.filter(|rung| rung.model != first.model).collect(),
         RouteMode::Pinned => Vec::new(),
     };
@@ -158,7 +158,12 @@ fn name(candidate: &Candidate<'_>) -> String {
         .map_or_else(|| model.to_owned(), |effort| format!("{model} ({effort})"))
 }
 
-fn reason(query: &Query<'_>, sized: &[Sized], choice: &Choice<'_>, mode: RouteMode) -> String {
+fn reason(
+    query: &Query<'_>,
+    sized: &[SizedCandidate],
+    choice: &ChosenRung<'_>,
+    mode: RouteMode,
+) -> String {
     if mode == RouteMode::Pinned {
         return "your choice".to_owned();
     }
@@ -181,8 +186,12 @@ fn reason(query: &Query<'_>, sized: &[Sized], choice: &Choice<'_>, mode: RouteMo
     }
 }
 
-fn considered(query: &Query<'_>, sized: &[Sized], choice: Option<&Choice<'_>>) -> Vec<Considered> {
-    let row = |(at, (candidate, sized)): (usize, (&Candidate<'_>, &Sized))| Considered {
+fn considered(
+    query: &Query<'_>,
+    sized: &[SizedCandidate],
+    choice: Option<&ChosenRung<'_>>,
+) -> Vec<Considered> {
+    let row = |(at, (candidate, sized)): (usize, (&Candidate<'_>, &SizedCandidate))| Considered {
         model: candidate.model.id.clone(),
         effort: candidate.effort,
         worst_usd: match sized {
@@ -192,7 +201,7 @@ fn considered(query: &Query<'_>, sized: &[Sized], choice: Option<&Choice<'_>>) -
         skipped: match (sized, choice) {
             (Err(skip), _) => Some(skip.to_string()),
             (Ok(_), Some(choice)) if at == choice.at => None,
-            (Ok(_), Some(choice)) if at > choice.at => Some(Choice::not_needed(candidate)),
+            (Ok(_), Some(choice)) if at > choice.at => Some(ChosenRung::not_needed(candidate)),
             (Ok(fit), Some(choice)) => Some(choice.passed(candidate, fit).fate()),
             (Ok(_), None) => {
                 Some("a lower rung, which on_limit = \"refuse\" does not take".to_owned())
@@ -208,7 +217,7 @@ fn considered(query: &Query<'_>, sized: &[Sized], choice: Option<&Choice<'_>>) -
         .collect()
 }
 
-fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
+fn refuse(query: &Query<'_>, sized: &[SizedCandidate], mode: RouteMode) -> Box<PlanRefusal> {
     let route = Route {
         mode,
         reason: "nothing fits".to_owned(),
@@ -220,7 +229,7 @@ fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
             .zip(query.candidates)
             .filter_map(|(s, c)| s.as_ref().err().map(|skip| (skip, c)))
     };
-    // Money is named before anything else: it is the one thing that the user can change at once.
+    // Name money first: it is what the user can change at once.
     let over = || skips().filter(|(skip, _)| skip.is_budget());
     let cheapest = over()
         .min_by_key(|(skip, _)| skip.worst())
@@ -243,7 +252,7 @@ fn refuse(query: &Query<'_>, sized: &[Sized], mode: RouteMode) -> Box<Refusal> {
             .hint("set OPENAI_API_KEY, or name a model with --model"),
     };
     let skips = sized.iter().map(|s| s.as_ref().err().cloned()).collect();
-    Box::new(Refusal {
+    Box::new(PlanRefusal {
         failure,
         route,
         skips,

@@ -1,7 +1,7 @@
-//! The pace: whether what was spent, going on like that, stays inside the limits of day and month.
+//! The pace: whether spending at the present rate stays within the limits of the day and the month.
 //!
-//! Owns: the projection, and how far down the ladder it asks `auto` to go.
-//! Refuses: the clock and the ledger; it takes amounts and instants. Whether a request fits the money left is `sizing`'s.
+//! Owns: the projection, and how many rungs `auto` goes down because of it.
+//! Refuses: the clock and the ledger; it takes amounts and instants. `sizing` decides whether a request fits the money left.
 //! Invariant: more spent never means a higher rung, and a change of spend by less than a fifth moves the level at most
 //! once: a level that was taken because of a projection is left only well below it.
 
@@ -9,24 +9,24 @@ use crate::chat::{Scope, Timestamp, Usd};
 
 /// A limit over a stretch of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
+pub struct PaceWindow {
     pub scope: Scope,
     pub began_at: Timestamp,
     pub resets_at: Timestamp,
-    /// What is settled. Holds are left out: they are the worst case of answers under way, and would send the second of
-    /// two questions asked at once down the ladder. The hard limit counts them.
+    /// What is settled. Reservations are left out: they are worst cases, and would send the second of two questions asked
+    /// at once down the ladder. The hard limit counts them.
     pub spent: Usd,
     pub limit: Usd,
     /// Now, as it stands in a sentence about this window: `11:00`, `12 Nov`.
     pub by: String,
 }
 
-/// What the pace is judged by.
+/// What the pace is computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pace {
+pub struct PaceInput {
     pub now: Timestamp,
-    pub windows: Vec<Window>,
-    /// The level that was in force at the last question, by whichever process.
+    pub windows: Vec<PaceWindow>,
+    /// The level in force at the last question of any process.
     pub held: u32,
 }
 
@@ -35,7 +35,7 @@ pub struct Pace {
 pub(super) struct Verdict<'a> {
     /// Rungs to go down from the best one.
     pub(super) level: u32,
-    pub(super) window: Option<&'a Window>,
+    pub(super) window: Option<&'a PaceWindow>,
 }
 
 /// A window counts as at least this part gone (one third). At 00:01 a straight line through one expensive question would
@@ -48,7 +48,7 @@ const RELEASE: u128 = 800;
 /// No ladder is longer.
 const LEVELS: u32 = 16;
 
-impl Pace {
+impl PaceInput {
     pub(super) fn verdict(&self) -> Verdict<'_> {
         let tightest = self
             .windows
@@ -66,7 +66,7 @@ impl Pace {
     }
 }
 
-impl Window {
+impl PaceWindow {
     /// What will have been spent at the end of the window, in thousandths of the limit. 0 for a limit of 0: there only
     /// what is free fits, and that is not paced.
     fn projected(&self, now: Timestamp) -> u128 {

@@ -3,18 +3,18 @@
 use std::fmt;
 
 use super::{Candidate, Downgrade, Query};
-use crate::catalog::{Api, Model, Status};
+use crate::catalog::{Lifecycle, Model, ModelApi};
 use crate::chat::{Scope, Usd};
 use crate::protocol::{Estimate, Left};
 
-/// An output cap that we chose is never smaller than this, in tokens: an answer of a few words helps nobody.
+/// An output cap that we chose is never smaller than this, in tokens: an answer of a few words is useless.
 pub const MINIMUM_OUTPUT: u64 = 256;
 
 /// The request on one model.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fit {
     pub(super) estimate: Estimate,
-    /// There is room for an answer of usual length, or what little there is has to do: no lower rung may be taken for it.
+    /// There is room for an answer of usual length, or a short one must do because no lower rung may be taken.
     pub(super) useful: bool,
 }
 
@@ -29,11 +29,11 @@ pub enum Skip {
     },
     /// It answers on the Responses API only.
     ResponsesOnly,
-    /// Input and the smallest answer do not fit its window.
+    /// The input and the smallest answer do not fit its window.
     Context { needs: u64, holds: u64 },
     /// The user asked for more output than it can write.
     OutputTooLong { asked: u64, most: u64 },
-    /// A budget cannot stand on an unknown price; nor can `auto`.
+    /// Its price is unknown, so neither a budget nor `auto` can work with it.
     Unpriced,
     /// The dearest outcome does not fit what is left.
     OverBudget { worst: Usd, left: Usd, scope: Scope },
@@ -143,14 +143,14 @@ pub(super) fn size(candidate: &Candidate<'_>, query: &Query<'_>) -> Result<Fit, 
 
 fn usable(candidate: &Candidate<'_>) -> Result<(), Skip> {
     let model = candidate.model;
-    if let Status::Retired { since, instead } = &model.status {
+    if let Lifecycle::Retired { since, instead } = &model.status {
         let instead = instead.as_ref().map(ToString::to_string);
         return Err(Skip::Retired {
             since: since.clone(),
             instead,
         });
     }
-    if model.dialect.api == Api::Responses {
+    if model.dialect.api == ModelApi::Responses {
         return Err(Skip::ResponsesOnly);
     }
     candidate

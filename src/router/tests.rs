@@ -1,7 +1,7 @@
 mod policy;
 
 use super::*;
-use crate::catalog::{Model, Price, PriceOrigin, Status};
+use crate::catalog::{Lifecycle, Model, Price, PriceOrigin};
 use crate::chat::{Scope, Usd};
 
 /// A priced model: dollars per million tokens in and out.
@@ -20,7 +20,7 @@ fn model(name: &str, input: i128, output: i128) -> Model {
 }
 
 fn candidate(model: &Model) -> Candidate<'_> {
-    let input = Count {
+    let input = TokenCount {
         tokens: 1_000,
         upper: 1_000,
         exact: true,
@@ -106,14 +106,14 @@ fn the_ladder_goes_down_with_the_money() {
 }
 
 #[test]
-fn a_refusal_names_the_cause_and_the_mend() {
+fn a_refusal_names_the_cause_and_what_to_do() {
     let known = model("m", 10, 100);
     let unpriced = Model {
         price: None,
         ..known.clone()
     };
     let retired = Model {
-        status: Status::Retired {
+        status: Lifecycle::Retired {
             since: "2025-10-27".into(),
             instead: Some(ModelId::new("p", "n")),
         },
@@ -211,7 +211,7 @@ fn what_does_not_fit_the_window_is_passed_over() {
 }
 
 #[test]
-fn an_unpriced_model_is_for_those_who_name_it_and_set_no_limit() {
+fn an_unpriced_model_needs_to_be_named_and_no_limit_set() {
     let unpriced = Model {
         price: None,
         ..model("m", 1, 1)
@@ -263,7 +263,7 @@ fn on_limit_refuse_takes_no_lower_rung_for_money() {
 }
 
 #[test]
-fn on_limit_refuse_rather_shrinks_the_cap_than_take_a_lower_rung() {
+fn on_limit_refuse_shrinks_the_cap_instead_of_taking_a_lower_rung() {
     let (big, small) = (model("big", 10, 100), model("small", 1, 10));
     // What is left buys fewer tokens of the better one than an answer usually has.
     let money = left("0.10");
@@ -327,7 +327,7 @@ mod properties {
             asked in prop::option::of(1u64..20_000),
         ) {
             let models: Vec<_> = prices.iter().enumerate().map(|(n, (i, o))| model(&n.to_string(), *i, *o)).collect();
-            let input = Count { tokens, upper: tokens + tokens / 10, exact: false };
+            let input = TokenCount { tokens, upper: tokens + tokens / 10, exact: false };
             let money = Left { scope: Scope::Day, usd: Usd::from_pico(pico) };
             let limited = |m| Candidate { input, left: Some(money.clone()), ..candidate(m) };
             let ladder: Vec<_> = models.iter().map(limited).collect();

@@ -1,12 +1,13 @@
 //! What a model's own usage teaches about our count of its input.
 //!
 //! Owns: [`Calibration`]: the factor between our count and the server's, and how far a single answer strays from it.
-//! Refuses: upper bounds, which stay bytes: a budget does not stand on what usually happens.
-//! Invariant: fewer than [`Calibration::LEAST`] answers teach nothing; less than half of them being odd moves nothing far.
+//! Refuses: upper bounds. They stay byte counts, because a budget must hold in unusual cases too.
+//! Invariant: fewer than [`Calibration::LEAST`] answers teach nothing; outliers have little effect while they are fewer
+//! than half.
 
 /// The factor is kept in millionths.
 const ONE: u128 = 1_000_000;
-/// In thousandths: no band is narrower, for the next text is never quite like the last ones.
+/// In thousandths: no band is narrower, because the next text differs from the last ones.
 const NARROWEST: u32 = 10;
 
 /// How the server's count of a model's input relates to ours.
@@ -25,20 +26,20 @@ impl Calibration {
     /// Learns from pairs of our raw count and what the server counted, at least [`Self::LEAST`] of them. The factor is
     /// the middle one of their ratios; the band holds nine answers in ten. Pairs with a 0 say nothing and are left out.
     pub fn learn(samples: &[(u64, u64)]) -> Option<Self> {
-        let told: Vec<_> = samples
+        let usable: Vec<_> = samples
             .iter()
             .filter(|(counted, actual)| *counted > 0 && *actual > 0)
             .collect();
-        if told.len() < Self::LEAST {
+        if usable.len() < Self::LEAST {
             return None;
         }
         let ratio = |(counted, actual): &(u64, u64)| {
             clamped(u128::from(*actual) * ONE / u128::from(*counted)).max(1)
         };
-        let mut ratios: Vec<u64> = told.iter().map(|pair| ratio(pair)).collect();
+        let mut ratios: Vec<u64> = usable.iter().map(|pair| ratio(pair)).collect();
         ratios.sort_unstable();
         let factor = ratios[(ratios.len() - 1) / 2];
-        let mut residuals: Vec<u64> = told
+        let mut residuals: Vec<u64> = usable
             .iter()
             .map(|(counted, actual)| residual(*counted, *actual, factor))
             .collect();
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_learned() {
+    fn the_factor_and_band_are_learned_from_usage() {
         for (name, samples, learned) in [
             ("nothing", vec![], None),
             ("too few", vec![(100, 110); 4], None),
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_range_are_survived() {
+    fn extreme_counts_do_not_overflow() {
         for pair in [(1, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
             let learned = Calibration::learn(&[pair; 5]).unwrap();
             for count in [0, 1, u64::MAX] {
@@ -142,10 +143,10 @@ mod tests {
         fn the_factor_is_found_and_the_band_covers(
             factor in 300u64..4000,
             noise in 0i64..150,
-            told in prop::collection::vec((200u64..200_000, -1000i64..=1000), 5..50),
+            usable in prop::collection::vec((200u64..200_000, -1000i64..=1000), 5..50),
             odd in prop::collection::vec((1u64..1_000_000, 1u64..1_000_000), 0..5),
         ) {
-            let mut samples: Vec<(u64, u64)> = told
+            let mut samples: Vec<(u64, u64)> = usable
                 .iter()
                 .map(|(counted, strays)| {
                     let actual = i128::from(*counted) * i128::from(factor) * i128::from(1_000_000 + noise * strays) / 1_000_000_000;

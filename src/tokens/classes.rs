@@ -1,4 +1,4 @@
-//! Which class of characters stands at a place of a text.
+//! The class of the character at an index of a text.
 //!
 //! Owns: the classes that the patterns of the encodings tell apart; every character has exactly one.
 //! Invariant: the tables are those of the pattern engine that tiktoken-rs uses, written out by the build script.
@@ -40,7 +40,7 @@ fn wide_class_at(text: &[u8], at: usize, first: u8) -> (u8, usize) {
     (PAGES[page << 8 | character & 0xFF], at + width)
 }
 
-/// Where the run of characters of these classes ends that starts at `at`.
+/// The end of the run of characters of these classes that starts at `at`.
 #[inline]
 pub fn run_end(text: &[u8], mut at: usize, classes: u8) -> usize {
     loop {

@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_one_character_is_survived() {
+    fn a_megabyte_of_one_character_is_counted() {
         for c in [' ', '\t', '\n', 'a', '=', '界'] {
             let text: String = std::iter::repeat_n(c, 1_000_000 / c.len_utf8()).collect();
             assert!(count(Encoding::O200kBase, &text) > 0, "{c:?}");

@@ -1,8 +1,8 @@
 //! The count of a text that is being written.
 //!
 //! Owns: a text in blocks that begin and end where pieces do, and the tokens of each block.
-//! Refuses: cursors, undo and all else that an editor has; it is told what was replaced by what.
-//! Invariant: [`Draft::tokens`] is what [`count`](super::count) says of the whole text, after every change.
+//! Refuses: cursors, undo and all else that an editor has; the caller says what was replaced by what.
+//! Invariant: [`IncrementalCount::tokens`] is what [`count`](super::count) says of the whole text, after every change.
 //!
 //! A change costs what the pieces around it cost, wherever they are and however long the text is, and a look at the
 //! length of each block, which is a few microseconds in a megabyte. Two kinds of text have
@@ -26,21 +26,21 @@ const REACH: usize = 3;
 
 /// A text as it is edited, with its count in one encoding.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct IncrementalCount {
     encoding: Encoding,
-    blocks: Vec<Block>,
+    blocks: Vec<TextBlock>,
     tokens: u64,
     len: usize,
 }
 
 #[derive(Debug, Clone)]
-struct Block {
+struct TextBlock {
     text: String,
     pieces: usize,
     tokens: u64,
 }
 
-impl Draft {
+impl IncrementalCount {
     /// An empty text.
     pub fn new(encoding: Encoding) -> Self {
         Self {
@@ -78,12 +78,12 @@ impl Draft {
         let (first, start) = self.first_block(range.start);
         let mut more = 1;
         loop {
-            let window = Window::over(&self.blocks, first, start, &range, with, more);
+            let window = EditWindow::over(&self.blocks, first, start, &range, with, more);
             if let Some((cut, until)) = window.meets(self.encoding, self.blocks.len()) {
                 let new = self.blocked(&window.text, cut);
                 let sum =
-                    |blocks: &[Block]| -> u64 { blocks.iter().map(|block| block.tokens).sum() };
-                let size = |blocks: &[Block]| -> usize {
+                    |blocks: &[TextBlock]| -> u64 { blocks.iter().map(|block| block.tokens).sum() };
+                let size = |blocks: &[TextBlock]| -> usize {
                     blocks.iter().map(|block| block.text.len()).sum()
                 };
                 let old = &self.blocks[first..until];
@@ -140,14 +140,14 @@ impl Draft {
     }
 
     /// The pieces of `text` in blocks, counted.
-    fn blocked(&self, text: &str, ends: Vec<usize>) -> Vec<Block> {
+    fn blocked(&self, text: &str, ends: Vec<usize>) -> Vec<TextBlock> {
         let mut merger = Merger::new(ranks(self.encoding));
-        let mut blocks: Vec<Block> = Vec::new();
+        let mut blocks: Vec<TextBlock> = Vec::new();
         let mut at = 0;
         for end in ends {
             let piece = &text[at..end];
             if blocks.last().is_none_or(|block| block.text.len() >= BLOCK) {
-                blocks.push(Block {
+                blocks.push(TextBlock {
                     text: String::new(),
                     pieces: 0,
                     tokens: 0,
@@ -164,24 +164,24 @@ impl Draft {
     }
 }
 
-impl fmt::Display for Draft {
+impl fmt::Display for IncrementalCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.chunks().try_for_each(|chunk| f.write_str(chunk))
     }
 }
 
 /// The text from some blocks on, with the change in it, as far as it is looked at.
-struct Window {
+struct EditWindow {
     text: String,
     /// Where old blocks begin that lie behind the change, with their numbers.
     old: Vec<(usize, usize)>,
     until: usize,
 }
 
-impl Window {
+impl EditWindow {
     /// From block `first`, which begins at byte `start`, to as many as `more` blocks behind the change.
     fn over(
-        blocks: &[Block],
+        blocks: &[TextBlock],
         first: usize,
         start: usize,
         range: &Range<usize>,
@@ -290,7 +290,7 @@ mod tests {
             start in text(),
             changes in proptest::collection::vec(change(), 1..12),
         ) {
-            let mut draft = Draft::new(encoding);
+            let mut draft = IncrementalCount::new(encoding);
             draft.splice(0..0, &start);
             let mut whole = start;
             for (at, length, with) in changes {
@@ -305,7 +305,7 @@ mod tests {
 
         #[test]
         fn replacing_the_whole_is_the_same_as_writing_it_anew(encoding in encoding(), old in text(), new in text(), at: prop::sample::Index) {
-            let mut draft = Draft::new(encoding);
+            let mut draft = IncrementalCount::new(encoding);
             let at = old.floor_char_boundary(at.index(old.len() + 1));
             let longer = format!("{}{new}{}", &old[..at], &old[at..]);
             for whole in [&old, &longer, &new, &longer, &old] {
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_change_touches_no_more_blocks_in_a_long_text_than_in_a_short_one() {
         let line = "The cat sat on 12 mats; it's ~fine~, isn't it?\n";
-        let mut draft = Draft::new(Encoding::O200kBase);
+        let mut draft = IncrementalCount::new(Encoding::O200kBase);
         draft.splice(0..0, &line.repeat(20_000));
         let before: Vec<_> = draft.chunks().map(str::as_ptr).collect();
         draft.splice(500_000..500_000, "x");
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_range_outside_the_text_or_inside_a_character_takes_what_it_touches() {
-        let mut draft = Draft::new(Encoding::Cl100kBase);
+        let mut draft = IncrementalCount::new(Encoding::Cl100kBase);
         draft.splice(7..90, "a世b");
         draft.splice(2..3, "-");
         assert_eq!(draft.to_string(), "a-b");

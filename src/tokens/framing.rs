@@ -1,7 +1,7 @@
 //! What a conversation costs in tokens beyond its texts.
 //!
 //! Owns: the framing formula of chat messages and the upper bound that a budget stands on.
-//! Refuses: tools and images, which lie beside it.
+//! Refuses: tools and images; their files have them.
 //! Invariant: `upper >= tokens`.
 
 use super::{Encoding, count};
@@ -35,9 +35,9 @@ impl Framing {
     };
 }
 
-/// A message as a request holds it.
+/// A message as it is in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent<'a> {
+pub struct FramedMessage<'a> {
     pub role: &'a str,
     pub name: Option<&'a str>,
     pub text: &'a str,
@@ -65,7 +65,7 @@ impl Tokenizer {
 
 /// A count with its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Count {
+pub struct TokenCount {
     /// The best figure.
     pub tokens: u64,
     /// No server can count more.
@@ -74,7 +74,7 @@ pub struct Count {
     pub exact: bool,
 }
 
-impl Count {
+impl TokenCount {
     /// Both counts together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -87,8 +87,8 @@ impl Count {
 }
 
 /// Tokens of one message with its framing.
-pub fn message(tokenizer: Tokenizer, message: &Message) -> Count {
-    let sent = Sent {
+pub fn message(tokenizer: Tokenizer, message: &Message) -> TokenCount {
+    let sent = FramedMessage {
         role: message.role.as_str(),
         name: None,
         text: &message.text,
@@ -97,8 +97,8 @@ pub fn message(tokenizer: Tokenizer, message: &Message) -> Count {
 }
 
 /// Tokens of a message of the user's with its framing, whose text has been counted already.
-pub fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> Count {
-    let sent = Sent {
+pub fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> TokenCount {
+    let sent = FramedMessage {
         role: Role::User.as_str(),
         name: None,
         text,
@@ -106,7 +106,7 @@ pub fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> Count {
     framed_text(tokenizer, Framing::PUBLISHED, &sent, tokens)
 }
 
-fn framed(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>) -> Count {
+fn framed(tokenizer: Tokenizer, framing: Framing, message: &FramedMessage<'_>) -> TokenCount {
     framed_text(
         tokenizer,
         framing,
@@ -115,7 +115,12 @@ fn framed(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>) -> Count {
     )
 }
 
-fn framed_text(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>, text: u64) -> Count {
+fn framed_text(
+    tokenizer: Tokenizer,
+    framing: Framing,
+    message: &FramedMessage<'_>,
+    text: u64,
+) -> TokenCount {
     let encoding = tokenizer.encoding();
     let role = count(encoding, message.role);
     let named = message.name.map_or(role, |name| {
@@ -130,19 +135,19 @@ fn framed_text(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>, text:
     let tokens = framing.per_message + named + text;
     let bytes = message.text.len() + message.name.map_or(0, str::len);
     match tokenizer {
-        Tokenizer::Known(_) => Count {
+        Tokenizer::Known(_) => TokenCount {
             tokens,
             upper: tokens.saturating_add(2),
             exact: true,
         },
         // Reasoning models frame messages in an unpublished way; a handful of tokens covers what has been seen.
-        Tokenizer::Assumed(_) => Count {
+        Tokenizer::Assumed(_) => TokenCount {
             tokens,
             upper: tokens.saturating_add(8),
             exact: false,
         },
         // A byte-level tokenizer cannot make more tokens than there are bytes.
-        Tokenizer::Guess(_) => Count {
+        Tokenizer::Guess(_) => TokenCount {
             tokens,
             upper: (bytes as u64 + 16).max(tokens),
             exact: false,
@@ -154,28 +159,28 @@ fn framed_text(tokenizer: Tokenizer, framing: Framing, message: &Sent<'_>, text:
 pub fn sent<'a>(
     tokenizer: Tokenizer,
     framing: Framing,
-    messages: impl IntoIterator<Item = Sent<'a>>,
-) -> Count {
+    messages: impl IntoIterator<Item = FramedMessage<'a>>,
+) -> TokenCount {
     messages
         .into_iter()
         .map(|m| framed(tokenizer, framing, &m))
-        .fold(opening(tokenizer), Count::plus)
+        .fold(opening(tokenizer), TokenCount::plus)
 }
 
 /// Tokens of a whole conversation as sent.
 pub fn conversation<'a>(
     tokenizer: Tokenizer,
     messages: impl IntoIterator<Item = &'a Message>,
-) -> Count {
+) -> TokenCount {
     messages
         .into_iter()
         .map(|m| message(tokenizer, m))
-        .fold(opening(tokenizer), Count::plus)
+        .fold(opening(tokenizer), TokenCount::plus)
 }
 
-fn opening(tokenizer: Tokenizer) -> Count {
+fn opening(tokenizer: Tokenizer) -> TokenCount {
     // A token more than the recipe says must not look like a server that bills too much.
-    Count {
+    TokenCount {
         tokens: PER_REQUEST,
         upper: PER_REQUEST + 13,
         exact: matches!(tokenizer, Tokenizer::Known(_)),
@@ -227,7 +232,7 @@ mod tests {
             (Encoding::Cl100kBase, Framing::FIRST, 127),
             (Encoding::O200kBase, Framing::PUBLISHED, 124),
         ] {
-            let messages = EXAMPLE.map(|(role, name, text)| Sent { role, name, text });
+            let messages = EXAMPLE.map(|(role, name, text)| FramedMessage { role, name, text });
             let ours = sent(Tokenizer::Known(encoding), framing, messages);
             assert_eq!(ours.tokens, published, "{encoding} {framing:?}");
             assert!(ours.exact && ours.upper > ours.tokens);

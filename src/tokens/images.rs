@@ -1,8 +1,8 @@
 //! What an image costs in tokens, from its size.
 //!
 //! Owns: the two published rules, tiles and patches, in whole numbers.
-//! Refuses: reading images; whoever counts brings the size. The constants of a model, which are the catalogue's.
-//! Invariant: every size, however absurd, has a count, and the count has a bound.
+//! Refuses: reading images (the caller passes the size), and the constants of a model (the catalogue has them).
+//! Invariant: every size has a count, and the count has a bound.
 
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub enum Detail {
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub struct ImageSize {
     pub width: u32,
     pub height: u32,
 }
@@ -41,7 +41,7 @@ const MOST_PATCHES: u128 = 1536;
 
 impl ImageRule {
     /// Tokens of one image (OpenAI's vision guide). `None` for the size: it is not known here.
-    pub fn tokens(self, size: Option<Size>, detail: Detail) -> Option<u64> {
+    pub fn tokens(self, size: Option<ImageSize>, detail: Detail) -> Option<u64> {
         match (self, detail) {
             (Self::Tiles { base, .. }, Detail::Low) => Some(base),
             (Self::Tiles { base, tile }, Detail::High) => {
@@ -61,7 +61,7 @@ impl ImageRule {
 }
 
 /// Squares of 512 pixels that cover the image once it fits 2048 by 2048 and its short side 768. Nothing is enlarged.
-fn tiles(Size { width, height }: Size) -> u64 {
+fn tiles(ImageSize { width, height }: ImageSize) -> u64 {
     let (long, short) = (
         u128::from(width.max(height)).max(1),
         u128::from(width.min(height)).max(1),
@@ -79,7 +79,7 @@ fn tiles(Size { width, height }: Size) -> u64 {
 }
 
 /// Squares of 32 pixels that cover the image, shrunk to whole squares when there are more than 1536.
-fn patches(Size { width, height }: Size) -> u64 {
+fn patches(ImageSize { width, height }: ImageSize) -> u64 {
     let (width, height) = (u128::from(width).max(1), u128::from(height).max(1));
     let as_it_is = width.div_ceil(PATCH) * height.div_ceil(PATCH);
     if as_it_is <= MOST_PATCHES {
@@ -115,8 +115,8 @@ mod tests {
     };
     const PLAIN: ImageRule = ImageRule::Patches { percent: 100 };
 
-    fn size(width: u32, height: u32) -> Size {
-        Size { width, height }
+    fn size(width: u32, height: u32) -> ImageSize {
+        ImageSize { width, height }
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_nobody_knows_has_no_count() {
+    fn an_unknown_size_has_no_count() {
         assert_eq!(GPT_4O.tokens(None, Detail::High), None);
         assert_eq!(GPT_4O.tokens(None, Detail::Low), Some(85));
         assert_eq!(PLAIN.tokens(None, Detail::Low), None);

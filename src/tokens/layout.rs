@@ -1,4 +1,4 @@
-//! How the tables lie in the binary. The build script compiles this file too: it writes them, `ranks` and `classes`
+//! The layout of the tables in the binary. The build script compiles this file too: it writes them, `ranks` and `classes`
 //! read them.
 //!
 //! Every rank table is open addressing with linear probing: from [`home`] on, until the key or an empty slot. Behind the
@@ -10,7 +10,7 @@ pub const RANK_BITS: u32 = 18;
 pub const SHORT: usize = 7;
 /// Slots behind each table; the last of them is empty.
 pub const TAIL: usize = 64;
-/// Bits of a long token's hash that are kept beside its place, to pass over strangers without reading them.
+/// Bits of a long token's hash that are kept beside its offset, so that a search skips other tokens without reading them.
 pub const MARK_BITS: u32 = 11;
 
 /// 2^64 divided by the golden ratio: the high half of a product with it depends on every bit of the factor.

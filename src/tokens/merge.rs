@@ -293,7 +293,7 @@ mod tests {
                 ] {
                     match merger.merged_in_windows(piece, window.min(piece.len()), &[overlap]) {
                         Some(count) => {
-                            assert_eq!(count, whole, "{encoding} {window} {overlap} {text:?}")
+                            assert_eq!(count, whole, "{encoding} {window} {overlap} {text:?}");
                         }
                         None => not_joined += 1,
                     }

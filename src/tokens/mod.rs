@@ -2,7 +2,7 @@
 //!
 //! Owns: the encodings (tiktoken-rs is read for them at build time, here and nowhere else), the framing of a
 //! conversation, the rules for tools and images, what is learned of a model's own counting, upper bounds.
-//! Refuses: prices, and models; whoever counts names an encoding, or none when no public one exists.
+//! Refuses: prices and models; the caller names an encoding, or none when no public one exists.
 //! Invariant: a count never panics and takes time linear in the text; `upper` is never below what a server could count.
 
 mod calibration;
@@ -20,8 +20,10 @@ mod tools;
 
 pub use calibration::Calibration;
 pub use count::count;
-pub use draft::Draft;
+pub use draft::IncrementalCount;
 pub use encoding::{Encoding, UnknownEncoding};
-pub use framing::{Count, Framing, Sent, Tokenizer, conversation, message, prompt, sent};
-pub use images::{Detail, ImageRule, Size};
+pub use framing::{
+    FramedMessage, Framing, TokenCount, Tokenizer, conversation, message, prompt, sent,
+};
+pub use images::{Detail, ImageRule, ImageSize};
 pub use tools::{NotATool, tools};

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::framing::{Count, Tokenizer};
+use super::framing::{TokenCount, Tokenizer};
 use super::{Encoding, count};
 
 /// For each function.
@@ -32,8 +32,8 @@ pub struct NotATool {
 }
 
 /// Tokens of these tools, written as the API takes them (OpenAI's published recipe).
-pub fn tools(tokenizer: Tokenizer, tools: &[Value]) -> Result<Count, NotATool> {
-    let mut sum = Sum {
+pub fn tools(tokenizer: Tokenizer, tools: &[Value]) -> Result<TokenCount, NotATool> {
+    let mut sum = ToolTokens {
         encoding: tokenizer.encoding(),
         tokens: 0,
         upper: 0,
@@ -50,14 +50,14 @@ pub fn tools(tokenizer: Tokenizer, tools: &[Value]) -> Result<Count, NotATool> {
         sum.upper += END + SLACK;
     }
     let exact = sum.exact && matches!(tokenizer, Tokenizer::Known(_));
-    Ok(Count {
+    Ok(TokenCount {
         tokens: sum.tokens,
         upper: sum.upper.max(sum.tokens),
         exact: exact || tools.is_empty(),
     })
 }
 
-struct Sum {
+struct ToolTokens {
     encoding: Encoding,
     tokens: u64,
     /// No tokenizer makes more tokens than there are bytes.
@@ -65,7 +65,7 @@ struct Sum {
     exact: bool,
 }
 
-impl Sum {
+impl ToolTokens {
     fn function(&mut self, tool: &Value) -> Result<(), &'static str> {
         if tool.get("type").and_then(Value::as_str) != Some("function") {
             return Err("is not of type \"function\"");
@@ -162,7 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tokens::framing::{Framing, Sent, sent};
+    use crate::tokens::framing::{FramedMessage, Framing, sent};
 
     fn weather() -> Value {
         json!({"type": "function", "function": {
@@ -192,7 +192,7 @@ mod tests {
             ),
             ("user", "What's the weather like in San Francisco?"),
         ]
-        .map(|(role, text)| Sent {
+        .map(|(role, text)| FramedMessage {
             role,
             name: None,
             text,
@@ -224,14 +224,14 @@ mod tests {
             json!("The unit of temperature to return.");
         assert_eq!(
             tools(known, &[stopped]).unwrap(),
-            Count {
+            TokenCount {
                 upper: tools(known, &[weather()]).unwrap().upper + 2,
                 ..tools(known, &[weather()]).unwrap()
             }
         );
         assert_eq!(
             tools(known, &[]).unwrap(),
-            Count {
+            TokenCount {
                 tokens: 0,
                 upper: 0,
                 exact: true
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_recipe_does_not_speak_of_is_counted_but_not_exactly() {
+    fn tools_outside_the_published_recipe_are_counted_but_not_exact() {
         let known = Tokenizer::Known(Encoding::O200kBase);
         let plain = tools(known, &[weather()]).unwrap();
         let mut nested = weather();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_function_is_named() {
+    fn a_tool_that_is_no_function_is_named_in_the_error() {
         for (tool, error) in [
             (json!(7), "tool 2 is not of type \"function\""),
             (

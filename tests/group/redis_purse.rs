@@ -54,7 +54,7 @@ impl Team {
         let mut config = (*parts.config).clone();
         config.models[0].input = Some(usd("0"));
         config.models[0].output = Some(usd("1"));
-        config.redis = Some(config::Redis {
+        config.redis = Some(config::RedisConfig {
             url: self.redis.url(),
             secret: None,
             budget_group: Some("team".to_owned()),

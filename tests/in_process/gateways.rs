@@ -22,7 +22,9 @@ use chat_agent::catalog::Catalog;
 use chat_agent::chat::{
     Clock, Failure, ModelId, Params, Random, Selection, SessionId, Timestamp, Usd,
 };
-use chat_agent::config::{Config, Env, KeyEntry, KeySource, LadderRung, ModelEntry, Provider};
+use chat_agent::config::{
+    Config, Env, KeyEntry, KeySource, LadderRung, ModelEntry, ProviderConfig,
+};
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Answer, Attempt, Event, Link};
 use chat_agent::provider::providers;
@@ -84,17 +86,17 @@ fn model(provider: &str, name: &str, context: u64) -> ModelEntry {
     }
 }
 
-fn provider(name: &str, base_urls: Vec<String>) -> Provider {
+fn provider(name: &str, base_urls: Vec<String>) -> ProviderConfig {
     let entry = KeyEntry {
         source: KeySource::Env("KEY".to_owned()),
         per_day: None,
         per_month: None,
     };
-    Provider {
+    ProviderConfig {
         name: name.to_owned(),
         base_urls,
         keys: vec![entry],
-        ..Provider::default()
+        ..ProviderConfig::default()
     }
 }
 

@@ -11,7 +11,7 @@ use chat_agent::budget::{Budget, Limits};
 use chat_agent::cache::{Cache, Settings};
 use chat_agent::catalog::Catalog;
 use chat_agent::chat::{Clock, ModelId, Random, Selection, SessionId, Usd};
-use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, Provider};
+use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, ProviderConfig};
 use chat_agent::gateway::{Ask, Gateway, Parts};
 use chat_agent::provider::providers;
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ impl Core {
 
     fn config(&self) -> Config {
         let source = KeySource::Env("KEY".to_owned());
-        let provider = Provider {
+        let provider = ProviderConfig {
             name: "mine".to_owned(),
             base_urls: vec![self.server.base_url()],
             keys: vec![KeyEntry {
@@ -46,7 +46,7 @@ impl Core {
                 per_day: None,
                 per_month: None,
             }],
-            ..Provider::default()
+            ..ProviderConfig::default()
         };
         let entry = ModelEntry {
             input: Some(usd("1")),

@@ -19,7 +19,7 @@ use chat_agent::chat::id::{AttemptId, ExchangeId};
 use chat_agent::chat::{
     Clock, FailureKind, ModelId, Params, Random, Selection, SessionId, Timestamp, Usd,
 };
-use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, Provider};
+use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, ProviderConfig};
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Event, Raise};
 use chat_agent::provider::providers;
@@ -42,7 +42,7 @@ fn model() -> ModelId {
 /// A provider with one model at which 1000 tokens of output cost exactly $0.10, and input nothing.
 fn config(server: &Server, key: DayMonth) -> Config {
     let source = KeySource::Env("KEY".to_owned());
-    let provider = |name: &str| Provider {
+    let provider = |name: &str| ProviderConfig {
         name: name.to_owned(),
         base_urls: vec![server.base_url()],
         keys: vec![KeyEntry {
@@ -50,7 +50,7 @@ fn config(server: &Server, key: DayMonth) -> Config {
             per_day: key.per_day,
             per_month: key.per_month,
         }],
-        ..Provider::default()
+        ..ProviderConfig::default()
     };
     let entry = ModelEntry {
         input: Some(Usd::ZERO),

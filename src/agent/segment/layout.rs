@@ -1,7 +1,7 @@
-//! How a long input is cut for a model, which requests that takes, and what they cost together.
+//! How a long input is split for a model, which requests that takes, and what they cost together.
 //!
 //! Owns: the sizes of parts and answers, the levels of joins, the price of the whole, the choice of the model.
-//! Refuses: to send anything; a layout is made before the first request and holds no money.
+//! Refuses: sending; a layout is made before the first request and reserves no money.
 //! Invariant: every request of a layout fits the window by our count with a margin; `estimate` is over all of them.
 
 use std::ops::Range;
@@ -13,11 +13,11 @@ use crate::chat::{Effort, Failure, FailureKind, Message, Params, Role, Usd};
 use crate::gateway::{TooLong, WindowShortfall, tokenizer};
 use crate::protocol::{Estimate, Fitted, Left};
 use crate::router::MINIMUM_OUTPUT;
-use crate::tokens::{self, Count, Tokenizer};
+use crate::tokens::{self, TokenCount, Tokenizer};
 
-/// Tokens for the words that stand before an answer in a join.
+/// Tokens of the label before an answer in a join.
 const LABEL: u64 = 24;
-/// No token of any tokenizer is longer on average, in bytes, over an answer.
+/// The longest average length of a token over an answer, in bytes, for any tokenizer.
 const BYTES_A_TOKEN: u64 = 8;
 
 /// What is asked, and within which limits.
@@ -29,15 +29,15 @@ pub(super) struct Job {
     pub(super) default_cap: u64,
     /// What one request may cost.
     pub(super) per_request: Option<Usd>,
-    /// The model may be any of those that are offered; else it is the user's choice.
+    /// Any candidate may be taken; otherwise the user chose the model.
     pub(super) auto: bool,
-    /// With `auto`: another model may be taken when the limits do not allow the first.
+    /// With `auto`: another model may be taken when the limits exclude the first.
     pub(super) downgrade: bool,
 }
 
 /// A long input, cut and priced for one model.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct SplitLayout {
     pub(super) model: Model,
     pub(super) effort: Option<Effort>,
     pub(super) task: Task,
@@ -55,8 +55,8 @@ pub(super) struct Layout {
     pub(super) left: Option<Left>,
 }
 
-/// Cuts and prices for the first model that the limits allow, with shorter answers where longer ones are too dear.
-pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<Layout, Failure> {
+/// Splits and prices for the first model that the limits allow, with shorter answers where longer ones are too dear.
+pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<SplitLayout, Failure> {
     let mut refused = None;
     for room in too_long
         .rooms
@@ -68,11 +68,11 @@ pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<Layout, Failure> {
         }
         let mut why = None;
         for (cap, last_cap) in caps(room, job) {
-            match lay(room, job, cap, last_cap)
+            match layout_for(room, job, cap, last_cap)
                 .and_then(|layout| layout.affordable(job.per_request))
             {
                 Ok(layout) => return Ok(layout),
-                // The cheapest way is the last: it is what the limits would have to allow.
+                // The last attempt is the cheapest: report that one.
                 Err(failure) => why = Some(failure),
             }
         }
@@ -89,7 +89,7 @@ pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<Layout, Failure> {
     }))
 }
 
-/// When the question fits by itself, cutting it does not help.
+/// When the question alone fits the window, splitting it does not help.
 fn chat_too_long(room: &WindowShortfall, job: &Job) -> Option<Failure> {
     let alone = sent(
         job,
@@ -112,7 +112,8 @@ fn window(model: &Model) -> u64 {
     context.min(model.max_input.unwrap_or(u64::MAX))
 }
 
-/// The output caps to try, on the way and at the end: what the user asked for; else shares of the window, then less.
+/// The output caps to try, for the parts and for the last join: what the user asked for, else shares of the window that
+/// get smaller.
 fn caps(room: &WindowShortfall, job: &Job) -> Vec<(u64, u64)> {
     if let Some(asked) = job.params.max_output {
         return vec![(asked, asked)];
@@ -134,7 +135,7 @@ fn caps(room: &WindowShortfall, job: &Job) -> Vec<(u64, u64)> {
     found
 }
 
-/// A count as a server may see it: the less we know of its tokenizer, the more room is left.
+/// The window with a margin: the less we know of the tokenizer, the larger the margin.
 fn within(tokenizer: Tokenizer, room: u64) -> u64 {
     let margin = match tokenizer {
         Tokenizer::Known(_) => room / 64,
@@ -145,7 +146,7 @@ fn within(tokenizer: Tokenizer, room: u64) -> u64 {
 }
 
 /// What a request with this question counts.
-fn sent(job: &Job, tokenizer: Tokenizer, question: &str) -> Count {
+fn sent(job: &Job, tokenizer: Tokenizer, question: &str) -> TokenCount {
     let system = job
         .system
         .iter()
@@ -154,7 +155,12 @@ fn sent(job: &Job, tokenizer: Tokenizer, question: &str) -> Count {
     tokens::conversation(tokenizer, &messages)
 }
 
-fn lay(room: &WindowShortfall, job: &Job, cap: u64, last_cap: u64) -> Result<Layout, Failure> {
+fn layout_for(
+    room: &WindowShortfall,
+    job: &Job,
+    cap: u64,
+    last_cap: u64,
+) -> Result<SplitLayout, Failure> {
     let model = &room.model;
     let tokenizer = tokenizer(model);
     let input = |cap: u64| {
@@ -166,7 +172,7 @@ fn lay(room: &WindowShortfall, job: &Job, cap: u64, last_cap: u64) -> Result<Lay
         within(tokenizer, room)
     };
     let frame = |task: &Task| sent(job, tokenizer, &task.part(9_999, 9_999, "")).tokens;
-    // An instruction that fills half of every request is no instruction.
+    // An instruction that fills half of every request is treated as material.
     let divided = frame(&job.task) <= input(cap) / 2;
     let task = if divided {
         job.task.clone()
@@ -182,7 +188,7 @@ fn lay(room: &WindowShortfall, job: &Job, cap: u64, last_cap: u64) -> Result<Lay
     let count = |text: &str| tokens::count(tokenizer.encoding(), text);
     let parts = split(&task.material, limit, 2, &count);
     let joins = levels(parts.len(), usize::try_from(fan).unwrap_or(usize::MAX));
-    let mut sum = Sum::new(room, cap);
+    let mut sum = LayoutCost::new(room, cap);
     for (at, part) in parts.iter().enumerate() {
         sum.add(
             sent(
@@ -211,7 +217,7 @@ fn lay(room: &WindowShortfall, job: &Job, cap: u64, last_cap: u64) -> Result<Lay
         },
         sum.dearest,
     );
-    Ok(Layout {
+    Ok(SplitLayout {
         model: model.clone(),
         effort: room.effort,
         task,
@@ -258,8 +264,8 @@ fn levels(parts: usize, fan: usize) -> Vec<Vec<Range<usize>>> {
     }
 }
 
-/// The price of all requests, as they are added.
-struct Sum<'a> {
+/// Adds up the price of all requests.
+struct LayoutCost<'a> {
     room: &'a WindowShortfall,
     tokenizer: Tokenizer,
     /// The output cap of what is joined.
@@ -268,7 +274,7 @@ struct Sum<'a> {
     dearest: Option<Usd>,
 }
 
-impl<'a> Sum<'a> {
+impl<'a> LayoutCost<'a> {
     fn new(room: &'a WindowShortfall, cap: u64) -> Self {
         let nothing = room.model.price.as_ref().map(|_| Usd::ZERO);
         let estimate = Estimate {
@@ -290,7 +296,7 @@ impl<'a> Sum<'a> {
     }
 
     /// Adds a request of these tokens and so many answers, each as long as its cap at worst.
-    fn add(&mut self, own: Count, answers: u64, cap: u64) {
+    fn add(&mut self, own: TokenCount, answers: u64, cap: u64) {
         let longest = match self.tokenizer {
             Tokenizer::Guess(_) => self.cap.saturating_mul(BYTES_A_TOKEN),
             Tokenizer::Known(_) | Tokenizer::Assumed(_) => self.cap,
@@ -317,8 +323,8 @@ impl<'a> Sum<'a> {
     }
 }
 
-impl Layout {
-    /// How many requests it takes.
+impl SplitLayout {
+    /// The number of requests.
     pub(super) fn requests(&self) -> u64 {
         let joins = self
             .joins
@@ -336,7 +342,7 @@ impl Layout {
         }
     }
 
-    /// Itself, when the limits have room for all of it at its dearest.
+    /// Itself, if the limits allow the worst case of all requests.
     fn affordable(self, per_request: Option<Usd>) -> Result<Self, Failure> {
         if self.model.price.as_ref().is_some_and(|price| price.free) {
             return Ok(self);

@@ -1,13 +1,14 @@
-//! What becomes of the answer to one request of a split turn.
+//! What the outcome of one request means for its split turn.
 //!
-//! Owns: whether an answer can stand for its part, and how a failure is told of the request that it befell.
-//! Refuses: to send; the run does.
-//! Invariant: an answer that was cut or filtered never stands for its part.
+//! Owns: whether an answer is usable for its part, and how events and failures of a request are reported.
+//! Refuses: sending; `run` does.
+//! Invariant: an answer that was cut or filtered is never used for its part.
 
-use crate::chat::{Failure, FailureKind, Finish};
-use crate::protocol::Answer;
+use crate::chat::{Cost, CostKind, Failure, FailureKind, Finish};
+use crate::gateway::Spent;
+use crate::protocol::{Answer, Event};
 
-/// The text of an answer that can stand for its part.
+/// The text of an answer, if it is usable for its part.
 pub(super) fn whole(answer: &Answer) -> Result<String, Failure> {
     let request = |cause: &str| Failure::new(FailureKind::Request, cause);
     match &answer.facts.finish {
@@ -24,7 +25,7 @@ pub(super) fn whole(answer: &Answer) -> Result<String, Failure> {
     }
 }
 
-/// A failure of the request with this name.
+/// The failure, with the name of the request in front.
 pub(super) fn named(name: &str, failure: Failure) -> Failure {
     Failure {
         message: format!("{}: {}", name.to_lowercase(), failure.message),
@@ -32,7 +33,7 @@ pub(super) fn named(name: &str, failure: Failure) -> Failure {
     }
 }
 
-/// What there is of a turn that ended midway, and how to go on.
+/// How much of the turn was answered, and how to go on.
 pub(super) fn way_on(done: usize, of: usize, cached: bool) -> String {
     let what = if cached {
         "asks only what is missing"
@@ -40,4 +41,27 @@ pub(super) fn way_on(done: usize, of: usize, cached: bool) -> String {
         "asks all of them anew"
     };
     format!("{done} of {of} parts are answered and kept; asking again (in a chat: /retry) {what}")
+}
+
+/// The event of a request, with the route and the estimate of the whole turn.
+pub(super) fn as_turn_event(event: Event, spent: &Spent) -> Event {
+    match event {
+        Event::Started(mut started) => {
+            started.route.clone_from(&spent.route);
+            (started.estimate, started.fitted) = (spent.estimate, Some(spent.fitted));
+            Event::Started(started)
+        }
+        event => event,
+    }
+}
+
+/// Both costs together while an answer streams: unknown if one is, free if both are, else an estimate.
+pub(super) fn plus(a: Cost, b: Cost) -> Cost {
+    match (a.usd, b.usd) {
+        (Some(x), Some(y)) if a.kind == CostKind::Free && b.kind == CostKind::Free => {
+            Cost::new(x + y, CostKind::Free)
+        }
+        (Some(x), Some(y)) => Cost::new(x + y, CostKind::Estimated),
+        _ => Cost::UNKNOWN,
+    }
 }

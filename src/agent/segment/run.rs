@@ -1,7 +1,7 @@
 //! The requests of a split turn, one after the other.
 //!
-//! Owns: which of their events a front end hears, what was spent so far, and the end of a turn that fails midway.
-//! Refuses: cutting and pricing (`layout`).
+//! Owns: which of their events go to the front end, what was spent so far, and the end of a turn that fails midway.
+//! Refuses: splitting and pricing (`layout` does).
 //! Invariant: one last event, `Finished`, `Failed` or `AtLimit`, after everything paid for is settled and stored.
 
 use std::ops::Range;
@@ -10,18 +10,17 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use super::layout::Layout;
-use super::outcome::{named, way_on, whole};
+use super::channel::TurnChannel;
+use super::layout::SplitLayout;
+use super::outcome::{as_turn_event, named, plus, way_on, whole};
+use super::plan::{at_limit, prepare};
 use super::words::label;
-use super::{at_limit, prepare};
 use crate::chat::{
     Cost, CostKind, Failure, FailureKind, Finish, Overflow, Params, Scope, Selection, Usage,
     UsageSource, Usd,
 };
 use crate::gateway::{Ask, Consult, Conversation, Gateway, Spent, Step};
-use crate::protocol::{
-    Answer, AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress, Route,
-};
+use crate::protocol::{Answer, AnswerFacts, CacheHit, Event, Latency, Level, Progress, Route};
 use crate::store::{ChargeScope, Db, Ending};
 
 /// Runs a turn that is split if it has to be.
@@ -34,107 +33,50 @@ pub(super) async fn run(
 ) {
     let began = Instant::now();
     let prepared = prepare(&gateway, &ask, seam, &mut stop).await;
-    let mut line = Line {
-        gateway,
-        events,
-        stop,
-    };
+    let mut channel = TurnChannel::new(gateway, events, stop);
     let last = match prepared {
         Ok(None) => {
             let ask = Ask {
                 overflow: Overflow::Refuse,
                 ..ask
             };
-            line.follow(ask, Some).await
+            channel.follow(ask, Some).await
         }
         Ok(Some((layout, route))) => {
-            Box::pin(Split::new(line.clone(), ask, layout, route, began).go()).await
+            Box::pin(SplitRun::new(channel.clone(), ask, layout, route, began).go()).await
         }
-        Err(refused) => at_limit(&line.gateway, &ask, seam, refused).await,
+        Err(refused) => at_limit(&channel.gateway, &ask, seam, refused).await,
     };
-    let _ = line.events.send(last).await;
-}
-
-/// The line to the front end, and its word to stop.
-#[derive(Clone)]
-struct Line {
-    gateway: Arc<Gateway>,
-    events: mpsc::Sender<Event>,
-    stop: watch::Receiver<bool>,
-}
-
-impl Line {
-    async fn emit(&self, event: Event) {
-        // A front end that has gone away is no reason to leave the money unsettled.
-        let _ = self.events.send(event).await;
-    }
-
-    async fn notice(&self, level: Level, text: String) {
-        self.emit(Event::Notice(Notice { level, text })).await;
-    }
-
-    /// Follows an exchange to its last event, which it returns; of the others it passes on what `heard` makes of them.
-    async fn follow(&mut self, ask: Ask, mut heard: impl FnMut(Event) -> Option<Event>) -> Event {
-        let mut exchange = self.gateway.open(ask);
-        let mut stopped = *self.stop.borrow();
-        if stopped {
-            exchange.stop();
-        }
-        loop {
-            let event = tokio::select! {
-                event = exchange.next() => event,
-                // Changed, or nobody is there any more to change it.
-                _ = self.stop.changed(), if !stopped => {
-                    stopped = true;
-                    exchange.stop();
-                    continue;
-                }
-            };
-            match event {
-                Some(last @ (Event::Finished(_) | Event::Failed { .. } | Event::AtLimit(_))) => {
-                    return last;
-                }
-                Some(event) => {
-                    if let Some(event) = heard(event) {
-                        self.emit(event).await;
-                    }
-                }
-                None => {
-                    let failure =
-                        Failure::new(FailureKind::Request, "an exchange ended unexpectedly")
-                            .hint("see the log");
-                    return Event::Failed {
-                        failure,
-                        route: None,
-                        answer: None,
-                    };
-                }
-            }
-        }
-    }
+    let _ = channel.events.send(last).await;
 }
 
 /// A split turn under way.
-struct Split {
-    line: Line,
+struct SplitRun {
+    channel: TurnChannel,
     /// The question as the user asked it.
     ask: Ask,
-    layout: Layout,
+    layout: SplitLayout,
     spent: Spent,
     /// Sum of what the exchanges so far cost by their own word, for display while the last one streams.
     cost: Cost,
     /// The turn's messages are stored.
     opened: bool,
-    /// The answers to the parts so far, and all that was answered on the way, as it is kept.
+    /// The answers to the parts so far, and everything answered on the way, in the form in which it is stored.
     answers: Vec<String>,
     kept: String,
 }
 
-/// Why a turn ends early: at which step, and the failure.
-struct Stuck(String, Failure);
+/// Why a turn ends early: the name of the step, and the failure.
+struct PartFailure(String, Failure);
 
-impl Split {
-    fn new(line: Line, ask: Ask, layout: Layout, route: Route, began: Instant) -> Self {
+impl SplitRun {
+    fn new(
+        channel: TurnChannel,
+        ask: Ask,
+        layout: SplitLayout,
+        route: Route,
+        began: Instant,
+    ) -> Self {
         let free = layout.model.price.as_ref().is_some_and(|price| price.free);
         let nothing = if free {
             CostKind::Free
@@ -156,7 +98,7 @@ impl Split {
         };
         let (cost, answers, kept) = (Cost::new(Usd::ZERO, nothing), Vec::new(), String::new());
         Self {
-            line,
+            channel,
             ask,
             layout,
             spent,
@@ -169,13 +111,13 @@ impl Split {
 
     async fn go(mut self) -> Event {
         self.announce().await;
-        match self.all().await {
+        match self.run_parts_and_joins().await {
             Ok(last) => last,
-            Err(stuck) => self.fail(stuck).await,
+            Err(part_failure) => self.fail(part_failure).await,
         }
     }
 
-    /// Says what is done with the input: never silently.
+    /// Tells the user that the input is split.
     async fn announce(&self) {
         let before = match self.ask.conversation.turns() {
             0 => String::new(),
@@ -187,10 +129,10 @@ impl Split {
             self.layout.fitted(),
             self.layout.model.id
         );
-        self.line.notice(Level::Warning, text).await;
+        self.channel.notice(Level::Warning, text).await;
     }
 
-    async fn all(&mut self) -> Result<Event, Stuck> {
+    async fn run_parts_and_joins(&mut self) -> Result<Event, PartFailure> {
         let of = self.layout.parts.len();
         for at in 0..of {
             let name = label(&(at..at + 1), of);
@@ -229,7 +171,7 @@ impl Split {
             }
             answers = joined;
         }
-        Err(Stuck(
+        Err(PartFailure(
             "joining".to_owned(),
             Failure::new(FailureKind::Request, "there is nothing to join"),
         ))
@@ -250,9 +192,9 @@ impl Split {
             stored: self.ask.stored || self.opened,
             overflow: Overflow::Refuse,
             favourites: Vec::new(),
-            // A part is no question of the user's to be asked about; what stops it ends the turn.
+            // The user is not asked about a part; a limit ends the turn.
             consult: Consult::Never,
-            // A raise is recorded with the first request; one of the limit on a request is over each of them.
+            // A raise is recorded with the first request. A raise of the limit per request applies to each of them.
             raise: self
                 .ask
                 .raise
@@ -262,11 +204,11 @@ impl Split {
         }
     }
 
-    /// A request on the way; gives its answer.
-    async fn part(&mut self, name: &str, question: String) -> Result<String, Stuck> {
-        // The first one is announced with the whole.
+    /// Runs the request for a part or an intermediate join, and returns its answer.
+    async fn part(&mut self, name: &str, question: String) -> Result<String, PartFailure> {
+        // `announce` has announced the first one.
         if self.opened {
-            self.line.notice(Level::Info, name.to_lowercase()).await;
+            self.channel.notice(Level::Info, name.to_lowercase()).await;
         }
         let step = if self.opened {
             Step::Part
@@ -275,27 +217,27 @@ impl Split {
         };
         let ask = self.request(question, self.layout.cap, step);
         let (spent, opened) = (&self.spent, &mut self.opened);
-        let heard = |event: Event| match event {
+        let forward = |event: Event| match event {
             Event::Text { .. } | Event::Reasoning { .. } | Event::Progress(_) => None,
-            // Stored with the first reservation; a turn that is asked again was stored before.
+            // The messages are stored with the first reservation; those of a retry were stored before.
             Event::Prompted { .. } | Event::Started(_) => {
                 *opened = true;
-                Some(of_turn(event, spent))
+                Some(as_turn_event(event, spent))
             }
             event => Some(event),
         };
-        let stuck = |failure| Stuck(name.to_owned(), failure);
-        match self.line.follow(ask, heard).await {
+        let part_failure = |failure| PartFailure(name.to_owned(), failure);
+        match self.channel.follow(ask, forward).await {
             Event::Finished(answer) => {
                 self.note(&answer.facts);
-                let text = whole(&answer).map_err(stuck)?;
+                let text = whole(&answer).map_err(part_failure)?;
                 if answer.facts.finish == Some(Finish::Length) {
                     let cut = format!(
                         "the answer to {} was cut at its cap of {} tokens",
                         name.to_lowercase(),
                         self.layout.cap
                     );
-                    self.line.notice(Level::Warning, cut).await;
+                    self.channel.notice(Level::Warning, cut).await;
                 }
                 self.keep(name, &text).await;
                 Ok(text)
@@ -306,34 +248,34 @@ impl Split {
                 if let Some(answer) = answer {
                     self.note(&answer.facts);
                 }
-                Err(stuck(failure))
+                Err(part_failure(failure))
             }
-            _ => Err(stuck(Failure::new(
+            _ => Err(part_failure(Failure::new(
                 FailureKind::Request,
                 "an exchange ended unexpectedly",
             ))),
         }
     }
 
-    /// The request whose answer is the turn's.
-    async fn last(&mut self, name: String, question: String) -> Result<Event, Stuck> {
-        self.line.notice(Level::Info, name.clone()).await;
+    /// Runs the last join, whose answer is the answer of the turn.
+    async fn last(&mut self, name: String, question: String) -> Result<Event, PartFailure> {
+        self.channel.notice(Level::Info, name.clone()).await;
         let step = Step::Last(Arc::new(self.spent.clone()));
         let ask = self.request(question, self.layout.last_cap, step);
         let (spent, cost) = (&self.spent, self.cost);
-        let heard = |event: Event| match event {
+        let forward = |event: Event| match event {
             Event::Progress(progress) => Some(Event::Progress(Progress {
                 cost: plus(cost, progress.cost),
                 ..progress
             })),
-            event => Some(of_turn(event, spent)),
+            event => Some(as_turn_event(event, spent)),
         };
-        match self.line.follow(ask, heard).await {
+        match self.channel.follow(ask, forward).await {
             Event::Failed {
                 failure,
                 answer: None,
                 ..
-            } => Err(Stuck(name, failure)),
+            } => Err(PartFailure(name, failure)),
             Event::Failed {
                 failure,
                 route,
@@ -358,12 +300,12 @@ impl Split {
         })
     }
 
-    /// An answer to a part was paid for: it is kept beside the answer to come, where thoughts are, so that neither the
-    /// death of the process nor a join that breaks off loses it.
+    /// Stores the answer to a part. It was paid for, so it is kept as reasoning of the answer to come: a crash or a join
+    /// that fails does not lose it.
     async fn keep(&mut self, name: &str, text: &str) {
         let (id, kept) = (self.ask.answer.clone(), format!("{name}:\n{text}\n\n"));
         self.kept.push_str(&kept);
-        if let Ok(store) = self.line.gateway.store().await
+        if let Ok(store) = self.channel.gateway.store().await
             && let Err(error) = store.run(move |db| db.append_answer(&id, "", &kept)).await
         {
             tracing::error!(%error, "the answer to a part could not be stored");
@@ -375,8 +317,8 @@ impl Split {
         self.cost = plus(self.cost, facts.cost);
     }
 
-    /// The turn ends here. What was answered so far was paid for: it is kept and shown, and never called whole.
-    async fn fail(self, Stuck(name, failure): Stuck) -> Event {
+    /// Ends the turn with a failure. The answers so far were paid for: they are stored and shown, marked as incomplete.
+    async fn fail(self, PartFailure(name, failure): PartFailure) -> Event {
         let failure = self.with_way_on(named(&name, failure));
         let route = Some(self.spent.route.clone());
         if !self.opened {
@@ -400,7 +342,7 @@ impl Split {
         } else {
             Finish::Cut
         });
-        let (id, kept, nothing, spent) = (
+        let (id, kept, empty, spent) = (
             self.ask.answer.clone(),
             text.clone(),
             text.is_empty(),
@@ -412,7 +354,7 @@ impl Split {
                     cost: spent.cost(db.sum(ChargeScope::Answer(&id))?),
                     ..facts
                 };
-                if nothing {
+                if empty {
                     db.finish_answer(&id, Ending::Failed, None)?;
                 } else {
                     db.append_answer(&id, &kept, "")?;
@@ -421,7 +363,7 @@ impl Split {
                 Ok(facts)
             })
         };
-        let closed = match self.line.gateway.store().await {
+        let closed = match self.channel.gateway.store().await {
             Ok(store) => store.run(close).await.map_err(Failure::from),
             Err(failure) => Err(failure),
         };
@@ -438,7 +380,7 @@ impl Split {
                     FailureKind::Cut
                 };
                 let (session, id) = (self.ask.session, self.ask.answer);
-                self.line
+                self.channel
                     .emit(Event::Text {
                         id: id.clone(),
                         text: text.clone(),
@@ -465,13 +407,13 @@ impl Split {
         }
     }
 
-    /// The failure with what there is, and what asking again does.
+    /// The failure, with a hint about what was answered and what asking again does.
     fn with_way_on(&self, failure: Failure) -> Failure {
         let (done, of) = (self.answers.len(), self.layout.parts.len());
         if done == 0 {
             return failure;
         }
-        let cached = self.ask.cached && self.line.gateway.keeps(&self.ask.params);
+        let cached = self.ask.cached && self.channel.gateway.keeps(&self.ask.params);
         let way = way_on(done, of, cached);
         let hint = failure
             .hint
@@ -504,28 +446,5 @@ impl Split {
             service_tier: None,
             others: Vec::new(),
         }
-    }
-}
-
-/// What a request says of itself, said of the turn.
-fn of_turn(event: Event, spent: &Spent) -> Event {
-    match event {
-        Event::Started(mut started) => {
-            started.route.clone_from(&spent.route);
-            (started.estimate, started.fitted) = (spent.estimate, Some(spent.fitted));
-            Event::Started(started)
-        }
-        event => event,
-    }
-}
-
-/// Both together, while an answer streams: an estimate unless nothing is known or all is free.
-fn plus(a: Cost, b: Cost) -> Cost {
-    match (a.usd, b.usd) {
-        (Some(x), Some(y)) if a.kind == CostKind::Free && b.kind == CostKind::Free => {
-            Cost::new(x + y, CostKind::Free)
-        }
-        (Some(x), Some(y)) => Cost::new(x + y, CostKind::Estimated),
-        _ => Cost::UNKNOWN,
     }
 }

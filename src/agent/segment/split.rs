@@ -24,7 +24,7 @@ enum Seam {
 
 /// A stretch of text that is not cut further, and the seam behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Piece {
+struct TextPiece {
     end: usize,
     tokens: u64,
     seam: Seam,
@@ -74,7 +74,7 @@ fn settle(
 }
 
 /// The ends of the parts.
-fn cuts(pieces: &[Piece], limit: u64, least: u64) -> Vec<usize> {
+fn cuts(pieces: &[TextPiece], limit: u64, least: u64) -> Vec<usize> {
     let mut left: u64 = pieces.iter().map(|piece| piece.tokens).sum();
     let mut parts = least.max(1);
     let mut rest = pieces;
@@ -95,7 +95,7 @@ fn cuts(pieces: &[Piece], limit: u64, least: u64) -> Vec<usize> {
 }
 
 /// How many pieces the next part takes: up to the best seam near the target, and of equal ones the nearest.
-fn next(pieces: &[Piece], target: u64, limit: u64) -> usize {
+fn next(pieces: &[TextPiece], target: u64, limit: u64) -> usize {
     let (low, high) = (target - target / 8, (target + target / 8).min(limit));
     let (mut sum, mut taken, mut best) = (0, 0, None);
     for (at, piece) in pieces.iter().enumerate() {
@@ -113,7 +113,7 @@ fn next(pieces: &[Piece], target: u64, limit: u64) -> usize {
 }
 
 /// The text in pieces of at most `most` tokens: lines; where these are longer, words; then graphemes.
-fn pieces(text: &str, most: u64, count: &dyn Fn(&str) -> u64) -> Vec<Piece> {
+fn pieces(text: &str, most: u64, count: &dyn Fn(&str) -> u64) -> Vec<TextPiece> {
     let blank = |line: &str| line.trim().is_empty();
     let mut found = Vec::new();
     let mut start = 0;
@@ -122,13 +122,13 @@ fn pieces(text: &str, most: u64, count: &dyn Fn(&str) -> u64) -> Vec<Piece> {
         let paragraph = blank(line) && lines.peek().is_none_or(|next| !blank(next));
         let tokens = count(line);
         if tokens <= most {
-            found.push(Piece {
+            found.push(TextPiece {
                 end: start + line.len(),
                 tokens,
                 seam: Seam::Line,
             });
         } else {
-            found.extend(line_pieces(line, most, count).map(|piece| Piece {
+            found.extend(line_pieces(line, most, count).map(|piece| TextPiece {
                 end: start + piece.end,
                 ..piece
             }));
@@ -150,14 +150,14 @@ fn line_pieces<'a>(
     line: &'a str,
     most: u64,
     count: &'a dyn Fn(&str) -> u64,
-) -> impl Iterator<Item = Piece> + 'a {
+) -> impl Iterator<Item = TextPiece> + 'a {
     let bytes = usize::try_from(most).unwrap_or(usize::MAX);
     joined(words(line), bytes)
         .into_iter()
         .flat_map(move |word| {
             let tokens = count(&line[word.clone()]);
             if tokens <= most {
-                return vec![Piece {
+                return vec![TextPiece {
                     end: word.end,
                     tokens,
                     seam: Seam::Word,
@@ -173,7 +173,7 @@ fn line_pieces<'a>(
                     } else {
                         Seam::Grapheme
                     };
-                    Piece {
+                    TextPiece {
                         end: at.end,
                         tokens: count(&line[at]),
                         seam,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_at_its_best_seams() {
+    fn a_text_is_split_at_its_best_boundaries() {
         let line = "One two three four five six seven eight.\n";
         let paragraph = format!("{}\n", line.repeat(7));
         let text = paragraph.repeat(6);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_cut_that_need_not_be() {
+    fn a_short_text_is_not_split_more_than_asked() {
         assert_eq!(parts("", 100, 2), Vec::<&str>::new());
         assert_eq!(parts("a short line", 100, 1), ["a short line"]);
         assert_eq!(parts("one\ntwo\n", 100, 2), ["one\n", "two\n"]);

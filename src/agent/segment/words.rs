@@ -1,12 +1,12 @@
-//! The words that go around the parts of a long input.
+//! The prompts for the parts of a long input and for their joins.
 //!
-//! Owns: which of the user's words are the instruction, and how a part and a join are put to the model.
-//! Refuses: counting and cutting.
+//! Owns: which part of the user's text is the instruction, and the wording of each request.
+//! Refuses: counting and splitting.
 //! Invariant: the instruction goes with every part and every join, as the user wrote it.
 
 use std::ops::Range;
 
-/// What is asked about a long material. Either may be empty, not both.
+/// An instruction and a long material. One of them may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Task {
     pub(super) instruction: String,
@@ -14,7 +14,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// The user's text in two. `seam` is where the material begins, when whoever read it knows; else the first
+    /// The user's text in two. `seam` is where the material begins, if that is known; otherwise the first
     /// paragraph is the instruction if what follows is longer, and without one the whole text is the material.
     pub(super) fn of(text: &str, seam: Option<usize>) -> Self {
         let given = seam.filter(|&at| at < text.len() && text.is_char_boundary(at));
@@ -26,7 +26,7 @@ impl Task {
         }
     }
 
-    /// The same with nothing set apart: the instruction is too long to go with every part.
+    /// The same with the instruction as part of the material, because it is too long to repeat with every part.
     pub(super) fn undivided(self) -> Self {
         let Self {
             instruction,
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_instruction_is_what_stands_before_the_material() {
+    fn the_instruction_is_the_text_before_the_material() {
         for (text, seam, instruction, material) in [
             (
                 "Sum it up\n\na long text",
@@ -144,7 +144,7 @@ mod tests {
                 "a long first paragraph\n\nshort",
             ),
             ("one\ntwo\nthree", None, "", "one\ntwo\nthree"),
-            // Words alone, or material alone: nobody knows better than the text.
+            // With only words or only material the text itself decides.
             ("only words", Some(10), "", "only words"),
             ("only material", Some(0), "", "only material"),
             (

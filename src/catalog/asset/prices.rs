@@ -1,16 +1,16 @@
 //! The price of a row: its tables, and how they become a [`Price`].
 //!
 //! Owns: prices as text, service tiers, hours of the day, and a price that ends.
-//! Refuses: prices of 0, terms without a price to compare them with, hours that are none.
-//! Invariant: a price that is read bears its source and its day.
+//! Refuses: prices of 0, terms without a price to compare them with, impossible hours.
+//! Invariant: every price has its source and its day.
 
 use serde::Deserialize;
 
-use super::{Day, Misfit, ModelRow, SourceRow};
+use super::rows::{Day, Misfit, SourceRow};
 use crate::catalog::model::DatedPrice;
-use crate::catalog::price::terms::{OffPeak, Share, TierPrices};
+use crate::catalog::price::terms::{OffPeak, TermPrice, TierPrices};
 use crate::catalog::price::{LongContext, NotAPrice, Price, PriceOrigin, per_token};
-use crate::chat::Usd;
+use crate::chat::{ModelId, Usd};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,16 +34,16 @@ pub(super) struct LongRow {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TierRow {
-    flex: Option<ShareRow>,
-    batch: Option<ShareRow>,
-    priority: Option<ShareRow>,
-    fast: Option<ShareRow>,
+    flex: Option<TermPriceRow>,
+    batch: Option<TermPriceRow>,
+    priority: Option<TermPriceRow>,
+    fast: Option<TermPriceRow>,
 }
 
 /// What is stated of a tier: the price of input, or that and the price of output.
 #[derive(Deserialize, Clone, Copy)]
 #[serde(untagged)]
-enum ShareRow {
+enum TermPriceRow {
     Input(PerMillion),
     Both {
         input: PerMillion,
@@ -80,14 +80,26 @@ impl TryFrom<String> for PerMillion {
     }
 }
 
-impl ModelRow {
+/// What the row of a model says about its price.
+pub(super) struct PriceTerms<'a> {
+    pub(super) id: &'a ModelId,
+    pub(super) price: Option<&'a PriceRow>,
+    pub(super) free: bool,
+    pub(super) long: Option<&'a LongRow>,
+    pub(super) tiers: Option<&'a TierRow>,
+    pub(super) off_peak: Option<&'a OffPeakRow>,
+    pub(super) price_until: Option<Day>,
+    pub(super) then: Option<&'a PriceRow>,
+}
+
+impl PriceTerms<'_> {
     /// The price without an end, or the prices around one.
     pub(super) fn prices(
         &self,
         source: &SourceRow,
     ) -> Result<(Option<Price>, Option<DatedPrice>), Misfit> {
         let wrong = |cause: &str| Err(Misfit::new("id", format!("`{}`: {cause}", self.id)));
-        let Some(row) = &self.price else {
+        let Some(row) = self.price else {
             let terms = self.long.is_some() || self.tiers.is_some() || self.off_peak.is_some();
             if terms || self.price_until.is_some() || self.then.is_some() {
                 return wrong(
@@ -105,16 +117,15 @@ impl ModelRow {
         }
         if self
             .long
-            .as_ref()
             .is_some_and(|long| row.cache_write.is_some() && long.cache_write.is_none())
         {
-            // Else a long request would write its cache at the price of plain input, which is too little to reserve.
+            // Otherwise a long request would write its cache at the price of plain input, and too little would be reserved.
             return wrong("`price` has a `cache_write`, so `long` needs one");
         }
         let price = Price {
-            long: self.long.as_ref().map(LongRow::long),
-            tiers: self.tiers.as_ref().map(TierRow::tiers).unwrap_or_default(),
-            off_peak: self.off_peak.as_ref().map(OffPeakRow::off_peak),
+            long: self.long.map(LongRow::long),
+            tiers: self.tiers.map(TierRow::tiers).unwrap_or_default(),
+            off_peak: self.off_peak.map(OffPeakRow::off_peak),
             ..row.price(source)
         };
         if let Some(off_peak) = &price.off_peak {
@@ -125,13 +136,13 @@ impl ModelRow {
                 );
             }
         }
-        match (self.price_until, &self.then) {
+        match (self.price_until, self.then) {
             (None, None) => Ok((Some(price), None)),
             (None, Some(_)) => wrong("`then` needs `price_until`"),
             (Some(day), then) => {
                 let until = Day::end(day).map_err(|error| Misfit::new("id", error.to_string()))?;
-                // The terms beside the price end with it: what they are afterwards, nobody has said.
-                let after = then.as_ref().map(|row| row.price(source));
+                // Tiers, long context and off-peak hours end with the price; the later ones are not known.
+                let after = then.map(|row| row.price(source));
                 Ok((
                     None,
                     Some(DatedPrice {
@@ -171,13 +182,13 @@ impl LongRow {
 
 impl TierRow {
     fn tiers(&self) -> TierPrices {
-        let share = |row: Option<ShareRow>| {
+        let share = |row: Option<TermPriceRow>| {
             row.map(|row| match row {
-                ShareRow::Input(input) => Share {
+                TermPriceRow::Input(input) => TermPrice {
                     input: input.0,
                     output: None,
                 },
-                ShareRow::Both { input, output } => Share {
+                TermPriceRow::Both { input, output } => TermPrice {
                     input: input.0,
                     output: Some(output.0),
                 },
@@ -194,7 +205,7 @@ impl TierRow {
 
 impl OffPeakRow {
     fn off_peak(&self) -> OffPeak {
-        let share = Share {
+        let share = TermPrice {
             input: self.input.0,
             output: None,
         };

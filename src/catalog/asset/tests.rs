@@ -1,6 +1,6 @@
 use super::*;
 use crate::catalog::price::per_token;
-use crate::catalog::{OffPeak, Share};
+use crate::catalog::{OffPeak, TermPrice};
 use crate::chat::Usd;
 
 /// A whole catalogue with one model; `row` stands from line 5 on.
@@ -13,7 +13,8 @@ fn listing(row: &str) -> String {
 const NAMES: &str = "id = \"a/b\"\ndialect = \"plain\"\nsource = \"here\"\n";
 
 #[test]
-fn errors_name_the_place_and_the_cause() {
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn errors_name_the_location_and_the_cause() {
     let line_8 = |text: &str| format!("{NAMES}{text}");
     for (row, place, cause) in [
         (line_8("prize = 1"), (8, 1), "unknown field `prize`"),
@@ -135,7 +136,7 @@ fn errors_name_the_place_and_the_cause() {
 }
 
 #[test]
-fn a_row_says_no_more_than_it_says() {
+fn a_row_with_few_keys_leaves_the_rest_unknown() {
     let models = read(&listing(NAMES)).unwrap().models;
     let unknown = Model::unknown("a/b".parse().unwrap());
     let bare = Model {
@@ -167,7 +168,7 @@ fn a_price_is_read_from_its_text() {
 }
 
 #[test]
-fn terms_are_read_beside_the_price() {
+fn tiers_and_hours_are_read_with_the_price() {
     let row = format!(
         "{NAMES}price = {{ input = \"2\", output = \"10\" }}\n\
          tiers = {{ flex = \"1\", priority = {{ input = \"4\", output = \"19\" }} }}\n\
@@ -180,7 +181,7 @@ fn terms_are_read_beside_the_price() {
         .price
         .unwrap();
     let rate = |text: &str| per_token(text.parse().unwrap()).unwrap();
-    let share = |input: &str, output: Option<&str>| Share {
+    let share = |input: &str, output: Option<&str>| TermPrice {
         input: rate(input),
         output: output.map(rate),
     };

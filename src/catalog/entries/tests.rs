@@ -29,7 +29,7 @@ fn model(entry: ModelEntry) -> Result<Model, String> {
 }
 
 #[test]
-fn a_price_of_the_users_replaces_the_whole_row() {
+fn a_user_price_replaces_the_whole_price() {
     let gpt = model(priced("openai/gpt-5.5", "4", "20"))
         .unwrap()
         .price
@@ -45,7 +45,7 @@ fn a_price_of_the_users_replaces_the_whole_row() {
 }
 
 #[test]
-fn a_zero_of_the_users_is_free_of_charge_for_that_part() {
+fn a_zero_in_a_user_price_makes_that_part_free() {
     let half = model(priced("openai/gpt-5", "0", "10"))
         .unwrap()
         .price
@@ -76,13 +76,13 @@ fn a_zero_of_the_users_is_free_of_charge_for_that_part() {
 }
 
 #[test]
-fn a_price_of_the_users_ends_a_dated_one() {
+fn a_user_price_replaces_a_dated_price() {
     let sonnet = model(priced("anthropic/claude-sonnet-5", "3", "15")).unwrap();
     assert!(sonnet.price.is_some() && sonnet.dated.is_none());
 }
 
 #[test]
-fn without_a_price_the_catalogues_stays() {
+fn an_entry_without_a_price_keeps_the_listed_price() {
     let listed = Catalog::builtin()
         .get(&"openai/gpt-5".parse().unwrap())
         .unwrap()
@@ -102,7 +102,7 @@ fn without_a_price_the_catalogues_stays() {
 }
 
 #[test]
-fn a_new_model_is_as_its_provider_is_known_to_be() {
+fn a_new_model_gets_the_assumptions_of_its_provider() {
     let ours = model(ModelEntry {
         context: Some(8192),
         efforts: Some(vec![Effort::Low]),
@@ -164,7 +164,8 @@ fn new_models_come_last_in_the_files_order_and_aliases_resolve() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_the_mend() {
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn an_impossible_entry_is_refused_with_what_to_do() {
     let gpt = || entry("openai/gpt-5");
     for (bad, cause) in [
         (

@@ -1,6 +1,6 @@
 //! The four prices of one way of being billed, with nothing missing.
 
-use super::terms::Share;
+use super::terms::TermPrice;
 use crate::chat::{Usage, Usd};
 
 #[derive(Clone, Copy)]
@@ -13,7 +13,7 @@ pub(super) struct Rates {
 
 impl Rates {
     /// The same under other terms: each price by as much dearer or cheaper as the listed one is. Rounded up.
-    pub fn under(self, share: &Share, listed: &Self) -> Self {
+    pub fn under(self, share: &TermPrice, listed: &Self) -> Self {
         let part = |price: Usd| price.in_proportion(share.input, listed.input);
         Self {
             input: part(self.input),

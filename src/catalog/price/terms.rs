@@ -1,6 +1,6 @@
 //! What changes the listed price: the service tier, and the time of day.
 //!
-//! Owns: [`Share`], [`TierPrices`], [`OffPeak`].
+//! Owns: [`TermPrice`], [`TierPrices`], [`OffPeak`].
 //! Refuses: the clock; a moment is handed in.
 //! Invariant: a tier without a stated price has none here; it is never taken for the standard one.
 
@@ -10,13 +10,13 @@ use crate::chat::{ServiceTier, Timestamp, Usd};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
-/// Clocks differ: this close to the hour at which a price changes nobody can say which one holds. In milliseconds.
+/// Clocks differ: this close to the hour at which a price changes, either price may apply. In milliseconds.
 const EDGE: i64 = 60_000;
 
 /// A price per token under other terms, beside the listed one. What is not stated (cached input, cache writes, long
 /// requests, and the output where it is `None`) is by as much dearer or cheaper as the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
+pub struct TermPrice {
     pub input: Usd,
     pub output: Option<Usd>,
 }
@@ -24,16 +24,16 @@ pub struct Share {
 /// What the other service tiers cost; `None`: no price is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TierPrices {
-    pub flex: Option<Share>,
-    pub batch: Option<Share>,
-    pub priority: Option<Share>,
-    pub fast: Option<Share>,
+    pub flex: Option<TermPrice>,
+    pub batch: Option<TermPrice>,
+    pub priority: Option<TermPrice>,
+    pub fast: Option<TermPrice>,
 }
 
 impl TierPrices {
     /// The price of a tier other than the standard one. `fast` and `priority` are two names for one thing
     /// (openrouter.ai, service tiers), so a price under one name holds for the other.
-    pub fn of(&self, tier: ServiceTier) -> Option<Share> {
+    pub fn of(&self, tier: ServiceTier) -> Option<TermPrice> {
         match tier {
             ServiceTier::Default | ServiceTier::Auto => None,
             ServiceTier::Flex => self.flex,
@@ -44,7 +44,7 @@ impl TierPrices {
     }
 
     /// The tiers that have a price, under their own names.
-    pub fn iter(&self) -> impl Iterator<Item = (ServiceTier, Share)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ServiceTier, TermPrice)> {
         let all = [
             (ServiceTier::Flex, self.flex),
             (ServiceTier::Batch, self.batch),
@@ -60,7 +60,7 @@ impl TierPrices {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffPeak {
     #[serde(flatten)]
-    pub share: Share,
+    pub share: TermPrice,
     /// When the listed price holds, every day: first hour, and the hour at which it ends, in UTC.
     pub peak_hours: Vec<(u8, u8)>,
     /// Whether the moment that the price was looked up for lies outside the peak.

@@ -1,4 +1,4 @@
-//! What each character is to the sanitiser, taken by itself.
+//! The class of each character for the sanitiser, without context.
 //!
 //! Owns: the table of what may be shown, and the names under which the rest is shown.
 //! Refuses: context; whether a joiner or a variation selector may stay depends on its neighbours, see `machine`.
@@ -6,9 +6,9 @@
 
 use unicode_width::UnicodeWidthChar;
 
-/// The part a character plays.
+/// What the sanitiser does with a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum CharClass {
     /// Shown as it is; starts a new cell. Holds whether it is an emoji.
     Base { emoji: bool },
     /// Space or tab.
@@ -28,12 +28,12 @@ pub(super) enum Class {
     /// U+E0020 to U+E007F: spells a flag after U+1F3F4.
     Tag,
     /// Made visible under its picture or name.
-    Visible(Shown),
+    Visible(Substitute),
 }
 
 /// How a character that may not be written is shown instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Substitute {
     /// One visible character: `␛`.
     Picture(char),
     /// A known abbreviation: `⟪RLO⟫`.
@@ -43,27 +43,27 @@ pub(super) enum Shown {
 }
 
 /// The class of `c`.
-pub(super) fn class(c: char) -> Class {
+pub(super) fn class(c: char) -> CharClass {
     match c {
-        ' ' | '\t' | '\u{A0}' => Class::Blank,
+        ' ' | '\t' | '\u{A0}' => CharClass::Blank,
         '!'..='~' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}' => {
-            Class::Base { emoji: false }
+            CharClass::Base { emoji: false }
         }
-        '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => Class::Break,
-        '\r' => Class::Return,
-        '\0'..='\u{1F}' => Class::Visible(Shown::Picture(
+        '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => CharClass::Break,
+        '\r' => CharClass::Return,
+        '\0'..='\u{1F}' => CharClass::Visible(Substitute::Picture(
             char::from_u32(0x2400 + c as u32).unwrap_or('␀'),
         )),
-        '\u{7F}' => Class::Visible(Shown::Picture('␡')),
-        '\u{200C}' => Class::NonJoiner,
-        '\u{200D}' => Class::Joiner,
-        '\u{FE0E}' | '\u{FE0F}' => Class::Presentation,
-        '\u{E0020}'..='\u{E007F}' => Class::Tag,
+        '\u{7F}' => CharClass::Visible(Substitute::Picture('␡')),
+        '\u{200C}' => CharClass::NonJoiner,
+        '\u{200D}' => CharClass::Joiner,
+        '\u{FE0E}' | '\u{FE0F}' => CharClass::Presentation,
+        '\u{E0020}'..='\u{E007F}' => CharClass::Tag,
         _ => match bidi_name(c) {
-            Some(name) => Class::Visible(Shown::Name(name)),
-            None if is_hidden(c) => Class::Visible(Shown::Code),
-            None if c.width().unwrap_or(0) == 0 => Class::Mark,
-            None => Class::Base { emoji: is_emoji(c) },
+            Some(name) => CharClass::Visible(Substitute::Name(name)),
+            None if is_hidden(c) => CharClass::Visible(Substitute::Code),
+            None if c.width().unwrap_or(0) == 0 => CharClass::Mark,
+            None => CharClass::Base { emoji: is_emoji(c) },
         },
     }
 }

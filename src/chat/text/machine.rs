@@ -13,7 +13,7 @@
 //! - The three flags that Unicode spells with tags stay; any other tag is shown.
 
 use super::SafeText;
-use super::class::{Class, Shown, class, is_joining_script};
+use super::class::{CharClass, Substitute, class, is_joining_script};
 
 /// Combining marks, presentation selectors and script joiners that one base may carry.
 pub(super) const MOST_MARKS: u8 = 8;
@@ -38,7 +38,7 @@ enum Before {
 
 /// What was read and cannot be written yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-enum Held {
+enum Pending {
     #[default]
     Nothing,
     /// A carriage return.
@@ -52,7 +52,7 @@ enum Held {
 /// Makes a stream of text safe, piece by piece.
 #[derive(Debug, Clone, Default)]
 pub struct Sanitiser {
-    held: Held,
+    held: Pending,
     before: Before,
     /// The last character written belongs to a script that joins.
     joining: bool,
@@ -98,7 +98,7 @@ impl Sanitiser {
     }
 
     fn is_idle(&self) -> bool {
-        self.held == Held::Nothing && self.surplus == 0
+        self.held == Pending::Nothing && self.surplus == 0
     }
 
     /// The state after a plain character.
@@ -121,14 +121,14 @@ impl Sanitiser {
 
     fn take(&mut self, c: char) {
         match std::mem::take(&mut self.held) {
-            Held::Nothing => {}
-            Held::Return if c == '\n' => {}
-            Held::Joiner if class(c) == (Class::Base { emoji: true }) => {
+            Pending::Nothing => {}
+            Pending::Return if c == '\n' => {}
+            Pending::Joiner if class(c) == (CharClass::Base { emoji: true }) => {
                 self.out.push('\u{200D}');
                 self.base(c, true);
                 return;
             }
-            Held::Flag(letters) if self.flag_goes_on(&letters, c) => return,
+            Pending::Flag(letters) if self.flag_goes_on(&letters, c) => return,
             held => {
                 self.held = held;
                 self.release();
@@ -141,23 +141,23 @@ impl Sanitiser {
         let class = class(c);
         if !matches!(
             class,
-            Class::Mark | Class::Presentation | Class::Joiner | Class::NonJoiner
+            CharClass::Mark | CharClass::Presentation | CharClass::Joiner | CharClass::NonJoiner
         ) {
             self.end_marks();
         }
         match class {
-            Class::Base { emoji } => {
+            CharClass::Base { emoji } => {
                 // A skin tone belongs to the emoji before it: the sequence goes on.
                 if !matches!(c, '\u{1F3FB}'..='\u{1F3FF}') {
                     self.joins = 0;
                 }
                 self.base(c, emoji);
             }
-            Class::Blank => self.plain(c),
-            Class::Break => self.plain('\n'),
-            Class::Return => self.held = Held::Return,
-            Class::Mark => self.mark(c),
-            Class::Presentation => match self.before {
+            CharClass::Blank => self.plain(c),
+            CharClass::Break => self.plain('\n'),
+            CharClass::Return => self.held = Pending::Return,
+            CharClass::Mark => self.mark(c),
+            CharClass::Presentation => match self.before {
                 Before::Base { emoji, .. } => {
                     self.mark(c);
                     if emoji {
@@ -166,12 +166,12 @@ impl Sanitiser {
                 }
                 _ => self.hidden(c),
             },
-            Class::Joiner | Class::NonJoiner if self.joining => self.mark(c),
-            Class::Joiner if self.takes_joiner() => {
+            CharClass::Joiner | CharClass::NonJoiner if self.joining => self.mark(c),
+            CharClass::Joiner if self.takes_joiner() => {
                 self.joins += 1;
-                self.held = Held::Joiner;
+                self.held = Pending::Joiner;
             }
-            Class::Tag
+            CharClass::Tag
                 if self.before
                     == (Before::Base {
                         emoji: true,
@@ -179,12 +179,12 @@ impl Sanitiser {
                     }) =>
             {
                 if !self.flag_goes_on("", c) {
-                    self.show(c, Shown::Code);
+                    self.show(c, Substitute::Code);
                 }
             }
-            Class::Joiner | Class::NonJoiner => self.hidden(c),
-            Class::Tag => self.show(c, Shown::Code),
-            Class::Visible(shown) => self.show(c, shown),
+            CharClass::Joiner | CharClass::NonJoiner => self.hidden(c),
+            CharClass::Tag => self.show(c, Substitute::Code),
+            CharClass::Visible(shown) => self.show(c, shown),
         }
     }
 
@@ -230,7 +230,7 @@ impl Sanitiser {
             self.surplus += 1;
             self.altered += 1;
         } else {
-            self.show(c, Shown::Code);
+            self.show(c, Substitute::Code);
         }
     }
 
@@ -248,11 +248,11 @@ impl Sanitiser {
         self.out.push('⟫');
     }
 
-    fn show(&mut self, c: char, shown: Shown) {
+    fn show(&mut self, c: char, shown: Substitute) {
         match shown {
-            Shown::Picture(picture) => self.out.push(picture),
-            Shown::Name(name) => self.name(name),
-            Shown::Code => self.name(&format!("U+{:04X}", c as u32)),
+            Substitute::Picture(picture) => self.out.push(picture),
+            Substitute::Name(name) => self.name(name),
+            Substitute::Code => self.name(&format!("U+{:04X}", c as u32)),
         }
         self.altered += 1;
         self.settle(Self::after('⟫'));
@@ -265,7 +265,7 @@ impl Sanitiser {
             .and_then(char::from_u32)
             .filter(|l| *l <= '\u{7F}')
         else {
-            self.held = Held::Flag(letters.to_owned());
+            self.held = Pending::Flag(letters.to_owned());
             return false;
         };
         let spelled = format!("{letters}{letter}");
@@ -280,9 +280,9 @@ impl Sanitiser {
         }
         let goes_on = FLAGS.iter().any(|flag| flag.starts_with(&spelled));
         self.held = match (goes_on, letters) {
-            (true, _) => Held::Flag(spelled),
-            (false, "") => Held::Nothing,
-            (false, _) => Held::Flag(letters.to_owned()),
+            (true, _) => Pending::Flag(spelled),
+            (false, "") => Pending::Nothing,
+            (false, _) => Pending::Flag(letters.to_owned()),
         };
         goes_on
     }
@@ -290,15 +290,15 @@ impl Sanitiser {
     /// Writes what was held, now that nothing can complete it.
     fn release(&mut self) {
         match std::mem::take(&mut self.held) {
-            Held::Nothing => {}
-            Held::Return => self.show('\r', Shown::Picture('␍')),
-            Held::Joiner => self.show('\u{200D}', Shown::Code),
-            Held::Flag(letters) => {
+            Pending::Nothing => {}
+            Pending::Return => self.show('\r', Substitute::Picture('␍')),
+            Pending::Joiner => self.show('\u{200D}', Substitute::Code),
+            Pending::Flag(letters) => {
                 for letter in letters
                     .chars()
                     .filter_map(|l| char::from_u32(0xE0000 + l as u32))
                 {
-                    self.show(letter, Shown::Code);
+                    self.show(letter, Substitute::Code);
                 }
             }
         }

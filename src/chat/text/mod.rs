@@ -99,10 +99,10 @@ impl From<SafeText> for String {
 
 /// Whether a character, taken alone, may reach a terminal as itself; for texts that escape the others.
 pub fn is_plain(c: char) -> bool {
-    use class::Class;
+    use class::CharClass;
     matches!(
         class::class(c),
-        Class::Base { .. } | Class::Blank | Class::Mark | Class::Presentation
+        CharClass::Base { .. } | CharClass::Blank | CharClass::Mark | CharClass::Presentation
     )
 }
 

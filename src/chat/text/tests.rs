@@ -8,7 +8,7 @@ fn safe(raw: &str) -> String {
 }
 
 #[test]
-fn what_each_kind_of_character_becomes() {
+fn each_class_of_character_is_written_as_its_rule_says() {
     for (raw, shown) in [
         ("a\tb\nc", "a\tb\nc"),
         ("a\r\nb", "a\nb"),
@@ -97,7 +97,7 @@ fn what_was_changed_is_counted() {
 }
 
 #[test]
-fn titles_stand_on_one_line_and_fit() {
+fn titles_are_one_line_and_fit_the_width() {
     assert_eq!(
         one_line("  two\nlines\tand a tab\r\n").as_str(),
         "two lines and a tab"

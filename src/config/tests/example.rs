@@ -163,7 +163,7 @@ mouse = false
     );
     // Every figure that is not an example is the built-in one.
     let built_in = Config::default();
-    let budget = super::super::Budget {
+    let budget = super::super::BudgetConfig {
         on_limit: manual.budget.on_limit,
         alerts: manual.budget.alerts,
         ..built_in.budget

@@ -18,7 +18,7 @@ fn table(rows: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
+fn an_unknown_key_is_reported_with_its_location_and_the_nearest_name() {
     table(&[
         (
             "modle = \"auto\"",
@@ -86,7 +86,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
 }
 
 #[test]
-fn a_bad_value_is_placed_and_says_what_was_expected() {
+fn a_bad_value_is_reported_with_its_location_and_what_was_expected() {
     table(&[
         ("model = \"\"", "1:9", "a model's name"),
         ("model = 5", "1:9", "in quotes"),
@@ -185,6 +185,7 @@ fn a_bad_value_is_placed_and_says_what_was_expected() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn providers_and_models_follow_their_rules() {
     let provider = |lines: &str| format!("[[providers]]\nname = \"x\"\n{lines}");
     let model = |lines: &str| format!("[[models]]\nid = \"a/b\"\n{lines}");
@@ -393,7 +394,7 @@ fn of_several_faults_the_first_in_the_file_is_reported() {
 }
 
 #[test]
-fn what_is_no_toml_is_placed_too() {
+fn a_toml_syntax_error_has_its_location() {
     table(&[
         ("model = ", "1", ""),
         ("[budget\nper_day = 5", "1", ""),
@@ -421,7 +422,7 @@ fn what_is_no_toml_is_placed_too() {
 }
 
 #[test]
-fn a_file_that_is_none_is_one_clear_line() {
+fn an_unreadable_file_is_reported_in_one_line() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Home::new();
     std::fs::create_dir(folder.file()).unwrap();
@@ -455,7 +456,7 @@ fn a_file_that_is_none_is_one_clear_line() {
 }
 
 #[test]
-fn no_value_is_ever_repeated() {
+fn an_error_never_repeats_a_value() {
     let secret = "sk-abcdef0123456789";
     for text in [
         format!("[redis]\nurl = \"{secret}\""),

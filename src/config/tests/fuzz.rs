@@ -32,7 +32,7 @@ fn apply(text: &mut Vec<u8>, damage: Damage) {
     let length = text.len().max(1);
     match damage {
         Damage::Delete(at, count) => {
-            drop(text.drain(at % length..(at % length + count).min(text.len())))
+            drop(text.drain(at % length..(at % length + count).min(text.len())));
         }
         Damage::Insert(at, bytes) => drop(text.splice(at % length..at % length, bytes)),
         Damage::Flip(at, bits) => text[at % length] ^= bits,

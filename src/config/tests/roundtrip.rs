@@ -10,8 +10,9 @@ use proptest::sample::select;
 
 use super::super::show::render;
 use super::super::{
-    Budget, Cache, Config, ENCODINGS, KeyEntry, KeySource, LadderRung, Limits, Loaded, ModelEntry,
-    Network, OnLimit, Provenance, Provider, Redis, Router, Slo, Theme, Ui, file, show,
+    BudgetConfig, CacheConfig, Config, ENCODINGS, KeyEntry, KeySource, LadderRung, LimitsConfig,
+    Loaded, ModelEntry, NetworkConfig, OnLimit, Provenance, ProviderConfig, RedisConfig,
+    RouterConfig, SloConfig, Theme, UiConfig, file, show,
 };
 use super::Home;
 use crate::chat::{Effort, ModelId, ServiceTier, Usd};
@@ -60,7 +61,7 @@ fn key() -> impl Strategy<Value = KeyEntry> {
     })
 }
 
-fn budget() -> impl Strategy<Value = Budget> {
+fn budget() -> impl Strategy<Value = BudgetConfig> {
     let limit = || option::of(usd());
     let on_limit = select(vec![OnLimit::Ask, OnLimit::Downgrade, OnLimit::Refuse]);
     (
@@ -72,7 +73,7 @@ fn budget() -> impl Strategy<Value = Budget> {
         vec(share(), 0..4),
     )
         .prop_map(
-            |(per_request, per_session, per_day, per_month, on_limit, alerts)| Budget {
+            |(per_request, per_session, per_day, per_month, on_limit, alerts)| BudgetConfig {
                 per_request,
                 per_session,
                 per_day,
@@ -83,7 +84,7 @@ fn budget() -> impl Strategy<Value = Budget> {
         )
 }
 
-fn redis() -> impl Strategy<Value = Redis> {
+fn redis() -> impl Strategy<Value = RedisConfig> {
     let url = select(vec![
         "redis://h:6379/1",
         "rediss://u:p%40@h",
@@ -101,7 +102,7 @@ fn redis() -> impl Strategy<Value = Redis> {
     )
         .prop_map(
             |(url, secret, budget_group, (per_day, per_month), cluster, (prefix, patience))| {
-                Redis {
+                RedisConfig {
                     url: url.to_owned(),
                     secret,
                     budget_group,
@@ -115,7 +116,7 @@ fn redis() -> impl Strategy<Value = Redis> {
         )
 }
 
-fn provider() -> impl Strategy<Value = Provider> {
+fn provider() -> impl Strategy<Value = ProviderConfig> {
     let url = select(vec![
         "https://api.openai.com/v1",
         "http://127.0.0.1:8080",
@@ -124,7 +125,7 @@ fn provider() -> impl Strategy<Value = Provider> {
     ]);
     let headers = btree_map("[a-z][a-z0-9-]{0,8}", "[ -~\t]{0,12}", 0..3);
     (vec(url, 0..3), vec(key(), 0..4), headers, any::<bool>()).prop_map(
-        |(urls, keys, headers, allow_http)| Provider {
+        |(urls, keys, headers, allow_http)| ProviderConfig {
             name: String::new(),
             base_urls: urls.into_iter().map(str::to_owned).collect(),
             keys,
@@ -197,7 +198,15 @@ fn model() -> impl Strategy<Value = ModelEntry> {
         )
 }
 
-fn machine() -> impl Strategy<Value = (Cache, Limits, Network, Slo, Ui)> {
+fn machine() -> impl Strategy<
+    Value = (
+        CacheConfig,
+        LimitsConfig,
+        NetworkConfig,
+        SloConfig,
+        UiConfig,
+    ),
+> {
     let bytes = || 0..=u64::try_from(i64::MAX).unwrap();
     let cache = (
         any::<bool>(),
@@ -207,14 +216,16 @@ fn machine() -> impl Strategy<Value = (Cache, Limits, Network, Slo, Ui)> {
         bytes(),
         span(),
     )
-        .prop_map(|(enabled, ttl, sampled, memory, disk, patience)| Cache {
-            enabled,
-            ttl,
-            sampled,
-            memory,
-            disk,
-            patience,
-        });
+        .prop_map(
+            |(enabled, ttl, sampled, memory, disk, patience)| CacheConfig {
+                enabled,
+                ttl,
+                sampled,
+                memory,
+                disk,
+                patience,
+            },
+        );
     let limits = (
         1..=65_536usize,
         1..=1_000_000u64,
@@ -231,7 +242,7 @@ fn machine() -> impl Strategy<Value = (Cache, Limits, Network, Slo, Ui)> {
                 first_token_timeout,
                 idle_timeout,
                 retries,
-            )| Limits {
+            )| LimitsConfig {
                 concurrency,
                 max_output,
                 connect_timeout,
@@ -249,7 +260,7 @@ fn machine() -> impl Strategy<Value = (Cache, Limits, Network, Slo, Ui)> {
         1e-9..1e12f64,
     )
         .prop_map(
-            |(mean_latency, p95_latency, error_rate, cpu, memory, requests_per_second)| Slo {
+            |(mean_latency, p95_latency, error_rate, cpu, memory, requests_per_second)| SloConfig {
                 mean_latency,
                 p95_latency,
                 error_rate,
@@ -264,13 +275,13 @@ fn machine() -> impl Strategy<Value = (Cache, Limits, Network, Slo, Ui)> {
         any::<bool>(),
         any::<bool>(),
     )
-        .prop_map(|(theme, panel, mouse, notify)| Ui {
+        .prop_map(|(theme, panel, mouse, notify)| UiConfig {
             theme,
             panel,
             mouse,
             notify,
         });
-    let network = option::of(text()).prop_map(|file| Network {
+    let network = option::of(text()).prop_map(|file| NetworkConfig {
         extra_ca_file: file.map(Into::into),
     });
     (cache, limits, network, slo, ui)
@@ -286,7 +297,7 @@ fn any_config() -> impl Strategy<Value = Config> {
     let rung = (full(), option::of(select(Effort::ALL.to_vec())));
     let rung = rung.prop_map(|(model, effort)| LadderRung { model, effort });
     let router =
-        (vec(rung, 0..4), any::<bool>()).prop_map(|(ladder, pace)| Router { ladder, pace });
+        (vec(rung, 0..4), any::<bool>()).prop_map(|(ladder, pace)| RouterConfig { ladder, pace });
     let keys = btree_map(text(), vec(text(), 0..3), 0..3);
     (
         top,

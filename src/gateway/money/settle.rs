@@ -8,7 +8,7 @@
 use crate::catalog::{Price, PriceOrigin, Served};
 use crate::chat::usage::{Usage, UsageSource};
 use crate::chat::{Cost, CostKind, Reply, Timestamp, Usd};
-use crate::tokens::Count;
+use crate::tokens::TokenCount;
 
 /// Tokens that a server may have made before it noticed that nobody reads any more.
 pub(in crate::gateway) const IN_FLIGHT: u64 = 64;
@@ -34,9 +34,9 @@ pub struct Known<'a> {
     /// The model thinks out of sight, or wrote more than was read, so that nobody here can count what it made.
     pub hidden_output: bool,
     pub reserved: Option<Usd>,
-    pub input: Count,
+    pub input: TokenCount,
     /// Our count of what arrived, reasoning included.
-    pub output: Count,
+    pub output: TokenCount,
     pub output_cap: u64,
     /// The server wrote past the cap, so neither the cap nor the reservation bounds what it bills.
     pub past_cap: bool,

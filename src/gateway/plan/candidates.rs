@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::catalog::{Api, Model, Price, PriceOrigin, Status, TierField};
+use crate::catalog::{Lifecycle, Model, ModelApi, Price, PriceOrigin, TierField};
 use crate::chat::id::ExchangeId;
 use crate::chat::{
     Effort, Failure, FailureKind, Message, ModelId, Params, Request, Role, Selection, Timestamp,
@@ -19,8 +19,8 @@ use crate::gateway::{Ask, Consult, Gateway};
 use crate::protocol::{Fitted, Left, Spread};
 use crate::provider::guide::{MODEL, OFFLINE};
 use crate::provider::mapping;
-use crate::router::{self, Candidate, Downgrade, Kind, Plan, Query};
-use crate::tokens::{Count, Encoding, Tokenizer};
+use crate::router::{self, Candidate, Downgrade, Plan, Query, QuestionKind};
+use crate::tokens::{Encoding, TokenCount, Tokenizer};
 
 /// Bytes that are counted in less time than it takes to start a thread.
 const AT_ONCE: usize = 4096;
@@ -32,7 +32,7 @@ pub struct Planned {
     pub left: Option<Left>,
     /// What was left out so that it fits.
     pub fitted: Option<Fitted>,
-    pub(in crate::gateway) kind: Kind,
+    pub(in crate::gateway) kind: QuestionKind,
     /// The rungs that were looked at, and behind them the models that are only compared with.
     pub(in crate::gateway) contenders: Vec<CandidateModel>,
 }
@@ -74,7 +74,7 @@ impl Planned {
     }
 
     /// The input as counted for a model of the plan, before anything learned of the model is applied.
-    pub(in crate::gateway) fn input(&self, id: &ModelId) -> Count {
+    pub(in crate::gateway) fn input(&self, id: &ModelId) -> TokenCount {
         self.contender(id).map(|c| c.counted).unwrap_or_default()
     }
 
@@ -309,8 +309,8 @@ impl Gateway {
             route.is_some_and(|r| r.provider.needs_key && r.missing_key(&self.parts.env).is_none())
         };
         let fit = |model: &Model| {
-            model.status == Status::Current
-                && model.dialect.api == Api::Chat
+            model.status == Lifecycle::Current
+                && model.dialect.api == ModelApi::Chat
                 && model.price.is_some()
         };
         let as_of_now = |id: &ModelId| self.model(id).ok().filter(fit);
@@ -377,7 +377,7 @@ fn rejected(params: &Params, model: &Model) -> Option<String> {
 }
 
 /// Counts the question with each tokenizer; where there is much to count, on a thread that may take its time.
-async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Failure> {
+async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<TokenCount>, Failure> {
     let conversation = Arc::clone(&ask.conversation);
     let system = ask
         .system
@@ -390,7 +390,7 @@ async fn count(ask: &Ask, tokenizers: Vec<Tokenizer>) -> Result<Vec<Count>, Fail
     let different: HashSet<_> = tokenizers.iter().collect();
     let is_short = bytes * different.len() <= AT_ONCE;
     let work = move || {
-        let mut known: HashMap<Tokenizer, Count> = HashMap::new();
+        let mut known: HashMap<Tokenizer, TokenCount> = HashMap::new();
         let mut one = |tokenizer: Tokenizer| {
             *known.entry(tokenizer).or_insert_with(|| {
                 let count = conversation

@@ -4,7 +4,7 @@
 //! Refuses: to choose by them; they are for the eye.
 //! Invariant: an unknown price is `None`, never zero.
 
-use crate::catalog::{Api, Model, Status};
+use crate::catalog::{Lifecycle, Model, ModelApi};
 use crate::chat::usage::Usage;
 use crate::chat::{ModelId, Timestamp, Usd};
 use crate::gateway::plan::candidates::Planned;
@@ -30,7 +30,8 @@ impl Gateway {
                 continue;
             }
             let asked = |model: &Model| {
-                model.dialect.api == Api::Chat && !matches!(model.status, Status::Retired { .. })
+                model.dialect.api == ModelApi::Chat
+                    && !matches!(model.status, Lifecycle::Retired { .. })
             };
             found.extend(
                 self.model(&id)

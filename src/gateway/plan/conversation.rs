@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::chat::{Message, Role};
-use crate::tokens::{self, Count, Tokenizer};
+use crate::tokens::{self, TokenCount, Tokenizer};
 
 /// What precedes the next prompt. Immutable, so that its counts stay true; a new turn makes a new one.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Conversation {
     /// The messages before this place are left out.
     from: usize,
     /// For each tokenizer: what the messages before each place count together. Shared with what is cut off it.
-    counted: Arc<Mutex<HashMap<Tokenizer, Arc<[Count]>>>>,
+    counted: Arc<Mutex<HashMap<Tokenizer, Arc<[TokenCount]>>>>,
 }
 
 /// A conversation without its oldest turns.
@@ -53,7 +53,7 @@ impl Conversation {
 
     /// Tokens of the messages. They are counted at the first call for a tokenizer, which may take milliseconds a megabyte,
     /// so never on a thread that draws.
-    pub fn count(&self, tokenizer: Tokenizer) -> Count {
+    pub fn count(&self, tokenizer: Tokenizer) -> TokenCount {
         tokens::conversation(tokenizer, []).plus(self.own(&self.sums(tokenizer), self.from))
     }
 
@@ -83,32 +83,32 @@ impl Conversation {
     }
 
     /// What the messages from a place on count.
-    fn own(&self, sums: &[Count], from: usize) -> Count {
+    fn own(&self, sums: &[TokenCount], from: usize) -> TokenCount {
         let (before, all) = (sums[from], sums[self.messages.len()]);
-        Count {
+        TokenCount {
             tokens: all.tokens - before.tokens,
             upper: all.upper - before.upper,
             exact: all.exact,
         }
     }
 
-    fn sums(&self, tokenizer: Tokenizer) -> Arc<[Count]> {
+    fn sums(&self, tokenizer: Tokenizer) -> Arc<[TokenCount]> {
         let known = self
             .counted
             .lock()
             .ok()
             .and_then(|counted| counted.get(&tokenizer).cloned());
         known.unwrap_or_else(|| {
-            let nothing = Count {
+            let nothing = TokenCount {
                 exact: true,
-                ..Count::default()
+                ..TokenCount::default()
             };
             let mut sums = vec![nothing];
             sums.extend(self.messages.iter().scan(nothing, |sum, message| {
                 *sum = sum.plus(tokens::message(tokenizer, message));
                 Some(*sum)
             }));
-            let sums: Arc<[Count]> = sums.into();
+            let sums: Arc<[TokenCount]> = sums.into();
             if let Ok(mut counted) = self.counted.lock() {
                 counted.insert(tokenizer, Arc::clone(&sums));
             }

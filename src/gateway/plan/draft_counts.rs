@@ -8,23 +8,23 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use crate::tokens::{self, Count, Draft, Encoding, Tokenizer};
+use crate::tokens::{self, Encoding, IncrementalCount, TokenCount, Tokenizer};
 
 /// The counts of one question, shared by everything that prices it.
 #[derive(Debug, Default)]
 pub struct DraftTokenCounter {
-    drafts: Mutex<HashMap<Encoding, Draft>>,
+    drafts: Mutex<HashMap<Encoding, IncrementalCount>>,
 }
 
 impl DraftTokenCounter {
     /// Tokens of `text` as a prompt. The first call for an encoding counts all of it, so never on a thread that draws.
-    pub fn count(&self, tokenizer: Tokenizer, text: &str) -> Count {
+    pub fn count(&self, tokenizer: Tokenizer, text: &str) -> TokenCount {
         let encoding = tokenizer.encoding();
         let tokens = match self.drafts.lock() {
             Ok(mut drafts) => {
                 let draft = drafts
                     .entry(encoding)
-                    .or_insert_with(|| Draft::new(encoding));
+                    .or_insert_with(|| IncrementalCount::new(encoding));
                 draft.replace_with(text);
                 draft.tokens()
             }

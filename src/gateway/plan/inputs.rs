@@ -9,9 +9,9 @@ use crate::catalog::Model;
 use crate::chat::{Effort, Failure, Scope, Timestamp};
 use crate::gateway::plan::candidates::{Tried, tokenizer};
 use crate::gateway::{Ask, Gateway};
-use crate::router::{Kind, Pace, Window};
+use crate::router::{PaceInput, PaceWindow, QuestionKind};
 use crate::store::{Db, Health, Lengths, PACE, StoreError};
-use crate::tokens::{Calibration, Count, Tokenizer};
+use crate::tokens::{Calibration, TokenCount, Tokenizer};
 
 /// A model that may be asked, or is only compared with, and everything known of this question on it.
 #[derive(Debug, Clone)]
@@ -20,9 +20,9 @@ pub(in crate::gateway) struct CandidateModel {
     /// The effort that would be sent.
     pub(in crate::gateway) effort: Option<Effort>,
     /// As counted here.
-    pub(in crate::gateway) counted: Count,
+    pub(in crate::gateway) counted: TokenCount,
     /// With what was learned of the model.
-    pub(in crate::gateway) input: Count,
+    pub(in crate::gateway) input: TokenCount,
     pub(in crate::gateway) band_permille: Option<u32>,
     pub(in crate::gateway) lengths: Option<Lengths>,
     pub(in crate::gateway) health: Health,
@@ -40,7 +40,7 @@ pub(in crate::gateway) struct Known {
 
 pub(in crate::gateway) struct PlanInputs {
     pub(in crate::gateway) standing: Standing,
-    pub(in crate::gateway) pace: Pace,
+    pub(in crate::gateway) pace: PaceInput,
     /// In the order of the rungs.
     pub(in crate::gateway) known: Vec<Known>,
 }
@@ -51,7 +51,7 @@ impl Gateway {
         ask: &Ask,
         tried: &Tried,
         rungs: &[Asked],
-        kind: Kind,
+        kind: QuestionKind,
         now: Timestamp,
     ) -> Result<PlanInputs, Failure> {
         self.read_keys_for_plan(rungs, !tried.sends).await;
@@ -81,7 +81,7 @@ impl Gateway {
                 budget.confine(db, &mut standing, now)?;
             }
             let windows = windows(&standing, &budget, now);
-            let pace = Pace {
+            let pace = PaceInput {
                 now,
                 windows,
                 held: db.remembered(PACE)?.unwrap_or(0),
@@ -104,10 +104,10 @@ impl Gateway {
 }
 
 /// The limits that are spread over time.
-fn windows(standing: &Standing, budget: &Budget, now: Timestamp) -> Vec<Window> {
+fn windows(standing: &Standing, budget: &Budget, now: Timestamp) -> Vec<PaceWindow> {
     let window = |status: &crate::budget::Status| {
         let by = moment_in_words(now, &budget.zone, status.scope);
-        Some(Window {
+        Some(PaceWindow {
             scope: status.scope,
             began_at: status.began_at?,
             resets_at: status.resets_at?,
@@ -126,12 +126,16 @@ fn windows(standing: &Standing, budget: &Budget, now: Timestamp) -> Vec<Window> 
 
 impl Known {
     /// Puts what is known and what was counted together.
-    pub(in crate::gateway) fn of(self, (model, effort): Asked, counted: Count) -> CandidateModel {
+    pub(in crate::gateway) fn of(
+        self,
+        (model, effort): Asked,
+        counted: TokenCount,
+    ) -> CandidateModel {
         let learned = self
             .calibration
             .map(|calibration| calibration.apply(counted.tokens));
         // The bound stays: a budget does not stand on what usually happens.
-        let input = learned.map_or(counted, |(tokens, _)| Count {
+        let input = learned.map_or(counted, |(tokens, _)| TokenCount {
             tokens: tokens.min(counted.upper),
             ..counted
         });

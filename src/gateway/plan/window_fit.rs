@@ -13,7 +13,7 @@ use crate::gateway::plan::candidates::{Planned, Tried, tokenizer};
 use crate::gateway::plan::inputs::Asked;
 use crate::gateway::{Ask, Gateway};
 use crate::protocol::{Considered, Fitted, Left, Refused};
-use crate::router::{Candidate, MINIMUM_OUTPUT, Refusal, Skip};
+use crate::router::{Candidate, MINIMUM_OUTPUT, PlanRefusal, Skip};
 
 /// Why there is no plan.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl From<PlanError> for Refused {
 
 /// The router's refusal, with the window's part in it made plain. `left` is what several requests may cost together.
 pub(in crate::gateway) fn unplanned(
-    refusal: Refusal,
+    refusal: PlanRefusal,
     candidates: &[Candidate<'_>],
     params: &Params,
     left: impl Fn(&ModelId) -> Option<Left>,

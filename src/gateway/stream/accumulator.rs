@@ -14,7 +14,7 @@ use crate::chat::{Delta, Reply};
 use crate::gateway::exchange::FLUSH;
 use crate::gateway::stream::frames::Frames;
 use crate::gateway::stream::output_cap::{OutputCapMeter, Side};
-use crate::tokens::{self, Count, Tokenizer};
+use crate::tokens::{self, TokenCount, Tokenizer};
 
 /// Text and reasoning.
 pub(in crate::gateway) type Pieces = Arc<(String, String)>;
@@ -103,9 +103,13 @@ impl StreamState {
     }
 
     /// What arrived, counted whole, where the server did not say. A usage before the end is no final word.
-    pub(in crate::gateway) async fn counted(&self, tokenizer: Tokenizer, complete: bool) -> Count {
+    pub(in crate::gateway) async fn counted(
+        &self,
+        tokenizer: Tokenizer,
+        complete: bool,
+    ) -> TokenCount {
         if complete && self.reply.usage.is_some() {
-            return Count::default();
+            return TokenCount::default();
         }
         let texts = [
             self.reply.text.clone(),
@@ -121,7 +125,7 @@ impl StreamState {
         } else {
             tokens
         };
-        Count {
+        TokenCount {
             tokens,
             upper,
             exact: false,

@@ -9,8 +9,8 @@ fn usd(text: &str) -> Usd {
 }
 
 /// A day with a limit of $5, at this hour.
-fn day(spent: Usd, hour: i64, held: u32) -> Pace {
-    let window = Window {
+fn day(spent: Usd, hour: i64, held: u32) -> PaceInput {
+    let window = PaceWindow {
         scope: Scope::Day,
         began_at: Timestamp(0),
         resets_at: Timestamp(24 * HOUR),
@@ -18,7 +18,7 @@ fn day(spent: Usd, hour: i64, held: u32) -> Pace {
         limit: usd("5"),
         by: format!("{hour:02}:00"),
     };
-    Pace {
+    PaceInput {
         now: Timestamp(hour * HOUR),
         windows: vec![window],
         held,
@@ -26,7 +26,7 @@ fn day(spent: Usd, hour: i64, held: u32) -> Pace {
 }
 
 #[test]
-fn a_day() {
+fn the_level_follows_the_spending_of_a_day() {
     for (hour, spent, held, level, why) in [
         (0, "0", 0, 0, "nothing is spent"),
         (
@@ -77,7 +77,7 @@ fn a_day() {
 #[test]
 fn the_tightest_window_counts_and_says_so() {
     let mut pace = day(usd("1"), 12, 0);
-    let month = Window {
+    let month = PaceWindow {
         scope: Scope::Month,
         resets_at: Timestamp(30 * 24 * HOUR),
         spent: usd("30"),
@@ -95,9 +95,9 @@ fn the_tightest_window_counts_and_says_so() {
 }
 
 #[test]
-fn odd_windows_ask_for_nothing() {
+fn unusable_windows_change_nothing() {
     let base = day(usd("4"), 12, 0);
-    let with = |change: fn(&mut Window)| {
+    let with = |change: fn(&mut PaceWindow)| {
         let mut pace = base.clone();
         change(&mut pace.windows[0]);
         pace.verdict().level
@@ -115,7 +115,7 @@ fn odd_windows_ask_for_nothing() {
         "no end, no panic"
     );
     assert_eq!(
-        Pace {
+        PaceInput {
             windows: vec![],
             held: 3,
             ..base.clone()

@@ -6,8 +6,8 @@ use crate::chat::Timestamp;
 const HOUR: i64 = 3_600_000;
 
 /// $5 a day, this much of it spent by 11:00.
-fn pace(spent: &str, held: u32) -> Pace {
-    let window = Window {
+fn pace(spent: &str, held: u32) -> PaceInput {
+    let window = PaceWindow {
         scope: Scope::Day,
         began_at: Timestamp(0),
         resets_at: Timestamp(24 * HOUR),
@@ -15,7 +15,7 @@ fn pace(spent: &str, held: u32) -> Pace {
         limit: "5".parse().unwrap(),
         by: "11:00".to_owned(),
     };
-    Pace {
+    PaceInput {
         now: Timestamp(11 * HOUR),
         windows: vec![window],
         held,
@@ -26,7 +26,7 @@ fn health(failed: u64, requests: u64) -> Health {
     Health { requests, failed }
 }
 
-fn plan_of(candidates: &[Candidate<'_>], pace: Option<&Pace>) -> Plan {
+fn plan_of(candidates: &[Candidate<'_>], pace: Option<&PaceInput>) -> Plan {
     let params = Params::default();
     let (selection, downgrade) = (&Selection::Auto, Downgrade::Freely);
     plan(&Query {
@@ -42,7 +42,7 @@ fn plan_of(candidates: &[Candidate<'_>], pace: Option<&Pace>) -> Plan {
 }
 
 /// The rung taken, the reason, and the level to remember.
-fn taken(candidates: &[Candidate<'_>], pace: &Pace) -> (String, String, Option<u32>) {
+fn taken(candidates: &[Candidate<'_>], pace: &PaceInput) -> (String, String, Option<u32>) {
     let plan = plan_of(candidates, Some(pace));
     (
         plan.first.model.model().to_owned(),
@@ -134,7 +134,7 @@ fn a_step_down_is_a_step_to_something_cheaper() {
 }
 
 #[test]
-fn to_be_short_of_money_is_not_counted_twice() {
+fn a_lack_of_money_does_not_count_twice() {
     let (big, mid, small) = (
         model("big", 10, 100),
         model("mid", 2, 20),
@@ -151,7 +151,7 @@ fn to_be_short_of_money_is_not_counted_twice() {
 }
 
 #[test]
-fn an_ill_model_is_passed_over_while_another_rung_fits() {
+fn a_failing_model_is_passed_over_while_another_rung_fits() {
     let (big, small) = (model("big", 10, 100), model("small", 1, 10));
     let sick = |model, failed, requests| Candidate {
         health: health(failed, requests),
@@ -280,7 +280,7 @@ mod properties {
             let of = |(m, failed): (_, &u64)| Candidate { health: health(*failed, 4), ..candidate(m) };
             let ladder: Vec<_> = models.iter().zip(&sick).map(of).collect();
             let spent = Usd::from_pico(cents * 10_000_000_000).to_string();
-            let first = |pace: &Pace| plan_of(&ladder, Some(pace)).first.model.model().parse::<usize>().unwrap();
+            let first = |pace: &PaceInput| plan_of(&ladder, Some(pace)).first.model.model().parse::<usize>().unwrap();
             let (at, calm) = (first(&pace(&spent, held)), first(&pace("0", 0)));
             prop_assert!(at >= calm, "the pace only goes down");
             prop_assert!(prices[calm] > 0 || at == calm, "what is free is kept");

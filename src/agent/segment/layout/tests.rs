@@ -39,7 +39,7 @@ fn job(lines: usize) -> Job {
     }
 }
 
-fn laid(room: WindowShortfall, job: &Job) -> Result<Layout, Failure> {
+fn laid(room: WindowShortfall, job: &Job) -> Result<SplitLayout, Failure> {
     plan(
         &TooLong {
             rooms: vec![room],
@@ -162,7 +162,7 @@ fn the_price_is_over_all_requests_and_answers_shrink_to_what_is_left() {
 }
 
 #[test]
-fn what_cutting_does_not_help_is_refused() {
+fn a_question_that_splitting_does_not_help_is_refused() {
     let known = || room(2_000, Some(Encoding::O200kBase));
     let short = laid(known(), &job(3)).unwrap_err();
     assert!(

@@ -1,15 +1,15 @@
 use super::*;
-use crate::catalog::{Share, TierPrices};
+use crate::catalog::{TermPrice, TierPrices};
 
 fn price() -> Price {
     Price {
         cached_input: Some(Usd::from_pico(100_000)),
         tiers: TierPrices {
-            flex: Some(Share {
+            flex: Some(TermPrice {
                 input: Usd::from_pico(500_000),
                 output: None,
             }),
-            priority: Some(Share {
+            priority: Some(TermPrice {
                 input: Usd::from_pico(1_500_000),
                 output: None,
             }),
@@ -23,8 +23,8 @@ fn price() -> Price {
     }
 }
 
-fn count(tokens: u64) -> Count {
-    Count {
+fn count(tokens: u64) -> TokenCount {
+    TokenCount {
         tokens,
         upper: tokens,
         exact: true,

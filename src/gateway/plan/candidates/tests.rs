@@ -6,7 +6,7 @@ use super::*;
 use crate::budget::{Budget, Limits};
 use crate::catalog::Catalog;
 use crate::chat::{Clock, Random, Usd};
-use crate::config::{Config, Env, ModelEntry, Provider};
+use crate::config::{Config, Env, ModelEntry, ProviderConfig};
 use crate::gateway::Parts;
 use crate::provider::providers;
 
@@ -74,8 +74,8 @@ fn without_a_rung_every_priced_model_with_a_key_counts_the_users_own_first() {
         "{outputs:?}"
     );
     let known = gateway.parts.catalog.iter().filter(|model| {
-        let usable = model.status == Status::Current
-            && model.dialect.api == Api::Chat
+        let usable = model.status == Lifecycle::Current
+            && model.dialect.api == ModelApi::Chat
             && model.price.is_some();
         usable && model.id.provider() == "anthropic"
     });
@@ -143,10 +143,10 @@ fn an_unknown_model_is_free_on_this_machine_only() {
         ("http://127.0.0.1:9000/v1", true),
         ("https://gpu.example.com/v1", false),
     ] {
-        let vllm = Provider {
+        let vllm = ProviderConfig {
             name: "vllm".into(),
             base_urls: vec![url.into()],
-            ..Provider::default()
+            ..ProviderConfig::default()
         };
         let (gateway, _) = started(
             "NO_KEY",

@@ -5,11 +5,11 @@ use crate::provider::{Sent, providers};
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn route(keys: Vec<KeySource>) -> ProviderState {
-    let mine = config::Provider {
+    let mine = config::ProviderConfig {
         name: "mine".into(),
         base_urls: vec!["https://a.example".into()],
         keys: keys.into_iter().map(Into::into).collect(),
-        ..config::Provider::default()
+        ..config::ProviderConfig::default()
     };
     let all = providers(&[mine], &Env::default()).unwrap();
     ProviderState::new(

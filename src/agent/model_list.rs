@@ -1,129 +1,56 @@
-//! Figures: the panel, and the list of models with their prices for the draft.
+//! The list of models with their prices for the draft.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Agent;
-use crate::budget::{Scope, alerts};
-use crate::catalog::{Model, Status, price};
+use super::state::Agent;
+use crate::catalog::{Lifecycle, Model, price};
 use crate::chat::{Failure, FailureKind, Message, ModelId, Role, Selection, Usage, Usd};
 use crate::gateway::{Conversation, DraftTokenCounter, Gateway};
-use crate::protocol::{Circuit, Event, Level, Meter, ModelRow, Notice, Panel};
+use crate::protocol::{Circuit, Event, Level, ModelRow, Notice};
 use crate::store::{Db, Learned};
 use crate::tokens;
 
-/// How long the servers of this machine are waited for, and the most models that are taken from one.
-const NEAR: Duration = Duration::from_millis(300);
-const NEAR_MODELS: usize = 100;
-/// Points of a sparkline.
-const POINTS: usize = 24;
+/// How long to wait for the servers of this machine, and how many models to list of one.
+const LOCAL_TIMEOUT: Duration = Duration::from_millis(300);
+const LOCAL_MODELS: usize = 100;
 
-impl Agent {
-    /// Reads the standing figures and sends them.
-    pub(super) async fn show_panel(&mut self) {
-        let parts = self.gateway.parts();
-        let (budget, run, now) = (self.gateway.budget(), parts.run.clone(), parts.clock.now());
-        let id = self.session.id.clone();
-        let read = self.with_store(move |db| {
-            let scopes = [
-                budget.status(db, Some(&id), &run, now)?,
-                budget.group_status(db, None, now)?,
-            ]
-            .concat();
-            Ok((scopes, db.overview(now)?, db.recent(POINTS)?))
-        });
-        let read = read.await;
-        let Some((scopes, overview, recent)) = self.told(read).await else {
-            return;
-        };
-        let meter = |scope| {
-            scopes
-                .iter()
-                .find(|s| s.scope == scope)
-                .map_or_else(Meter::default, |s| s.meter)
-        };
-        let panel = Panel {
-            session: meter(Scope::Session),
-            today: meter(Scope::Day),
-            month: meter(Scope::Month),
-            group_today: meter(Scope::GroupDay),
-            group_month: meter(Scope::GroupMonth),
-            cache_hit: overview.cache_share(),
-            saved: overview.saved,
-            saved_unknown: overview.saved_unknown,
-            p50_ms: overview.ttft_p50_ms,
-            p95_ms: overview.ttft_p95_ms,
-            errors: overview.errors,
-            recent_ttft_ms: recent.iter().filter_map(|pace| pace.ttft_ms).collect(),
-            alerts: alerts(&scopes, &self.gateway.parts().config.budget.alerts),
-            warm: self
-                .session
-                .last_answer()
-                .and_then(|last| self.gateway.warm(&last, now)),
-            recent_tps: recent
-                .iter()
-                .filter_map(|pace| pace.tokens_per_second)
-                .collect(),
-        };
-        self.emit(Event::Panel(Box::new(panel))).await;
+/// Lists the models that can be used, then the others, each with the price of this draft. Counting may take a while,
+/// so it runs in the background; a newer list ends an older one.
+pub(super) fn start(agent: &mut Agent, draft: Arc<str>) {
+    if let Some(before) = agent.model_list_task.take() {
+        before.abort();
     }
-
-    /// Tells of the limits that have passed one of the configured shares since anybody was told.
-    pub(super) async fn tell_alerts(&self) {
-        let parts = self.gateway.parts();
-        let (budget, run, now) = (self.gateway.budget(), parts.run.clone(), parts.clock.now());
-        let (id, shares) = (self.session.id.clone(), parts.config.budget.alerts.clone());
-        let told = self
-            .with_store(move |db| budget.tell(db, Some(&id), &run, &shares, now))
-            .await;
-        // A ledger that cannot be read is the turn's own failure; saying so twice helps nobody.
-        match told {
-            Ok(told) => {
-                for alert in told {
-                    self.emit(Event::Alert(alert)).await;
-                }
-            }
-            Err(failure) => tracing::warn!(%failure, "no alert could be looked for"),
-        }
-    }
-
-    /// Lists the models that can be asked, then the others, each with the price of this draft. Counting may take a
-    /// while, so it is done beside the turn; a newer list ends an older one.
-    pub(super) fn list_models(&mut self, draft: Arc<str>) {
-        if let Some(before) = self.listing.take() {
-            before.abort();
-        }
-        let usage = self
-            .session
-            .entries
-            .iter()
-            .rev()
-            .find_map(|entry| Some(entry.answer.as_ref()?.usage));
-        let list = List {
-            gateway: Arc::clone(&self.gateway),
-            favourites: self.session.favourites.clone(),
-            conversation: self.session.conversation(),
-            counts: Arc::clone(&self.counts),
-            system: self.session.system.clone(),
-            last: usage,
+    let usage = agent
+        .session
+        .entries
+        .iter()
+        .rev()
+        .find_map(|entry| Some(entry.answer.as_ref()?.usage));
+    let list = ModelList {
+        gateway: Arc::clone(&agent.gateway),
+        favourites: agent.session.favourites.clone(),
+        conversation: agent.session.conversation(),
+        counts: Arc::clone(&agent.counts),
+        system: agent.session.system.clone(),
+        last: usage,
+    };
+    let events = agent.events.clone();
+    agent.model_list_task = Some(tokio::spawn(async move {
+        let event = match list.rows(&draft).await {
+            Ok(rows) => Event::Models(rows),
+            Err(failure) => Event::Notice(Notice {
+                level: Level::Error,
+                text: failure.to_string(),
+            }),
         };
-        let events = self.events.clone();
-        self.listing = Some(tokio::spawn(async move {
-            let event = match list.rows(&draft).await {
-                Ok(rows) => Event::Models(rows),
-                Err(failure) => Event::Notice(Notice {
-                    level: Level::Error,
-                    text: failure.to_string(),
-                }),
-            };
-            let _ = events.send(event).await;
-        }));
-    }
+        let _ = events.send(event).await;
+    }));
 }
 
-/// What a list of models is made from.
-struct List {
+/// What the list of models is made from.
+struct ModelList {
     gateway: Arc<Gateway>,
     favourites: Vec<Selection>,
     conversation: Arc<Conversation>,
@@ -133,7 +60,7 @@ struct List {
     last: Option<Usage>,
 }
 
-impl List {
+impl ModelList {
     async fn rows(&self, draft: &str) -> Result<Vec<ModelRow>, Failure> {
         let parts = self.gateway.parts();
         let now = parts.clock.now();
@@ -144,13 +71,13 @@ impl List {
                 Selection::Pinned(id) => Some(id),
                 Selection::Auto => None,
             });
-        let near = self.near().await;
-        let far = favourites.filter(|id| !near.contains(id));
-        let unlisted = far
-            .chain(&near)
+        let local = self.local_models().await;
+        let others = favourites.filter(|id| !local.contains(id));
+        let unlisted = others
+            .chain(&local)
             .filter(|id| parts.catalog.get(id).is_none());
         let listed = parts.catalog.iter().map(|model| &model.id);
-        // Through the gateway, so that a price that has ended since the start is not shown.
+        // Ask the gateway, because a price may have ended since the start.
         let models: Vec<Model> = listed
             .chain(unlisted)
             .filter_map(|id| self.gateway.model(id).ok())
@@ -169,7 +96,7 @@ impl List {
             .await
             .map_err(Failure::from)?;
         let conversation = Arc::clone(&self.conversation);
-        let (question, known) = (draft.to_owned(), Arc::clone(&self.counts));
+        let (question, draft_counter) = (draft.to_owned(), Arc::clone(&self.counts));
         let system = self
             .system
             .clone()
@@ -181,7 +108,7 @@ impl List {
                 *counts.entry(tokenizer).or_insert_with(|| {
                     let count = conversation
                         .count(tokenizer)
-                        .plus(known.count(tokenizer, &question));
+                        .plus(draft_counter.count(tokenizer, &question));
                     system
                         .as_ref()
                         .map_or(count, |system| {
@@ -213,19 +140,18 @@ impl List {
         Ok(rows)
     }
 
-    /// The models of the servers that run on this machine. They are looked for when the user opens the list, at no other
-    /// time.
-    async fn near(&self) -> Vec<ModelId> {
-        let servers = self.gateway.local_servers(NEAR).await.into_iter();
+    /// The models of the servers that run on this machine. They are searched only when the user opens the list.
+    async fn local_models(&self) -> Vec<ModelId> {
+        let servers = self.gateway.local_servers(LOCAL_TIMEOUT).await.into_iter();
         let models = servers.flat_map(|server| {
             let provider = server.provider;
             server
                 .models
                 .into_iter()
-                .take(NEAR_MODELS)
+                .take(LOCAL_MODELS)
                 .map(move |model| ModelId::new(&provider, model))
         });
-        // What no name can be made of cannot be asked for either.
+        // Skip models whose name would not parse back: they could not be selected.
         models
             .filter(|id| {
                 id.to_string()
@@ -261,8 +187,8 @@ impl List {
             .expected_output
             .unwrap_or(crate::gateway::FIRST_GUESS);
         let unusable = match &model.status {
-            Status::Retired { since, .. } => Some(format!("was retired on {since}")),
-            _ if model.dialect.api == crate::catalog::Api::Responses => {
+            Lifecycle::Retired { since, .. } => Some(format!("was retired on {since}")),
+            _ if model.dialect.api == crate::catalog::ModelApi::Responses => {
                 Some("needs the Responses API".to_owned())
             }
             _ => self.gateway.unusable(model.id.provider()),
