@@ -18,7 +18,7 @@ use crate::tokens::Detail;
 #[command(name = "chat-agent", version, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    pub(super) command: Option<CliCommand>,
     #[command(flatten)]
     pub(super) prompt: AskArgs,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum CliCommand {
     /// One answer: standard output carries the answer and nothing else
     Ask(AskArgs),
     /// Tokens and price for each model, with no network
@@ -177,7 +177,7 @@ pub(super) struct CountArgs {
     pub(super) files: Vec<PathBuf>,
     /// How closely the model is to look at the images
     #[arg(long, value_name = "DETAIL", default_value = "high")]
-    pub(super) detail: Look,
+    pub(super) detail: ImageDetail,
     /// Count these tools too: a JSON array of function tools, as the API takes them
     #[arg(long, value_name = "FILE")]
     pub(super) tools: Option<PathBuf>,
@@ -187,16 +187,16 @@ pub(super) struct CountArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Look {
+pub(super) enum ImageDetail {
     Low,
     High,
 }
 
-impl From<Look> for Detail {
-    fn from(look: Look) -> Self {
+impl From<ImageDetail> for Detail {
+    fn from(look: ImageDetail) -> Self {
         match look {
-            Look::Low => Self::Low,
-            Look::High => Self::High,
+            ImageDetail::Low => Self::Low,
+            ImageDetail::High => Self::High,
         }
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{AskArgs, Shared};
-use super::ask_report::{Report, Seen};
-use super::input::Prompt;
+use super::ask_report::{AskReport, RunProgress};
+use super::input::PromptInput;
 use super::output::{self, Gone, StdoutWriter};
 use super::setup::Core;
 use super::{input, setup};
@@ -36,7 +36,7 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
             .hint("write the prompt after `chat-agent ask`, pipe it in, or name a file with -f"));
     }
     let core = setup::core_of_question(shared)?;
-    let mut stops = stops.unwrap_or_else(Stops::new);
+    let mut stops = stops.unwrap_or_else(StopSignals::new);
     if stops.came().await {
         return Err(stopped());
     }
@@ -45,7 +45,7 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
         seam: Some(prompt.seam),
         ..core.start(shared, false)
     });
-    let mut turn = Turn::new(shared, &core, cost_file);
+    let mut run = AskRun::new(shared, &core, cost_file);
     let first = if shared.estimate {
         Command::Draft {
             rev: 1,
@@ -57,8 +57,8 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
         }
     };
     let _ = handle.commands.send(first).await;
-    let status = turn.follow(&mut handle, &mut stops).await;
-    let status = turn.written(status, &mut stops).await;
+    let status = run.follow(&mut handle, &mut stops).await;
+    let status = run.written(status, &mut stops).await;
     if shared.estimate && status == FailureKind::Interrupted.exit_code() {
         // Nothing was sent, so there is nothing to settle that would have to be waited for.
         return Ok(status);
@@ -68,7 +68,7 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
     while let Some(event) = handle.events.recv().await {
         // What is found out behind the answer.
         if let Event::Notice(notice) = event
-            && turn.hears(notice.level)
+            && run.hears(notice.level)
         {
             output::remark(&notice.text);
         }
@@ -78,11 +78,11 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
 
 /// Reads what is asked. Where that may take long, a signal ends it, and is listened for from then on; a person is told what
 /// is waited for.
-async fn gather(args: &AskArgs) -> Result<(Prompt, Option<Stops>), Failure> {
+async fn gather(args: &AskArgs) -> Result<(PromptInput, Option<StopSignals>), Failure> {
     if !input::may_wait(&args.files) {
         return Ok((input::prompt(&args.words, &args.files)?, None));
     }
-    let mut stops = Stops::new();
+    let mut stops = StopSignals::new();
     let (words, files) = (args.words.clone(), args.files.clone());
     let mut reading = tokio::task::spawn_blocking(move || input::prompt(&words, &files));
     let mut untold = std::io::stderr().is_terminal();
@@ -111,22 +111,22 @@ fn create(path: &Path) -> Result<File, Failure> {
     })
 }
 
-/// The fold over the events of one turn.
-struct Turn<'a> {
+/// The fold over the events of one run.
+struct AskRun<'a> {
     shared: &'a Shared,
     out: StdoutWriter,
     gate: Sanitiser,
     cost_file: Option<File>,
     core: &'a Core,
-    seen: Seen,
+    seen: RunProgress,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> AskRun<'a> {
     fn new(shared: &'a Shared, core: &'a Core, cost_file: Option<File>) -> Self {
         let (out, gate, seen) = (
             StdoutWriter::default(),
             Sanitiser::default(),
-            Seen::default(),
+            RunProgress::default(),
         );
         Self {
             shared,
@@ -138,8 +138,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Prints what comes until the turn is over. Ctrl-C, or a reader gone away, stops the answer.
-    async fn follow(&mut self, handle: &mut Handle, stops: &mut Stops) -> u8 {
+    /// Prints what comes until the run is over. Ctrl-C, or a reader gone away, stops the answer.
+    async fn follow(&mut self, handle: &mut Handle, stops: &mut StopSignals) -> u8 {
         loop {
             let event = tokio::select! {
                 event = handle.events.recv() => event,
@@ -207,7 +207,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Once the turn has begun, what is not a warning is only said to a person who waits.
+    /// Once the run has begun, what is not a warning is only said to a person who waits.
     fn hears(&self, level: Level) -> bool {
         let told = level != Level::Info || self.seen.started.is_none();
         told || self.shared.verbose > 0 || std::io::stderr().is_terminal()
@@ -227,7 +227,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Waits for a reader that is slower than the model, but not against a signal. Gives the exit status.
-    async fn written(&mut self, status: u8, stops: &mut Stops) -> u8 {
+    async fn written(&mut self, status: u8, stops: &mut StopSignals) -> u8 {
         tokio::select! {
             written = self.out.is_written() => match written {
                 Err(Gone) if status == 0 => FailureKind::Request.exit_code(),
@@ -256,7 +256,9 @@ impl<'a> Turn<'a> {
             return self.failed(&failure, None, Some(answer)).await;
         }
         self.print_answer(answer);
-        let report = self.booked(Report::of_answer(answer), Some(answer)).await;
+        let report = self
+            .booked(AskReport::of_answer(answer), Some(answer))
+            .await;
         self.write_reports(&report);
         0
     }
@@ -272,7 +274,7 @@ impl<'a> Turn<'a> {
         }
         let report = self
             .booked(
-                Report::of_failure(failure, route, &self.seen, answer),
+                AskReport::of_failure(failure, route, &self.seen, answer),
                 answer,
             )
             .await;
@@ -282,7 +284,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The report with all that this run was charged: an attempt that failed may have cost something too.
-    async fn booked(&self, report: Report, answer: Option<&Answer>) -> Report {
+    async fn booked(&self, report: AskReport, answer: Option<&Answer>) -> AskReport {
         let report = report.fitted(
             self.seen
                 .started
@@ -306,7 +308,7 @@ impl<'a> Turn<'a> {
     }
 
     fn not_estimated(&self, refused: &Refused) -> u8 {
-        if self.shared.json && output::json(&Report::of_refusal(refused)).is_err() {
+        if self.shared.json && output::json(&AskReport::of_refusal(refused)).is_err() {
             output::remark("the report could not be written");
         }
         output::failure(&refused.failure);
@@ -314,7 +316,7 @@ impl<'a> Turn<'a> {
     }
 
     fn estimated(&mut self, quote: &Quote) -> u8 {
-        let report = Report::of_quote(quote);
+        let report = AskReport::of_quote(quote);
         if let Some(fitted) = quote.fitted.filter(|_| !self.shared.json) {
             output::remark(&format!("to fit {}: {fitted}", quote.model));
         }
@@ -342,7 +344,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn write_reports(&mut self, report: &Report) {
+    fn write_reports(&mut self, report: &AskReport) {
         if self.shared.json {
             let _ = self.out.json(report);
         }
@@ -385,13 +387,13 @@ fn stopped() -> Failure {
 }
 
 /// The signals that ask a program to end.
-struct Stops {
+struct StopSignals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
 }
 
-impl Stops {
+impl StopSignals {
     fn new() -> Self {
         let listen = |kind| signal(kind).ok();
         Self {

@@ -16,7 +16,7 @@ use crate::store::Sum;
 
 /// The object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Report {
+pub(super) struct AskReport {
     /// Absent from an estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
@@ -109,13 +109,13 @@ pub(super) struct CostLine<'a> {
 
 /// What was seen of a turn before its end.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct RunProgress {
     /// The newest attempt.
     pub(super) started: Option<Box<Started>>,
     pub(super) attempts: Vec<Attempt>,
 }
 
-impl Report {
+impl AskReport {
     /// A turn that went well, or was cut.
     pub(super) fn of_answer(answer: &Answer) -> Self {
         let facts = &answer.facts;
@@ -149,7 +149,7 @@ impl Report {
 
     /// Why nothing would be sent.
     pub(super) fn of_refusal(refused: &Refused) -> Self {
-        let nothing = Seen::default();
+        let nothing = RunProgress::default();
         let report = Self::of_failure(&refused.failure, refused.route.as_ref(), &nothing, None);
         Self {
             answer: None,
@@ -161,7 +161,7 @@ impl Report {
     pub(super) fn of_failure(
         failure: &Failure,
         considered: Option<&Route>,
-        seen: &Seen,
+        seen: &RunProgress,
         answer: Option<&Answer>,
     ) -> Self {
         let mut report = answer.map_or_else(|| Self::of_seen(seen), Self::of_answer);
@@ -194,7 +194,7 @@ impl Report {
     }
 
     /// A turn without an answer, as far as it came.
-    fn of_seen(seen: &Seen) -> Self {
+    fn of_seen(seen: &RunProgress) -> Self {
         let mut report = Self::empty();
         report.attempts.clone_from(&seen.attempts);
         if let Some(started) = &seen.started {
@@ -309,9 +309,13 @@ mod tests {
     #[test]
     fn a_failure_has_the_same_keys_as_an_answer() {
         let failure = Failure::new(FailureKind::Budget, "over budget").hint("raise it");
-        let report =
-            serde_json::to_value(Report::of_failure(&failure, None, &Seen::default(), None))
-                .unwrap();
+        let report = serde_json::to_value(AskReport::of_failure(
+            &failure,
+            None,
+            &RunProgress::default(),
+            None,
+        ))
+        .unwrap();
         let keys: Vec<_> = report
             .as_object()
             .unwrap()

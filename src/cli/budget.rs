@@ -1,7 +1,7 @@
 //! `budget`: limits, spent, reserved, and what is still open.
 
 use super::args::{BudgetAction, Shared};
-use super::budget_report::{BreachRow, GroupRow, OpenRow, Report, ScopeRow, as_text};
+use super::budget_report::{BreachRow, BudgetReport, GroupRow, OpenRow, ScopeRow, as_text};
 use super::sessions::instant;
 use super::setup::Core;
 use super::{done, output, setup};
@@ -114,7 +114,7 @@ fn report(
     core: &Core,
     db: &Db,
     found: Option<Result<Figure, String>>,
-) -> Result<Report, StoreError> {
+) -> Result<BudgetReport, StoreError> {
     let (parts, budget) = (core.gateway.parts(), core.gateway.budget());
     let session = match &shared.session {
         Some(prefix) => Some(db.find_session(prefix)?),
@@ -131,7 +131,7 @@ fn report(
         model: model.to_string(),
         excess_usd,
     };
-    Ok(Report {
+    Ok(BudgetReport {
         scopes: request
             .into_iter()
             .chain(status.iter().chain(&of_group).map(ScopeRow::of))

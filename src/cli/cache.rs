@@ -13,7 +13,7 @@ use crate::protocol::CacheHit;
 use crate::store::{By, Db};
 
 #[derive(Serialize)]
-struct Report {
+struct CacheStats {
     folder: String,
     /// Over everything that the store remembers.
     requests: u64,
@@ -28,7 +28,7 @@ struct Report {
 }
 
 #[derive(Serialize)]
-struct Done<T> {
+struct TierResult<T> {
     tier: CacheHit,
     #[serde(flatten)]
     what: T,
@@ -50,7 +50,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
                 .stats(By::Model, Timestamp(0), |_| String::new())
                 .map_err(Failure::from)?
                 .total;
-            let report = Report {
+            let report = CacheStats {
                 folder: parts.data_dir.join("cache").display().to_string(),
                 requests: total.requests,
                 cache_hits: total.cache_hits,
@@ -114,18 +114,18 @@ const LEFT: &str =
     "left as they are, others share them; `cache clear --shared` forgets them for everybody";
 
 async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, Failure> {
-    let mut all: Vec<Done<Cleared>> = Vec::new();
+    let mut all: Vec<TierResult<Cleared>> = Vec::new();
     for tier in others(cache) {
         let what = match tier.name() {
             CacheHit::Redis if !also_shared => Cleared::Left { note: LEFT },
             name => Cleared::Freed(tier.clear().await.ok_or_else(|| away(name))?),
         };
-        all.push(Done {
+        all.push(TierResult {
             tier: tier.name(),
             what,
         });
     }
-    let line = |done: &Done<Cleared>| match &done.what {
+    let line = |done: &TierResult<Cleared>| match &done.what {
         Cleared::Left { note } => format!("{}: {note}\n", name(done.tier)),
         Cleared::Freed(freed) => {
             let space = freed
@@ -147,15 +147,15 @@ async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, 
 }
 
 async fn verify(shared: &Shared, cache: &Cache) -> Result<u8, Failure> {
-    let mut all: Vec<Done<Verified>> = Vec::new();
+    let mut all: Vec<TierResult<Verified>> = Vec::new();
     for tier in others(cache).filter(|tier| tier.name() == CacheHit::Disk) {
         let what = tier.verify().await.ok_or_else(|| away(tier.name()))?;
-        all.push(Done {
+        all.push(TierResult {
             tier: tier.name(),
             what,
         });
     }
-    let line = |done: &Done<Verified>| {
+    let line = |done: &TierResult<Verified>| {
         let (good, removed) = (thousands(done.what.good), thousands(done.what.removed));
         format!(
             "{}: {good} answers are sound, {removed} were damaged and are removed\n",
@@ -225,7 +225,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn as_table(report: &Report) -> String {
+fn as_table(report: &CacheStats) -> String {
     let count = |n: Option<u64>| n.map_or_else(|| "n/a".to_owned(), thousands);
     let bytes = |n: Option<u64>| n.map_or_else(|| "n/a".to_owned(), size);
     let line = |tier: &TierFigures| {

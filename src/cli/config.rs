@@ -9,7 +9,7 @@ use crate::config::{self, Env, edit};
 use crate::tui::keymap::Keymap;
 
 #[derive(Serialize)]
-struct Row {
+struct SettingRow {
     key: String,
     value: String,
     origin: String,
@@ -64,7 +64,7 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
         ConfigAction::Show => {
             let loaded = setup::load(shared, &env)?;
             done(if shared.json {
-                let row = |s: config::Setting| Row {
+                let row = |s: config::Setting| SettingRow {
                     key: s.key,
                     value: s.value,
                     origin: s.origin.to_string(),

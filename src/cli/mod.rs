@@ -33,7 +33,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::chat::{Failure, FailureKind};
-use args::{Cli, Command};
+use args::{Cli, CliCommand};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -57,22 +57,22 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         }
         None => chat::run(&shared, &cli.prompt),
         // `-f` belongs to the prompt, so only `ask` may follow it.
-        Some(Command::Ask(args)) => one_shot(ask::run(&shared, &args.after(cli.prompt))),
+        Some(CliCommand::Ask(args)) => one_shot(ask::run(&shared, &args.after(cli.prompt))),
         Some(_) if !cli.prompt.files.is_empty() => Err(Failure::new(
             FailureKind::Usage,
             "-f FILE belongs to a prompt",
         )
         .hint("write it after `chat-agent ask`")),
-        Some(Command::Count(args)) => count::run(&shared, &args),
-        Some(Command::Models { action }) => models::run(&shared, action),
-        Some(Command::Stats(args)) => stats::run(&shared, &args),
-        Some(Command::Sessions { action }) => sessions::run(&shared, action),
-        Some(Command::Config { action }) => config::run(&shared, &action),
-        Some(Command::Doctor) => one_shot(doctor::run(&shared)),
-        Some(Command::Budget { action }) => one_shot(budget::run(&shared, &action)),
-        Some(Command::Cache { action }) => one_shot(cache::run(&shared, action)),
-        Some(Command::CacheOwner(args)) => Ok(cache::own(&args)),
-        Some(Command::Completions { shell }) => {
+        Some(CliCommand::Count(args)) => count::run(&shared, &args),
+        Some(CliCommand::Models { action }) => models::run(&shared, action),
+        Some(CliCommand::Stats(args)) => stats::run(&shared, &args),
+        Some(CliCommand::Sessions { action }) => sessions::run(&shared, action),
+        Some(CliCommand::Config { action }) => config::run(&shared, &action),
+        Some(CliCommand::Doctor) => one_shot(doctor::run(&shared)),
+        Some(CliCommand::Budget { action }) => one_shot(budget::run(&shared, &action)),
+        Some(CliCommand::Cache { action }) => one_shot(cache::run(&shared, action)),
+        Some(CliCommand::CacheOwner(args)) => Ok(cache::own(&args)),
+        Some(CliCommand::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "chat-agent", &mut script);
             // For bash, clap_complete names a command with a dash in one way and looks for it in another.

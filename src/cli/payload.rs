@@ -16,7 +16,7 @@ use crate::tokens::{Detail, Sent, Size};
 /// What would be sent.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Payload {
-    pub(super) messages: Vec<Line>,
+    pub(super) messages: Vec<PayloadMessage>,
     pub(super) tools: Vec<Value>,
     pub(super) images: Vec<Image>,
     /// Texts that reach the model in a way that nobody has published.
@@ -24,7 +24,7 @@ pub(super) struct Payload {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct PayloadMessage {
     pub(super) role: String,
     pub(super) name: Option<String>,
     pub(super) text: String,
@@ -37,7 +37,7 @@ pub(super) struct Image {
     pub(super) detail: Detail,
 }
 
-impl Line {
+impl PayloadMessage {
     pub(super) fn sent(&self) -> Sent<'_> {
         Sent {
             role: &self.role,
@@ -69,7 +69,7 @@ pub(super) fn gather(args: &CountArgs) -> Result<Payload, Failure> {
             None => texts.push(input::text(&name, bytes)?),
         }
     }
-    payload.messages.push(Line {
+    payload.messages.push(PayloadMessage {
         role: "user".to_owned(),
         name: None,
         text: texts.join("\n"),
@@ -154,7 +154,7 @@ impl Payload {
                     .map(Value::to_string),
             );
         }
-        self.messages.push(Line {
+        self.messages.push(PayloadMessage {
             role,
             name: word("name"),
             text,
@@ -212,8 +212,8 @@ mod tests {
 
     use super::*;
 
-    fn line(role: &str, name: Option<&str>, text: &str) -> Line {
-        Line {
+    fn line(role: &str, name: Option<&str>, text: &str) -> PayloadMessage {
+        PayloadMessage {
             role: role.to_owned(),
             name: name.map(str::to_owned),
             text: text.to_owned(),

@@ -13,7 +13,7 @@ use crate::config::Env;
 use crate::store::{ChargeScope, Chat, ChatMessage, Db, Hit};
 
 #[derive(Serialize)]
-struct SessionRow {
+struct ListedChat {
     session: String,
     title: String,
     at: String,
@@ -54,7 +54,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
                 let sum = db
                     .sum(ChargeScope::Session(&row.id))
                     .map_err(Failure::from)?;
-                rows.push(SessionRow {
+                rows.push(ListedChat {
                     session: row.id.to_string(),
                     title: row.title,
                     at: instant(row.at),
@@ -127,8 +127,8 @@ fn local(at: &str) -> String {
         .unwrap_or_default()
 }
 
-fn list(rows: &[SessionRow]) -> String {
-    let line = |row: &SessionRow| {
+fn list(rows: &[ListedChat]) -> String {
+    let line = |row: &ListedChat| {
         vec![
             row.session.clone(),
             local(&row.at),
@@ -144,7 +144,7 @@ fn list(rows: &[SessionRow]) -> String {
 }
 
 /// `~` for an estimate in it, `+ n/a` for an unknown beside it.
-fn cost(row: &SessionRow) -> String {
+fn cost(row: &ListedChat) -> String {
     let mark = if row.estimated { "~" } else { "" };
     match row.cost_usd {
         None if row.known_usd == Usd::ZERO => "n/a".to_owned(),
