@@ -4,7 +4,7 @@ use super::args::{BudgetAction, Shared};
 use super::budget_report::{BreachRow, BudgetReport, GroupRow, OpenRow, ScopeRow, as_text};
 use super::sessions::instant;
 use super::setup::Core;
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::budget::{Budget, Figure};
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Failure, FailureKind, ModelId, Timestamp, Usd};
@@ -34,7 +34,7 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
             }
             let group = look(&core).await?;
             let report = report(shared, &core, &db, group).map_err(Failure::from)?;
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&report)
             } else {
                 output::report(&as_text(&report))
@@ -103,7 +103,7 @@ async fn settle_group(core: &Core) -> Result<u8, Failure> {
         )
         .await;
     let figure = figure.map_err(|none| none.failure())?;
-    done(output::report(&format!(
+    output::done(output::report(&format!(
         "the group goes on from ${} this month\n",
         figure.month.short()
     )))
@@ -163,7 +163,7 @@ fn settle_clock(core: &Core, db: &Db) -> Result<u8, Failure> {
         1 => "; one charge is dated later and counts today too".to_owned(),
         n => format!("; {n} charges are dated later and count today too"),
     };
-    done(output::report(&format!(
+    output::done(output::report(&format!(
         "the clock is accepted: {}{ahead}\n",
         instant(now)
     )))
@@ -178,13 +178,13 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
         .find(|item| item.id.as_str() == what)
     {
         let booked = settle_open(db, &item, usd, at)?;
-        return done(output::report(&format!(
+        return output::done(output::report(&format!(
             "{} is booked at {}\n",
             item.id, booked.cost
         )));
     }
     if let Some(charge) = db.uncertain_charge(what).map_err(Failure::from)? {
-        return done(output::report(&correct(db, &charge, usd, at)?));
+        return output::done(output::report(&correct(db, &charge, usd, at)?));
     }
     let breaches = db.breaches().map_err(Failure::from)?;
     if let Some((model, excess)) = breaches
@@ -193,7 +193,7 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
     {
         db.clear_breach(&model).map_err(Failure::from)?;
         let name = one_line(&model.to_string());
-        return done(output::report(&format!(
+        return output::done(output::report(&format!(
             "{} is cleared: it had billed ${} too much\n",
             name.as_str(),
             excess.short()

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::{CacheAction, CacheOwnerArgs, Shared};
 use super::table::{table, thousands};
-use super::{done, logging, output, setup};
+use super::{logging, output, setup};
 use crate::cache::owner::{Service, serve};
 use crate::cache::{Cache, Freed, TierFigures, Verified};
 use crate::chat::text::one_line;
@@ -59,7 +59,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
                 saved: total.saved.short_sum(total.saved_unknown),
                 tiers: cache.figures().await.into_iter().map(own_memory).collect(),
             };
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&report)
             } else {
                 output::report(&as_table(&report))
@@ -139,7 +139,7 @@ async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, 
             )
         }
     };
-    done(if shared.json {
+    output::done(if shared.json {
         output::json(&all)
     } else {
         output::report(&all.iter().map(line).collect::<String>())
@@ -162,7 +162,7 @@ async fn verify(shared: &Shared, cache: &Cache) -> Result<u8, Failure> {
             name(done.tier)
         )
     };
-    done(if shared.json {
+    output::done(if shared.json {
         output::json(&all)
     } else {
         output::report(&all.iter().map(line).collect::<String>())

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::{ConfigAction, Shared};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::chat::{Clock, Failure, FailureKind};
 use crate::config::{self, Env, edit};
 use crate::tui::keymap::Keymap;
@@ -24,7 +24,7 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
                 .config_file
                 .display()
                 .to_string();
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&serde_json::json!({ "path": path }))
             } else {
                 output::report(&format!(
@@ -37,7 +37,7 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
             let path = config::locate(&overrides, &env)?.config_file;
             edit::init(&path)?;
             let shown = path.display().to_string();
-            done(output::report(&format!(
+            output::done(output::report(&format!(
                 "{} written\n",
                 crate::chat::text::one_line(&shown).as_str()
             )))
@@ -56,14 +56,14 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
                 "does not exist; the built-in values hold"
             };
             let shown = file.config_file.display().to_string();
-            done(output::report(&format!(
+            output::done(output::report(&format!(
                 "{} {what}\n",
                 crate::chat::text::one_line(&shown).as_str()
             )))
         }
         ConfigAction::Show => {
             let loaded = setup::load(shared, &env)?;
-            done(if shared.json {
+            output::done(if shared.json {
                 let row = |s: config::Setting| SettingRow {
                     key: s.key,
                     value: s.value,

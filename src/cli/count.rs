@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{CountArgs, Shared};
 use super::payload::{self, Payload};
 use super::table::{table, thousands};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::catalog::{Model, Status};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, FailureKind, ModelId, Selection, Usd};
@@ -63,7 +63,7 @@ pub(super) fn run(shared: &Shared, args: &CountArgs) -> Result<u8, Failure> {
         let learned = past.learned(&model.id, method.0);
         rows.push(row(&model, counted, learned, &payload));
     }
-    done(if shared.json {
+    output::done(if shared.json {
         output::json(&rows)
     } else {
         output::report(&as_table(&rows, &payload))

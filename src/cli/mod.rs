@@ -20,9 +20,11 @@ mod logging;
 mod models;
 mod output;
 mod payload;
+mod runtime;
 mod sessions;
 mod setup;
 mod stats;
+mod stdout_writer;
 mod table;
 mod zone;
 
@@ -34,6 +36,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::chat::{Failure, FailureKind};
 use args::{Cli, CliCommand};
+use runtime::one_shot;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -78,7 +81,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             // For bash, clap_complete names a command with a dash in one way and looks for it in another.
             let script =
                 String::from_utf8_lossy(&script).replace("chat__subcmd__agent", "chat__agent");
-            done(output::report(&script))
+            output::done(output::report(&script))
         }
     }
 }
@@ -91,32 +94,6 @@ fn has_screen() -> bool {
 /// Options that make sense for one answer only.
 fn asks_at_once(shared: &args::Shared) -> bool {
     shared.json || shared.estimate || shared.no_stream || shared.cost_file.is_some()
-}
-
-/// Runs on this thread: a one-shot has nothing to do at the same time that a second worker could take.
-fn one_shot(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| no_runtime(&e))?;
-    let status = runtime.block_on(work);
-    // A reader of a pipe or a name server that never answers must not hold the program back.
-    runtime.shutdown_background();
-    status
-}
-
-fn no_runtime(error: &std::io::Error) -> Failure {
-    Failure::new(FailureKind::Request, format!("cannot start: {error}"))
-}
-
-/// Success, or the reader of standard output has gone away, which is its own business.
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "every command ends in this shape"
-)]
-fn done(printed: Result<(), output::Gone>) -> Result<u8, Failure> {
-    Ok(u8::from(printed.is_err()))
 }
 
 /// What clap has to say: help and version as they are, an error in one line.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::{ModelsAction, Shared};
 use super::table::{table, thousands};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::catalog::{DatedPrice, Model, Price, Share, Status, price};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, Selection, ServiceTier, Usd};
@@ -64,7 +64,7 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
                 .iter()
                 .map(|model| row(&core, model))
                 .collect();
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&rows)
             } else {
                 output::report(&as_table(&rows))
@@ -82,7 +82,7 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
                         .iter()
                         .map(ToString::to_string)
                         .collect();
-                    return done(output::report(&format!(
+                    return output::done(output::report(&format!(
                         "auto: {}\n",
                         one_line(&ladder.join(" > ")).as_str()
                     )));
@@ -91,7 +91,7 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
                 Err(failure) => known(&core, &name).ok_or(failure)?,
             };
             let row = row(&core, &model);
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&row)
             } else {
                 output::report(&as_page(&row))

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::{SessionsAction, Shared};
 use super::table::table;
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::chat::text::{one_line, sanitise};
 use crate::chat::{Failure, FailureKind, Role, Timestamp, Usd};
 use crate::config::Env;
@@ -64,7 +64,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
                     estimated: sum.estimated || sum.reserved > Usd::ZERO,
                 });
             }
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&rows)
             } else {
                 output::report(&list(&rows))
@@ -72,7 +72,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
         }
         SessionsAction::Show { id } => {
             let chat = found(&db, &id)?;
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&page(&chat))
             } else {
                 output::report(&transcript(&chat))
@@ -81,7 +81,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
         SessionsAction::Search { query, limit } => {
             let hits = db.search(&query.join(" "), limit).map_err(Failure::from)?;
             let rows: Vec<HitRow> = hits.into_iter().map(hit).collect();
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&rows)
             } else {
                 output::report(&hit_list(&rows))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{Shared, StatsArgs};
 use super::sessions::instant;
 use super::table::{table, thousands};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::budget::windows;
 use crate::chat::text::{one_line, truncate};
 use crate::chat::{CostKind, Failure, Timestamp, Usd};
@@ -92,10 +92,10 @@ pub(super) fn run(shared: &Shared, args: &StatsArgs) -> Result<u8, Failure> {
             total: sums(&stats.total),
             estimates: card.iter().map(card_row).collect(),
         };
-        return done(output::json(&report));
+        return output::done(output::json(&report));
     }
     let zone = &parts.budget.zone;
-    done(output::report(&format!(
+    output::done(output::report(&format!(
         "{}{}",
         as_table(by, since, zone, &stats),
         as_card(&card)

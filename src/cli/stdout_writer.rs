@@ -11,7 +11,7 @@ use std::io;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{Gone, gone, json_line, write};
+use super::output::{Gone, gone, json_line, write};
 use crate::chat::SafeText;
 
 /// A pipe that can be written takes this much without waiting (`PIPE_BUF`).
@@ -23,7 +23,7 @@ const NO_TIME: Timespec = Timespec {
 
 /// Standard output, written as its reader takes it.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct StdoutWriter {
+pub(super) struct StdoutWriter {
     /// Said, and not written yet.
     waiting: VecDeque<u8>,
     ends_in_newline: bool,
@@ -34,12 +34,12 @@ pub(in crate::cli) struct StdoutWriter {
 
 impl StdoutWriter {
     /// Says a piece, and writes as much as is taken at once.
-    pub(in crate::cli) fn text(&mut self, text: &SafeText) -> Result<(), Gone> {
+    pub(super) fn text(&mut self, text: &SafeText) -> Result<(), Gone> {
         self.say(text.as_str())
     }
 
     /// Ends the last line, if anything was said that did not.
-    pub(in crate::cli) fn end_line(&mut self) -> Result<(), Gone> {
+    pub(super) fn end_line(&mut self) -> Result<(), Gone> {
         if self.ends_in_newline {
             Ok(())
         } else {
@@ -48,7 +48,7 @@ impl StdoutWriter {
     }
 
     /// Says a value as one line of JSON.
-    pub(in crate::cli) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Gone> {
+    pub(super) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Gone> {
         self.say(&json_line(value)?)
     }
 
@@ -61,13 +61,13 @@ impl StdoutWriter {
     }
 
     /// The reader has gone; what is said from now on is said to nobody.
-    pub(in crate::cli) fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         self.gone
     }
 
     /// Waits until more can be written, and writes it; while nothing waits to be written, for ever. Nothing is lost when
     /// this is dropped half-way.
-    pub(in crate::cli) async fn goes_on(&mut self) -> Result<(), Gone> {
+    pub(super) async fn goes_on(&mut self) -> Result<(), Gone> {
         if self.waiting.is_empty() {
             return pending().await;
         }
@@ -81,7 +81,7 @@ impl StdoutWriter {
     }
 
     /// Waits until all of it is written.
-    pub(in crate::cli) async fn is_written(&mut self) -> Result<(), Gone> {
+    pub(super) async fn is_written(&mut self) -> Result<(), Gone> {
         while !self.waiting.is_empty() {
             self.goes_on().await?;
         }
