@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 
 use crate::chat::{Effort, Overflow, Usd};
 use crate::config::parse_duration;
@@ -15,7 +14,7 @@ use crate::tokens::Detail;
 ///
 /// With no command: the chat screen. When standard output is not a terminal, or standard input is a pipe: `ask`.
 #[derive(Debug, Parser)]
-#[command(name = "chat-agent", version, max_term_width = 100)]
+#[command(name = "chat-agent", version, max_term_width = 100, after_help = environment())]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Option<CliCommand>,
@@ -63,8 +62,39 @@ pub(super) enum CliCommand {
     /// Holds the answers on disk for every chat-agent of this user; started by them
     #[command(hide = true)]
     CacheOwner(CacheOwnerArgs),
-    /// Completions for a shell, to standard output
-    Completions { shell: Shell },
+    /// Completions for a shell, or the man page, to standard output
+    Completions {
+        #[arg(value_name = "SHELL")]
+        target: CompletionTarget,
+    },
+}
+
+/// Variables that the program reads, beside those of keys and proxies.
+pub(super) const ENVIRONMENT: [(&str, &str); 4] = [
+    (
+        "CHAT_AGENT_CONFIG",
+        "the configuration file; --config beats it",
+    ),
+    (
+        "CHAT_AGENT_DATA_DIR",
+        "the data folder; --data-dir beats it",
+    ),
+    (
+        "CHAT_AGENT_MODEL",
+        "the model of new chats; --model beats it",
+    ),
+    (
+        LOG_VARIABLE,
+        "what the log takes, such as `debug` or `chat_agent::gateway=debug,info`; it beats -v",
+    ),
+];
+/// The variable that filters the log.
+pub(super) const LOG_VARIABLE: &str = "CHAT_AGENT_LOG";
+
+/// [`ENVIRONMENT`] for `--help`.
+fn environment() -> String {
+    let lines = ENVIRONMENT.map(|(name, text)| format!("  {name:<19}  {text}"));
+    format!("Environment:\n{}", lines.join("\n"))
 }
 
 /// Options that every command takes.
@@ -199,6 +229,18 @@ impl From<ImageDetail> for Detail {
             ImageDetail::High => Self::High,
         }
     }
+}
+
+/// What `completions` prints.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum CompletionTarget {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+    /// The man page: `chat-agent completions man > chat-agent.1`
+    Man,
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::args::{CacheAction, CacheOwnerArgs, Shared};
+use super::logging::{self, LogFilter};
 use super::table::{table, thousands};
-use super::{logging, output, setup};
+use super::{output, setup};
 use crate::cache::owner::{Service, serve};
 use crate::cache::{Cache, Freed, TierFigures, Verified};
 use crate::chat::text::one_line;
@@ -83,7 +84,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
 /// The owner of the disk tier. It has no terminal to tell anything to.
 pub(super) fn own(args: &CacheOwnerArgs) -> u8 {
     if let Some(data_dir) = args.folder.parent() {
-        logging::start(&data_dir.join("log"), 0);
+        logging::start(&data_dir.join("log"), LogFilter::of_verbosity(0));
     }
     let linger = std::time::Duration::from_secs(args.linger);
     match serve(&Service {

@@ -11,12 +11,14 @@ mod budget;
 mod budget_report;
 mod cache;
 mod chat;
+mod completions;
 mod config;
 mod count;
 mod doctor;
 mod image_file;
 mod input;
 mod logging;
+mod man_page;
 mod models;
 mod output;
 mod payload;
@@ -31,8 +33,8 @@ mod zone;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
 use crate::chat::{Failure, FailureKind};
 use args::{Cli, CliCommand};
@@ -75,14 +77,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Some(CliCommand::Budget { action }) => one_shot(budget::run(&shared, &action)),
         Some(CliCommand::Cache { action }) => one_shot(cache::run(&shared, action)),
         Some(CliCommand::CacheOwner(args)) => Ok(cache::own(&args)),
-        Some(CliCommand::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "chat-agent", &mut script);
-            // For bash, clap_complete names a command with a dash in one way and looks for it in another.
-            let script =
-                String::from_utf8_lossy(&script).replace("chat__subcmd__agent", "chat__agent");
-            output::done(output::report(&script))
-        }
+        Some(CliCommand::Completions { target }) => completions::run(target),
     }
 }
 

@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::Shared;
-use super::logging;
+use super::args::{LOG_VARIABLE, Shared};
+use super::logging::{self, LogFilter};
 use crate::agent::{self, Open, Start};
 use crate::budget::{Budget, DayMonth, Limits};
 use crate::cache::{Cache, Settings, SharedTier, Tier};
@@ -75,7 +75,8 @@ pub(super) fn core_of_question(shared: &Shared) -> Result<Core, Failure> {
 }
 
 fn put_together(shared: &Shared, env: Env, loaded: Loaded) -> Result<Core, Failure> {
-    logging::start(&loaded.locations.data_dir.join("log"), shared.verbose);
+    let filter = LogFilter::new(env.get(LOG_VARIABLE), shared.verbose)?;
+    logging::start(&loaded.locations.data_dir.join("log"), filter);
     let config = Arc::new(loaded.config.clone());
     let clock = Clock::system().beside(crate::store::uptime);
     let catalog = catalog(&loaded, &clock)?;
