@@ -1,4 +1,4 @@
-//! The command line: one table of what may be typed; parser, help and completions come from it.
+//! The command line: one table of what may be typed; parser, help, completions and man page come from it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -193,7 +193,7 @@ pub(super) struct AskArgs {
 }
 
 impl AskArgs {
-    /// These, after what stood before the word `ask`.
+    /// These, after the files that were named before the word `ask`.
     pub(super) fn after(mut self, before: Self) -> Self {
         self.files.splice(0..0, before.files);
         self
@@ -325,7 +325,7 @@ pub(super) enum CacheAction {
     Stats,
     /// Forget every answer on this machine
     Clear {
-        /// Also those in Redis that were sealed with this secret, for everybody who shares them
+        /// Also those in Redis that were sealed with this secret, for all who share them
         #[arg(long)]
         shared: bool,
     },
@@ -339,7 +339,7 @@ pub(super) struct CacheOwnerArgs {
     pub(super) folder: PathBuf,
     /// Bytes that it may take up
     pub(super) limit: u64,
-    /// Seconds to stay when nobody is connected
+    /// Seconds to stay when no client is connected
     #[arg(long, default_value_t = 30)]
     pub(super) linger: u64,
 }
@@ -348,7 +348,7 @@ pub(super) struct CacheOwnerArgs {
 pub(super) enum BudgetAction {
     /// Limits, spent, reserved, and requests whose price is still open
     Show,
-    /// Close a request whose end nobody saw, put right what an uncertain one is booked at, clear a model that billed more
+    /// Close a request whose end was not seen, correct what an uncertain one is booked at, clear a model that billed more
     /// than it was allowed, or accept the clock
     Settle {
         /// The id of an open or uncertain request, or a model, as `budget show` names them; or `clock`, or `group`

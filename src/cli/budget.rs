@@ -12,9 +12,9 @@ use crate::store::{Booked, Db, OpenItem, Settlement, StoreError, Uncertain};
 
 /// The most charges of uncertain cost that are listed.
 const UNCERTAIN: usize = 20;
-/// What `settle` takes the wall clock by.
+/// The argument of `settle` that accepts the wall clock.
 const CLOCK: &str = "clock";
-/// What `settle` takes the group's budget by.
+/// The argument of `settle` that accepts the group's budget.
 const GROUP: &str = "group";
 
 pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Failure> {
@@ -32,7 +32,7 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
             if let Err(failure) = core.gateway.read_limited_keys().await {
                 output::remark(&format!("the limits of some keys are not shown: {failure}"));
             }
-            let group = look(&core).await?;
+            let group = group_figure(&core).await?;
             let report = report(shared, &core, &db, group).map_err(Failure::from)?;
             output::done(if shared.json {
                 output::json(&report)
@@ -43,8 +43,8 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
     }
 }
 
-/// What Redis says of the group; `None`: there is none.
-async fn look(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
+/// What Redis says of the group; `None`: no group has a budget.
+async fn group_figure(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
     let Some(group_budget) = core.gateway.group_budget() else {
         return Ok(None);
     };

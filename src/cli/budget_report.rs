@@ -25,7 +25,7 @@ pub(super) struct BudgetReport {
     /// Models that billed more than a request allowed, and are refused until cleared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) breaches: Vec<BreachRow>,
-    /// What the wall clock did, as long as nobody has accepted it; a limit over a day or a month refuses until then.
+    /// What the wall clock did, until the user accepts it; a limit over a day or a month refuses as long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) clock: Option<String>,
 }
@@ -126,7 +126,7 @@ impl ScopeRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OpenState {
-    /// Nobody saw its end: the reservation stays charged.
+    /// Its end was not seen: the reservation stays charged.
     Open,
     /// A program that runs is asking, and will settle it.
     UnderWay,
@@ -142,7 +142,7 @@ pub(super) struct OpenRow {
     usd: Option<Usd>,
     since: String,
     state: OpenState,
-    /// Why nobody knows what it did cost.
+    /// Why its cost is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -230,7 +230,7 @@ pub(super) fn as_text(report: &BudgetReport) -> String {
 
 fn scopes(rows: &[ScopeRow]) -> String {
     let usd = |usd: Option<Usd>| usd.map_or("none".to_owned(), |usd| format!("${}", usd.short()));
-    // A column that nobody raised anything in says nothing.
+    // The column is left out when no limit was raised.
     let raised = rows.iter().any(|row| row.raised_usd.is_some());
     let line = |row: &ScopeRow| {
         let of = row

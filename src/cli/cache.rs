@@ -1,4 +1,4 @@
-//! `cache`: how many answers are kept where, forgetting them, and looking them over. Also the owner's own command.
+//! `cache`: statistics, clearing and checking of the kept answers. Also the hidden command of the owner process.
 
 use serde::Serialize;
 
@@ -81,7 +81,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
     }
 }
 
-/// The owner of the disk tier. It has no terminal to tell anything to.
+/// Runs the owner of the disk tier. It has no terminal, so it writes to the log.
 pub(super) fn own(args: &CacheOwnerArgs) -> u8 {
     if let Some(data_dir) = args.folder.parent() {
         logging::start(&data_dir.join("log"), LogFilter::of_verbosity(0));
@@ -105,7 +105,7 @@ pub(super) fn own(args: &CacheOwnerArgs) -> u8 {
 #[serde(untagged)]
 enum Cleared {
     Freed(Freed),
-    /// Others want them too.
+    /// Other machines share them.
     Left {
         note: &'static str,
     },
@@ -170,7 +170,7 @@ async fn verify(shared: &Shared, cache: &Cache) -> Result<u8, Failure> {
     })
 }
 
-/// The tiers beyond this process, whose memory is empty and about to end.
+/// The tiers outside this process; its own memory is empty.
 fn others(cache: &Cache) -> impl Iterator<Item = &dyn crate::cache::Tier> {
     cache
         .tiers()
@@ -179,7 +179,7 @@ fn others(cache: &Cache) -> impl Iterator<Item = &dyn crate::cache::Tier> {
         .filter(|tier| tier.name() != CacheHit::Memory)
 }
 
-/// Memory is each process's own: that of a report says nothing.
+/// Memory belongs to each process: that of this short-lived one says nothing.
 fn own_memory(figures: TierFigures) -> TierFigures {
     if figures.tier != CacheHit::Memory {
         return figures;

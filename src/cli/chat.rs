@@ -1,4 +1,4 @@
-//! The chat screen: the program as a person uses it.
+//! The chat screen.
 
 use super::args::{AskArgs, Shared};
 use super::runtime::with_one_worker;

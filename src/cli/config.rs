@@ -42,25 +42,7 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
                 crate::chat::text::one_line(&shown).as_str()
             )))
         }
-        ConfigAction::Check => {
-            let loaded = setup::load(shared, &env)?;
-            setup::catalog(&loaded, &Clock::system())?;
-            Keymap::new(&loaded.config.keys)
-                .map_err(|error| Failure::new(FailureKind::Usage, format!("[keys]: {error}")))?;
-            // Addresses and the model's name are checked where everything is put together.
-            setup::core(shared)?;
-            let file = &loaded.locations;
-            let what = if file.config_found {
-                "is in order"
-            } else {
-                "does not exist; the built-in values hold"
-            };
-            let shown = file.config_file.display().to_string();
-            output::done(output::report(&format!(
-                "{} {what}\n",
-                crate::chat::text::one_line(&shown).as_str()
-            )))
-        }
+        ConfigAction::Check => output::done(output::report(&check(shared, &env)?)),
         ConfigAction::Show => {
             let loaded = setup::load(shared, &env)?;
             output::done(if shared.json {
@@ -80,4 +62,25 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
             })
         }
     }
+}
+
+/// Reads everything that the configuration says, and answers in one line.
+fn check(shared: &Shared, env: &Env) -> Result<String, Failure> {
+    let loaded = setup::load(shared, env)?;
+    setup::catalog(&loaded, &Clock::system())?;
+    Keymap::new(&loaded.config.keys)
+        .map_err(|error| Failure::new(FailureKind::Usage, format!("[keys]: {error}")))?;
+    // Addresses and the model's name are checked where everything is put together.
+    setup::core(shared)?;
+    let file = &loaded.locations;
+    let what = if file.config_found {
+        "is in order"
+    } else {
+        "does not exist; the built-in values hold"
+    };
+    let shown = file.config_file.display().to_string();
+    Ok(format!(
+        "{} {what}\n",
+        crate::chat::text::one_line(&shown).as_str()
+    ))
 }

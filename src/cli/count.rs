@@ -102,11 +102,11 @@ fn count(
     Ok(Counted { messages, tools })
 }
 
-/// The answers of the past, from which a factor is learned for models whose tokenizer is not known.
+/// Past answers, from which a factor is learned for models whose tokenizer is not known.
 struct PastAnswers(Option<Db>);
 
 impl PastAnswers {
-    /// A past that cannot be read is no reason not to count.
+    /// Counting goes on when past answers cannot be read.
     fn open(core: &setup::Core) -> Self {
         let folder = &core.gateway.parts().data_dir;
         if !folder.join(FILE).exists() {

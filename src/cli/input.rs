@@ -20,7 +20,7 @@ pub(super) fn is_piped() -> bool {
     !io::stdin().is_terminal()
 }
 
-/// Whether reading what is given may take as long as somebody else likes: a pipe, a socket or a terminal has to be closed.
+/// Whether reading may block: a pipe, a socket or a terminal is read until the other side closes it.
 pub(super) fn may_wait(files: &[PathBuf]) -> bool {
     let kind = |found: rustix::fs::Stat| FileType::from_raw_mode(found.st_mode);
     let is_held = |kind| matches!(kind, FileType::Fifo | FileType::Socket);

@@ -2,7 +2,7 @@
 //!
 //! Owns: the file and its rotation, and the rule that only this crate's events are written.
 //! Refuses: prompts and keys; no event of this crate carries one.
-//! Invariant: nothing is opened before the first event; a log that cannot be written is silently done without.
+//! Invariant: nothing is opened before the first event; the program goes on without a log that cannot be written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -2,7 +2,7 @@
 //!
 //! Owns: the commands, the composition of the rooms, what is printed, the exit status.
 //! Refuses: decisions about models or money.
-//! Invariant: an error is exactly one line on standard error; nobody imports this room.
+//! Invariant: an error is exactly one line on standard error; no other room imports this one.
 
 mod args;
 mod ask;

@@ -87,7 +87,7 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
                         one_line(&ladder.join(" > ")).as_str()
                     )));
                 }
-                // Without a key a name is still known.
+                // A model without a key is still in the catalogue.
                 Err(failure) => known(&core, &name).ok_or(failure)?,
             };
             let row = row(&core, &model);
@@ -272,25 +272,11 @@ fn as_page(row: &ModelFacts) -> String {
                 .map_or("yes".to_owned(), |why| format!("no: {why}")),
         ),
     ];
-    let terms = row.terms.iter().map(|term| {
-        let when = if term.when.is_empty() {
-            String::new()
-        } else {
-            format!(", {}", term.when)
-        };
-        (
-            term.name,
-            format!(
-                "${} in, ${} out per million tokens{when}",
-                term.input_usd, term.output_usd
-            ),
-        )
-    });
     let (prices, rest) = pairs.split_at(PRICES);
     let all = prices
         .iter()
         .cloned()
-        .chain(terms)
+        .chain(row.terms.iter().map(term_line))
         .chain(rest.iter().cloned());
     let mut page = format!("{}\n", one_line(&row.model).as_str());
     for (name, value) in all.filter(|(_, value)| !value.trim().is_empty()) {
@@ -303,4 +289,18 @@ fn as_page(row: &ModelFacts) -> String {
         );
     }
     page
+}
+
+/// The name of other prices, and what they are.
+fn term_line(term: &PriceTerm) -> (&'static str, String) {
+    let when = if term.when.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", term.when)
+    };
+    let (input, output) = (term.input_usd, term.output_usd);
+    (
+        term.name,
+        format!("${input} in, ${output} out per million tokens{when}"),
+    )
 }

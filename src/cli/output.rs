@@ -13,7 +13,7 @@ use crate::chat::text::{is_plain, one_line};
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// Writes a whole report of our own making. Foreign text in it has been made safe by whoever put it there.
+/// Writes a whole report. The caller has made foreign text in it safe.
 pub(super) fn report(text: &str) -> Result<(), Gone> {
     write(text.as_bytes()).map_err(|error| gone(&error))
 }
@@ -23,7 +23,7 @@ pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush())
 }
 
-/// `chat-agent … | head` is no error to speak of; a full disk is.
+/// A closed pipe (`chat-agent … | head`) is not reported; any other error, such as a full disk, is.
 pub(super) fn gone(error: &io::Error) -> Gone {
     if error.kind() != io::ErrorKind::BrokenPipe {
         remark(&format!("standard output cannot be written: {error}"));

@@ -19,7 +19,7 @@ pub(super) struct Payload {
     pub(super) messages: Vec<PayloadMessage>,
     pub(super) tools: Vec<Value>,
     pub(super) images: Vec<Image>,
-    /// Texts that reach the model in a way that nobody has published.
+    /// Texts whose framing is not published.
     pub(super) loose: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct PayloadMessage {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Image {
-    /// `None`: it lies elsewhere.
+    /// `None`: the image is at another address.
     pub(super) size: Option<Size>,
     pub(super) detail: Detail,
 }
@@ -54,7 +54,7 @@ pub(super) fn gather(args: &CountArgs) -> Result<Payload, Failure> {
     }
     let mut payload = Payload::default();
     let mut texts = Vec::new();
-    // Tools may be counted by themselves; nobody need type a text for them.
+    // Tools may be counted without a text.
     if args.files.is_empty() && (args.tools.is_none() || input::is_piped()) {
         texts.push(input::stdin()?);
     }

@@ -49,21 +49,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
     let db = Db::open(&loaded.locations.data_dir)?;
     match action.unwrap_or(SessionsAction::List { limit: 50 }) {
         SessionsAction::List { limit } => {
-            let mut rows = Vec::new();
-            for row in db.list_sessions(limit).map_err(Failure::from)? {
-                let sum = db
-                    .sum(ChargeScope::Session(&row.id))
-                    .map_err(Failure::from)?;
-                rows.push(ListedChat {
-                    session: row.id.to_string(),
-                    title: row.title,
-                    at: instant(row.at),
-                    messages: row.messages,
-                    cost_usd: (sum.unknown == 0).then_some(row.cost),
-                    known_usd: row.cost,
-                    estimated: sum.estimated || sum.reserved > Usd::ZERO,
-                });
-            }
+            let rows = listed(&db, limit)?;
             output::done(if shared.json {
                 output::json(&rows)
             } else {
@@ -104,6 +90,26 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
             Ok(0)
         }
     }
+}
+
+/// The newest chats, each with what it cost.
+fn listed(db: &Db, limit: usize) -> Result<Vec<ListedChat>, Failure> {
+    let mut rows = Vec::new();
+    for row in db.list_sessions(limit).map_err(Failure::from)? {
+        let sum = db
+            .sum(ChargeScope::Session(&row.id))
+            .map_err(Failure::from)?;
+        rows.push(ListedChat {
+            session: row.id.to_string(),
+            title: row.title,
+            at: instant(row.at),
+            messages: row.messages,
+            cost_usd: (sum.unknown == 0).then_some(row.cost),
+            known_usd: row.cost,
+            estimated: sum.estimated || sum.reserved > Usd::ZERO,
+        });
+    }
+    Ok(rows)
 }
 
 fn found(db: &Db, prefix: &str) -> Result<Chat, Failure> {

@@ -1,8 +1,8 @@
-//! Standard output for a program that must not stand still while nobody reads.
+//! Standard output that does not block the program when its reader is slow or stops.
 //!
-//! Owns: what was said and not taken yet.
-//! Refuses: to wait by itself: whoever has time awaits [`StdoutWriter::goes_on`], beside whatever else may happen.
-//! Invariant: a reader that has stopped holds back its own text, and neither the answer nor a signal.
+//! Owns: the text that is not written yet.
+//! Refuses: to wait by itself; the caller awaits [`StdoutWriter::write_when_ready`] beside its other events.
+//! Invariant: a stopped reader delays only its own text, not the answer or a signal.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -24,71 +24,70 @@ const NO_TIME: Timespec = Timespec {
 /// Standard output, written as its reader takes it.
 #[derive(Debug, Default)]
 pub(super) struct StdoutWriter {
-    /// Said, and not written yet.
+    /// Not written yet.
     waiting: VecDeque<u8>,
     ends_in_newline: bool,
     gone: bool,
-    /// A thread that waits until it can be written again.
-    room: Option<JoinHandle<()>>,
+    /// A thread that waits until more can be written.
+    ready: Option<JoinHandle<()>>,
 }
 
 impl StdoutWriter {
-    /// Says a piece, and writes as much as is taken at once.
+    /// Takes a piece, and writes what can be written at once.
     pub(super) fn text(&mut self, text: &SafeText) -> Result<(), Gone> {
-        self.say(text.as_str())
+        self.push(text.as_str())
     }
 
-    /// Ends the last line, if anything was said that did not.
+    /// Ends the last line unless it is ended.
     pub(super) fn end_line(&mut self) -> Result<(), Gone> {
         if self.ends_in_newline {
             Ok(())
         } else {
-            self.say("\n")
+            self.push("\n")
         }
     }
 
-    /// Says a value as one line of JSON.
+    /// Takes a value as one line of JSON.
     pub(super) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Gone> {
-        self.say(&json_line(value)?)
+        self.push(&json_line(value)?)
     }
 
-    fn say(&mut self, text: &str) -> Result<(), Gone> {
+    fn push(&mut self, text: &str) -> Result<(), Gone> {
         if let Some(last) = text.bytes().last() {
             self.ends_in_newline = last == b'\n';
             self.waiting.extend(text.as_bytes());
         }
-        self.write_on()
+        self.write_now()
     }
 
-    /// The reader has gone; what is said from now on is said to nobody.
+    /// Whether the reader has gone; further text is dropped.
     pub(super) fn is_gone(&self) -> bool {
         self.gone
     }
 
-    /// Waits until more can be written, and writes it; while nothing waits to be written, for ever. Nothing is lost when
-    /// this is dropped half-way.
-    pub(super) async fn goes_on(&mut self) -> Result<(), Gone> {
+    /// Waits until more can be written, and writes it; waits for ever when there is nothing to write. Cancel-safe.
+    pub(super) async fn write_when_ready(&mut self) -> Result<(), Gone> {
         if self.waiting.is_empty() {
             return pending().await;
         }
-        let room = self
-            .room
+        let ready = self
+            .ready
             .get_or_insert_with(|| spawn_blocking(|| while !can_write(None) {}));
-        // Should it have failed, writing will say why.
-        let _ = room.await;
-        self.room = None;
-        self.write_on()
+        // If that failed, writing reports why.
+        let _ = ready.await;
+        self.ready = None;
+        self.write_now()
     }
 
     /// Waits until all of it is written.
-    pub(super) async fn is_written(&mut self) -> Result<(), Gone> {
+    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
         while !self.waiting.is_empty() {
-            self.goes_on().await?;
+            self.write_when_ready().await?;
         }
         if self.gone { Err(Gone) } else { Ok(()) }
     }
 
-    fn write_on(&mut self) -> Result<(), Gone> {
+    fn write_now(&mut self) -> Result<(), Gone> {
         if self.gone {
             self.waiting.clear();
             return Err(Gone);
@@ -112,9 +111,10 @@ impl StdoutWriter {
     }
 }
 
-/// Waits until standard output takes a piece at once, no longer than told. Where nobody can say, writing will.
-fn can_write(most: Option<&Timespec>) -> bool {
+/// Waits at most so long until standard output takes a piece at once. An error counts as yes: writing then reports it.
+fn can_write(timeout: Option<&Timespec>) -> bool {
     let stdout = rustix::stdio::stdout();
-    let mut asked = [PollFd::new(&stdout, PollFlags::OUT)];
-    poll(&mut asked, most).map_or_else(|error| error != rustix::io::Errno::INTR, |ready| ready > 0)
+    let mut polled = [PollFd::new(&stdout, PollFlags::OUT)];
+    poll(&mut polled, timeout)
+        .map_or_else(|error| error != rustix::io::Errno::INTR, |ready| ready > 0)
 }
