@@ -85,7 +85,7 @@ pub(super) const ENVIRONMENT: [(&str, &str); 4] = [
     ),
     (
         LOG_VARIABLE,
-        "what the log takes, such as `debug` or `chat_agent::gateway=debug,info`; it beats -v",
+        "filters the log, such as `debug` or `chat_agent::gateway=debug`; beats -v",
     ),
 ];
 /// The variable that filters the log.
