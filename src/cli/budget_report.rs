@@ -187,7 +187,7 @@ pub(super) fn as_text(report: &BudgetReport) -> String {
     for (state, title) in [
         (
             OpenState::Open,
-            "open: reserved by a request whose end nobody saw; `chat-agent budget settle ID` closes it",
+            "open: reserved by a request whose end was not seen; `chat-agent budget settle ID` closes it",
         ),
         (
             OpenState::UnderWay,
