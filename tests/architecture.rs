@@ -55,13 +55,14 @@ const TOP: &str = "cli";
 
 /// The crates of `Cargo.toml`, and the rooms that know them. What a room is there to hide has one room: only data that
 /// is plain to read (TOML, JSON) and small tools (searching bytes, the width of a character) may have several.
-const CRATES: [(&str, &[&str]); 39] = [
+const CRATES: [(&str, &[&str]); 40] = [
     ("async_openai", &["provider"]),
     ("base64", &["cli", "provider"]),
     ("blake3", &["cache", "chat"]),
     ("bytes", &["provider"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("crossterm", &["tui"]),
     ("directories", &["config"]),
     ("flate2", &["provider"]),

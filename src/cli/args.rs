@@ -1,10 +1,9 @@
-//! The command line: one table of what may be typed; parser, help and completions come from it.
+//! The command line: one table of what may be typed; parser, help, completions and man page come from it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 
 use crate::chat::{Effort, Overflow, Usd};
 use crate::config::parse_duration;
@@ -15,10 +14,10 @@ use crate::tokens::Detail;
 ///
 /// With no command: the chat screen. When standard output is not a terminal, or standard input is a pipe: `ask`.
 #[derive(Debug, Parser)]
-#[command(name = "chat-agent", version, max_term_width = 100)]
+#[command(name = "chat-agent", version, max_term_width = 100, after_help = environment())]
 pub(super) struct Cli {
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    pub(super) command: Option<CliCommand>,
     #[command(flatten)]
     pub(super) prompt: AskArgs,
     #[command(flatten)]
@@ -26,7 +25,7 @@ pub(super) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum CliCommand {
     /// One answer: standard output carries the answer and nothing else
     Ask(AskArgs),
     /// Tokens and price for each model, with no network
@@ -63,8 +62,39 @@ pub(super) enum Command {
     /// Holds the answers on disk for every chat-agent of this user; started by them
     #[command(hide = true)]
     CacheOwner(CacheOwnerArgs),
-    /// Completions for a shell, to standard output
-    Completions { shell: Shell },
+    /// Completions for a shell, or the man page, to standard output
+    Completions {
+        #[arg(value_name = "SHELL")]
+        target: CompletionTarget,
+    },
+}
+
+/// Variables that the program reads, beside those of keys and proxies.
+pub(super) const ENVIRONMENT: [(&str, &str); 4] = [
+    (
+        "CHAT_AGENT_CONFIG",
+        "the configuration file; --config beats it",
+    ),
+    (
+        "CHAT_AGENT_DATA_DIR",
+        "the data folder; --data-dir beats it",
+    ),
+    (
+        "CHAT_AGENT_MODEL",
+        "the model of new chats; --model beats it",
+    ),
+    (
+        LOG_VARIABLE,
+        "filters the log, such as `debug` or `chat_agent::gateway=debug`; beats -v",
+    ),
+];
+/// The variable that filters the log.
+pub(super) const LOG_VARIABLE: &str = "CHAT_AGENT_LOG";
+
+/// [`ENVIRONMENT`] for `--help`.
+fn environment() -> String {
+    let lines = ENVIRONMENT.map(|(name, text)| format!("  {name:<19}  {text}"));
+    format!("Environment:\n{}", lines.join("\n"))
 }
 
 /// Options that every command takes.
@@ -163,7 +193,7 @@ pub(super) struct AskArgs {
 }
 
 impl AskArgs {
-    /// These, after what stood before the word `ask`.
+    /// These, after the files that were named before the word `ask`.
     pub(super) fn after(mut self, before: Self) -> Self {
         self.files.splice(0..0, before.files);
         self
@@ -177,7 +207,7 @@ pub(super) struct CountArgs {
     pub(super) files: Vec<PathBuf>,
     /// How closely the model is to look at the images
     #[arg(long, value_name = "DETAIL", default_value = "high")]
-    pub(super) detail: Look,
+    pub(super) detail: ImageDetail,
     /// Count these tools too: a JSON array of function tools, as the API takes them
     #[arg(long, value_name = "FILE")]
     pub(super) tools: Option<PathBuf>,
@@ -187,18 +217,30 @@ pub(super) struct CountArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Look {
+pub(super) enum ImageDetail {
     Low,
     High,
 }
 
-impl From<Look> for Detail {
-    fn from(look: Look) -> Self {
+impl From<ImageDetail> for Detail {
+    fn from(look: ImageDetail) -> Self {
         match look {
-            Look::Low => Self::Low,
-            Look::High => Self::High,
+            ImageDetail::Low => Self::Low,
+            ImageDetail::High => Self::High,
         }
     }
+}
+
+/// What `completions` prints.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum CompletionTarget {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+    /// The man page: `chat-agent completions man > chat-agent.1`
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -283,7 +325,7 @@ pub(super) enum CacheAction {
     Stats,
     /// Forget every answer on this machine
     Clear {
-        /// Also those in Redis that were sealed with this secret, for everybody who shares them
+        /// Also those in Redis that were sealed with this secret, for all who share them
         #[arg(long)]
         shared: bool,
     },
@@ -297,7 +339,7 @@ pub(super) struct CacheOwnerArgs {
     pub(super) folder: PathBuf,
     /// Bytes that it may take up
     pub(super) limit: u64,
-    /// Seconds to stay when nobody is connected
+    /// Seconds to stay when no client is connected
     #[arg(long, default_value_t = 30)]
     pub(super) linger: u64,
 }
@@ -306,7 +348,7 @@ pub(super) struct CacheOwnerArgs {
 pub(super) enum BudgetAction {
     /// Limits, spent, reserved, and requests whose price is still open
     Show,
-    /// Close a request whose end nobody saw, put right what an uncertain one is booked at, clear a model that billed more
+    /// Close a request whose end was not seen, correct what an uncertain one is booked at, clear a model that billed more
     /// than it was allowed, or accept the clock
     Settle {
         /// The id of an open or uncertain request, or a model, as `budget show` names them; or `clock`, or `group`

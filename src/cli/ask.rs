@@ -12,10 +12,11 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{AskArgs, Shared};
-use super::ask_report::{Report, Seen};
-use super::input::Prompt;
-use super::output::{self, Gone, StdoutWriter};
+use super::ask_report::{AskReport, RunProgress};
+use super::input::PromptInput;
+use super::output::{self, Gone};
 use super::setup::Core;
+use super::stdout_writer::StdoutWriter;
 use super::{input, setup};
 use crate::agent::Start;
 use crate::chat::text::{Sanitiser, one_line};
@@ -25,7 +26,7 @@ use crate::protocol::{
 };
 use crate::store::{ChargeScope, Db};
 
-/// How long standard input is waited for without a word.
+/// How long standard input is waited for before the user is told.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs `ask` and returns the exit status.
@@ -36,7 +37,7 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
             .hint("write the prompt after `chat-agent ask`, pipe it in, or name a file with -f"));
     }
     let core = setup::core_of_question(shared)?;
-    let mut stops = stops.unwrap_or_else(Stops::new);
+    let mut stops = stops.unwrap_or_else(StopSignals::new);
     if stops.came().await {
         return Err(stopped());
     }
@@ -45,7 +46,7 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
         seam: Some(prompt.seam),
         ..core.start(shared, false)
     });
-    let mut turn = Turn::new(shared, &core, cost_file);
+    let mut run = AskRun::new(shared, &core, cost_file);
     let first = if shared.estimate {
         Command::Draft {
             rev: 1,
@@ -57,8 +58,8 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
         }
     };
     let _ = handle.commands.send(first).await;
-    let status = turn.follow(&mut handle, &mut stops).await;
-    let status = turn.written(status, &mut stops).await;
+    let status = run.follow(&mut handle, &mut stops).await;
+    let status = run.written(status, &mut stops).await;
     if shared.estimate && status == FailureKind::Interrupted.exit_code() {
         // Nothing was sent, so there is nothing to settle that would have to be waited for.
         return Ok(status);
@@ -66,9 +67,9 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
     let _ = handle.commands.send(Command::Shutdown).await;
     // The channel closes when everything is settled and stored.
     while let Some(event) = handle.events.recv().await {
-        // What is found out behind the answer.
+        // Notices that come after the answer.
         if let Event::Notice(notice) = event
-            && turn.hears(notice.level)
+            && run.shows(notice.level)
         {
             output::remark(&notice.text);
         }
@@ -76,16 +77,16 @@ pub(super) async fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> 
     Ok(status)
 }
 
-/// Reads what is asked. Where that may take long, a signal ends it, and is listened for from then on; a person is told what
-/// is waited for.
-async fn gather(args: &AskArgs) -> Result<(Prompt, Option<Stops>), Failure> {
+/// Reads the prompt. When that may take long, a signal ends it, and the returned signals are listened for from then on; at a
+/// terminal, a remark says what is waited for.
+async fn gather(args: &AskArgs) -> Result<(PromptInput, Option<StopSignals>), Failure> {
     if !input::may_wait(&args.files) {
         return Ok((input::prompt(&args.words, &args.files)?, None));
     }
-    let mut stops = Stops::new();
+    let mut stops = StopSignals::new();
     let (words, files) = (args.words.clone(), args.files.clone());
     let mut reading = tokio::task::spawn_blocking(move || input::prompt(&words, &files));
-    let mut untold = std::io::stderr().is_terminal();
+    let mut remark_due = std::io::stderr().is_terminal();
     loop {
         tokio::select! {
             read = &mut reading => {
@@ -93,15 +94,15 @@ async fn gather(args: &AskArgs) -> Result<(Prompt, Option<Stops>), Failure> {
                 return Ok((read.map_err(ended)??, Some(stops)));
             }
             () = stops.wait() => return Err(stopped()),
-            () = tokio::time::sleep(PATIENCE), if untold => {
+            () = tokio::time::sleep(PATIENCE), if remark_due => {
                 output::remark("waiting for the end of standard input; Ctrl-C stops");
-                untold = false;
+                remark_due = false;
             }
         }
     }
 }
 
-/// A place for the costs that cannot be written is found out before anything is paid for.
+/// Opens the cost file before anything is paid for, so that a bad path costs nothing.
 fn create(path: &Path) -> Result<File, Failure> {
     File::create(path).map_err(|error| {
         Failure::new(
@@ -111,22 +112,22 @@ fn create(path: &Path) -> Result<File, Failure> {
     })
 }
 
-/// The fold over the events of one turn.
-struct Turn<'a> {
+/// The fold over the events of one run.
+struct AskRun<'a> {
     shared: &'a Shared,
     out: StdoutWriter,
     gate: Sanitiser,
     cost_file: Option<File>,
     core: &'a Core,
-    seen: Seen,
+    progress: RunProgress,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> AskRun<'a> {
     fn new(shared: &'a Shared, core: &'a Core, cost_file: Option<File>) -> Self {
-        let (out, gate, seen) = (
+        let (out, gate, progress) = (
             StdoutWriter::default(),
             Sanitiser::default(),
-            Seen::default(),
+            RunProgress::default(),
         );
         Self {
             shared,
@@ -134,12 +135,12 @@ impl<'a> Turn<'a> {
             gate,
             cost_file,
             core,
-            seen,
+            progress,
         }
     }
 
-    /// Prints what comes until the turn is over. Ctrl-C, or a reader gone away, stops the answer.
-    async fn follow(&mut self, handle: &mut Handle, stops: &mut Stops) -> u8 {
+    /// Prints what comes until the run is over. Ctrl-C, or a reader gone away, stops the answer.
+    async fn follow(&mut self, handle: &mut Handle, stops: &mut StopSignals) -> u8 {
         loop {
             let event = tokio::select! {
                 event = handle.events.recv() => event,
@@ -150,67 +151,79 @@ impl<'a> Turn<'a> {
                     let _ = handle.commands.send(Command::Cancel).await;
                     continue;
                 }
-                written = self.out.goes_on() => {
+                written = self.out.write_when_ready() => {
                     if written.is_err() {
                         let _ = handle.commands.send(Command::Cancel).await;
                     }
                     continue;
                 }
             };
-            match event {
-                Some(Event::Text { text, .. }) if self.streams() => {
-                    let safe = self.gate.push(&text);
-                    if self.print(&safe).is_err() {
-                        let _ = handle.commands.send(Command::Cancel).await;
-                    }
-                }
-                Some(Event::Started(started)) => self.seen.started = Some(started),
-                Some(Event::Attempt(attempt)) => self.attempt(attempt),
-                // Other pauses come with the attempt that they follow.
-                Some(Event::Pausing { why, ms: 0 }) if self.shared.verbose > 0 => {
-                    output::remark(&why)
-                }
-                Some(Event::Notice(notice)) if self.hears(notice.level) => {
-                    output::remark(&notice.text)
-                }
-                Some(Event::Link(link)) if link.plain && self.shared.verbose > 0 => {
-                    output::remark(&format!(
-                        "{} is reached by plain http: everybody on the way can read it",
-                        link.provider
-                    ));
-                }
-                Some(Event::Alert(alert)) => output::remark(&used_up(&alert)),
-                Some(Event::Receipt(receipt)) if self.shared.estimate => {
-                    return match &receipt.outcome {
-                        Ok(quote) => self.estimated(quote),
-                        Err(refused) => self.not_estimated(refused),
-                    };
-                }
-                Some(Event::Finished(answer)) => return self.finished(&answer).await,
-                Some(Event::Failed {
-                    failure,
-                    route,
-                    answer,
-                }) => {
-                    return self
-                        .failed(&failure, route.as_ref(), answer.as_deref())
-                        .await;
-                }
-                Some(_) => {}
-                None => {
-                    let failure =
-                        Failure::new(FailureKind::Request, "the program's core ended early")
-                            .hint("see the log in the data folder");
-                    return self.failed(&failure, None, None).await;
-                }
+            let Some(event) = event else {
+                let failure = Failure::new(FailureKind::Request, "the program's core ended early")
+                    .hint("see the log in the data folder");
+                return self.failed(&failure, None, None).await;
+            };
+            if let Some(status) = self.on_event(event, handle).await {
+                return status;
             }
         }
     }
 
-    /// Once the turn has begun, what is not a warning is only said to a person who waits.
-    fn hears(&self, level: Level) -> bool {
-        let told = level != Level::Info || self.seen.started.is_none();
-        told || self.shared.verbose > 0 || std::io::stderr().is_terminal()
+    /// Takes one event. Gives the exit status when the run is over.
+    async fn on_event(&mut self, event: Event, handle: &Handle) -> Option<u8> {
+        match event {
+            Event::Text { text, .. } if self.streams() => {
+                let safe = self.gate.push(&text);
+                if self.print(&safe).is_err() {
+                    let _ = handle.commands.send(Command::Cancel).await;
+                }
+            }
+            Event::Started(started) => self.progress.started = Some(started),
+            Event::Attempt(attempt) => self.attempt(attempt),
+            Event::Receipt(receipt) if self.shared.estimate => {
+                return Some(match &receipt.outcome {
+                    Ok(quote) => self.estimated(quote),
+                    Err(refused) => self.not_estimated(refused),
+                });
+            }
+            Event::Finished(answer) => return Some(self.finished(&answer).await),
+            Event::Failed {
+                failure,
+                route,
+                answer,
+            } => {
+                let status = self.failed(&failure, route.as_ref(), answer.as_deref());
+                return Some(status.await);
+            }
+            other => {
+                if let Some(text) = self.remark_on(other) {
+                    output::remark(&text);
+                }
+            }
+        }
+        None
+    }
+
+    /// The line on standard error for an event that deserves one.
+    fn remark_on(&self, event: Event) -> Option<String> {
+        let verbose = self.shared.verbose > 0;
+        match event {
+            // Other pauses come with the attempt that they follow.
+            Event::Pausing { why, ms: 0 } if verbose => Some(why),
+            Event::Notice(notice) if self.shows(notice.level) => Some(notice.text),
+            Event::Link(link) if link.plain && verbose => Some(format!(
+                "{} is reached by plain http: everybody on the way can read it",
+                link.provider
+            )),
+            Event::Alert(alert) => Some(used_up(&alert)),
+            _ => None,
+        }
+    }
+
+    /// Once the run has begun, information is shown only at a terminal or with `-v`.
+    fn shows(&self, level: Level) -> bool {
+        let always = level != Level::Info || self.progress.started.is_none();
+        always || self.shared.verbose > 0 || std::io::stderr().is_terminal()
     }
 
     fn streams(&self) -> bool {
@@ -218,7 +231,7 @@ impl<'a> Turn<'a> {
     }
 
     fn print(&mut self, text: &SafeText) -> Result<(), Gone> {
-        // A reader that has gone was told of once.
+        // The writer has reported a reader that has gone.
         if self.out.is_gone() {
             Ok(())
         } else {
@@ -227,9 +240,9 @@ impl<'a> Turn<'a> {
     }
 
     /// Waits for a reader that is slower than the model, but not against a signal. Gives the exit status.
-    async fn written(&mut self, status: u8, stops: &mut Stops) -> u8 {
+    async fn written(&mut self, status: u8, stops: &mut StopSignals) -> u8 {
         tokio::select! {
-            written = self.out.is_written() => match written {
+            written = self.out.flush() => match written {
                 Err(Gone) if status == 0 => FailureKind::Request.exit_code(),
                 _ => status,
             },
@@ -248,7 +261,7 @@ impl<'a> Turn<'a> {
                 attempt.provider, attempt.outcome
             ));
         }
-        self.seen.attempts.push(attempt);
+        self.progress.attempts.push(attempt);
     }
 
     async fn finished(&mut self, answer: &Answer) -> u8 {
@@ -256,7 +269,9 @@ impl<'a> Turn<'a> {
             return self.failed(&failure, None, Some(answer)).await;
         }
         self.print_answer(answer);
-        let report = self.booked(Report::of_answer(answer), Some(answer)).await;
+        let report = self
+            .booked(AskReport::of_answer(answer), Some(answer))
+            .await;
         self.write_reports(&report);
         0
     }
@@ -272,7 +287,7 @@ impl<'a> Turn<'a> {
         }
         let report = self
             .booked(
-                Report::of_failure(failure, route, &self.seen, answer),
+                AskReport::of_failure(failure, route, &self.progress, answer),
                 answer,
             )
             .await;
@@ -281,16 +296,16 @@ impl<'a> Turn<'a> {
         failure.kind.exit_code()
     }
 
-    /// The report with all that this run was charged: an attempt that failed may have cost something too.
-    async fn booked(&self, report: Report, answer: Option<&Answer>) -> Report {
+    /// The report with all that this run was charged, for a failed attempt may have cost something too.
+    async fn booked(&self, report: AskReport, answer: Option<&Answer>) -> AskReport {
         let report = report.fitted(
-            self.seen
+            self.progress
                 .started
                 .as_ref()
                 .and_then(|started| started.fitted),
         );
-        let one = answer.is_some() && self.seen.attempts.len() == 1;
-        if one || self.seen.attempts.is_empty() {
+        let one = answer.is_some() && self.progress.attempts.len() == 1;
+        if one || self.progress.attempts.is_empty() {
             return report;
         }
         let run = self.core.gateway.parts().run.clone();
@@ -306,7 +321,7 @@ impl<'a> Turn<'a> {
     }
 
     fn not_estimated(&self, refused: &Refused) -> u8 {
-        if self.shared.json && output::json(&Report::of_refusal(refused)).is_err() {
+        if self.shared.json && output::json(&AskReport::of_refusal(refused)).is_err() {
             output::remark("the report could not be written");
         }
         output::failure(&refused.failure);
@@ -314,7 +329,7 @@ impl<'a> Turn<'a> {
     }
 
     fn estimated(&mut self, quote: &Quote) -> u8 {
-        let report = Report::of_quote(quote);
+        let report = AskReport::of_quote(quote);
         if let Some(fitted) = quote.fitted.filter(|_| !self.shared.json) {
             output::remark(&format!("to fit {}: {fitted}", quote.model));
         }
@@ -337,12 +352,12 @@ impl<'a> Turn<'a> {
             crate::chat::text::sanitise(&answer.text)
         };
         if self.print(&rest).is_ok() && !answer.text.is_empty() && !self.out.is_gone() {
-            // Whether anybody read it is asked at the end.
+            // `written` reports a reader that has gone.
             let _ = self.out.end_line();
         }
     }
 
-    fn write_reports(&mut self, report: &Report) {
+    fn write_reports(&mut self, report: &AskReport) {
         if self.shared.json {
             let _ = self.out.json(report);
         }
@@ -385,13 +400,13 @@ fn stopped() -> Failure {
 }
 
 /// The signals that ask a program to end.
-struct Stops {
+struct StopSignals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
 }
 
-impl Stops {
+impl StopSignals {
     fn new() -> Self {
         let listen = |kind| signal(kind).ok();
         Self {
@@ -401,12 +416,12 @@ impl Stops {
         }
     }
 
-    /// Whether one came while nobody waited.
+    /// Whether one came before `wait` was called.
     async fn came(&mut self) -> bool {
         tokio::select! {
             biased;
             () = self.wait() => true,
-            // The runtime hears of signals between two turns.
+            // The runtime looks for signals when a task yields.
             () = tokio::task::yield_now() => false,
         }
     }

@@ -1,8 +1,8 @@
-//! `ask --json`: a turn as one object.
+//! `ask --json`: a run as one object.
 //!
 //! Owns: the shape that scripts rely on, made by a fold over the same events that the screen shows.
 //! Refuses: floats for money; an unknown price is `null`, never 0.
-//! Invariant: the object has the same keys whether the turn went well, failed, or was only estimated.
+//! Invariant: the object has the same keys whether the run went well, failed, or was only estimated.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::store::Sum;
 
 /// The object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Report {
+pub(super) struct AskReport {
     /// Absent from an estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct Report {
     cache: CacheReport,
     latency: LatencyReport,
     attempts: Vec<Attempt>,
-    /// What was done so that it fits the window; absent when it does by itself.
+    /// What was done so that the input fits the window; absent when it fits unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     fitted: Option<Fitted>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ struct ErrorReport {
     hint: Option<String>,
 }
 
-/// What a turn cost, for `--cost-file`.
+/// What a run cost, for `--cost-file`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct CostLine<'a> {
     model: &'a Option<String>,
@@ -107,16 +107,16 @@ pub(super) struct CostLine<'a> {
     cost: &'a CostReport,
 }
 
-/// What was seen of a turn before its end.
+/// What happened in a run before its end.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct RunProgress {
     /// The newest attempt.
     pub(super) started: Option<Box<Started>>,
     pub(super) attempts: Vec<Attempt>,
 }
 
-impl Report {
-    /// A turn that went well, or was cut.
+impl AskReport {
+    /// A run that went well, or was cut.
     pub(super) fn of_answer(answer: &Answer) -> Self {
         let facts = &answer.facts;
         Self {
@@ -149,7 +149,7 @@ impl Report {
 
     /// Why nothing would be sent.
     pub(super) fn of_refusal(refused: &Refused) -> Self {
-        let nothing = Seen::default();
+        let nothing = RunProgress::default();
         let report = Self::of_failure(&refused.failure, refused.route.as_ref(), &nothing, None);
         Self {
             answer: None,
@@ -157,14 +157,14 @@ impl Report {
         }
     }
 
-    /// A turn that failed, with whatever had arrived.
+    /// A run that failed, with whatever had arrived.
     pub(super) fn of_failure(
         failure: &Failure,
         considered: Option<&Route>,
-        seen: &Seen,
+        progress: &RunProgress,
         answer: Option<&Answer>,
     ) -> Self {
-        let mut report = answer.map_or_else(|| Self::of_seen(seen), Self::of_answer);
+        let mut report = answer.map_or_else(|| Self::of_progress(progress), Self::of_answer);
         if report.route.is_none() {
             report.route = considered.map(route);
         }
@@ -193,11 +193,11 @@ impl Report {
         Self { fitted, ..self }
     }
 
-    /// A turn without an answer, as far as it came.
-    fn of_seen(seen: &Seen) -> Self {
+    /// A run without an answer, as far as it came.
+    fn of_progress(progress: &RunProgress) -> Self {
         let mut report = Self::empty();
-        report.attempts.clone_from(&seen.attempts);
-        if let Some(started) = &seen.started {
+        report.attempts.clone_from(&progress.attempts);
+        if let Some(started) = &progress.started {
             report.model = Some(started.model.to_string());
             report.route = Some(route(&started.route));
             report.estimate = Some(estimate(&started.estimate));
@@ -232,7 +232,7 @@ impl Report {
         }
     }
 
-    /// A turn in which nothing was sent.
+    /// A run in which nothing was sent.
     fn empty() -> Self {
         Self {
             answer: Some(String::new()),
@@ -309,9 +309,13 @@ mod tests {
     #[test]
     fn a_failure_has_the_same_keys_as_an_answer() {
         let failure = Failure::new(FailureKind::Budget, "over budget").hint("raise it");
-        let report =
-            serde_json::to_value(Report::of_failure(&failure, None, &Seen::default(), None))
-                .unwrap();
+        let report = serde_json::to_value(AskReport::of_failure(
+            &failure,
+            None,
+            &RunProgress::default(),
+            None,
+        ))
+        .unwrap();
         let keys: Vec<_> = report
             .as_object()
             .unwrap()

@@ -1,10 +1,10 @@
 //! `budget`: limits, spent, reserved, and what is still open.
 
 use super::args::{BudgetAction, Shared};
-use super::budget_report::{BreachRow, GroupRow, OpenRow, Report, ScopeRow, as_text};
+use super::budget_report::{BreachRow, BudgetReport, GroupRow, OpenRow, ScopeRow, as_text};
 use super::sessions::instant;
 use super::setup::Core;
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::budget::{Budget, Figure};
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Failure, FailureKind, ModelId, Timestamp, Usd};
@@ -12,9 +12,9 @@ use crate::store::{Booked, Db, OpenItem, Settlement, StoreError, Uncertain};
 
 /// The most charges of uncertain cost that are listed.
 const UNCERTAIN: usize = 20;
-/// What `settle` takes the wall clock by.
+/// The argument of `settle` that accepts the wall clock.
 const CLOCK: &str = "clock";
-/// What `settle` takes the group's budget by.
+/// The argument of `settle` that accepts the group's budget.
 const GROUP: &str = "group";
 
 pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Failure> {
@@ -32,9 +32,9 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
             if let Err(failure) = core.gateway.read_limited_keys().await {
                 output::remark(&format!("the limits of some keys are not shown: {failure}"));
             }
-            let group = look(&core).await?;
+            let group = group_figure(&core).await?;
             let report = report(shared, &core, &db, group).map_err(Failure::from)?;
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&report)
             } else {
                 output::report(&as_text(&report))
@@ -43,8 +43,8 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
     }
 }
 
-/// What Redis says of the group; `None`: there is none.
-async fn look(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
+/// What Redis says of the group; `None`: no group has a budget.
+async fn group_figure(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
     let Some(group_budget) = core.gateway.group_budget() else {
         return Ok(None);
     };
@@ -103,7 +103,7 @@ async fn settle_group(core: &Core) -> Result<u8, Failure> {
         )
         .await;
     let figure = figure.map_err(|none| none.failure())?;
-    done(output::report(&format!(
+    output::done(output::report(&format!(
         "the group goes on from ${} this month\n",
         figure.month.short()
     )))
@@ -114,7 +114,7 @@ fn report(
     core: &Core,
     db: &Db,
     found: Option<Result<Figure, String>>,
-) -> Result<Report, StoreError> {
+) -> Result<BudgetReport, StoreError> {
     let (parts, budget) = (core.gateway.parts(), core.gateway.budget());
     let session = match &shared.session {
         Some(prefix) => Some(db.find_session(prefix)?),
@@ -131,7 +131,7 @@ fn report(
         model: model.to_string(),
         excess_usd,
     };
-    Ok(Report {
+    Ok(BudgetReport {
         scopes: request
             .into_iter()
             .chain(status.iter().chain(&of_group).map(ScopeRow::of))
@@ -163,7 +163,7 @@ fn settle_clock(core: &Core, db: &Db) -> Result<u8, Failure> {
         1 => "; one charge is dated later and counts today too".to_owned(),
         n => format!("; {n} charges are dated later and count today too"),
     };
-    done(output::report(&format!(
+    output::done(output::report(&format!(
         "the clock is accepted: {}{ahead}\n",
         instant(now)
     )))
@@ -178,13 +178,13 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
         .find(|item| item.id.as_str() == what)
     {
         let booked = settle_open(db, &item, usd, at)?;
-        return done(output::report(&format!(
+        return output::done(output::report(&format!(
             "{} is booked at {}\n",
             item.id, booked.cost
         )));
     }
     if let Some(charge) = db.uncertain_charge(what).map_err(Failure::from)? {
-        return done(output::report(&correct(db, &charge, usd, at)?));
+        return output::done(output::report(&correct(db, &charge, usd, at)?));
     }
     let breaches = db.breaches().map_err(Failure::from)?;
     if let Some((model, excess)) = breaches
@@ -193,7 +193,7 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
     {
         db.clear_breach(&model).map_err(Failure::from)?;
         let name = one_line(&model.to_string());
-        return done(output::report(&format!(
+        return output::done(output::report(&format!(
             "{} is cleared: it had billed ${} too much\n",
             name.as_str(),
             excess.short()

@@ -16,7 +16,7 @@ use crate::chat::text::one_line;
 use crate::store::{OpenItem, Uncertain};
 
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct BudgetReport {
     pub(super) scopes: Vec<ScopeRow>,
     pub(super) open: Vec<OpenRow>,
     /// The budget of the group of machines, when there is one.
@@ -25,7 +25,7 @@ pub(super) struct Report {
     /// Models that billed more than a request allowed, and are refused until cleared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) breaches: Vec<BreachRow>,
-    /// What the wall clock did, as long as nobody has accepted it; a limit over a day or a month refuses until then.
+    /// What the wall clock did, until the user accepts it; a limit over a day or a month refuses as long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) clock: Option<String>,
 }
@@ -125,8 +125,8 @@ impl ScopeRow {
 /// What became of a request that `settle` may close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Standing {
-    /// Nobody saw its end: the reservation stays charged.
+pub(super) enum OpenState {
+    /// Its end was not seen: the reservation stays charged.
     Open,
     /// A program that runs is asking, and will settle it.
     UnderWay,
@@ -141,8 +141,8 @@ pub(super) struct OpenRow {
     /// What is reserved, or booked; null: no price is known.
     usd: Option<Usd>,
     since: String,
-    state: Standing,
-    /// Why nobody knows what it did cost.
+    state: OpenState,
+    /// Why its cost is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
@@ -155,9 +155,9 @@ impl OpenRow {
             usd: item.usd,
             since: instant(item.since),
             state: if item.under_way {
-                Standing::UnderWay
+                OpenState::UnderWay
             } else {
-                Standing::Open
+                OpenState::Open
             },
             why: None,
         }
@@ -169,7 +169,7 @@ impl OpenRow {
             model: charge.model.to_string(),
             usd: Some(charge.usd),
             since: instant(charge.since),
-            state: Standing::Uncertain,
+            state: OpenState::Uncertain,
             // A server that told no usage has ended well otherwise.
             why: Some(if charge.outcome == "ok" {
                 NO_USAGE.to_owned()
@@ -182,19 +182,19 @@ impl OpenRow {
 
 const NO_USAGE: &str = "the server told no usage";
 
-pub(super) fn as_text(report: &Report) -> String {
+pub(super) fn as_text(report: &BudgetReport) -> String {
     let mut out = scopes(&report.scopes);
     for (state, title) in [
         (
-            Standing::Open,
-            "open: reserved by a request whose end nobody saw; `chat-agent budget settle ID` closes it",
+            OpenState::Open,
+            "open: reserved by a request whose end was not seen; `chat-agent budget settle ID` closes it",
         ),
         (
-            Standing::UnderWay,
+            OpenState::UnderWay,
             "under way: reserved by a program that is running",
         ),
         (
-            Standing::Uncertain,
+            OpenState::Uncertain,
             "uncertain: booked at the most it may have cost; `chat-agent budget settle ID --usd X` puts it right",
         ),
     ] {
@@ -230,7 +230,7 @@ pub(super) fn as_text(report: &Report) -> String {
 
 fn scopes(rows: &[ScopeRow]) -> String {
     let usd = |usd: Option<Usd>| usd.map_or("none".to_owned(), |usd| format!("${}", usd.short()));
-    // A column that nobody raised anything in says nothing.
+    // The column is left out when no limit was raised.
     let raised = rows.iter().any(|row| row.raised_usd.is_some());
     let line = |row: &ScopeRow| {
         let of = row
@@ -254,9 +254,9 @@ fn scopes(rows: &[ScopeRow]) -> String {
     table(&heads, &rows.iter().map(line).collect::<Vec<_>>())
 }
 
-fn open(rows: &[&OpenRow], state: Standing) -> String {
+fn open(rows: &[&OpenRow], state: OpenState) -> String {
     let line = |row: &&OpenRow| {
-        let mark = if state == Standing::Uncertain {
+        let mark = if state == OpenState::Uncertain {
             "~"
         } else {
             ""
@@ -276,8 +276,10 @@ fn open(rows: &[&OpenRow], state: Standing) -> String {
     };
     let rows: Vec<_> = rows.iter().map(line).collect();
     match state {
-        Standing::Uncertain => table(&["id", "model", ">booked", "since", "why"], &rows),
-        Standing::Open | Standing::UnderWay => table(&["id", "model", ">reserved", "since"], &rows),
+        OpenState::Uncertain => table(&["id", "model", ">booked", "since", "why"], &rows),
+        OpenState::Open | OpenState::UnderWay => {
+            table(&["id", "model", ">reserved", "since"], &rows)
+        }
     }
 }
 

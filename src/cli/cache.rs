@@ -1,10 +1,11 @@
-//! `cache`: how many answers are kept where, forgetting them, and looking them over. Also the owner's own command.
+//! `cache`: statistics, clearing and checking of the kept answers. Also the hidden command of the owner process.
 
 use serde::Serialize;
 
 use super::args::{CacheAction, CacheOwnerArgs, Shared};
+use super::logging::{self, LogFilter};
 use super::table::{table, thousands};
-use super::{done, logging, output, setup};
+use super::{output, setup};
 use crate::cache::owner::{Service, serve};
 use crate::cache::{Cache, Freed, TierFigures, Verified};
 use crate::chat::text::one_line;
@@ -13,7 +14,7 @@ use crate::protocol::CacheHit;
 use crate::store::{By, Db};
 
 #[derive(Serialize)]
-struct Report {
+struct CacheStats {
     folder: String,
     /// Over everything that the store remembers.
     requests: u64,
@@ -28,7 +29,7 @@ struct Report {
 }
 
 #[derive(Serialize)]
-struct Done<T> {
+struct TierResult<T> {
     tier: CacheHit,
     #[serde(flatten)]
     what: T,
@@ -50,7 +51,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
                 .stats(By::Model, Timestamp(0), |_| String::new())
                 .map_err(Failure::from)?
                 .total;
-            let report = Report {
+            let report = CacheStats {
                 folder: parts.data_dir.join("cache").display().to_string(),
                 requests: total.requests,
                 cache_hits: total.cache_hits,
@@ -59,7 +60,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
                 saved: total.saved.short_sum(total.saved_unknown),
                 tiers: cache.figures().await.into_iter().map(own_memory).collect(),
             };
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&report)
             } else {
                 output::report(&as_table(&report))
@@ -80,10 +81,10 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
     }
 }
 
-/// The owner of the disk tier. It has no terminal to tell anything to.
+/// Runs the owner of the disk tier. It has no terminal, so it writes to the log.
 pub(super) fn own(args: &CacheOwnerArgs) -> u8 {
     if let Some(data_dir) = args.folder.parent() {
-        logging::start(&data_dir.join("log"), 0);
+        logging::start(&data_dir.join("log"), LogFilter::of_verbosity(0));
     }
     let linger = std::time::Duration::from_secs(args.linger);
     match serve(&Service {
@@ -104,7 +105,7 @@ pub(super) fn own(args: &CacheOwnerArgs) -> u8 {
 #[serde(untagged)]
 enum Cleared {
     Freed(Freed),
-    /// Others want them too.
+    /// Other machines share them.
     Left {
         note: &'static str,
     },
@@ -114,18 +115,18 @@ const LEFT: &str =
     "left as they are, others share them; `cache clear --shared` forgets them for everybody";
 
 async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, Failure> {
-    let mut all: Vec<Done<Cleared>> = Vec::new();
+    let mut all: Vec<TierResult<Cleared>> = Vec::new();
     for tier in others(cache) {
         let what = match tier.name() {
             CacheHit::Redis if !also_shared => Cleared::Left { note: LEFT },
             name => Cleared::Freed(tier.clear().await.ok_or_else(|| away(name))?),
         };
-        all.push(Done {
+        all.push(TierResult {
             tier: tier.name(),
             what,
         });
     }
-    let line = |done: &Done<Cleared>| match &done.what {
+    let line = |done: &TierResult<Cleared>| match &done.what {
         Cleared::Left { note } => format!("{}: {note}\n", name(done.tier)),
         Cleared::Freed(freed) => {
             let space = freed
@@ -139,7 +140,7 @@ async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, 
             )
         }
     };
-    done(if shared.json {
+    output::done(if shared.json {
         output::json(&all)
     } else {
         output::report(&all.iter().map(line).collect::<String>())
@@ -147,29 +148,29 @@ async fn clear(shared: &Shared, cache: &Cache, also_shared: bool) -> Result<u8, 
 }
 
 async fn verify(shared: &Shared, cache: &Cache) -> Result<u8, Failure> {
-    let mut all: Vec<Done<Verified>> = Vec::new();
+    let mut all: Vec<TierResult<Verified>> = Vec::new();
     for tier in others(cache).filter(|tier| tier.name() == CacheHit::Disk) {
         let what = tier.verify().await.ok_or_else(|| away(tier.name()))?;
-        all.push(Done {
+        all.push(TierResult {
             tier: tier.name(),
             what,
         });
     }
-    let line = |done: &Done<Verified>| {
+    let line = |done: &TierResult<Verified>| {
         let (good, removed) = (thousands(done.what.good), thousands(done.what.removed));
         format!(
             "{}: {good} answers are sound, {removed} were damaged and are removed\n",
             name(done.tier)
         )
     };
-    done(if shared.json {
+    output::done(if shared.json {
         output::json(&all)
     } else {
         output::report(&all.iter().map(line).collect::<String>())
     })
 }
 
-/// The tiers beyond this process, whose memory is empty and about to end.
+/// The tiers outside this process; its own memory is empty.
 fn others(cache: &Cache) -> impl Iterator<Item = &dyn crate::cache::Tier> {
     cache
         .tiers()
@@ -178,7 +179,7 @@ fn others(cache: &Cache) -> impl Iterator<Item = &dyn crate::cache::Tier> {
         .filter(|tier| tier.name() != CacheHit::Memory)
 }
 
-/// Memory is each process's own: that of a report says nothing.
+/// Memory belongs to each process: that of this short-lived one says nothing.
 fn own_memory(figures: TierFigures) -> TierFigures {
     if figures.tier != CacheHit::Memory {
         return figures;
@@ -225,7 +226,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn as_table(report: &Report) -> String {
+fn as_table(report: &CacheStats) -> String {
     let count = |n: Option<u64>| n.map_or_else(|| "n/a".to_owned(), thousands);
     let bytes = |n: Option<u64>| n.map_or_else(|| "n/a".to_owned(), size);
     let line = |tier: &TierFigures| {

@@ -1,7 +1,8 @@
-//! The chat screen: the program as a person uses it.
+//! The chat screen.
 
 use super::args::{AskArgs, Shared};
-use super::{input, no_runtime, output, setup};
+use super::runtime::with_one_worker;
+use super::{input, output, setup};
 use crate::chat::{Failure, FailureKind, Timestamp};
 use crate::config::{Config, Env, Theme};
 use crate::tui::{self, Exit, Options};
@@ -10,17 +11,10 @@ pub(super) fn run(shared: &Shared, args: &AskArgs) -> Result<u8, Failure> {
     let prompt = input::prompt(&args.words, &args.files)?;
     let core = setup::core(shared)?;
     let options = options(&core, prompt.text);
-    // The screen has the main thread; one more reads. A second reader would be woken for every piece, to find nothing left.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| no_runtime(&error))?;
-    let exit = runtime.block_on(async {
+    let exit = with_one_worker(async {
         let handle = core.spawn(core.start(shared, true));
         tui::run(handle, options).await
-    });
-    runtime.shutdown_background();
+    })?;
     let exit: Exit = exit.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
     if let Some(line) = exit.farewell() {
         let _ = output::report(&format!("{line}\n"));

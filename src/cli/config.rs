@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::args::{ConfigAction, Shared};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::chat::{Clock, Failure, FailureKind};
 use crate::config::{self, Env, edit};
 use crate::tui::keymap::Keymap;
 
 #[derive(Serialize)]
-struct Row {
+struct SettingRow {
     key: String,
     value: String,
     origin: String,
@@ -24,7 +24,7 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
                 .config_file
                 .display()
                 .to_string();
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&serde_json::json!({ "path": path }))
             } else {
                 output::report(&format!(
@@ -37,34 +37,16 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
             let path = config::locate(&overrides, &env)?.config_file;
             edit::init(&path)?;
             let shown = path.display().to_string();
-            done(output::report(&format!(
+            output::done(output::report(&format!(
                 "{} written\n",
                 crate::chat::text::one_line(&shown).as_str()
             )))
         }
-        ConfigAction::Check => {
-            let loaded = setup::load(shared, &env)?;
-            setup::catalog(&loaded, &Clock::system())?;
-            Keymap::new(&loaded.config.keys)
-                .map_err(|error| Failure::new(FailureKind::Usage, format!("[keys]: {error}")))?;
-            // Addresses and the model's name are checked where everything is put together.
-            setup::core(shared)?;
-            let file = &loaded.locations;
-            let what = if file.config_found {
-                "is in order"
-            } else {
-                "does not exist; the built-in values hold"
-            };
-            let shown = file.config_file.display().to_string();
-            done(output::report(&format!(
-                "{} {what}\n",
-                crate::chat::text::one_line(&shown).as_str()
-            )))
-        }
+        ConfigAction::Check => output::done(output::report(&check(shared, &env)?)),
         ConfigAction::Show => {
             let loaded = setup::load(shared, &env)?;
-            done(if shared.json {
-                let row = |s: config::EffectiveSetting| Row {
+            output::done(if shared.json {
+                let row = |s: config::EffectiveSetting| SettingRow {
                     key: s.key,
                     value: s.value,
                     origin: s.origin.to_string(),
@@ -80,4 +62,25 @@ pub(super) fn run(shared: &Shared, action: &ConfigAction) -> Result<u8, Failure>
             })
         }
     }
+}
+
+/// Reads everything that the configuration says, and answers in one line.
+fn check(shared: &Shared, env: &Env) -> Result<String, Failure> {
+    let loaded = setup::load(shared, env)?;
+    setup::catalog(&loaded, &Clock::system())?;
+    Keymap::new(&loaded.config.keys)
+        .map_err(|error| Failure::new(FailureKind::Usage, format!("[keys]: {error}")))?;
+    // Addresses and the model's name are checked where everything is put together.
+    setup::core(shared)?;
+    let file = &loaded.locations;
+    let what = if file.config_found {
+        "is in order"
+    } else {
+        "does not exist; the built-in values hold"
+    };
+    let shown = file.config_file.display().to_string();
+    Ok(format!(
+        "{} {what}\n",
+        crate::chat::text::one_line(&shown).as_str()
+    ))
 }

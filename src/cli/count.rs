@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{CountArgs, Shared};
 use super::payload::{self, Payload};
 use super::table::{table, thousands};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::catalog::{Lifecycle, Model};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, FailureKind, ModelId, Selection, Usd};
@@ -16,7 +16,7 @@ use crate::store::{Db, FILE};
 use crate::tokens::{self, Calibration, Framing, TokenCount, Tokenizer};
 
 #[derive(Serialize)]
-struct Row {
+struct CountRow {
     model: String,
     /// Of all that would be sent, framing included; null: there are images, and how this model counts them is not known.
     tokens: Option<u64>,
@@ -25,7 +25,7 @@ struct Row {
     exact: bool,
     /// How far off `tokens` may be, in thousandths, as learned from the model's own usage.
     band_permille: Option<u32>,
-    parts: Parts,
+    parts: TokenParts,
     encoding: Option<String>,
     /// What sending it would cost before any answer; null: no price is known.
     input_usd: Option<Usd>,
@@ -35,7 +35,7 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Parts {
+struct TokenParts {
     messages: u64,
     tools: u64,
     images: Option<u64>,
@@ -51,26 +51,26 @@ struct Counted {
 pub(super) fn run(shared: &Shared, args: &CountArgs) -> Result<u8, Failure> {
     let core = setup::core(shared)?;
     let payload = payload::gather(args)?;
-    let past = Past::open(&core);
+    let past = PastAnswers::open(&core);
     let mut counts: HashMap<(Tokenizer, Framing), Counted> = HashMap::new();
     let mut rows = Vec::new();
     for model in chosen(&core, shared)? {
-        let way = (tokenizer(&model), framing(&model.id));
-        let counted = match counts.get(&way) {
+        let method = (tokenizer(&model), framing(&model.id));
+        let counted = match counts.get(&method) {
             Some(counted) => *counted,
-            None => *counts.entry(way).or_insert(count(way, &payload)?),
+            None => *counts.entry(method).or_insert(count(method, &payload)?),
         };
-        let learned = past.learned(&model.id, way.0);
+        let learned = past.learned(&model.id, method.0);
         rows.push(row(&model, counted, learned, &payload));
     }
-    done(if shared.json {
+    output::done(if shared.json {
         output::json(&rows)
     } else {
         output::report(&as_table(&rows, &payload))
     })
 }
 
-/// The first chat model framed its messages in a way of its own.
+/// The first chat model framed its messages in its own way.
 fn framing(model: &ModelId) -> Framing {
     if model.model() == "gpt-3.5-turbo-0301" {
         Framing::FIRST
@@ -86,7 +86,7 @@ fn count(
     let messages = tokens::sent(
         tokenizer,
         framing,
-        payload.messages.iter().map(payload::Line::sent),
+        payload.messages.iter().map(payload::PayloadMessage::sent),
     );
     let messages = payload.loose.iter().fold(messages, |sum, text| {
         let tokens = tokens::count(tokenizer.encoding(), text);
@@ -102,11 +102,11 @@ fn count(
     Ok(Counted { messages, tools })
 }
 
-/// The answers of the past, from which a factor is learned for models whose tokenizer is not known.
-struct Past(Option<Db>);
+/// Past answers, from which a factor is learned for models whose tokenizer is not known.
+struct PastAnswers(Option<Db>);
 
-impl Past {
-    /// A past that cannot be read is no reason not to count.
+impl PastAnswers {
+    /// Counting goes on when past answers cannot be read.
     fn open(core: &setup::Core) -> Self {
         let folder = &core.gateway.parts().data_dir;
         if !folder.join(FILE).exists() {
@@ -143,7 +143,12 @@ fn chosen(core: &setup::Core, shared: &Shared) -> Result<Vec<Model>, Failure> {
         .collect())
 }
 
-fn row(model: &Model, counted: Counted, learned: Option<Calibration>, payload: &Payload) -> Row {
+fn row(
+    model: &Model,
+    counted: Counted,
+    learned: Option<Calibration>,
+    payload: &Payload,
+) -> CountRow {
     let text = counted.messages.plus(counted.tools);
     let (words, band_permille) = learned.map_or((text.tokens, None), |learned| {
         let (tokens, band) = learned.apply(text.tokens);
@@ -153,14 +158,14 @@ fn row(model: &Model, counted: Counted, learned: Option<Calibration>, payload: &
     let with = |n: u64| images.map(|images| n.saturating_add(images));
     let tokens = with(words);
     let holds = model.max_input.or(model.context);
-    Row {
+    CountRow {
         model: model.id.to_string(),
         tokens,
         upper_tokens: with(text.upper.max(words)),
         exact: text.exact
             && (payload.images.is_empty() || model.images.is_some_and(tokens::ImageRule::is_exact)),
         band_permille,
-        parts: Parts {
+        parts: TokenParts {
             messages: counted.messages.tokens,
             tools: counted.tools.tokens,
             images,
@@ -189,8 +194,8 @@ fn images(model: &Model, payload: &Payload) -> Option<u64> {
     })
 }
 
-fn as_table(rows: &[Row], payload: &Payload) -> String {
-    let line = |row: &Row| {
+fn as_table(rows: &[CountRow], payload: &Payload) -> String {
+    let line = |row: &CountRow| {
         let sign = if row.exact { "" } else { "~" };
         let band = row
             .band_permille

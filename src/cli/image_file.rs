@@ -1,7 +1,7 @@
 //! How large an image is, by its first bytes.
 //!
 //! Owns: telling images from texts, and reading their size (imagesize lives here) from files and `data:` addresses.
-//! Refuses: decoding a picture, and fetching one.
+//! Refuses: to decode or fetch an image.
 //! Invariant: at most the first 4 MiB are looked at; a size is never 0.
 
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) fn size_of_file(path: &Path, bytes: &[u8]) -> Option<Result<ImageSize
     (named || is_image(bytes)).then(|| size(bytes))
 }
 
-/// The size of the image inside a `data:` address; `None`: it lies elsewhere, out of sight.
+/// The size of the image inside a `data:` address; `None`: it is at another address.
 pub(super) fn size_of_address(url: &str) -> Option<Result<ImageSize, String>> {
     let data = url
         .get(..5)
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_bring_it_down(magic in 0usize..5, rest in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_it_panic(magic in 0usize..5, rest in prop::collection::vec(any::<u8>(), 0..200)) {
             let heads: [&[u8]; 5] = [b"", b"\x89PNG\r\n\x1a\n", b"\xFF\xD8\xFF\xE0", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8"];
             let bytes = [heads[magic], &rest].concat();
             if let Some(Ok(size)) = size_of_file(Path::new("a"), &bytes) {

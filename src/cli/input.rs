@@ -20,7 +20,7 @@ pub(super) fn is_piped() -> bool {
     !io::stdin().is_terminal()
 }
 
-/// Whether reading what is given may take as long as somebody else likes: a pipe, a socket or a terminal has to be closed.
+/// Whether reading may block: a pipe, a socket or a terminal is read until the other side closes it.
 pub(super) fn may_wait(files: &[PathBuf]) -> bool {
     let kind = |found: rustix::fs::Stat| FileType::from_raw_mode(found.st_mode);
     let is_held = |kind| matches!(kind, FileType::Fifo | FileType::Socket);
@@ -32,7 +32,7 @@ pub(super) fn may_wait(files: &[PathBuf]) -> bool {
 }
 
 /// What is asked.
-pub(super) struct Prompt {
+pub(super) struct PromptInput {
     /// All parts; empty when nothing was given.
     pub(super) text: String,
     /// Where the words end and what is asked about begins, in bytes.
@@ -40,7 +40,7 @@ pub(super) struct Prompt {
 }
 
 /// The prompt made of all parts.
-pub(super) fn prompt(words: &[String], files: &[PathBuf]) -> Result<Prompt, Failure> {
+pub(super) fn prompt(words: &[String], files: &[PathBuf]) -> Result<PromptInput, Failure> {
     once(is_piped(), files)?;
     let mut parts = Vec::new();
     if !words.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn prompt(words: &[String], files: &[PathBuf]) -> Result<Prompt, Fail
     for path in files {
         parts.push(fenced(&path.display().to_string(), &file(path)?));
     }
-    Ok(Prompt {
+    Ok(PromptInput {
         text: parts.join("\n\n"),
         seam,
     })

@@ -2,7 +2,7 @@
 //!
 //! Owns: the commands, the composition of the rooms, what is printed, the exit status.
 //! Refuses: decisions about models or money.
-//! Invariant: an error is exactly one line on standard error; nobody imports this room.
+//! Invariant: an error is exactly one line on standard error; no other room imports this one.
 
 mod args;
 mod ask;
@@ -11,29 +11,34 @@ mod budget;
 mod budget_report;
 mod cache;
 mod chat;
+mod completions;
 mod config;
 mod count;
 mod doctor;
 mod image_file;
 mod input;
 mod logging;
+mod man_page;
 mod models;
 mod output;
 mod payload;
+mod runtime;
 mod sessions;
 mod setup;
 mod stats;
+mod stdout_writer;
 mod table;
 mod zone;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
 use crate::chat::{Failure, FailureKind};
-use args::{Cli, Command};
+use args::{Cli, CliCommand};
+use runtime::one_shot;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -57,29 +62,22 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         }
         None => chat::run(&shared, &cli.prompt),
         // `-f` belongs to the prompt, so only `ask` may follow it.
-        Some(Command::Ask(args)) => one_shot(ask::run(&shared, &args.after(cli.prompt))),
+        Some(CliCommand::Ask(args)) => one_shot(ask::run(&shared, &args.after(cli.prompt))),
         Some(_) if !cli.prompt.files.is_empty() => Err(Failure::new(
             FailureKind::Usage,
             "-f FILE belongs to a prompt",
         )
         .hint("write it after `chat-agent ask`")),
-        Some(Command::Count(args)) => count::run(&shared, &args),
-        Some(Command::Models { action }) => models::run(&shared, action),
-        Some(Command::Stats(args)) => stats::run(&shared, &args),
-        Some(Command::Sessions { action }) => sessions::run(&shared, action),
-        Some(Command::Config { action }) => config::run(&shared, &action),
-        Some(Command::Doctor) => one_shot(doctor::run(&shared)),
-        Some(Command::Budget { action }) => one_shot(budget::run(&shared, &action)),
-        Some(Command::Cache { action }) => one_shot(cache::run(&shared, action)),
-        Some(Command::CacheOwner(args)) => Ok(cache::own(&args)),
-        Some(Command::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "chat-agent", &mut script);
-            // For bash, clap_complete names a command with a dash in one way and looks for it in another.
-            let script =
-                String::from_utf8_lossy(&script).replace("chat__subcmd__agent", "chat__agent");
-            done(output::report(&script))
-        }
+        Some(CliCommand::Count(args)) => count::run(&shared, &args),
+        Some(CliCommand::Models { action }) => models::run(&shared, action),
+        Some(CliCommand::Stats(args)) => stats::run(&shared, &args),
+        Some(CliCommand::Sessions { action }) => sessions::run(&shared, action),
+        Some(CliCommand::Config { action }) => config::run(&shared, &action),
+        Some(CliCommand::Doctor) => one_shot(doctor::run(&shared)),
+        Some(CliCommand::Budget { action }) => one_shot(budget::run(&shared, &action)),
+        Some(CliCommand::Cache { action }) => one_shot(cache::run(&shared, action)),
+        Some(CliCommand::CacheOwner(args)) => Ok(cache::own(&args)),
+        Some(CliCommand::Completions { target }) => completions::run(target),
     }
 }
 
@@ -91,32 +89,6 @@ fn has_screen() -> bool {
 /// Options that make sense for one answer only.
 fn asks_at_once(shared: &args::Shared) -> bool {
     shared.json || shared.estimate || shared.no_stream || shared.cost_file.is_some()
-}
-
-/// Runs on this thread: a one-shot has nothing to do at the same time that a second worker could take.
-fn one_shot(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| no_runtime(&e))?;
-    let status = runtime.block_on(work);
-    // A reader of a pipe or a name server that never answers must not hold the program back.
-    runtime.shutdown_background();
-    status
-}
-
-fn no_runtime(error: &std::io::Error) -> Failure {
-    Failure::new(FailureKind::Request, format!("cannot start: {error}"))
-}
-
-/// Success, or the reader of standard output has gone away, which is its own business.
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "every command ends in this shape"
-)]
-fn done(printed: Result<(), output::Gone>) -> Result<u8, Failure> {
-    Ok(u8::from(printed.is_err()))
 }
 
 /// What clap has to say: help and version as they are, an error in one line.

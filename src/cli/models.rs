@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::args::{ModelsAction, Shared};
 use super::table::{table, thousands};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::catalog::{DatedPrice, Lifecycle, Model, Price, TermPrice, price};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, Selection, ServiceTier, Usd};
 use crate::tokens::Encoding;
 
 #[derive(Serialize)]
-struct Row {
+struct ModelFacts {
     model: String,
     /// US dollars per million tokens, like the next three; null: unknown.
     input_usd: Option<Usd>,
@@ -24,7 +24,7 @@ struct Row {
     /// The service tier that requests ask for.
     service_tier: &'static str,
     /// What is dearer or cheaper than the prices above.
-    terms: Vec<Term>,
+    terms: Vec<PriceTerm>,
     /// The last day (UTC) of the prices, also when it is past and nothing followed; null: no end is known.
     price_until: Option<String>,
     context: Option<u64>,
@@ -44,7 +44,7 @@ struct Row {
 
 /// Other prices of the model, and what they hold for.
 #[derive(Serialize)]
-struct Term {
+struct PriceTerm {
     /// `flex`, `batch`, `priority`, `fast`, `off_peak` or `long_context`.
     name: &'static str,
     /// When it holds, in words; empty: when the tier is asked for, or the answer names it.
@@ -57,14 +57,14 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
     let core = setup::core(shared)?;
     match action.unwrap_or(ModelsAction::List) {
         ModelsAction::List => {
-            let rows: Vec<Row> = core
+            let rows: Vec<ModelFacts> = core
                 .gateway
                 .parts()
                 .catalog
                 .iter()
                 .map(|model| row(&core, model))
                 .collect();
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&rows)
             } else {
                 output::report(&as_table(&rows))
@@ -82,16 +82,16 @@ pub(super) fn run(shared: &Shared, action: Option<ModelsAction>) -> Result<u8, F
                         .iter()
                         .map(ToString::to_string)
                         .collect();
-                    return done(output::report(&format!(
+                    return output::done(output::report(&format!(
                         "auto: {}\n",
                         one_line(&ladder.join(" > ")).as_str()
                     )));
                 }
-                // Without a key a name is still known.
+                // A model without a key is still in the catalogue.
                 Err(failure) => known(&core, &name).ok_or(failure)?,
             };
             let row = row(&core, &model);
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&row)
             } else {
                 output::report(&as_page(&row))
@@ -107,10 +107,10 @@ fn known(core: &setup::Core, name: &str) -> Option<Model> {
     }
 }
 
-fn row(core: &setup::Core, model: &Model) -> Row {
+fn row(core: &setup::Core, model: &Model) -> ModelFacts {
     let million = |usd: Usd| price::per_million(usd);
     let known = model.price.as_ref();
-    Row {
+    ModelFacts {
         model: model.id.to_string(),
         input_usd: known.map(|p| million(p.input)),
         cached_input_usd: known.and_then(|p| p.cached_input).map(million),
@@ -149,9 +149,9 @@ fn row(core: &setup::Core, model: &Model) -> Row {
     }
 }
 
-fn terms(price: &Price) -> Vec<Term> {
+fn terms(price: &Price) -> Vec<PriceTerm> {
     let million = |usd: Usd| price::per_million(usd);
-    let share = |name, when, share: TermPrice| Term {
+    let share = |name, when, share: TermPrice| PriceTerm {
         name,
         when,
         input_usd: million(share.input),
@@ -175,7 +175,7 @@ fn terms(price: &Price) -> Vec<Term> {
             .join(" and ");
         share("off_peak", format!("outside {peak} UTC"), off_peak.share)
     });
-    let long = price.long.iter().map(|long| Term {
+    let long = price.long.iter().map(|long| PriceTerm {
         name: "long_context",
         when: format!("above {} tokens of input", thousands(long.above)),
         input_usd: million(long.input),
@@ -201,8 +201,8 @@ fn money(usd: Option<Usd>, free: bool) -> String {
     }
 }
 
-fn as_table(rows: &[Row]) -> String {
-    let line = |row: &Row| {
+fn as_table(rows: &[ModelFacts]) -> String {
+    let line = |row: &ModelFacts| {
         let mut remark = if row.status == "current" {
             String::new()
         } else {
@@ -236,7 +236,7 @@ fn as_table(rows: &[Row]) -> String {
 /// How many lines of a page are about the price.
 const PRICES: usize = 6;
 
-fn as_page(row: &Row) -> String {
+fn as_page(row: &ModelFacts) -> String {
     let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
     let count = |n: Option<u64>| n.map_or("n/a".to_owned(), |n| format!("{} tokens", thousands(n)));
     let price = |usd: Option<Usd>| match usd {
@@ -272,25 +272,11 @@ fn as_page(row: &Row) -> String {
                 .map_or("yes".to_owned(), |why| format!("no: {why}")),
         ),
     ];
-    let terms = row.terms.iter().map(|term| {
-        let when = if term.when.is_empty() {
-            String::new()
-        } else {
-            format!(", {}", term.when)
-        };
-        (
-            term.name,
-            format!(
-                "${} in, ${} out per million tokens{when}",
-                term.input_usd, term.output_usd
-            ),
-        )
-    });
     let (prices, rest) = pairs.split_at(PRICES);
     let all = prices
         .iter()
         .cloned()
-        .chain(terms)
+        .chain(row.terms.iter().map(term_line))
         .chain(rest.iter().cloned());
     let mut page = format!("{}\n", one_line(&row.model).as_str());
     for (name, value) in all.filter(|(_, value)| !value.trim().is_empty()) {
@@ -303,4 +289,18 @@ fn as_page(row: &Row) -> String {
         );
     }
     page
+}
+
+/// The name of other prices, and what they are.
+fn term_line(term: &PriceTerm) -> (&'static str, String) {
+    let when = if term.when.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", term.when)
+    };
+    let (input, output) = (term.input_usd, term.output_usd);
+    (
+        term.name,
+        format!("${input} in, ${output} out per million tokens{when}"),
+    )
 }

@@ -4,11 +4,8 @@
 //! Refuses: `String`s from outside; they come as [`SafeText`].
 //! Invariant: a write never panics. A reader that has gone away is [`Gone`], and ends the work that fed it.
 
-mod stdout_writer;
-
 use std::io::{self, Write};
 
-pub(super) use self::stdout_writer::StdoutWriter;
 use crate::chat::Failure;
 use crate::chat::text::{is_plain, one_line};
 
@@ -16,18 +13,18 @@ use crate::chat::text::{is_plain, one_line};
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// Writes a whole report of our own making. Foreign text in it has been made safe by whoever put it there.
+/// Writes a whole report. The caller has made foreign text in it safe.
 pub(super) fn report(text: &str) -> Result<(), Gone> {
     write(text.as_bytes()).map_err(|error| gone(&error))
 }
 
-fn write(bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush())
 }
 
-/// `chat-agent … | head` is no error to speak of; a full disk is.
-fn gone(error: &io::Error) -> Gone {
+/// A closed pipe (`chat-agent … | head`) is not reported; any other error, such as a full disk, is.
+pub(super) fn gone(error: &io::Error) -> Gone {
     if error.kind() != io::ErrorKind::BrokenPipe {
         remark(&format!("standard output cannot be written: {error}"));
     }
@@ -40,7 +37,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<(), Gone> {
 }
 
 /// A value as one line of JSON. Every character that a terminal must not see is escaped; the value stays what it is.
-fn json_line(value: &impl serde::Serialize) -> Result<String, Gone> {
+pub(super) fn json_line(value: &impl serde::Serialize) -> Result<String, Gone> {
     let mut line = escaped(&serde_json::to_string(value).map_err(|_| Gone)?);
     line.push('\n');
     Ok(line)
@@ -61,6 +58,16 @@ fn escaped(json: &str) -> String {
         }
     }
     line
+}
+
+/// The exit status after a report: 1 when the reader of standard output has gone away.
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "every command ends in this shape"
+)]
+pub(super) fn done(printed: Result<(), Gone>) -> Result<u8, Failure> {
+    Ok(u8::from(printed.is_err()))
 }
 
 /// One line on standard error.

@@ -16,15 +16,15 @@ use crate::tokens::{Detail, FramedMessage, ImageSize};
 /// What would be sent.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Payload {
-    pub(super) messages: Vec<Line>,
+    pub(super) messages: Vec<PayloadMessage>,
     pub(super) tools: Vec<Value>,
     pub(super) images: Vec<Image>,
-    /// Texts that reach the model in a way that nobody has published.
+    /// Texts whose framing is not published.
     pub(super) loose: Vec<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct PayloadMessage {
     pub(super) role: String,
     pub(super) name: Option<String>,
     pub(super) text: String,
@@ -32,12 +32,12 @@ pub(super) struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Image {
-    /// `None`: it lies elsewhere.
+    /// `None`: the image is at another address.
     pub(super) size: Option<ImageSize>,
     pub(super) detail: Detail,
 }
 
-impl Line {
+impl PayloadMessage {
     pub(super) fn sent(&self) -> FramedMessage<'_> {
         FramedMessage {
             role: &self.role,
@@ -54,7 +54,7 @@ pub(super) fn gather(args: &CountArgs) -> Result<Payload, Failure> {
     }
     let mut payload = Payload::default();
     let mut texts = Vec::new();
-    // Tools may be counted by themselves; nobody need type a text for them.
+    // Tools may be counted without a text.
     if args.files.is_empty() && (args.tools.is_none() || input::is_piped()) {
         texts.push(input::stdin()?);
     }
@@ -69,7 +69,7 @@ pub(super) fn gather(args: &CountArgs) -> Result<Payload, Failure> {
             None => texts.push(input::text(&name, bytes)?),
         }
     }
-    payload.messages.push(Line {
+    payload.messages.push(PayloadMessage {
         role: "user".to_owned(),
         name: None,
         text: texts.join("\n"),
@@ -154,7 +154,7 @@ impl Payload {
                     .map(Value::to_string),
             );
         }
-        self.messages.push(Line {
+        self.messages.push(PayloadMessage {
             role,
             name: word("name"),
             text,
@@ -212,8 +212,8 @@ mod tests {
 
     use super::*;
 
-    fn line(role: &str, name: Option<&str>, text: &str) -> Line {
-        Line {
+    fn line(role: &str, name: Option<&str>, text: &str) -> PayloadMessage {
+        PayloadMessage {
             role: role.to_owned(),
             name: name.map(str::to_owned),
             text: text.to_owned(),

@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::args::{SessionsAction, Shared};
 use super::table::table;
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::chat::text::{one_line, sanitise};
 use crate::chat::{Failure, FailureKind, Role, Timestamp, Usd};
 use crate::config::Env;
 use crate::store::{ChargeScope, Chat, ChatMessage, Db, Hit};
 
 #[derive(Serialize)]
-struct SessionRow {
+struct ListedChat {
     session: String,
     title: String,
     at: String,
@@ -49,22 +49,8 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
     let db = Db::open(&loaded.locations.data_dir)?;
     match action.unwrap_or(SessionsAction::List { limit: 50 }) {
         SessionsAction::List { limit } => {
-            let mut rows = Vec::new();
-            for row in db.list_sessions(limit).map_err(Failure::from)? {
-                let sum = db
-                    .sum(ChargeScope::Session(&row.id))
-                    .map_err(Failure::from)?;
-                rows.push(SessionRow {
-                    session: row.id.to_string(),
-                    title: row.title,
-                    at: instant(row.at),
-                    messages: row.messages,
-                    cost_usd: (sum.unknown == 0).then_some(row.cost),
-                    known_usd: row.cost,
-                    estimated: sum.estimated || sum.reserved > Usd::ZERO,
-                });
-            }
-            done(if shared.json {
+            let rows = listed(&db, limit)?;
+            output::done(if shared.json {
                 output::json(&rows)
             } else {
                 output::report(&list(&rows))
@@ -72,7 +58,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
         }
         SessionsAction::Show { id } => {
             let chat = found(&db, &id)?;
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&page(&chat))
             } else {
                 output::report(&transcript(&chat))
@@ -81,7 +67,7 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
         SessionsAction::Search { query, limit } => {
             let hits = db.search(&query.join(" "), limit).map_err(Failure::from)?;
             let rows: Vec<HitRow> = hits.into_iter().map(hit).collect();
-            done(if shared.json {
+            output::done(if shared.json {
                 output::json(&rows)
             } else {
                 output::report(&hit_list(&rows))
@@ -106,6 +92,26 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
     }
 }
 
+/// The newest chats, each with what it cost.
+fn listed(db: &Db, limit: usize) -> Result<Vec<ListedChat>, Failure> {
+    let mut rows = Vec::new();
+    for row in db.list_sessions(limit).map_err(Failure::from)? {
+        let sum = db
+            .sum(ChargeScope::Session(&row.id))
+            .map_err(Failure::from)?;
+        rows.push(ListedChat {
+            session: row.id.to_string(),
+            title: row.title,
+            at: instant(row.at),
+            messages: row.messages,
+            cost_usd: (sum.unknown == 0).then_some(row.cost),
+            known_usd: row.cost,
+            estimated: sum.estimated || sum.reserved > Usd::ZERO,
+        });
+    }
+    Ok(rows)
+}
+
 fn found(db: &Db, prefix: &str) -> Result<Chat, Failure> {
     let id = db.find_session(prefix).map_err(Failure::from)?;
     db.chat(&id).map_err(Failure::from)
@@ -127,8 +133,8 @@ fn local(at: &str) -> String {
         .unwrap_or_default()
 }
 
-fn list(rows: &[SessionRow]) -> String {
-    let line = |row: &SessionRow| {
+fn list(rows: &[ListedChat]) -> String {
+    let line = |row: &ListedChat| {
         vec![
             row.session.clone(),
             local(&row.at),
@@ -144,7 +150,7 @@ fn list(rows: &[SessionRow]) -> String {
 }
 
 /// `~` for an estimate in it, `+ n/a` for an unknown beside it.
-fn cost(row: &SessionRow) -> String {
+fn cost(row: &ListedChat) -> String {
     let mark = if row.estimated { "~" } else { "" };
     match row.cost_usd {
         None if row.known_usd == Usd::ZERO => "n/a".to_owned(),

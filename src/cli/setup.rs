@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::Shared;
-use super::logging;
+use super::args::{LOG_VARIABLE, Shared};
+use super::logging::{self, LogFilter};
 use crate::agent::{self, Open, Start};
 use crate::budget::{Budget, DayMonth, Limits};
 use crate::cache::{Cache, Settings, SharedTier, Tier};
@@ -51,8 +51,7 @@ pub(super) fn core(shared: &Shared) -> Result<Core, Failure> {
     put_together(shared, env, loaded)
 }
 
-/// The same for a question that is asked at once: the store is opened, and the owner of the kept answers comes up, while
-/// the catalogue is read.
+/// The same for one question: the store is opened, and the owner of the cache is started, while the catalogue is read.
 pub(super) fn core_of_question(shared: &Shared) -> Result<Core, Failure> {
     let env = Env::from_process();
     let loaded = load(shared, &env)?;
@@ -67,7 +66,7 @@ pub(super) fn core_of_question(shared: &Shared) -> Result<Core, Failure> {
     let core = put_together(shared, env, loaded);
     let opened = opening.and_then(Opening::wait);
     let core = core?;
-    // Why it cannot be opened is said by whoever needs it first.
+    // The first use of the store opens it again and reports why it fails.
     if let Ok(store) = opened {
         core.gateway.use_store(store);
     }
@@ -75,7 +74,8 @@ pub(super) fn core_of_question(shared: &Shared) -> Result<Core, Failure> {
 }
 
 fn put_together(shared: &Shared, env: Env, loaded: Loaded) -> Result<Core, Failure> {
-    logging::start(&loaded.locations.data_dir.join("log"), shared.verbose);
+    let filter = LogFilter::new(env.get(LOG_VARIABLE), shared.verbose)?;
+    logging::start(&loaded.locations.data_dir.join("log"), filter);
     let config = Arc::new(loaded.config.clone());
     let clock = Clock::system().beside(crate::store::uptime);
     let catalog = catalog(&loaded, &clock)?;
@@ -149,7 +149,7 @@ fn limits(config: &Config, shared: &Shared) -> Limits {
             .collect(),
         // Known when the keys have been read.
         keys: Vec::new(),
-        // The gateway's own matter.
+        // The gateway reads the limits of the group.
         group: None,
         per_request: config.budget.per_request,
         per_run: shared.max_usd,
@@ -176,7 +176,7 @@ fn shared_redis(config: &config::RedisConfig, all: &Config) -> Redis {
     }
 }
 
-/// The tier of answers that machines share; what its secret is is found out when it is first needed.
+/// The tier of answers that machines share; its secret is read when it is first needed.
 fn shared_answers(config: &Config, env: &Arc<Env>, redis: &Redis) -> Box<dyn Tier> {
     let (source, env) = (
         config.redis.as_ref().and_then(|redis| redis.secret.clone()),
@@ -225,7 +225,7 @@ fn cache(config: &Config, loaded: &Loaded, shared: Option<Box<dyn Tier>>) -> Opt
     })
 }
 
-/// What is started as the owner of the cache: this very program, also when its file was replaced meanwhile.
+/// The program that is started as the owner of the cache: this one, even after its file was replaced.
 fn this_program() -> Option<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() {
@@ -245,7 +245,7 @@ pub(super) fn select(gateway: &Gateway, name: &str) -> Result<Selection, Failure
     let usable = |provider: &str| gateway.unusable(provider).is_none();
     match parts.catalog.resolve(name, usable) {
         Ok(id) => Ok(Selection::Pinned(id)),
-        // A full name at a server of the user's own is taken at its word.
+        // A full name at a server that the user configured needs no entry in the catalogue.
         Err(error @ ResolveError::Unknown { .. }) => match name.parse() {
             Ok(id) if gateway.model(&id).is_ok() => Ok(Selection::Pinned(id)),
             _ => Err(unresolved(&error)),

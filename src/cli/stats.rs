@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{Shared, StatsArgs};
 use super::sessions::instant;
 use super::table::{table, thousands};
-use super::{done, output, setup};
+use super::{output, setup};
 use crate::budget::windows;
 use crate::chat::text::{one_line, truncate};
 use crate::chat::{CostKind, Failure, Timestamp, Usd};
@@ -17,26 +17,26 @@ use crate::store::{Accuracy, By, Db, Figures, Group, Stats, Windows};
 const TITLE: usize = 40;
 
 #[derive(Serialize)]
-struct Report {
+struct StatsReport {
     since: String,
     by: &'static str,
-    rows: Vec<Row>,
-    total: Sums,
+    rows: Vec<StatsRow>,
+    total: StatsTotals,
     estimates: Vec<CardRow>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct StatsRow {
     /// What the rows are grouped by; empty for requests without a key.
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
     #[serde(flatten)]
-    sums: Sums,
+    sums: StatsTotals,
 }
 
 #[derive(Serialize)]
-struct Sums {
+struct StatsTotals {
     requests: u64,
     errors: u64,
     cache_hits: u64,
@@ -85,17 +85,17 @@ pub(super) fn run(shared: &Shared, args: &StatsArgs) -> Result<u8, Failure> {
         .map_err(Failure::from)?;
     let card = db.report_card().map_err(Failure::from)?;
     if shared.json {
-        let report = Report {
+        let report = StatsReport {
             since: instant(since),
             by: word(by),
             rows: stats.groups.iter().map(row).collect(),
             total: sums(&stats.total),
             estimates: card.iter().map(card_row).collect(),
         };
-        return done(output::json(&report));
+        return output::done(output::json(&report));
     }
     let zone = &parts.budget.zone;
-    done(output::report(&format!(
+    output::done(output::report(&format!(
         "{}{}",
         as_table(by, since, zone, &stats),
         as_card(&card)
@@ -132,17 +132,17 @@ fn word(by: By) -> &'static str {
     }
 }
 
-fn row(group: &Group) -> Row {
-    Row {
+fn row(group: &Group) -> StatsRow {
+    StatsRow {
         name: group.name.clone(),
         title: group.title.clone(),
         sums: sums(&group.figures),
     }
 }
 
-fn sums(figures: &Figures) -> Sums {
+fn sums(figures: &Figures) -> StatsTotals {
     let kind = figures.kind();
-    Sums {
+    StatsTotals {
         requests: figures.requests,
         errors: figures.errors,
         cache_hits: figures.cache_hits,

@@ -1,8 +1,8 @@
 //! The user's time zone.
 //!
-//! Owns: the short way to it: the rules in `/etc/localtime`, which are all that days and months are made of.
-//! Refuses: the name of the zone; to find it, hundreds of files have to be looked at.
-//! Invariant: where the short way does not lead there, the long one is taken.
+//! Owns: the quick way to it: the rules in `/etc/localtime`, which are enough for days and months.
+//! Refuses: the name of the zone; finding it would mean reading hundreds of files.
+//! Invariant: when the quick way fails, the complete one is taken.
 
 use std::io::Read;
 use std::path::Path;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_short_way_leads_to_the_same_days() {
+    fn the_quick_way_gives_the_same_days() {
         let named = std::env::var("TZ").ok();
         let env = Env::from_pairs(named.iter().map(|zone| ("TZ", zone.as_str())));
         let (short, long) = (local(&env), TimeZone::system());
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_rules_is_passed_over() {
+    fn a_file_without_rules_is_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("zone");
         assert!(rules(&file).is_none());

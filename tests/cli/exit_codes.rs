@@ -147,6 +147,7 @@ fn help_version_and_completions_are_reports() {
         (vec!["completions", "bash"], "complete -F"),
         (vec!["completions", "zsh"], "#compdef chat-agent"),
         (vec!["completions", "fish"], "complete -c chat-agent"),
+        (vec!["completions", "man"], ".SH SYNOPSIS"),
     ] {
         let output = scene.ok(&args);
         assert!(

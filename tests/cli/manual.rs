@@ -1,4 +1,6 @@
-//! What the manual shows as configuration can be read as such.
+//! What the manual and the examples show as configuration can be read as such.
+
+use std::process::Command;
 
 #[test]
 fn the_configuration_in_the_manual_is_toml() {
@@ -14,6 +16,44 @@ fn the_configuration_in_the_manual_is_toml() {
         }
     }
     assert!(blocks > 10, "{blocks}");
+}
+
+#[test]
+fn the_example_configurations_pass_the_check() {
+    let home = tempfile::tempdir().unwrap();
+    // The company's own authority, which one of them names.
+    std::fs::create_dir(home.path().join(".config")).unwrap();
+    let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem");
+    std::fs::copy(authority, home.path().join(".config/company-ca.pem")).unwrap();
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
+        let path = file.unwrap().path();
+        let checked = Command::new(env!("CARGO_BIN_EXE_chat-agent"))
+            .arg("--config")
+            .arg(&path)
+            .args(["config", "check"])
+            .env_clear()
+            .env("HOME", home.path())
+            .env("OPENAI_API_KEY", "sk-test-0000")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(
+            checked.status.success() && said.contains("is in order") && checked.stderr.is_empty(),
+            "{}: {checked:?}",
+            path.display()
+        );
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "company-proxy.toml",
+            "one-person.toml",
+            "team-with-redis.toml"
+        ]
+    );
 }
 
 /// What the manual says is missing: the README must say so too, and whatever is built leaves this list.
