@@ -5,17 +5,14 @@
 //! Invariant: any JSON value reads without an error; only what is no JSON (or nested too deep, or of too many
 //! values) is refused.
 
-mod cursor;
-mod envelope;
-mod plain;
 mod surrogates;
 mod tree;
+mod typed;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub use self::envelope::Reader;
 use self::tree::Tree;
 use super::error_body::ErrorBody;
 use super::usage::RawUsage;
@@ -51,12 +48,12 @@ pub struct Choice<'a> {
 pub struct Malformed;
 
 impl<'a> Chunk<'a> {
-    /// Nearly all pieces are plain, and read in one go; the others take the long way, with the same result.
+    /// Reads a piece: nearly all have the typed form, the others go through a tree, with the same result.
     pub fn read(json: &'a str) -> Result<Self, Malformed> {
-        plain::read(json).map_or_else(|| Self::read_the_long_way(json), Ok)
+        typed::read(json).map_or_else(|| Self::read_tree(json), Ok)
     }
 
-    pub(super) fn read_the_long_way(json: &str) -> Result<Self, Malformed> {
+    pub(super) fn read_tree(json: &str) -> Result<Self, Malformed> {
         let read = |json: &str| {
             serde_json::from_str(json)
                 .map(|Tree(value)| Self::of(&value))
@@ -86,21 +83,16 @@ impl<'a> Chunk<'a> {
         let first = choices
             .iter()
             .find(|choice| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0);
-        let usage = [
-            value.get("usage"),
-            value.get("x_groq").and_then(|groq| groq.get("usage")),
-            first.and_then(|choice| choice.get("usage")),
-        ];
         Self {
             error: error
                 .or_else(|| first.and_then(ErrorBody::find))
                 .map(Box::new),
             choice: first.map(Choice::of),
-            usage: usage
-                .into_iter()
-                .flatten()
-                .find_map(RawUsage::of)
-                .map(Box::new),
+            usage: first_usage([
+                value.get("usage"),
+                value.get("x_groq").and_then(|groq| groq.get("usage")),
+                first.and_then(|choice| choice.get("usage")),
+            ]),
             service_tier: text(value.get("service_tier"))
                 .map(|tier| name(Cow::Owned(tier.to_owned()))),
         }
@@ -138,10 +130,7 @@ impl Choice<'_> {
         Self {
             text: answer.into(),
             reasoning: reasoning.into(),
-            tool_call: field("tool_calls")
-                .and_then(Value::as_array)
-                .is_some_and(|calls| !calls.is_empty())
-                || field("function_call").is_some_and(Value::is_object),
+            tool_call: calls_tool(field("tool_calls"), field("function_call")),
             finish: filled(choice.get("finish_reason"))
                 .map(|reason| name(Cow::Owned(reason.to_owned()))),
         }
@@ -164,6 +153,22 @@ fn read_part(part: &Value, answer: &mut String, reasoning: &mut String) {
                 .unwrap_or_default(),
         ),
     }
+}
+
+fn calls_tool(tool_calls: Option<&Value>, function_call: Option<&Value>) -> bool {
+    tool_calls
+        .and_then(Value::as_array)
+        .is_some_and(|calls| !calls.is_empty())
+        || function_call.is_some_and(Value::is_object)
+}
+
+/// The first of the places where servers write the usage that holds one.
+fn first_usage(places: [Option<&Value>; 3]) -> Option<Box<RawUsage>> {
+    places
+        .into_iter()
+        .flatten()
+        .find_map(RawUsage::of)
+        .map(Box::new)
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {

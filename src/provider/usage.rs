@@ -4,11 +4,8 @@
 //! Refuses: prices; a usage that contradicts itself, of which nobody can say what was billed.
 //! Invariant: buckets never overlap and never wrap; what comes of a usage is what the server counted, or nothing.
 
-mod figures;
-
 use serde_json::{Number, Value};
 
-pub(super) use self::figures::{Figure, Figures, Place};
 use crate::chat::{Usage, UsageSource, Usd};
 
 /// Above this a token count is nonsense, not a figure.
@@ -43,28 +40,23 @@ pub struct RawUsage {
 impl RawUsage {
     /// Reads a `usage` value; `None` when it holds nothing that we know (`null`, `{}`, a string).
     pub fn of(value: &Value) -> Option<Self> {
-        Self::of_figures(&Figures::of(value))
-    }
-
-    pub(super) fn of_figures(figures: &Figures) -> Option<Self> {
-        let mut reader = Reader {
-            figures,
+        let mut reader = CountReader {
+            usage: value,
             odd: false,
         };
-        let native = *figures.at(Place::Prompt) == Figure::Absent
-            && *figures.at(Place::Input) != Figure::Absent;
+        let native = value.get("prompt_tokens").is_none() && value.get("input_tokens").is_some();
         let mut usage = if native {
             reader.native()
         } else {
             reader.compatible()
         };
-        usage.total = reader.count(Place::Total);
+        usage.total = reader.count("total_tokens");
         // Kept for an hour instead of five minutes, a write to Anthropic's cache costs 2x input, not 1.25x. This program
         // never asks for that, and has no price for it.
-        let for_an_hour = reader.count(Place::CreationForAnHour);
+        let for_an_hour = reader.count("cache_creation.ephemeral_1h_input_tokens");
         reader.odd |= for_an_hour.is_some_and(|tokens| tokens > 0);
         usage.odd_count = reader.odd;
-        match billed(figures) {
+        match billed(value) {
             Ok(billed) => usage.billed = billed,
             Err(Odd) => usage.odd_cost = true,
         }
@@ -137,27 +129,30 @@ impl RawUsage {
 }
 
 /// Reads counts under several names, and remembers when one of them was none.
-struct Reader<'a> {
-    figures: &'a Figures,
+struct CountReader<'a> {
+    usage: &'a Value,
     odd: bool,
 }
 
-impl Reader<'_> {
+impl CountReader<'_> {
     /// `OpenAI`'s way, and that of all who follow it: what is cached lies inside the prompt.
     fn compatible(&mut self) -> RawUsage {
         RawUsage {
-            prompt: self.count(Place::Prompt),
-            completion: self.count(Place::Completion),
+            prompt: self.count("prompt_tokens"),
+            completion: self.count("completion_tokens"),
             cached: self.first([
-                Place::PromptCached,
-                Place::CacheHit,
-                Place::Cached,
-                Place::CacheRead,
+                "prompt_tokens_details.cached_tokens",
+                "prompt_cache_hit_tokens",
+                "cached_tokens",
+                "cache_read_input_tokens",
             ]),
-            missed: self.count(Place::CacheMiss),
+            missed: self.count("prompt_cache_miss_tokens"),
             // Gateways before Anthropic keep its names beside OpenAI's.
-            cache_write: self.first([Place::PromptWritten, Place::CacheCreation]),
-            reasoning: self.count(Place::CompletionReasoning),
+            cache_write: self.first([
+                "prompt_tokens_details.cache_write_tokens",
+                "cache_creation_input_tokens",
+            ]),
+            reasoning: self.count("completion_tokens_details.reasoning_tokens"),
             ..RawUsage::default()
         }
     }
@@ -166,33 +161,40 @@ impl Reader<'_> {
     /// Responses API uses the same two names, and counts as ever.)
     fn native(&mut self) -> RawUsage {
         let (read, written) = (
-            self.count(Place::CacheRead),
-            self.count(Place::CacheCreation),
+            self.count("cache_read_input_tokens"),
+            self.count("cache_creation_input_tokens"),
         );
-        let input = self.count(Place::Input);
+        let input = self.count("input_tokens");
         let beside = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
         RawUsage {
             prompt: input.map(|input| input.saturating_add(beside)),
-            completion: self.count(Place::Output),
-            cached: read.or_else(|| self.count(Place::InputCached)),
+            completion: self.count("output_tokens"),
+            cached: read.or_else(|| self.count("input_tokens_details.cached_tokens")),
             cache_write: written,
-            reasoning: self.count(Place::OutputReasoning),
+            reasoning: self.count("output_tokens_details.reasoning_tokens"),
             ..RawUsage::default()
         }
     }
 
     /// The first of several that is a count.
-    fn first<const N: usize>(&mut self, places: [Place; N]) -> Option<u64> {
-        places.into_iter().find_map(|place| self.count(place))
+    fn first<const N: usize>(&mut self, paths: [&str; N]) -> Option<u64> {
+        paths.into_iter().find_map(|path| self.count(path))
     }
 
-    /// The count at a place; `None` when there is none, or one that cannot be.
-    fn count(&mut self, place: Place) -> Option<u64> {
-        let figure = self.figures.at(place);
-        let count = figure.number().and_then(count);
-        self.odd |= count.is_none() && figure.is_said();
+    /// The count at a path; `None` when there is none, or one that cannot be.
+    fn count(&mut self, path: &str) -> Option<u64> {
+        let figure = figure(self.usage, path)?;
+        let count = figure.as_number().and_then(count);
+        self.odd |= count.is_none();
         count
     }
+}
+
+/// What stands at a path like `prompt_tokens_details.cached_tokens`; null counts as nothing.
+fn figure<'a>(usage: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(usage, |value, key| value.get(key))
+        .filter(|value| !value.is_null())
 }
 
 /// A count: a whole number from 0 to 10^9, also when written `12.0`.
@@ -215,10 +217,9 @@ fn count(number: &Number) -> Option<u64> {
 struct Odd;
 
 /// What the server says it charged: OpenRouter's `cost` in dollars, xAI's ticks. `None`: it says nothing.
-fn billed(figures: &Figures) -> Result<Option<Usd>, Odd> {
-    let there = |place| Some(figures.at(place)).filter(|figure| figure.is_said());
-    if let Some(ticks) = there(Place::CostTicks) {
-        let ticks = ticks.number().and_then(Number::as_u64).ok_or(Odd)?;
+fn billed(usage: &Value) -> Result<Option<Usd>, Odd> {
+    if let Some(ticks) = figure(usage, "cost_in_usd_ticks") {
+        let ticks = ticks.as_u64().ok_or(Odd)?;
         let usd = Usd::from_pico(i128::from(ticks) * PICO_PER_TICK);
         return if usd.to_f64() < DOLLAR_CAP {
             Ok(Some(usd))
@@ -227,15 +228,14 @@ fn billed(figures: &Figures) -> Result<Option<Usd>, Odd> {
         };
     }
     // With a key of the user's own at OpenRouter, `cost` is only OpenRouter's part of the bill.
-    if *figures.at(Place::OwnKey) == Figure::Bool(true) {
+    if figure(usage, "is_byok") == Some(&Value::Bool(true)) {
         return Ok(None);
     }
-    let Some(cost) = there(Place::Cost) else {
+    let Some(cost) = figure(usage, "cost") else {
         return Ok(None);
     };
     let cost = cost
-        .number()
-        .and_then(Number::as_f64)
+        .as_f64()
         .filter(|cost| (0.0..DOLLAR_CAP).contains(cost))
         .ok_or(Odd)?;
     let exact = cost.to_string().parse().unwrap_or_else(|_| {

@@ -128,7 +128,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// Pieces as servers write them, and as they do not: keys of ours in all places, some of them twice.
-pub(super) fn any_piece() -> impl Strategy<Value = String> {
+fn any_piece() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         Just(r#""a""#),
         Just(r#""""#),
@@ -286,10 +286,49 @@ const REAL: [&str; 10] = [
 ];
 
 #[test]
-fn the_pieces_of_every_provider_go_the_quick_way() {
+fn the_pieces_of_every_provider_have_the_typed_form() {
     for json in REAL {
-        assert!(plain::read(json).is_some(), "{json}");
+        assert!(typed::read(json).is_some(), "{json}");
         assert_eq!(Chunk::read(json), by_the_tree(json), "{json}");
+    }
+}
+
+/// One piece after another that differ in a text, in a byte, or in the rest.
+#[test]
+fn every_change_of_a_piece_is_read_as_through_the_tree() {
+    let piece = |text: &str, padding: &str| {
+        format!(
+            r#"{{"id":"c","service_tier":"default","choices":[{{"delta":{{"content":"{text}"}}}}],"obfuscation":"{padding}"}}"#
+        )
+    };
+    let thought = |text: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"content":null,"reasoning":"{text}"}}}}]}}"#)
+    };
+    let both = |text: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"content":"{text}","reasoning":"{text}"}}}}]}}"#)
+    };
+    let padded = |text: &str| piece(text, &"x".repeat(typed::TYPED_CAP));
+    for json in [
+        piece("one", "q7"),
+        piece("twenty 🦀", "xyz"),
+        piece("", "q7"),
+        piece(r"a\n", "q7"),
+        piece(r"a\q", "q7"),
+        piece(r"\ud800", "q7"),
+        piece("a\n", "q7"),
+        piece("two", r"\u0041"),
+        piece("two", "q7").replace("default", "flex"),
+        piece("two", "q7").replace("\"}", "\"} "),
+        piece("two\",\"role\":\"assistant", "q7"),
+        piece("two\"},\"finish_reason\":\"stop", "q7"),
+        thought("hm"),
+        thought("so"),
+        both("hm"),
+        both("so"),
+        padded("a"),
+        padded("b"),
+    ] {
+        assert_eq!(Chunk::read(&json), by_the_tree(&json), "{json}");
     }
 }
 
@@ -314,8 +353,8 @@ fn words_in_a_broken_piece_are_seen() {
 }
 
 #[test]
-fn what_is_plain_and_what_is_not() {
-    for (json, is_plain) in [
+fn which_pieces_have_the_typed_form() {
+    for (json, is_typed) in [
         (
             r#"{"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#,
             true,
@@ -373,20 +412,17 @@ fn what_is_plain_and_what_is_not() {
         ),
         (
             r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#,
-            false,
+            true,
         ),
         (
             r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#,
             false,
         ),
-        (
-            r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#,
-            false,
-        ),
+        (r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#, true),
         (r#"{"error":{"message":"m"}}"#, false),
         (r#"{"object":"error","message":"m"}"#, false),
     ] {
-        assert_eq!(plain::read(json).is_some(), is_plain, "{json}");
+        assert_eq!(typed::read(json).is_some(), is_typed, "{json}");
         assert_eq!(Chunk::read(json), by_the_tree(json), "{json}");
     }
 }
@@ -407,7 +443,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn the_quick_way_and_the_long_way_read_the_same(json in any_piece()) {
+    fn the_typed_form_and_the_tree_read_the_same(json in any_piece()) {
         prop_assert_eq!(Chunk::read(&json), by_the_tree(&json), "{}", json);
     }
 
@@ -471,6 +507,27 @@ fn wound() -> impl Strategy<Value = &'static str> {
         "1e400",
         "9999999999999999999999",
     ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// The shapes in turn, with other texts, and now and then with a wrong byte.
+    #[test]
+    fn also_with_other_texts_in_a_piece(
+        shapes in prop::collection::vec(any_piece(), 1..4),
+        order in prop::collection::vec((any::<prop::sample::Index>(), 0..6u8, any::<prop::sample::Index>()), 1..12),
+    ) {
+        for (which, text, at) in order {
+            let text = [r#""a""#, r#""b c""#, r#""""#, r#""\n""#, r#""stop""#, r#""a""#][usize::from(text)];
+            let mut json = which.get(&shapes).replace(r#""a""#, text);
+            if at.index(8) == 0 {
+                let at = at.index(json.len());
+                json.replace_range(at..=at, "\"");
+            }
+            prop_assert_eq!(Chunk::read(&json), by_the_tree(&json), "{}", json);
+        }
+    }
 }
 
 proptest! {

@@ -24,7 +24,6 @@ const ERROR_CAP: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Fold {
     mask: Mask,
-    reader: chunk::Reader,
     pub(super) out: VecDeque<Delta>,
     pub(super) malformed: u32,
     /// Told once: some servers write it on every chunk.
@@ -45,7 +44,6 @@ impl Fold {
     pub(super) fn new(mask: Mask) -> Self {
         Self {
             mask,
-            reader: chunk::Reader::default(),
             out: VecDeque::new(),
             malformed: 0,
             tier: None,
@@ -79,7 +77,7 @@ impl Fold {
         if data == "[DONE]" {
             return self.take_done();
         }
-        match self.reader.read(data) {
+        match Chunk::read(data) {
             Ok(chunk) => self.take_chunk(chunk, progress),
             Err(_) => self.take_parts(data, progress),
         }
