@@ -84,7 +84,7 @@ fn from_file(path: &Path) -> Result<Secret, KeyError> {
 }
 
 async fn from_command(command: &str, limit: Duration) -> Result<Secret, KeyError> {
-    let argv = split(command).ok_or_else(|| KeyError::Command {
+    let argv = shlex::split(command).ok_or_else(|| KeyError::Command {
         program: name_of(command),
         cause: "has a quote that never ends".into(),
     })?;
@@ -240,27 +240,6 @@ async fn read_capped(pipe: Option<impl AsyncRead + Unpin>, cap: usize) -> Output
     output
 }
 
-/// Words as a shell would split them, with `'…'`, `"…"` and `\` before a character, and nothing else of a shell.
-/// `None` for a quote that never ends.
-fn split(command: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut characters = command.chars();
-    while let Some(c) = characters.next() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some('"') | None, '\\') => word.get_or_insert_default().push(characters.next()?),
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (_, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,7 +369,7 @@ mod tests {
             ("a \\", None),
         ] {
             assert_eq!(
-                split(command),
+                shlex::split(command),
                 words.map(|words| words.into_iter().map(str::to_owned).collect()),
                 "{command}"
             );

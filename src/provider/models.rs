@@ -9,11 +9,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_openai::config::OpenAIConfig;
+use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Response};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -22,18 +23,47 @@ use super::error::{ErrorClass, Sent, WireError};
 use super::mask::Mask;
 use super::secret::Secret;
 use super::unpacked::{self, Body, Packing};
-use super::wire::{accept_status, not_sent, root, tidy};
+use super::wire::{accept_status, not_sent, root};
 use crate::chat::Clock;
 
 /// The longest list that is taken, in bytes, unpacked (the largest known one is about 1 MB, a tenth of that on the way).
 const LIST_CAP: usize = 32 * 1024 * 1024;
 const LIST_WAIT: Duration = Duration::from_secs(30);
 
+/// What async-openai is to know of an endpoint. Its own configuration would fill in what is not set from the environment.
+struct EndpointConfig {
+    base_url: String,
+    headers: HeaderMap,
+    /// Always empty: the key is in the headers.
+    no_key: SecretString,
+}
+
+impl Config for EndpointConfig {
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base_url
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.no_key
+    }
+}
+
 /// Sends what async-openai has built: once, with limits.
 #[derive(Clone)]
 struct Transport {
     client: Client,
-    key: Option<Secret>,
     host: String,
     /// The proxy in front of it.
     through: Option<String>,
@@ -53,11 +83,7 @@ impl tower::Service<HttpRequestFactory> for Transport {
     fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
         let transport = self.clone();
         Box::pin(async move {
-            let mut request = factory.build().await?;
-            tidy(request.headers_mut(), transport.key.as_ref());
-            request
-                .headers_mut()
-                .insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
+            let request = factory.build().await?;
             Ok(transport.send(request).await?)
         })
     }
@@ -112,7 +138,7 @@ impl Transport {
 
 pub(super) async fn list(
     client: Client,
-    config: OpenAIConfig,
+    mut headers: HeaderMap,
     key: Option<&Secret>,
     endpoint: &Endpoint,
     through: Option<String>,
@@ -120,11 +146,16 @@ pub(super) async fn list(
 ) -> Result<Vec<String>, WireError> {
     let transport = Transport {
         client,
-        key: key.cloned(),
         host: endpoint.host().to_owned(),
         through,
         mask: endpoint.mask(key),
         clock: clock.clone(),
+    };
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
+    let config = EndpointConfig {
+        base_url: endpoint.base_url().to_owned(),
+        headers,
+        no_key: SecretString::default(),
     };
     let openai = async_openai::Client::with_config(config).with_http_service(transport.clone());
     let asked = tokio::time::timeout(LIST_WAIT, async {

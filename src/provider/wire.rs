@@ -7,12 +7,12 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use async_openai::config::{Config, OpenAIConfig};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::Response;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
+    LOCATION,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -80,7 +80,7 @@ impl Wire {
         call: Call,
     ) -> Result<ReplyStream, WireError> {
         let mask = endpoint.mask(key);
-        let config = config(endpoint, key)?;
+        let headers = headers(endpoint, key)?;
         let accept = if call.stream {
             "text/event-stream"
         } else {
@@ -90,8 +90,8 @@ impl Wire {
             .clients
             .of(endpoint)
             .await?
-            .post(config.url("/chat/completions"))
-            .headers(headers(&config, key))
+            .post(format!("{}/chat/completions", endpoint.base_url()))
+            .headers(headers)
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
             .body(call.send_guard.body(call.body));
@@ -159,11 +159,11 @@ impl Wire {
         endpoint: &Endpoint,
         key: Option<&Secret>,
     ) -> Result<Vec<String>, WireError> {
-        let config = config(endpoint, key)?;
+        let headers = headers(endpoint, key)?;
         let client = self.clients.of(endpoint).await?;
         super::models::list(
             client,
-            config,
+            headers,
             key,
             endpoint,
             self.through(endpoint),
@@ -222,57 +222,28 @@ impl Wire {
     }
 }
 
-/// async-openai's configuration with every field set here, because each that is not set is read from the environment.
-pub(super) fn config(endpoint: &Endpoint, key: Option<&Secret>) -> Result<OpenAIConfig, WireError> {
+/// The headers that every request to this endpoint carries. A configured header replaces ours of the same name.
+fn headers(endpoint: &Endpoint, key: Option<&Secret>) -> Result<HeaderMap, WireError> {
+    let refused = |class, message| WireError::new(class, Sent::Nothing, message);
     if key.is_some_and(|key| !key.may_go_to(endpoint.provider())) {
         let message = format!(
             "the key belongs to another provider than {}: it was not sent",
             endpoint.provider()
         );
-        return Err(WireError::new(
-            ErrorClass::InvalidKey,
-            Sent::Nothing,
-            message,
-        ));
+        return Err(refused(ErrorClass::InvalidKey, message));
     }
-    let config = OpenAIConfig::new()
-        .with_api_base(endpoint.base_url())
-        .with_api_key(key.map_or("", Secret::expose))
-        .with_org_id("")
-        .with_project_id("");
-    endpoint
-        .headers()
-        .iter()
-        .try_fold(config, |config, (name, value)| {
-            config.with_header(name.clone(), value.as_bytes())
-        })
-        .map_err(|error| {
-            WireError::new(ErrorClass::InvalidRequest, Sent::Nothing, error.to_string())
-        })
-}
-
-/// The crate's headers, but without an empty `Bearer` when there is no key.
-fn headers(config: &OpenAIConfig, key: Option<&Secret>) -> HeaderMap {
-    let mut headers = config.headers();
-    tidy(&mut headers, key);
-    headers
-}
-
-pub(super) fn tidy(headers: &mut HeaderMap, key: Option<&Secret>) {
-    if headers
-        .get(AUTHORIZATION)
-        .is_some_and(|value| value.as_bytes().trim_ascii() == b"Bearer")
-        && key.is_none()
-    {
-        headers.remove(AUTHORIZATION);
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+            .map_err(|error| refused(ErrorClass::InvalidKey, error.to_string()))?;
+        headers.insert(AUTHORIZATION, bearer);
     }
+    headers.extend(endpoint.headers().iter().cloned());
     if let Some(value) = headers.get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }
-    headers.insert(
-        ACCEPT_ENCODING,
-        reqwest::header::HeaderValue::from_static("identity"),
-    );
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Ok(headers)
 }
 
 /// Passes a success on and turns everything else into its error.
