@@ -1,7 +1,7 @@
-//! The list of a provider's models, through async-openai with our own transport under it.
+//! The list of a provider's models, through async-openai with our own transport.
 //!
-//! Owns: the tower service that stands where the crate's retrying transport would.
-//! Refuses: retries; answers without end.
+//! Owns: the tower service that replaces the crate's retrying transport.
+//! Refuses: retries; answers without an end.
 //! Invariant: one call is one request; statuses, headers and bodies of refusals are kept.
 
 use std::future::Future;
@@ -20,17 +20,17 @@ use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
+use super::failure::{accept_status, not_sent, root};
 use super::mask::Mask;
 use super::secret::Secret;
-use super::unpacked::{self, Body, Packing};
-use super::wire::{accept_status, not_sent, root};
+use super::unpacked::{self, Packing, ReadBody};
 use crate::chat::Clock;
 
-/// The longest list that is taken, in bytes, unpacked (the largest known one is about 1 MB, a tenth of that on the way).
+/// The longest list that is accepted, in bytes, decompressed (the largest known one is about 1 MB).
 const LIST_CAP: usize = 32 * 1024 * 1024;
 const LIST_WAIT: Duration = Duration::from_secs(30);
 
-/// What async-openai is to know of an endpoint. Its own configuration would fill in what is not set from the environment.
+/// Address and headers for async-openai. Its own configuration would read what is not set from the environment.
 struct EndpointConfig {
     base_url: String,
     headers: HeaderMap,
@@ -60,7 +60,7 @@ impl Config for EndpointConfig {
     }
 }
 
-/// Sends what async-openai has built: once, with limits.
+/// Sends what async-openai has built: once, and with limits.
 #[derive(Clone)]
 struct Transport {
     client: Client,
@@ -97,9 +97,9 @@ impl Transport {
         let mut response = accept_status(sent, &self.host, &self.mask, &self.clock).await?;
         let packing = Packing::of(response.headers());
         let body = match unpacked::read(&mut response, LIST_CAP, Instant::now() + LIST_WAIT).await {
-            Body::Whole(body) => body,
-            Body::More(_) => return Err(self.too_long()),
-            Body::Cut(_, error) => {
+            ReadBody::Whole(body) => body,
+            ReadBody::More(_) => return Err(self.too_long()),
+            ReadBody::Cut(_, error) => {
                 let cause = error.map_or_else(
                     || "it took too long".to_owned(),
                     |e| self.mask.excerpt(&root(e)),
@@ -116,7 +116,7 @@ impl Transport {
                 "sent its list of models packed in a way that nobody asked for",
             ));
         }
-        // A small body may grow large: not on a thread that others wait for.
+        // A small body may decompress to a large one: do that off the async threads.
         let opened = tokio::task::spawn_blocking(move || packing.open(body, LIST_CAP + 1))
             .await
             .unwrap_or_default();
@@ -130,7 +130,7 @@ impl Transport {
         self.error(ErrorClass::TooLarge, "sent a list of models above 32 MiB")
     }
 
-    /// Asking for a list costs nothing, whatever becomes of it.
+    /// A request for a list is never billed, even if it fails.
     fn error(&self, class: ErrorClass, what: &str) -> WireError {
         WireError::new(class, Sent::Refused, format!("{} {what}", self.host))
     }

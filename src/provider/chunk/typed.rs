@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{Choice, Chunk, calls_tool, first_usage, name, tree};
+use super::parts::{Chunk, ChunkChoice, calls_tool, first_usage, name};
+use super::tree;
 
 /// A text this short cannot hold more values than the tree may: each takes at least two bytes.
 pub(super) const TYPED_CAP: usize = 2 * tree::MOST as usize;
@@ -98,18 +99,18 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
 }
 
 impl<'a> TypedChoice<'a> {
-    fn read(self) -> Option<Choice<'a>> {
+    fn read(self) -> Option<ChunkChoice<'a>> {
         if is_error(self.error, self.object, self.r#type) {
             return None;
         }
         let Some(delta) = self.delta.or(self.message) else {
-            return Some(Choice {
+            return Some(ChunkChoice {
                 text: self.text.map(|text| text.0).unwrap_or_default(),
                 finish: filled(self.finish_reason).map(name),
-                ..Choice::default()
+                ..ChunkChoice::default()
             });
         };
-        // A content of null would count as none, an absent one would leave the word to `text`: here they look the same.
+        // With a content of null `text` does not count, with an absent content it does: here the two look the same.
         if delta.content.is_none() && self.text.is_some() {
             return None;
         }
@@ -119,7 +120,7 @@ impl<'a> TypedChoice<'a> {
         if thought.is_none() && has_details {
             return None;
         }
-        Some(Choice {
+        Some(ChunkChoice {
             text: delta.content.map(|text| text.0).unwrap_or_default(),
             reasoning: thought.unwrap_or_default(),
             tool_call: calls_tool(delta.tool_calls.as_ref(), delta.function_call.as_ref()),
