@@ -74,10 +74,10 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
         return None;
     }
     let chunk: TypedChunk<'_> = serde_json::from_str(json).ok()?;
-    if is_error(chunk.error, chunk.object, chunk.r#type) {
+    if is_error(chunk.error.as_ref(), chunk.object, chunk.r#type) {
         return None;
     }
-    let mut first = chunk
+    let first = chunk
         .choices
         .into_iter()
         .flatten()
@@ -89,7 +89,7 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
     ]);
     Some(Chunk {
         error: None,
-        choice: match first.take() {
+        choice: match first {
             Some(choice) => Some(choice.read()?),
             None => None,
         },
@@ -100,7 +100,7 @@ pub(super) fn read(json: &str) -> Option<Chunk<'_>> {
 
 impl<'a> TypedChoice<'a> {
     fn read(self) -> Option<ChunkChoice<'a>> {
-        if is_error(self.error, self.object, self.r#type) {
+        if is_error(self.error.as_ref(), self.object, self.r#type) {
             return None;
         }
         let Some(delta) = self.delta.or(self.message) else {
@@ -130,7 +130,7 @@ impl<'a> TypedChoice<'a> {
 }
 
 /// The object may be an error; the tree reader finds out what it says.
-fn is_error(error: Option<Value>, object: Option<Text<'_>>, kind: Option<Text<'_>>) -> bool {
+fn is_error(error: Option<&Value>, object: Option<Text<'_>>, kind: Option<Text<'_>>) -> bool {
     error.is_some()
         || [object, kind]
             .into_iter()
