@@ -1,4 +1,4 @@
-//! Decoding a stream: from the bytes of a body to the steps of an answer, whatever the server's manner and the reads.
+//! Decoding a stream: from the bytes of a body to the steps of an answer, for the formats of many servers and several read sizes.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -55,7 +55,7 @@ const TOP: &str = "cli";
 
 /// The crates of `Cargo.toml`, and the rooms that know them. What a room is there to hide has one room: only data that
 /// is plain to read (TOML, JSON) and small tools (searching bytes, the width of a character) may have several.
-const CRATES: [(&str, &[&str]); 40] = [
+const CRATES: [(&str, &[&str]); 42] = [
     ("async_openai", &["provider"]),
     ("base64", &["cli", "provider"]),
     ("blake3", &["cache", "chat"]),
@@ -86,6 +86,8 @@ const CRATES: [(&str, &[&str]); 40] = [
     ("rustix", &["cache", "cli", "provider", "store", "tui"]),
     ("rustls", &["provider"]),
     ("rustls_native_certs", &["provider"]),
+    ("secrecy", &["provider"]),
+    ("shlex", &["provider"]),
     ("sled", &["cache"]),
     ("strsim", &["catalog", "config", "tui"]),
     ("tokio_util", &["gateway"]),

@@ -1,8 +1,8 @@
 //! From a refused request to the class of its error: the error table as code.
 //!
 //! Owns: the order (code, then type, then message, then status) and the words that servers use.
-//! Refuses: reading from the network; the body is handed in, already cut to its cap.
-//! Invariant: pure and total: any status, headers and bytes give an error, and the same ones always the same error.
+//! Refuses: reading from the network; the caller passes the body, already cut to its cap.
+//! Invariant: pure and total: any status, headers and bytes give an error, equal ones the same error.
 
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ pub fn classify(
         message,
         retry_after: retry_after(headers, now).or(error.retry_delay),
         should_retry: should_retry(headers),
-        // A gateway that gave up waiting (504, 524) does not know whether the model went on; and what is no status of HTTP
-        // is no refusal either.
+        // A gateway that timed out (504, 524) does not know whether the model went on, and an invalid status is not a
+        // refusal.
         sent: if matches!(status, 504 | 524) || !(300..600).contains(&status) {
             Sent::MaybeBilled
         } else {
@@ -53,7 +53,7 @@ pub fn classify(
     }
 }
 
-/// A project's limit is that of its keys; every other quota is that of the organisation.
+/// A project's limit applies to its keys only; every other quota applies to the organisation.
 fn is_of_account(error: &ErrorBody) -> bool {
     let project = |word: &Option<String>| {
         word.as_deref()
@@ -62,7 +62,7 @@ fn is_of_account(error: &ErrorBody) -> bool {
     !project(&error.code) && !project(&error.kind)
 }
 
-/// The error object of an answer whose status said success. `streamed`: part of the answer had come before it.
+/// The error object of an answer whose status was success. `streamed`: a part of the answer came before it.
 pub fn in_answer(error: &ErrorBody, streamed: bool, mask: &Mask) -> WireError {
     let status = error.code_as_status();
     let class = match status {
@@ -70,7 +70,7 @@ pub fn in_answer(error: &ErrorBody, streamed: bool, mask: &Mask) -> WireError {
         Some(status) => class(status, error),
         None => by_words(0, error).unwrap_or(ErrorClass::InStream),
     };
-    // The request had been taken, and may be billed: trouble of the server is no reason to send it there once more.
+    // The request was accepted and may be billed: a server error is no reason to send it there again.
     let class = match class {
         ErrorClass::ServerError | ErrorClass::Overloaded | ErrorClass::Timeout => {
             ErrorClass::InStream
@@ -142,7 +142,7 @@ fn class(status: u16, error: &ErrorBody) -> ErrorClass {
     by_words(status, error).unwrap_or_else(|| by_status(status))
 }
 
-/// Code first, then type, then message; the status only where a word needs it.
+/// Code first, then type, then message; the status only where a message needs it.
 fn by_words(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
     let word = |word: &Option<String>| by_word(word.as_deref()?, error);
     word(&error.code)
@@ -199,7 +199,7 @@ fn by_word(word: &str, error: &ErrorBody) -> Option<ErrorClass> {
 fn by_message(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
     let message = error.message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
-    // 0 is an error inside an answer, 422 a validator, 500 how some local servers say it.
+    // 0 is an error inside an answer, 422 comes from validators, 500 from some local servers.
     let about_request = matches!(status, 0 | 400 | 413 | 422 | 500);
     let refused = matches!(status, 0 | 400..=403);
     if about_request
@@ -270,7 +270,7 @@ fn by_message(status: u16, error: &ErrorBody) -> Option<ErrorClass> {
     .then_some(ErrorClass::ModelNotFound)
 }
 
-/// The parameter that the server objects to: as it names it, else the first of ours that the message speaks of.
+/// The parameter that the server rejects: as it names it, or the first of ours in the message.
 fn parameter(error: &ErrorBody) -> Option<String> {
     const OURS: [&str; 9] = [
         "max_completion_tokens",
@@ -290,12 +290,12 @@ fn parameter(error: &ErrorBody) -> Option<String> {
                 .all(|b| b.is_ascii_alphanumeric() || b"_.[]".contains(&b))
     });
     let message = error.message.to_lowercase();
-    // `max_tokens` is rejected with the advice to use `max_completion_tokens`: the one that is named first is meant.
+    // `max_tokens` is rejected with the advice to use `max_completion_tokens`: the first one named is the rejected one.
     let at = |name: &'static str| Some((message.find(name)?, std::cmp::Reverse(name.len()), name));
-    let spoken = || OURS.into_iter().filter_map(at).min();
+    let mentioned = || OURS.into_iter().filter_map(at).min();
     named
         .map(str::to_owned)
-        .or_else(|| spoken().map(|(_, _, name)| name.to_owned()))
+        .or_else(|| mentioned().map(|(_, _, name)| name.to_owned()))
 }
 
 fn by_status(status: u16) -> ErrorClass {

@@ -2,7 +2,7 @@
 //!
 //! Owns: pool, time limits, trusted certificates, proxies; which client serves which server.
 //! Refuses: redirects, retries, compression, and every way to trust a server without its certificate.
-//! Invariant: a client is built when it is first needed; with nothing to do, a connection wakes nobody.
+//! Invariant: a client is built when it is first needed; an idle connection never wakes this process.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
+use super::failure::root;
 use super::proxy::Proxies;
-use super::wire::root;
 use crate::config::{self, Env};
 
-/// A connection that nobody used for so long is closed.
+/// A connection that was idle for so long is closed.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(90);
-/// Idle connections to one server. More are made when more requests are under way, and closed behind them.
+/// Idle connections kept to one server. More are opened while more requests run, and closed after them.
 const POOL_SIZE: usize = 8;
-/// The system asks a silent peer whether it still lives, and gives it up after three times: nobody here wakes for that.
+/// The operating system probes a silent peer and gives it up after three tries, without waking this process.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TRIES: u32 = 3;
 const USER_AGENT: &str = concat!("chat-agent/", env!("CARGO_PKG_VERSION"));
@@ -33,7 +33,7 @@ const USER_AGENT: &str = concat!("chat-agent/", env!("CARGO_PKG_VERSION"));
 /// How servers are reached.
 #[derive(Debug, Default)]
 pub struct Network {
-    /// Until a connection stands, with DNS and TLS.
+    /// For making a connection, with DNS and TLS.
     pub connect_timeout: Duration,
     /// Certificates (PEM) that are trusted beside the system's.
     pub extra_ca_file: Option<PathBuf>,
@@ -50,14 +50,14 @@ impl Network {
     }
 }
 
-/// The two clients: reading the machine's certificates takes time that a start does not have, and a server on loopback
-/// needs none of them (nor the proxy).
+/// Two clients: reading the system's certificates would delay the start, and a server on loopback needs neither them nor
+/// the proxy.
 #[derive(Debug)]
 pub(super) struct Clients {
     network: Arc<Network>,
     remote: Mutex<Option<Client>>,
     loopback: Mutex<Option<Client>>,
-    /// When a connection to a server was last asked for, by its base address: as many as there are endpoints.
+    /// When a connection to a server was last used, by base address: at most one entry for each endpoint.
     used: Shared<HashMap<String, Instant>>,
 }
 
@@ -91,7 +91,7 @@ impl Clients {
         let built = if local {
             build_local(self.network.connect_timeout, POOL_IDLE).map_err(root)
         } else {
-            // Off the async threads: the certificates are files, many of them.
+            // Off the async threads: reading the certificates opens many files.
             let network = Arc::clone(&self.network);
             let built = tokio::task::spawn_blocking(move || build_remote(&network)).await;
             built.unwrap_or_else(|error| Err(error.to_string()))
@@ -103,14 +103,14 @@ impl Clients {
         Ok(slot.insert(client).clone())
     }
 
-    /// Whether a connection to this server was asked for within the time that one is kept; from now on it was.
+    /// Notes that a connection to this server is used now. Returns whether one was used so recently that it is still kept.
     pub(super) fn touch(&self, endpoint: &Endpoint) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let before = used.insert(endpoint.base_url().to_owned(), Instant::now());
         before.is_some_and(|at| at.elapsed() < POOL_IDLE)
     }
 
-    /// Closes every idle connection in order: their tasks take leave of the servers as soon as they run.
+    /// Closes every idle connection in an orderly way: their tasks say goodbye to the servers when they next run.
     pub(super) async fn close(&self) {
         let (remote, loopback) = (
             self.remote.lock().await.take(),
@@ -118,17 +118,17 @@ impl Clients {
         );
         if remote.is_some() || loopback.is_some() {
             drop((remote, loopback));
-            // Once for the pool's word to reach a connection, once for what is written then.
+            // The first yield lets the connections see that the pool is gone, the second lets them write their goodbye.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// HTTP/2 is spoken where a server offers it (ALPN), without pings of our own: the system's keep-alive finds the dead,
-/// and a window that follows the speed would ping too.
+/// HTTP/2 is used where a server offers it (ALPN), without pings: TCP keep-alive detects dead peers. An adaptive window
+/// would ping as well, so it stays off.
 fn builder(connect_timeout: Duration, idle: Duration) -> reqwest::ClientBuilder {
-    // Whoever comes second finds it installed already, which is just as well.
+    // A second call fails because the provider is installed already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .user_agent(USER_AGENT)
@@ -144,7 +144,7 @@ fn builder(connect_timeout: Duration, idle: Duration) -> reqwest::ClientBuilder 
         .tcp_nodelay(true)
 }
 
-/// No proxy stands between two programs of one machine, and plain HTTP trusts no certificate.
+/// Between two programs of one machine there is no proxy, and plain HTTP needs no certificates.
 fn build_local(connect_timeout: Duration, idle: Duration) -> reqwest::Result<Client> {
     builder(connect_timeout, idle)
         .no_proxy()
@@ -194,8 +194,8 @@ pub fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
     }
 }
 
-/// What this system trusts and the certificates of this file, as one PEM text: for connections that are none of ours.
-/// Reads files; call it where that may wait.
+/// The certificates that this system trusts and those of this file, as one PEM text, for connections that are not made by
+/// this module. Reads files: call it where blocking is allowed.
 ///
 /// # Errors
 /// One line that names the file, the cause and the setting.
@@ -218,7 +218,7 @@ pub fn trusted_with(file: &Path) -> Result<Vec<u8>, String> {
     Ok(pem)
 }
 
-/// How many authorities this system trusts. Reads files; call it where that may wait.
+/// How many authorities this system trusts. Reads files: call it where blocking is allowed.
 pub fn system_roots() -> usize {
     rustls_native_certs::load_native_certs().certs.len()
 }
@@ -230,9 +230,9 @@ mod tests {
 
     use super::*;
 
-    /// One request; then what the server hears until the client takes its leave.
+    /// Sends one request, then reads what the server receives until the client closes the connection.
     #[tokio::test]
-    async fn a_connection_that_nobody_uses_is_closed_after_its_time() {
+    async fn an_idle_connection_is_closed_after_its_time() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
@@ -259,12 +259,12 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(answer.text().await.unwrap(), "ok");
-        let heard = tokio::task::spawn_blocking(move || server.join().unwrap())
+        let received = tokio::task::spawn_blocking(move || server.join().unwrap())
             .await
             .unwrap();
         assert_eq!(
-            heard, 0,
-            "the end of the connection, in order and without another word"
+            received, 0,
+            "the connection is closed in order, and nothing more is sent"
         );
         drop(client);
     }

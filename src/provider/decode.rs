@@ -2,48 +2,34 @@
 //!
 //! Owns: telling a stream from a whole answer and from a web page; what ends an answer; what is skipped.
 //! Refuses: timers and sockets (`stream` has them).
-//! Invariant: an answer is complete only with a finish; whatever arrives, memory stays below the caps.
+//! Invariant: an answer is complete only with a finish; memory stays below the caps for any input.
 
 mod fold;
 
-use self::fold::Fold;
-use super::error::{ErrorClass, Sent, WireError};
+use self::fold::{Fold, too_large};
+pub use self::fold::{MALFORMED_CAP, PushOutcome, WORDS_CAP};
+use super::error::WireError;
 use super::mask::Mask;
 use super::sse;
 use crate::chat::Delta;
 
 /// The most bytes that the stream of one answer may have.
 pub const TOTAL_CAP: usize = 64 * 1024 * 1024;
-/// The most bytes of text and reasoning: a million tokens, and several times what any model writes at once. It is in
-/// memory several times over before it is stored and told.
-pub const WORDS_CAP: usize = 4 * 1024 * 1024;
 /// The most bytes that a whole answer in one piece (or a web page) may have.
 pub const UNARY_CAP: usize = 8 * 1024 * 1024;
-/// Pieces that are no JSON and are passed over before the stream is given up.
-pub const MALFORMED_CAP: u32 = 16;
-
 #[derive(Debug)]
-enum Body {
+enum BodyKind {
     /// Nothing but white space so far.
     Undecided,
-    Stream(sse::Decoder),
+    Stream(sse::SseParser),
     Whole(Vec<u8>),
     Page(Vec<u8>),
-}
-
-/// What a push brought, for the timers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
-    /// Something of an answer: text, thought, tool call, finish, usage.
-    pub event: bool,
-    /// Something that counts as a first token (not a bare role, not usage).
-    pub token: bool,
 }
 
 /// From bytes to deltas.
 #[derive(Debug)]
 pub struct Decoder {
-    body: Body,
+    body: BodyKind,
     fold: Fold,
     total: usize,
 }
@@ -51,7 +37,7 @@ pub struct Decoder {
 impl Decoder {
     pub fn new(mask: Mask) -> Self {
         Self {
-            body: Body::Undecided,
+            body: BodyKind::Undecided,
             fold: Fold::new(mask),
             total: 0,
         }
@@ -67,24 +53,24 @@ impl Decoder {
         self.fold.finished
     }
 
-    /// Nothing more is wanted from the connection.
+    /// Nothing more is needed from the connection.
     pub fn done(&self) -> bool {
         self.fold.done
     }
 
-    /// Pieces that were passed over because they were no JSON.
+    /// Pieces that were skipped because they were not JSON.
     pub fn malformed(&self) -> u32 {
         self.fold.malformed
     }
 
-    /// Words of the answer were in pieces that could not be read: it is not complete, whatever the server says.
+    /// Pieces that could not be read contained words of the answer: it is incomplete even if the server reports a finish.
     pub fn lost(&self) -> bool {
         self.fold.lost
     }
 
     /// Takes bytes. Steps that were complete before an error can still be popped after it.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, WireError> {
-        let mut progress = Progress::default();
+    pub fn push(&mut self, bytes: &[u8]) -> Result<PushOutcome, WireError> {
+        let mut progress = PushOutcome::default();
         if self.fold.done {
             return Ok(progress);
         }
@@ -94,15 +80,15 @@ impl Decoder {
         }
         let bytes = self.decide(bytes);
         match &mut self.body {
-            Body::Undecided => {}
-            Body::Stream(sse) => {
+            BodyKind::Undecided => {}
+            BodyKind::Stream(sse) => {
                 let pushed = sse.push(bytes, |event| self.fold.take_event(&event, &mut progress));
-                // Once all is said, what becomes of the rest is nobody's concern.
+                // After the end of a complete answer, errors no longer matter.
                 if !self.fold.done || !self.fold.finished {
                     pushed?;
                 }
             }
-            Body::Whole(whole) | Body::Page(whole) => {
+            BodyKind::Whole(whole) | BodyKind::Page(whole) => {
                 if whole.len() + bytes.len() > UNARY_CAP {
                     return Err(too_large("the answer passed 8 MiB and was stopped"));
                 }
@@ -112,17 +98,17 @@ impl Decoder {
         Ok(progress)
     }
 
-    /// The body ended in order. Without a finish that is an error, `[DONE]` or not.
+    /// The body ended in order. Without a finish that is an error, even after `[DONE]`.
     pub fn end(&mut self) -> Result<(), WireError> {
         if !self.fold.done {
-            match std::mem::replace(&mut self.body, Body::Undecided) {
-                Body::Undecided => {}
-                Body::Stream(mut sse) => {
-                    let mut progress = Progress::default();
+            match std::mem::replace(&mut self.body, BodyKind::Undecided) {
+                BodyKind::Undecided => {}
+                BodyKind::Stream(mut sse) => {
+                    let mut progress = PushOutcome::default();
                     sse.finish(|event| self.fold.take_event(&event, &mut progress))?;
                 }
-                Body::Whole(whole) => self.fold.take_whole(&whole)?,
-                Body::Page(page) => return Err(self.fold.not_an_answer(&page)),
+                BodyKind::Whole(whole) => self.fold.take_whole(&whole)?,
+                BodyKind::Page(page) => return Err(self.fold.not_an_answer(&page)),
             }
             self.fold.done = true;
         }
@@ -133,10 +119,10 @@ impl Decoder {
         }
     }
 
-    /// The first byte that is not white space (or a byte order mark) tells what the body is; servers that pad the wait
-    /// with empty lines make it come late. Returns what is left to read.
+    /// The first byte that is not white space (or a byte order mark) tells what kind of body this is. It may come late:
+    /// some servers send empty lines while they wait. Returns the bytes that are left to read.
     fn decide<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        if !matches!(self.body, Body::Undecided) {
+        if !matches!(self.body, BodyKind::Undecided) {
             return bytes;
         }
         let padding = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0xef | 0xbb | 0xbf);
@@ -144,9 +130,9 @@ impl Decoder {
             return &[];
         };
         self.body = match bytes[first] {
-            b'{' | b'[' => Body::Whole(Vec::new()),
-            b'<' => Body::Page(Vec::new()),
-            _ => Body::Stream(sse::Decoder::default()),
+            b'{' | b'[' => BodyKind::Whole(Vec::new()),
+            b'<' => BodyKind::Page(Vec::new()),
+            _ => BodyKind::Stream(sse::SseParser::default()),
         };
         &bytes[first..]
     }
@@ -156,10 +142,6 @@ impl From<sse::EventTooLarge> for WireError {
     fn from(error: sse::EventTooLarge) -> Self {
         too_large(&error.to_string())
     }
-}
-
-fn too_large(message: &str) -> WireError {
-    WireError::new(ErrorClass::TooLarge, Sent::MaybeBilled, message)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::config::{self, Env, KeySource};
 /// The variable that replaces the address of `openai`.
 pub const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
-/// Headers that belong to the transport and would break it.
+/// Headers that the transport sets; other values would break it.
 const TRANSPORT_HEADERS: [&str; 5] = [
     "host",
     "content-length",
@@ -155,7 +155,7 @@ impl Endpoint {
         self.loopback
     }
 
-    /// Plain HTTP, readable by everybody on the way.
+    /// Plain HTTP: others on the network can read it.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
@@ -164,7 +164,7 @@ impl Endpoint {
         &self.headers
     }
 
-    /// What must not be seen in errors of this endpoint.
+    /// Hides the secrets of this endpoint in errors.
     pub(super) fn mask(&self, key: Option<&Secret>) -> Mask {
         let values = self
             .headers
@@ -189,8 +189,8 @@ pub struct Provider {
     pub name: String,
     pub endpoints: Vec<Endpoint>,
     pub key_sources: Vec<KeySource>,
-    /// Runs on this machine for nothing (only presets say so: a proxy on loopback may well lead to a paid model, and a
-    /// preset that was pointed at another machine may well be billed there).
+    /// Runs on this machine and costs nothing. Only presets can be: a proxy on loopback may lead to a paid model, and a
+    /// preset with an address on another machine may be billed there.
     pub local: bool,
     /// The address is the user's, not the preset's.
     pub own_address: bool,
@@ -258,8 +258,8 @@ impl Provider {
     }
 }
 
-/// The first of the usual variables that is set, or the first of them, for it is the one to set. Never two: the other may
-/// hold a key for something else, and was not asked to pay for chats.
+/// The first of the usual variables that is set, or the first of all if none is. Only one: another variable may hold a key
+/// that is meant for something else.
 fn usual_key(preset: &Preset, env: &Env) -> Vec<KeySource> {
     let variables = preset.key_variables;
     let set = variables

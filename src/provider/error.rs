@@ -1,7 +1,7 @@
-//! What went wrong between us and a server, in the classes that decide what may be done about it.
+//! The errors of a call to a server, in the classes that decide how to react.
 //!
 //! Owns: [`ErrorClass`], [`Sent`] and [`WireError`].
-//! Refuses: deciding; retrying, parking a key or opening a circuit is the gateway's.
+//! Refuses: reacting; the gateway retries, parks a key or opens a circuit.
 //! Invariant: a message is one line, at most a few hundred characters, and holds no key.
 
 use std::time::Duration;
@@ -39,9 +39,9 @@ pub enum ErrorClass {
     Truncated,
     /// An error in the middle of an answer.
     InStream,
-    /// What came back is no answer: a web page, or something unreadable.
+    /// The response is not an answer: a web page, or something unreadable.
     NotSse,
-    /// The server wants us to go elsewhere; we do not.
+    /// The server redirects; we do not follow.
     Redirected,
     /// The answer, or one event of it, passed a size limit.
     TooLarge,
@@ -54,7 +54,7 @@ pub enum Sent {
     Nothing,
     /// The server refused it: nothing is billed for that.
     Refused,
-    /// The server had the request, and what it did with it is unknown.
+    /// The server received the request, and what it did with it is unknown.
     MaybeBilled,
 }
 
@@ -69,12 +69,12 @@ pub struct WireError {
     pub message: String,
     /// How long the server asks us to wait, as it says it (no upper limit).
     pub retry_after: Option<Duration>,
-    /// The server's own word on retrying (`x-should-retry`), which wins over the status.
+    /// What the server says about retrying (`x-should-retry`); overrides the status.
     pub should_retry: Option<bool>,
     pub sent: Sent,
-    /// The quota is that of the whole account, not of this key alone.
+    /// The quota belongs to the whole account, not to this key alone.
     pub of_account: bool,
-    /// What the headers of a refusal said, where there were any.
+    /// The metadata of a refusal, if there was a response.
     pub meta: Option<Box<ResponseMeta>>,
 }
 
@@ -92,7 +92,7 @@ impl WireError {
         }
     }
 
-    /// What the user can do about it, where there is something.
+    /// What the user can do about it, if anything.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.class {
             ErrorClass::InvalidRequest

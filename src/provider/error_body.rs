@@ -1,4 +1,4 @@
-//! The error object of a server's answer, whatever its shape.
+//! The error object of a server's answer, in any of its known shapes.
 //!
 //! Owns: finding code, type, message and parameter in an object, an array or a string.
 //! Refuses: deciding what they mean.
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What a server says went wrong. The texts are foreign and unmasked: they leave this room only through the mask.
+/// The error that a server reports. Its texts may contain secrets: they leave this module only through the mask.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ErrorBody {
-    /// A word or a number, as text.
+    /// A word or a number, as a string.
     pub code: Option<String>,
     pub kind: Option<String>,
     pub message: String,
@@ -22,7 +22,7 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// The error in a value that may be an answer: only what calls itself an error counts.
+    /// The error in a value that may be an answer: it must be marked as an error.
     pub fn find(value: &Value) -> Option<Self> {
         if let Value::Array(items) = value {
             return items
@@ -40,8 +40,8 @@ impl ErrorBody {
             }
             _ => {}
         }
-        let calls_itself = |key: &str| value.get(key).and_then(Value::as_str) == Some("error");
-        (calls_itself("object") || calls_itself("type")).then(|| Self::of(value))
+        let is_marked = |key: &str| value.get(key).and_then(Value::as_str) == Some("error");
+        (is_marked("object") || is_marked("type")).then(|| Self::of(value))
     }
 
     /// The error in the body of a refused request: everything in it is about the error.
@@ -97,7 +97,7 @@ impl ErrorBody {
                 .into_iter()
                 .find_map(word)
                 .unwrap_or_default(),
-            param: word("param").or_else(|| place(error.get("loc")?)),
+            param: word("param").or_else(|| located_param(error.get("loc")?)),
             retry_delay: details
                 .iter()
                 .find_map(|detail| delay(detail.get("retryDelay")?.as_str()?)),
@@ -114,8 +114,8 @@ impl ErrorBody {
     }
 }
 
-/// Validators name the place as a path: `["body", "stream_options"]`.
-fn place(path: &Value) -> Option<String> {
+/// Validators name the parameter as a path: `["body", "stream_options"]`.
+fn located_param(path: &Value) -> Option<String> {
     let mut words = path.as_array()?.iter().filter_map(Value::as_str);
     words.find(|word| *word != "body").map(str::to_owned)
 }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parameter_by_its_name_or_its_place() {
+    fn the_parameter_by_its_name_or_its_path() {
         for (value, param) in [
             (
                 json!({"error": {"param": "temperature"}}),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_that_google_writes_into_the_body() {
+    fn the_retry_delay_in_the_body_of_google() {
         let value = json!({"error": {"code": 429, "details": [{"retryDelay": "34.5s"}]}});
         assert_eq!(
             ErrorBody::of_refusal(&value).retry_delay,

@@ -1,22 +1,20 @@
 //! Finding a key where the user said it is.
 //!
 //! Owns: variables, files and commands as sources, with their limits.
-//! Refuses: shells, files that others can read, anything endless; nothing is read before it is needed.
-//! Invariant: an error names the source and the mend and never holds what was read.
+//! Refuses: shells, files that other users can read, sources without an end. Nothing is read before it is needed.
+//! Invariant: an error names the source and the fix, and never contains what was read.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-
+use super::key_command::run;
 use super::keyring;
 use super::mask::Mask;
 use super::secret::{KEY_CAP, KeyError, Secret};
 use crate::config::{Env, KeySource};
 
-/// How long a key command may take (it may have to ask another program, never the user).
+/// How long a key command may take. It may ask another program, but not the user.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
 /// The key in a source; `None` for a variable that is not set or empty.
@@ -45,7 +43,7 @@ pub async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyEr
     }
 }
 
-/// `~/x` is under the home folder, as a shell would have it.
+/// Expands `~/x` to the home folder, as a shell would.
 fn at_home(path: &Path, env: &Env) -> PathBuf {
     match (path.strip_prefix("~"), env.get("HOME")) {
         (Ok(rest), Some(home)) => Path::new(home).join(rest),
@@ -59,7 +57,7 @@ fn from_file(path: &Path) -> Result<Secret, KeyError> {
         path: shown.clone(),
         cause,
     };
-    // Looked at before it is opened: opening a pipe would wait for its other end.
+    // Check the type before opening: opening a pipe would wait for its other end.
     let found = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
     if !found.is_file() {
         return Err(unreadable("it is not a regular file".to_owned()));
@@ -70,7 +68,7 @@ fn from_file(path: &Path) -> Result<Secret, KeyError> {
         if found.permissions().mode() & 0o077 != 0 {
             return Err(KeyError::TooOpen { path: shown });
         }
-        // Whoever owns it can change its mode, and with it who reads or writes it.
+        // The owner can change the mode, so a file of another user is not protected by it.
         if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
             return Err(KeyError::NotYours { path: shown });
         }
@@ -84,7 +82,7 @@ fn from_file(path: &Path) -> Result<Secret, KeyError> {
 }
 
 async fn from_command(command: &str, limit: Duration) -> Result<Secret, KeyError> {
-    let argv = split(command).ok_or_else(|| KeyError::Command {
+    let argv = shlex::split(command).ok_or_else(|| KeyError::Command {
         program: name_of(command),
         cause: "has a quote that never ends".into(),
     })?;
@@ -114,151 +112,8 @@ async fn from_command(command: &str, limit: Duration) -> Result<Secret, KeyError
     )
 }
 
-/// What a program left that came to its end.
-pub(super) struct Ended {
-    pub(super) stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    /// The status, when it was no success.
-    pub(super) failed: Option<String>,
-}
-
-impl Ended {
-    /// The first line that it complained with; may be empty.
-    pub(super) fn complaint(&self) -> String {
-        let line = self
-            .stderr
-            .split(|byte| *byte == b'\n')
-            .find(|line| !line.trim_ascii().is_empty());
-        line.map(|line| Mask::default().excerpt(&String::from_utf8_lossy(line)))
-            .unwrap_or_default()
-    }
-}
-
-/// Why a program did not come to its end, in words that follow its name.
-pub(super) struct NotRun {
-    pub(super) words: String,
-    /// There is no such program.
-    pub(super) not_found: bool,
-}
-
-/// Runs a program without a shell, without input, for so long at most, and in a group of its own: what it starts ends
-/// with it, and it cannot read the terminal, which belongs to the chat.
-pub(super) async fn run(
-    program: &str,
-    arguments: &[String],
-    limit: Duration,
-) -> Result<Ended, NotRun> {
-    let because = |words: String| NotRun {
-        words,
-        not_found: false,
-    };
-    let mut command = tokio::process::Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    #[cfg(unix)]
-    command.process_group(0);
-    let mut child = command.spawn().map_err(|error| NotRun {
-        not_found: error.kind() == std::io::ErrorKind::NotFound,
-        words: format!("cannot be started: {error}"),
-    })?;
-    let group = Group(child.id());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let whole = async {
-        let (output, complaint) =
-            tokio::join!(read_capped(stdout, KEY_CAP), read_capped(stderr, 4096));
-        (output, complaint, child.wait().await)
-    };
-    // On the way out the child is dropped, and with it its group killed.
-    let (output, complaint, status) = tokio::time::timeout(limit, whole).await.map_err(|_| {
-        let limit = limit.as_secs_f32();
-        because(format!(
-            "did not end within {limit} s: it must print the key without asking for anything"
-        ))
-    })?;
-    let status = status.map_err(|error| because(format!("cannot be waited for: {error}")))?;
-    group.ended();
-    if status.success() && output.more {
-        return Err(because(
-            "printed more than 8 KiB: it must print the key and nothing else".to_owned(),
-        ));
-    }
-    let failed = (!status.success()).then(|| status.to_string());
-    Ok(Ended {
-        stdout: output.bytes,
-        stderr: complaint.bytes,
-        failed,
-    })
-}
-
-/// The group of a program that runs; killed when it is dropped before the program's end.
-struct Group(Option<u32>);
-
-impl Group {
-    fn ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(leader) = self
-            .0
-            .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?))
-        {
-            // The leader was not waited for yet, so the number still is its own.
-            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
-        }
-    }
-}
-
 fn name_of(command: &str) -> String {
     Mask::default().excerpt(command.split_whitespace().next().unwrap_or_default())
-}
-
-#[derive(Default)]
-struct Output {
-    bytes: Vec<u8>,
-    more: bool,
-}
-
-/// Keeps the first `cap` bytes and reads the rest away, so that the child is not held up.
-async fn read_capped(pipe: Option<impl AsyncRead + Unpin>, cap: usize) -> Output {
-    let mut output = Output::default();
-    let Some(mut pipe) = pipe else { return output };
-    // On the heap: every future that may read a key would carry it along.
-    let mut piece = vec![0; 4096];
-    while let Ok(length @ 1..) = pipe.read(&mut piece).await {
-        let kept = length.min(cap - output.bytes.len());
-        output.bytes.extend_from_slice(&piece[..kept]);
-        output.more |= kept < length;
-    }
-    output
-}
-
-/// Words as a shell would split them, with `'…'`, `"…"` and `\` before a character, and nothing else of a shell.
-/// `None` for a quote that never ends.
-fn split(command: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut characters = command.chars();
-    while let Some(c) = characters.next() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some('"') | None, '\\') => word.get_or_insert_default().push(characters.next()?),
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (_, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]
@@ -390,7 +245,7 @@ mod tests {
             ("a \\", None),
         ] {
             assert_eq!(
-                split(command),
+                shlex::split(command),
                 words.map(|words| words.into_iter().map(str::to_owned).collect()),
                 "{command}"
             );

@@ -1,12 +1,12 @@
 //! Keys from the keyring of the system.
 //!
-//! Owns: the system's own tool for it, what it is asked, and what its silence means.
-//! Refuses: to store anything, and to ask the user; the desktop may, in a window of its own.
-//! Invariant: the tool is started as a key command is: no shell, no input, 10 seconds, 8 KiB.
+//! Owns: the system's tool for it, its arguments, and the meaning of its answers (also of an empty one).
+//! Refuses: to store anything, and to ask the user; the desktop may do that in its own window.
+//! Invariant: the tool runs as a key command does: no shell, no input, at most 10 seconds and 8 KiB.
 
 use std::time::Duration;
 
-use super::key::run;
+use super::key_command::run;
 use super::mask::Mask;
 use super::secret::{KeyError, Secret};
 
@@ -15,9 +15,9 @@ use super::secret::{KeyError, Secret};
 pub(super) struct Tool {
     program: &'static str,
     look_up: fn(&str, &str) -> Vec<String>,
-    /// What puts a key there.
+    /// The command that stores a key.
     store: fn(&str, &str) -> String,
-    /// How to come by the tool.
+    /// How to install the tool.
     install: &'static str,
 }
 
@@ -53,7 +53,7 @@ pub(super) const TOOL: Tool = if cfg!(target_os = "macos") {
     SECRET_TOOL
 };
 
-/// The key under `service/account`. `program` is started in the tool's place where a test has one of its own.
+/// The key under `service/account`. Tests pass their own `program` in place of the tool.
 pub(super) async fn load(
     name: &str,
     tool: Tool,
@@ -61,10 +61,10 @@ pub(super) async fn load(
     limit: Duration,
 ) -> Result<Secret, KeyError> {
     let shown = Mask::default().excerpt(name);
-    let failed = |cause: String, mend: String| KeyError::Keyring {
+    let failed = |cause: String, fix: String| KeyError::Keyring {
         name: shown.clone(),
         cause,
-        mend,
+        fix,
     };
     let halves = name
         .rsplit_once('/')
@@ -102,19 +102,19 @@ pub(super) async fn load(
     }
     let said = output.complaint();
     let lower = said.to_lowercase();
-    // secret-tool says nothing at all of an entry that it has not; security says it in words.
+    // secret-tool prints nothing for a missing entry; security prints a message.
     if said.is_empty() || lower.contains("could not be found") {
         return Err(failed("it is not in there".to_owned(), store()));
     }
-    let mend = if lower.contains("lock") && !lower.contains("autolaunch") {
+    let fix = if lower.contains("lock") && !lower.contains("autolaunch") {
         "unlock the keyring and send again"
     } else {
         "see that the keyring runs in this session, or take the key from a variable, a file or a command"
     };
-    Err(failed(said, mend.to_owned()))
+    Err(failed(said, fix.to_owned()))
 }
 
-/// As a shell wants it.
+/// Quoted for a shell where necessary.
 fn quoted(word: &str) -> String {
     let word = Mask::default().excerpt(word);
     if word
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_the_tool_says_and_what_it_means() {
+    async fn the_meaning_of_what_the_tool_prints() {
         let folder = tempfile::tempdir().unwrap();
         let tool = folder.path().join("tool");
         for (name, script, expected) in [
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_macos() {
+    fn the_commands_for_macos() {
         let asked = (SECURITY.look_up)("chat-agent", "openai");
         assert_eq!(
             asked,

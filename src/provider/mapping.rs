@@ -1,8 +1,8 @@
-//! From a question to the body of a request, in the dialect of the model.
+//! From a chat request to the body of an HTTP request, in the dialect of the model.
 //!
 //! Owns: the names and the rules of parameters; async-openai's request types.
-//! Refuses: sending, and mending silently: what a model would reject is an error here, before anybody pays for it.
-//! Invariant: an output cap is always in the body, and the body depends on nothing but the arguments.
+//! Refuses: sending, and silent corrections: what a model would reject is an error here, before it costs anything.
+//! Invariant: the body always has an output cap, and depends on the arguments only.
 
 use async_openai::types::chat::{
     ChatCompletionRequestAssistantMessage, ChatCompletionRequestDeveloperMessage,
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::catalog::{Dialect, ModelApi, OutputCap, SystemRole, TemperatureRule};
 use crate::chat::{Effort, Message, ModelId, Request, Role};
 
-/// Why a question cannot be put to a model as it is.
+/// Why a request cannot be sent to a model as it is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MappingError {
     #[error("{model} takes no temperature of {temperature}: {rule}")]
@@ -181,7 +181,7 @@ fn messages(messages: &[Message], system: SystemRole) -> Vec<ChatCompletionReque
         }
     }
     if !folded.is_empty() {
-        // No user has spoken: the system text is all there is to say.
+        // There is no message of the user: send the system text as one.
         out.insert(
             0,
             ChatCompletionRequestUserMessage::from(folded.join("\n\n")).into(),
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_names_the_mend() {
+    fn an_impossible_request_names_the_fix() {
         let hard = request(Params {
             effort: Some(Effort::Max),
             ..Params::default()

@@ -1,7 +1,7 @@
-//! Foreign words on their way into an error: one short line, and nothing in it that looks like a key.
+//! Makes text from a server fit for an error: one short line without anything that looks like a key.
 //!
 //! Owns: the masking of keys and the excerpt of a server's message.
-//! Refuses: bidirectional and invisible characters are left to the text gate, through which every error passes later.
+//! Refuses: removing bidirectional and invisible characters; the sanitiser of displayed text does that later.
 //! Invariant: an excerpt has at most [`EXCERPT`] characters, no control character, and none of the secrets.
 
 use std::fmt;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use super::secret::Secret;
 
-/// Longest excerpt of a foreign text, in characters.
+/// Longest excerpt of a server's text, in characters.
 pub const EXCERPT: usize = 300;
 
-/// The most bytes of a foreign text that are looked at; far more than an excerpt needs.
-const LOOKED_AT: usize = 16 * 1024;
+/// The most bytes of a server's text that are read; far more than an excerpt needs.
+const READ_CAP: usize = 16 * 1024;
 const MASKED: &str = "[key]";
-/// Beginnings of keys that are in use, and how many characters have to follow.
+/// Known prefixes of keys, and how many characters must follow.
 const PREFIXES: [(&str, usize); 14] = [
     ("sk-", 3),
     ("sk_", 8),
@@ -33,7 +33,7 @@ const PREFIXES: [(&str, usize); 14] = [
     ("key-", 16),
 ];
 
-/// What must not be seen: the key in use and the values of the headers that the user configured.
+/// The secrets to hide: the key in use and the values of the headers that the user configured.
 #[derive(Clone, Default)]
 pub struct Mask {
     secrets: Vec<Arc<str>>,
@@ -55,8 +55,8 @@ impl Mask {
         }
     }
 
-    /// Also hides these values of headers, where they are long enough to be secrets: `x-team: a` is none, and hiding
-    /// every `a` would hide the message.
+    /// Also hides these header values if they are long enough to be secrets: hiding the `a` of `x-team: a` everywhere would
+    /// make the message unreadable.
     #[must_use]
     pub fn and_values<'a>(mut self, values: impl Iterator<Item = &'a str>) -> Self {
         self.secrets
@@ -66,7 +66,7 @@ impl Mask {
 
     /// One line of at most [`EXCERPT`] characters without control characters and without anything like a key.
     pub fn excerpt(&self, raw: &str) -> String {
-        let line = one_line(head(raw, LOOKED_AT));
+        let line = one_line(head(raw, READ_CAP));
         let mut text = line;
         for secret in &self.secrets {
             text = text.replace(&**secret, MASKED);
@@ -87,12 +87,12 @@ fn head(text: &str, cap: usize) -> &str {
         .rev()
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(0);
-    // Half a key at the end would not be known for one: what is cut is cut between words.
+    // Cut between words: half a key at the end would not be recognised.
     let end = text[..end].rfind(char::is_whitespace).unwrap_or(end);
     &text[..end]
 }
 
-/// Control characters go (line ends and tabs become spaces), runs of white space become one space.
+/// Removes control characters (line ends and tabs become spaces) and joins runs of white space into one space.
 fn one_line(text: &str) -> String {
     let kept: String = text
         .chars()
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_like_a_key_is_left() {
+    fn everything_that_looks_like_a_key_is_masked() {
         for (raw, expected) in [
             (
                 "Incorrect API key provided: sk-abc***wxyz.",
@@ -201,7 +201,7 @@ mod tests {
             mask().excerpt(&"é".repeat(100_000)).chars().count(),
             EXCERPT
         );
-        let at_the_end = format!("{}canary+key/0815==", " ".repeat(LOOKED_AT - 8));
+        let at_the_end = format!("{}canary+key/0815==", " ".repeat(READ_CAP - 8));
         assert_eq!(mask().excerpt(&at_the_end), "");
     }
 

@@ -1,8 +1,8 @@
-//! What the headers of a response say: who answered, how much is left, how long to wait.
+//! The headers of a response: request id, rate limits, how long to wait.
 //!
 //! Owns: [`ResponseMeta`], the rate-limit headers of OpenAI, Groq and Anthropic, and `retry-after` in all its forms.
-//! Refuses: acting on any of it.
-//! Invariant: a header that makes no sense is as if it were not there.
+//! Refuses: acting on them.
+//! Invariant: an invalid header counts as absent.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use reqwest::header::HeaderMap;
 
 use crate::chat::Timestamp;
 
-/// Longer waits and resets than this are no figures.
+/// The longest wait or reset that is believed.
 const YEAR: Duration = Duration::from_hours(366 * 24);
 
 /// One bucket of a rate limit.
@@ -22,12 +22,12 @@ pub struct RateWindow {
     pub reset: Option<Duration>,
 }
 
-/// What is known of a response before its body.
+/// What is known about a response before its body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseMeta {
     pub status: u16,
     pub request_id: Option<String>,
-    /// The account that the key belongs to, where the server names it.
+    /// The account that the key belongs to, if the server names it.
     pub organization: Option<String>,
     pub requests: RateWindow,
     pub tokens: RateWindow,
@@ -58,7 +58,7 @@ fn short(id: &str) -> String {
         .collect()
 }
 
-/// The first instant of the next month in UTC, which is when providers' monthly quotas start anew.
+/// The first instant of the next month in UTC, when providers' monthly quotas are reset.
 pub fn month_end(now: Timestamp) -> Timestamp {
     let month = jiff::Timestamp::from_millisecond(now.0)
         .ok()
@@ -82,7 +82,7 @@ impl RateWindow {
             text(headers, &format!("x-ratelimit-{part}-{what}"))
                 .or_else(|| text(headers, &format!("anthropic-ratelimit-{what}-{part}")))
         };
-        // Azure writes -1 or 0 where it knows nothing: a limit of 0 is no limit.
+        // Azure writes -1 or 0 for an unknown limit.
         let limit = get("limit")
             .and_then(|n| n.parse().ok())
             .filter(|limit| *limit > 0);
@@ -136,7 +136,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 
 /// How long the server asks to wait: `retry-after-ms` and `x-ms-retry-after-ms`, then `retry-after` in seconds or as a
 /// date. A date is measured from the server's own `date`, so that a wrong clock here does not matter; else from `now`.
-/// Of several the longest counts, and one beyond a year is a year: that is told, and not taken for no wait at all.
+/// Of several the longest counts. More than a year counts as a year, not as no wait.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let here = text(headers, "date").and_then(http_date).unwrap_or(now);
     let longest = |name: &str, read: &dyn Fn(&str) -> Option<Duration>| {
@@ -157,7 +157,7 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     })
 }
 
-/// A number of seconds, or of so many parts of them. What nobody writes in digits is none: `1e300`, `inf`, `-3`.
+/// A number of `1 / parts` seconds. Plain digits are limited to a year; `1e300`, `inf` or `-3` count as absent.
 fn seconds(text: &str, parts: f64) -> Option<Duration> {
     let wait = Duration::try_from_secs_f64(text.parse::<f64>().ok()? / parts).ok();
     let in_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -168,7 +168,7 @@ fn seconds(text: &str, parts: f64) -> Option<Duration> {
     }
 }
 
-/// The server's clock, where it tells it.
+/// The server's clock (`date`).
 pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
     text(headers, "date").and_then(http_date)
 }
@@ -181,7 +181,7 @@ fn http_date(text: &str) -> Option<Timestamp> {
         .map(|instant| Timestamp(instant.as_millisecond()))
 }
 
-/// The server's own word on whether to try again.
+/// What the server says about trying again (`x-should-retry`).
 pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
     match text(headers, "x-should-retry")? {
         "true" => Some(true),
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_word_on_retrying() {
+    fn the_header_about_retrying() {
         for (value, expected) in [
             ("true", Some(true)),
             ("false", Some(false)),

@@ -1,9 +1,9 @@
-//! Talking to model servers: presets, keys, the wire, and what comes back, free of every server's quirks.
+//! Talking to model servers: presets, keys, requests, and answers without the quirks of the servers.
 //!
 //! Owns: async-openai and reqwest (nowhere else), the mapping of requests, the decoding of streams, the class of an error.
-//! Refuses: retries, fail-over, budgets; one call here is one request on the wire, or none.
-//! Invariant: memory is bounded whatever a server sends, no task is spawned for a stream (drop = cancel), and a key goes
-//! to its own provider only.
+//! Refuses: retries, fail-over, budgets; one call sends at most one request.
+//! Invariant: memory is bounded for any response, no task is spawned for a stream (drop = cancel), and a key goes to its
+//! own provider only.
 
 pub mod chunk;
 pub mod classify;
@@ -12,8 +12,10 @@ pub mod decode;
 pub mod endpoint;
 pub mod error;
 pub mod error_body;
+mod failure;
 pub mod guide;
 pub mod key;
+mod key_command;
 mod keyring;
 pub mod mapping;
 pub mod mask;

@@ -1,7 +1,7 @@
-//! The list of a provider's models, through async-openai with our own transport under it.
+//! The list of a provider's models, through async-openai with our own transport.
 //!
-//! Owns: the tower service that stands where the crate's retrying transport would.
-//! Refuses: retries; answers without end.
+//! Owns: the tower service that replaces the crate's retrying transport.
+//! Refuses: retries; answers without an end.
 //! Invariant: one call is one request; statuses, headers and bodies of refusals are kept.
 
 use std::future::Future;
@@ -9,31 +9,61 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_openai::config::OpenAIConfig;
+use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Response};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
+use super::failure::{accept_status, not_sent, root};
 use super::mask::Mask;
 use super::secret::Secret;
-use super::unpacked::{self, Body, Packing};
-use super::wire::{accept_status, not_sent, root, tidy};
+use super::unpacked::{self, Packing, ReadBody};
 use crate::chat::Clock;
 
-/// The longest list that is taken, in bytes, unpacked (the largest known one is about 1 MB, a tenth of that on the way).
+/// The longest list that is accepted, in bytes, decompressed (the largest known one is about 1 MB).
 const LIST_CAP: usize = 32 * 1024 * 1024;
 const LIST_WAIT: Duration = Duration::from_secs(30);
 
-/// Sends what async-openai has built: once, with limits.
+/// Address and headers for async-openai. Its own configuration would read what is not set from the environment.
+struct EndpointConfig {
+    base_url: String,
+    headers: HeaderMap,
+    /// Always empty: the key is in the headers.
+    no_key: SecretString,
+}
+
+impl Config for EndpointConfig {
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base_url
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.no_key
+    }
+}
+
+/// Sends what async-openai has built: once, and with limits.
 #[derive(Clone)]
 struct Transport {
     client: Client,
-    key: Option<Secret>,
     host: String,
     /// The proxy in front of it.
     through: Option<String>,
@@ -53,11 +83,7 @@ impl tower::Service<HttpRequestFactory> for Transport {
     fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
         let transport = self.clone();
         Box::pin(async move {
-            let mut request = factory.build().await?;
-            tidy(request.headers_mut(), transport.key.as_ref());
-            request
-                .headers_mut()
-                .insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
+            let request = factory.build().await?;
             Ok(transport.send(request).await?)
         })
     }
@@ -71,9 +97,9 @@ impl Transport {
         let mut response = accept_status(sent, &self.host, &self.mask, &self.clock).await?;
         let packing = Packing::of(response.headers());
         let body = match unpacked::read(&mut response, LIST_CAP, Instant::now() + LIST_WAIT).await {
-            Body::Whole(body) => body,
-            Body::More(_) => return Err(self.too_long()),
-            Body::Cut(_, error) => {
+            ReadBody::Whole(body) => body,
+            ReadBody::More(_) => return Err(self.too_long()),
+            ReadBody::Cut(_, error) => {
                 let cause = error.map_or_else(
                     || "it took too long".to_owned(),
                     |e| self.mask.excerpt(&root(e)),
@@ -90,7 +116,7 @@ impl Transport {
                 "sent its list of models packed in a way that nobody asked for",
             ));
         }
-        // A small body may grow large: not on a thread that others wait for.
+        // A small body may decompress to a large one: do that off the async threads.
         let opened = tokio::task::spawn_blocking(move || packing.open(body, LIST_CAP + 1))
             .await
             .unwrap_or_default();
@@ -104,7 +130,7 @@ impl Transport {
         self.error(ErrorClass::TooLarge, "sent a list of models above 32 MiB")
     }
 
-    /// Asking for a list costs nothing, whatever becomes of it.
+    /// A request for a list is never billed, even if it fails.
     fn error(&self, class: ErrorClass, what: &str) -> WireError {
         WireError::new(class, Sent::Refused, format!("{} {what}", self.host))
     }
@@ -112,7 +138,7 @@ impl Transport {
 
 pub(super) async fn list(
     client: Client,
-    config: OpenAIConfig,
+    mut headers: HeaderMap,
     key: Option<&Secret>,
     endpoint: &Endpoint,
     through: Option<String>,
@@ -120,11 +146,16 @@ pub(super) async fn list(
 ) -> Result<Vec<String>, WireError> {
     let transport = Transport {
         client,
-        key: key.cloned(),
         host: endpoint.host().to_owned(),
         through,
         mask: endpoint.mask(key),
         clock: clock.clone(),
+    };
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(unpacked::OFFERED));
+    let config = EndpointConfig {
+        base_url: endpoint.base_url().to_owned(),
+        headers,
+        no_key: SecretString::default(),
     };
     let openai = async_openai::Client::with_config(config).with_http_service(transport.clone());
     let asked = tokio::time::timeout(LIST_WAIT, async {

@@ -1,4 +1,4 @@
-//! The providers that are known by name, so that a key in its usual variable is all that a user needs.
+//! The providers that are known by name: with a key in the usual variable they need no configuration.
 //!
 //! Owns: names, addresses and the usual key variables.
 //! Refuses: models and prices (the catalogue has them).
@@ -10,9 +10,9 @@ pub struct Preset {
     pub name: &'static str,
     /// The OpenAI-compatible base address.
     pub base_url: &'static str,
-    /// The variables that usually hold its key, the first that is set counts.
+    /// The variables that usually hold its key; the first one that is set counts.
     pub key_variables: &'static [&'static str],
-    /// Runs on this machine: needs no key and costs nothing.
+    /// Runs on this machine, needs no key and costs nothing.
     pub local: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Which proxy stands between this machine and a server.
+//! Which proxy is used to reach a server.
 //!
-//! Owns: the variables that name proxies, read as curl and reqwest read them; the name of a proxy in words.
-//! Refuses: a proxy in front of this machine itself.
-//! Invariant: what is shown of a proxy holds neither a user name nor a password.
+//! Owns: the variables that name proxies, read as curl and reqwest read them; how a proxy is shown.
+//! Refuses: a proxy for servers on this machine.
+//! Invariant: a proxy is shown without user name and password.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use reqwest::Url;
 use super::endpoint::{Endpoint, is_loopback};
 use crate::config::Env;
 
-/// For each scheme of a server the variables that may name its proxy, and those with exceptions: the first that is set.
+/// The variables that may name the proxy for each scheme, and those with exceptions; the first one that is set counts.
 const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Schemes that a proxy may speak.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// The proxies in force.
+/// The proxies in use.
 #[derive(Default)]
 pub struct Proxies {
     https: Option<Named>,
     http: Option<Named>,
     matcher: Option<Matcher>,
-    /// Variables that hold no address of a proxy: as if they were not set.
+    /// Variables that are ignored because they hold no address of a proxy.
     ignored: Vec<&'static str>,
 }
 
@@ -38,9 +38,9 @@ struct Named {
 }
 
 impl Proxies {
-    /// The proxies that the environment names; without any, on systems that keep such settings, the system's.
+    /// The proxies named in the environment; if there are none, those of the system settings (macOS).
     pub fn of(env: &Env) -> Self {
-        // A server calls a program with headers of a request as variables: then HTTP_PROXY is what a stranger wrote.
+        // Under CGI, variables hold the headers of a request: the client could have set HTTP_PROXY.
         if env.get("REQUEST_METHOD").is_some() {
             return Self::default();
         }
@@ -88,7 +88,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy to ask for `url`, with its credentials.
+    /// The proxy for `url`, with its credentials.
     pub(super) fn url_for(&self, url: &Url) -> Option<Url> {
         let matcher = self
             .matcher
@@ -109,7 +109,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy in front of an endpoint, as it may be shown: `http://proxy.example:3128 (HTTPS_PROXY)`.
+    /// The proxy for an endpoint, as it may be shown: `http://proxy.example:3128 (HTTPS_PROXY)`.
     pub fn shown(&self, endpoint: &Endpoint) -> Option<String> {
         let url = Url::parse(endpoint.base_url()).ok()?;
         let proxy = self.url_for(&url)?;
@@ -123,13 +123,13 @@ impl Proxies {
         Some(format!("{}://{host}{port} ({source})", proxy.scheme()))
     }
 
-    /// Variables that should name a proxy and do not.
+    /// Variables that are set but hold no address of a proxy.
     pub fn ignored(&self) -> &[&'static str] {
         &self.ignored
     }
 }
 
-/// An address without a scheme is an HTTP proxy's.
+/// An address without a scheme means an HTTP proxy.
 fn parse(written: &str) -> Option<Url> {
     let written = written.trim();
     let url = if written.contains("://") {
@@ -238,7 +238,7 @@ mod tests {
             (&[("ALL_PROXY", "http://p")], "http://127.0.0.1:8080", None),
             (&[("ALL_PROXY", "http://p")], "https://localhost/v1", None),
             (&[("ALL_PROXY", "http://p")], "http://[::1]:1/v1", None),
-            // A variable that a stranger may have written.
+            // Under CGI the variable may come from the client.
             (
                 &[("HTTP_PROXY", "http://p"), ("REQUEST_METHOD", "GET")],
                 plain,

@@ -1,7 +1,7 @@
-//! A key, and what may be known of it.
+//! A key, and what may be shown of it.
 //!
 //! Owns: [`Secret`]: its rules, its owner, and the four characters that may be shown.
-//! Refuses: finding keys (see `key`), and every way of printing one.
+//! Refuses: finding keys (see `key`), and printing one.
 //! Invariant: a `Secret` is safe to put into a header, and no `Debug` or `Display` shows more than its end.
 
 use std::fmt;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use crate::chat::fingerprint;
 use crate::redis::Seal;
 
-/// Longest key that is taken, in bytes.
+/// Longest key that is accepted, in bytes.
 pub const KEY_CAP: usize = 8 * 1024;
-/// Shortest key that may have a fingerprint, in bytes: a shorter one could be found by trying.
-const UNGUESSED: usize = 16;
+/// Shortest key that gets a fingerprint, in bytes: a shorter one could be found by brute force.
+const FINGERPRINT_MIN: usize = 16;
 
 /// Why there is no key. The source is named, the key never.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,11 +37,11 @@ pub enum KeyError {
     Command { program: String, cause: String },
     #[error("the key file {path} belongs to another user: make it yours (`chown`), or copy it")]
     NotYours { path: String },
-    #[error("the keyring gives no key for {name}: {cause}; {mend}")]
+    #[error("the keyring gives no key for {name}: {cause}; {fix}")]
     Keyring {
         name: String,
         cause: String,
-        mend: String,
+        fix: String,
     },
 }
 
@@ -53,8 +53,8 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// A key from bytes as they were found: byte order mark and white space around it go, anything that could not
-    /// stand in a header is refused. `source_name` is how errors name the source (`OPENAI_API_KEY`, a path, a command).
+    /// A key from bytes as they were found: byte order mark and surrounding white space are removed; anything that cannot
+    /// be in a header is refused. `source_name` is how errors name the source (`OPENAI_API_KEY`, a path, a command).
     pub fn parse(bytes: &[u8], source_name: &str) -> Result<Self, KeyError> {
         let source = || source_name.to_owned();
         let key = bytes
@@ -99,7 +99,7 @@ impl Secret {
         }
     }
 
-    /// Binds the key to a provider: the wire refuses to send it anywhere else.
+    /// Binds the key to a provider: `Wire` refuses to send it anywhere else.
     #[must_use]
     pub fn owned_by(mut self, provider: &str) -> Self {
         self.owner = Some(provider.into());
@@ -111,7 +111,7 @@ impl Secret {
         self.owner.as_deref().is_none_or(|owner| owner == provider)
     }
 
-    /// `…f3a1`, or `…` when the key is so short that four characters would tell half of it.
+    /// `…f3a1`, or `…` if the key is so short that four characters would be half of it.
     pub fn last4(&self) -> String {
         if self.key.len() < 8 {
             "…".to_owned()
@@ -120,14 +120,15 @@ impl Secret {
         }
     }
 
-    /// What shared answers are sealed with; `None`: it is too short for that.
+    /// The seal for shared answers; `None`: the key is too short for that.
     pub fn seal(&self) -> Option<Seal> {
         Seal::new(self.key.as_bytes())
     }
 
-    /// What other machines know it by (see [`fingerprint()`]); `None`: it is so short that it could be guessed from that.
+    /// The name of the key among machines (see [`fingerprint()`]); `None`: the key is so short that it could be guessed
+    /// from that.
     pub fn fingerprint(&self) -> Option<String> {
-        (self.key.len() >= UNGUESSED).then(|| fingerprint(self.key.as_bytes()))
+        (self.key.len() >= FINGERPRINT_MIN).then(|| fingerprint(self.key.as_bytes()))
     }
 
     /// The key itself: for the header that carries it and for the mask that hides it.
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_a_key_is_ever_shown() {
+    fn only_the_end_of_a_key_is_shown() {
         let secret = |key: &str| Secret::parse(key.as_bytes(), "x").unwrap();
         assert_eq!(secret("sk-abcdefghf3a1").last4(), "…f3a1");
         assert_eq!(secret("1234567").last4(), "…");
@@ -195,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_bytes_a_key_fits_a_header_or_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn any_bytes_are_refused_or_fit_into_a_header(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             if let Ok(secret) = Secret::parse(&bytes, "x") {
                 prop_assert!(reqwest::header::HeaderValue::from_str(secret.expose()).is_ok());
             }

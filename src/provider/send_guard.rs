@@ -1,8 +1,8 @@
-//! Whether a request has left, and calling it back while it has not.
+//! Whether a request was sent, and cancelling it before that.
 //!
-//! Owns: the one bit that money hangs on when a user stops a request: a server bills no question that it never read.
-//! Refuses: to guess. What was handed to a connection counts as gone.
-//! Invariant: a request either leaves or was called back, never both, whatever the two threads do.
+//! Owns: the bit that decides whether a stopped request may be billed: a server cannot bill what it never received.
+//! Refuses: to guess. A body that was handed to a connection counts as sent.
+//! Invariant: a request is either sent or called back, never both, however the two threads interleave.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-const WAITS: u8 = 0;
-const LEFT: u8 = 1;
+const WAITING: u8 = 0;
+const SENT: u8 = 1;
 const CALLED_BACK: u8 = 2;
 
-/// Shared by the request and by whoever may call it back. Clones are the same departure.
+/// Shared by the request and by the task that may cancel it. All clones guard the same request.
 #[derive(Debug, Clone, Default)]
 pub struct SendGuard(Arc<AtomicU8>);
 
@@ -26,24 +26,24 @@ pub struct SendGuard(Arc<AtomicU8>);
 pub(super) struct CalledBack;
 
 impl SendGuard {
-    /// Calls the request back. `true`: no byte of it has left, and none will.
+    /// Cancels the request. `true`: no byte of it was sent, and none will be.
     pub fn call_back(&self) -> bool {
         self.decide(CALLED_BACK)
     }
 
-    /// The body to send: it leaves when a connection, made and encrypted, asks for it.
+    /// The body to send. It counts as sent when an established, encrypted connection asks for it.
     pub(super) fn body(&self, bytes: Bytes) -> reqwest::Body {
-        reqwest::Body::wrap(Departing {
+        reqwest::Body::wrap(GuardedBody {
             bytes: Some(bytes),
             send_guard: self.clone(),
         })
     }
 
-    /// The first to decide has decided; `true`: it came to this.
+    /// Moves to a final state; the first call decides. `true`: the final state is `to`.
     fn decide(&self, to: u8) -> bool {
         match self
             .0
-            .compare_exchange(WAITS, to, Ordering::SeqCst, Ordering::SeqCst)
+            .compare_exchange(WAITING, to, Ordering::SeqCst, Ordering::SeqCst)
         {
             Ok(_) => true,
             Err(decided) => decided == to,
@@ -51,12 +51,12 @@ impl SendGuard {
     }
 }
 
-struct Departing {
+struct GuardedBody {
     bytes: Option<Bytes>,
     send_guard: SendGuard,
 }
 
-impl Body for Departing {
+impl Body for GuardedBody {
     type Data = Bytes;
     type Error = CalledBack;
 
@@ -67,8 +67,8 @@ impl Body for Departing {
         let Some(bytes) = self.bytes.take() else {
             return Poll::Ready(None);
         };
-        let leaves = self.send_guard.decide(LEFT);
-        Poll::Ready(Some(if leaves {
+        let may_send = self.send_guard.decide(SENT);
+        Poll::Ready(Some(if may_send {
             Ok(Frame::data(bytes))
         } else {
             Err(CalledBack)
@@ -79,7 +79,7 @@ impl Body for Departing {
         self.bytes.is_none()
     }
 
-    /// Exact, so that the length is in the head: not every server reads a body in chunks.
+    /// Exact, so that a content-length is sent: not every server accepts a chunked body.
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
@@ -91,15 +91,15 @@ mod tests {
 
     use super::*;
 
-    fn body(send_guard: &SendGuard) -> Departing {
-        Departing {
+    fn body(send_guard: &SendGuard) -> GuardedBody {
+        GuardedBody {
             bytes: Some(Bytes::from_static(b"hi")),
             send_guard: send_guard.clone(),
         }
     }
 
     #[tokio::test]
-    async fn what_left_cannot_be_called_back() {
+    async fn a_sent_request_cannot_be_called_back() {
         let send_guard = SendGuard::default();
         let body = body(&send_guard);
         assert_eq!(body.size_hint().exact(), Some(2));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_called_back_does_not_leave() {
+    async fn a_request_that_was_called_back_is_not_sent() {
         let send_guard = SendGuard::default();
         assert!(send_guard.call_back() && send_guard.call_back());
         assert!(body(&send_guard).collect().await.is_err());

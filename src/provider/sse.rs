@@ -10,31 +10,31 @@ use std::borrow::Cow;
 /// The most bytes that one event may have.
 pub const EVENT_CAP: usize = 4 * 1024 * 1024;
 
-/// No name that means anything to us is longer.
+/// The longest event name that is kept; all known names are shorter.
 const NAME_CAP: usize = 64;
-/// The most bytes of room that stay when an event is over.
-const KEPT: usize = 64 * 1024;
+/// The most bytes of buffer capacity kept when an event is over.
+const KEPT_CAPACITY: usize = 64 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// One event: its name (empty for most servers) and its data, lines joined by `\n`. A byte that is no UTF-8 is U+FFFD.
+/// One event: its name (empty for most servers) and its data, lines joined by `\n`. Bytes that are not UTF-8 become U+FFFD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event<'a> {
+pub struct SseEvent<'a> {
     pub name: Cow<'a, str>,
     pub data: Cow<'a, str>,
 }
 
-/// An event passed [`EVENT_CAP`]; nothing after it can be trusted, so the connection is to be closed.
+/// An event is larger than [`EVENT_CAP`]. The rest of the stream cannot be read, so the connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("event too large (more than 4 MiB)")]
 pub struct EventTooLarge;
 
-/// The decoder: push bytes, take events.
+/// The parser: push bytes, take events.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct SseParser {
     /// The line that has not ended yet.
     line: Vec<u8>,
-    /// The data of the event that has not ended yet, but for what is [`Lent`].
+    /// The data of the event that has not ended yet, except what is still [`Lent`].
     data: Vec<u8>,
     has_data: bool,
     name: Vec<u8>,
@@ -46,11 +46,11 @@ pub struct Decoder {
     pub(super) scanned: usize,
 }
 
-/// The one line of data that an event has so far, still where it was received: most events never leave there.
+/// The only line of data of an event so far, still in the received bytes: most events need no copy.
 type Lent<'a> = Option<&'a [u8]>;
 
-impl Decoder {
-    /// Comment lines so far: a sign of life, not an answer.
+impl SseParser {
+    /// Comment lines so far: they show that the server is alive, but are no answer.
     pub fn comments(&self) -> u64 {
         self.comments
     }
@@ -60,7 +60,7 @@ impl Decoder {
     pub fn push<E: From<EventTooLarge>>(
         &mut self,
         mut bytes: &[u8],
-        mut take: impl FnMut(Event<'_>) -> Result<(), E>,
+        mut take: impl FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut lent: Lent<'_> = None;
         while let Some(&first) = bytes.first() {
@@ -93,7 +93,7 @@ impl Decoder {
                 self.take_line(&line, &mut joined, &mut take)?;
                 self.keep(joined);
                 line.clear();
-                line.shrink_to(KEPT);
+                line.shrink_to(KEPT_CAPACITY);
                 self.line = line;
             }
             bytes = &bytes[end + 1..];
@@ -103,7 +103,10 @@ impl Decoder {
     }
 
     /// The bytes have ended: the last event counts even without its blank line.
-    pub fn finish<E>(&mut self, mut take: impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn finish<E>(
+        &mut self,
+        mut take: impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let line = std::mem::take(&mut self.line);
         let mut lent = None;
         if !line.is_empty() {
@@ -116,7 +119,7 @@ impl Decoder {
         &mut self,
         line: &'a [u8],
         lent: &mut Lent<'a>,
-        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let first = !std::mem::replace(&mut self.past_first_line, true);
         let line = if first {
@@ -149,7 +152,7 @@ impl Decoder {
                 *lent = Some(value);
             }
             b"event" => self.rename(&value[..value.len().min(NAME_CAP)]),
-            // llama.cpp writes the name where the word `data` belongs.
+            // llama.cpp writes the event's name in place of the word `data`.
             b"error" if !value.is_empty() && !self.has_data => {
                 self.rename(b"error");
                 self.has_data = true;
@@ -165,7 +168,7 @@ impl Decoder {
         self.name.extend_from_slice(name);
     }
 
-    /// Copies what is lent: where it lies is about to be gone.
+    /// Copies what is lent, because the received bytes are about to be dropped.
     fn keep(&mut self, lent: Lent<'_>) {
         self.data.extend_from_slice(lent.unwrap_or_default());
     }
@@ -173,7 +176,7 @@ impl Decoder {
     fn dispatch<E>(
         &mut self,
         lent: Lent<'_>,
-        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.has_data = false;
         // Nothing is lent once anything was copied.
@@ -181,20 +184,20 @@ impl Decoder {
         let taken = if data.is_empty() {
             Ok(())
         } else {
-            take(Event {
+            take(SseEvent {
                 name: text(&self.name),
                 data: text(data),
             })
         };
-        // One huge event must not hold its memory for the rest of the stream.
+        // Free the memory of a huge event before the end of the stream.
         self.data.clear();
-        self.data.shrink_to(KEPT);
+        self.data.shrink_to(KEPT_CAPACITY);
         self.name.clear();
         taken
     }
 }
 
-/// The lossy way looks at one byte after the other; nearly every text can do without.
+/// Nearly every text is valid UTF-8, which this checks much faster than the lossy conversion.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -1,7 +1,7 @@
-//! An answer as it arrives, with the clocks that bound the waiting.
+//! An answer as it arrives, with the timers that limit the waiting.
 //!
 //! Owns: the first-token and idle timers, the short wait for usage after the finish, [`ReplyStream`].
-//! Refuses: retries; spawning (the stream is polled by whoever wants it, and dropping it closes the connection).
+//! Refuses: retries; spawning (the consumer polls the stream, and dropping it closes the connection).
 //! Invariant: `next` returns `None` only after a finish was seen; every other end is an error, given once.
 
 use std::pin::Pin;
@@ -17,17 +17,17 @@ use super::mask::Mask;
 use super::meta::ResponseMeta;
 use crate::chat::Delta;
 
-/// How long the usage chunk is awaited once the answer is complete.
+/// How long to wait for the usage chunk once the answer is complete.
 pub const AFTER_FINISH: Duration = Duration::from_secs(2);
 
-/// How long the end of the body is awaited after `[DONE]`, so that the connection can serve again.
+/// How long to wait for the end of the body after `[DONE]`, so that the connection can be used again.
 const AFTER_DONE: Duration = Duration::from_millis(50);
 
 /// A piece of the body, or why the connection broke (already masked).
-pub(super) type Piece = Result<Bytes, String>;
-pub(super) type Pieces = Pin<Box<dyn Stream<Item = Piece> + Send>>;
+pub(super) type BodyPiece = Result<Bytes, String>;
+pub(super) type BodyStream = Pin<Box<dyn Stream<Item = BodyPiece> + Send>>;
 
-/// The limits of one answer's waiting.
+/// The time limits of one answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waits {
     /// When the request was sent.
@@ -36,13 +36,13 @@ pub(super) struct Waits {
     pub idle: Duration,
 }
 
-/// Shorter pauses between two looks are the reader's ordinary work.
-const ABSENT: Duration = Duration::from_secs(1);
+/// Shorter pauses between two polls are the consumer's ordinary work.
+const CONSUMER_PAUSE: Duration = Duration::from_secs(1);
 
-/// Somebody is looking for the next step. It ends with the step, or when they are called away.
-struct Look<'a>(&'a mut Instant);
+/// Held while the consumer waits for the next step; notes the time when the wait ends or is cancelled.
+struct PollGuard<'a>(&'a mut Instant);
 
-impl Drop for Look<'_> {
+impl Drop for PollGuard<'_> {
     fn drop(&mut self) {
         *self.0 = Instant::now();
     }
@@ -50,15 +50,15 @@ impl Drop for Look<'_> {
 
 /// An answer that is arriving.
 pub struct ReplyStream {
-    /// `None` once nothing more is wanted: the connection is closed (or goes back to the pool) at that moment.
-    pieces: Option<Pieces>,
+    /// `None` once nothing more is needed: the connection is closed (or goes back to the pool) at that moment.
+    pieces: Option<BodyStream>,
     decoder: Decoder,
     meta: ResponseMeta,
     waits: Waits,
     /// The last event that was part of the answer; `None` before the first token.
     last_event: Option<Instant>,
-    /// When somebody last looked for the next step, until it came or they gave up.
-    looked: Instant,
+    /// When the consumer last waited for a step: the end of that wait.
+    last_polled: Instant,
     failed: Option<WireError>,
 }
 
@@ -71,14 +71,14 @@ impl std::fmt::Debug for ReplyStream {
 }
 
 impl ReplyStream {
-    pub(super) fn new(pieces: Pieces, meta: ResponseMeta, mask: Mask, waits: Waits) -> Self {
+    pub(super) fn new(pieces: BodyStream, meta: ResponseMeta, mask: Mask, waits: Waits) -> Self {
         Self {
             pieces: Some(pieces),
             decoder: Decoder::new(mask),
             meta,
             waits,
             last_event: None,
-            looked: Instant::now(),
+            last_polled: Instant::now(),
             failed: None,
         }
     }
@@ -88,17 +88,17 @@ impl ReplyStream {
         &self.meta
     }
 
-    /// Pieces that were passed over because they were no JSON.
+    /// Pieces that were skipped because they were not JSON.
     pub fn malformed(&self) -> u32 {
         self.decoder.malformed()
     }
 
-    /// Words of the answer were among them.
+    /// They contained words of the answer.
     pub fn lost(&self) -> bool {
         self.decoder.lost()
     }
 
-    /// When the waiting ends unless something arrives.
+    /// When the wait ends unless something arrives.
     pub fn deadline(&self) -> Instant {
         match self.last_event {
             Some(last) if self.decoder.finished() => last + AFTER_FINISH,
@@ -117,20 +117,20 @@ impl ReplyStream {
                 return Some(Err(error));
             }
             if self.decoder.done() {
-                self.let_go().await;
+                self.read_to_end().await;
                 return None;
             }
-            self.forgive_absence();
+            self.extend_after_pause();
             let deadline = self.deadline();
             let pieces = self.pieces.as_mut()?;
-            let look = Look(&mut self.looked);
-            // A server that floods us with comments always has a next piece: look at the clock first.
+            let guard = PollGuard(&mut self.last_polled);
+            // A server that floods us with comments always has a next piece, so check the deadline first.
             let piece = if Instant::now() >= deadline {
                 None
             } else {
                 timeout_at(deadline, pieces.next()).await.ok()
             };
-            drop(look);
+            drop(guard);
             let result = match piece {
                 None => Err(self.waited_too_long()),
                 Some(None) => {
@@ -146,25 +146,25 @@ impl ReplyStream {
             };
             if let Err(error) = result {
                 self.pieces = None;
-                // A complete answer stays complete, whatever happened to the rest of the connection.
+                // A complete answer stays complete even if the connection fails afterwards.
                 self.failed = Some(error).filter(|_| !self.decoder.finished());
             }
         }
     }
 
-    /// Puts the timers off by the time in which nobody asked for the next step: a reader that was stopped (`| less`,
-    /// Ctrl-Z) is no server that stood still.
-    fn forgive_absence(&mut self) {
-        // Once for each absence: whoever looks again and again was there.
-        let away = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
-        if away > ABSENT {
+    /// Extends the deadlines by the time in which the consumer did not poll: if it was stopped (`| less`, Ctrl-Z), the
+    /// server is not to blame.
+    fn extend_after_pause(&mut self) {
+        // Each pause counts once.
+        let away = std::mem::replace(&mut self.last_polled, Instant::now()).elapsed();
+        if away > CONSUMER_PAUSE {
             self.waits.sent_at += away;
             self.last_event = self.last_event.map(|last| last + away);
         }
     }
 
-    /// Waits a moment for the end of the body: a connection that was read to its end can serve again.
-    async fn let_go(&mut self) {
+    /// Waits a moment for the end of the body: a connection that was read to its end can be used again.
+    async fn read_to_end(&mut self) {
         let Some(mut pieces) = self.pieces.take() else {
             return;
         };

@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the server does once it has read a request.
+/// What the server does after it has read a request.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub enum ServerStep {
     Send(Vec<u8>),
-    /// So many bytes of filling, or until the other side has gone.
+    /// Sends so many bytes, or until the client has closed the connection.
     Flood(u64),
-    /// Nothing, until the other side has gone.
+    /// Sends nothing until the client has closed the connection.
     Hang,
-    /// The next request of the same connection.
+    /// Reads the next request of the same connection.
     Again,
 }
 
-pub struct Server {
+pub struct TestServer {
     pub address: String,
-    /// Requests as they came, head and body.
+    /// The requests as received, head and body.
     pub requests: Arc<Mutex<Vec<String>>>,
     /// Bytes that were written.
     pub written: Arc<AtomicU64>,
@@ -28,25 +28,25 @@ pub struct Server {
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Drop for Server {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-pub fn send(text: impl Into<Vec<u8>>) -> Step {
-    Step::Send(text.into())
+pub fn send(text: impl Into<Vec<u8>>) -> ServerStep {
+    ServerStep::Send(text.into())
 }
 
 /// A response with this status, headers (each with its line end) and body, which ends with the connection.
-pub fn response(status: &str, headers: &str, body: &str) -> Step {
+pub fn response(status: &str, headers: &str, body: &str) -> ServerStep {
     send(format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n{body}"
     ))
 }
 
-impl Server {
-    pub async fn start(steps: Vec<Step>) -> Self {
+impl TestServer {
+    pub async fn start(steps: Vec<ServerStep>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (requests, written) = (
@@ -68,7 +68,7 @@ impl Server {
                                 return;
                             }
                         }
-                        if !matches!(steps.last(), Some(Step::Again)) {
+                        if !matches!(steps.last(), Some(ServerStep::Again)) {
                             return;
                         }
                     }
@@ -89,13 +89,13 @@ impl Server {
     }
 }
 
-async fn play(socket: &mut TcpStream, step: Step, count: &AtomicU64) -> std::io::Result<()> {
+async fn play(socket: &mut TcpStream, step: ServerStep, count: &AtomicU64) -> std::io::Result<()> {
     match step {
-        Step::Send(bytes) => {
+        ServerStep::Send(bytes) => {
             socket.write_all(&bytes).await?;
             count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
-        Step::Flood(total) => {
+        ServerStep::Flood(total) => {
             let piece = vec![b'x'; 16 * 1024];
             let mut left = total;
             while left > 0 {
@@ -104,8 +104,8 @@ async fn play(socket: &mut TcpStream, step: Step, count: &AtomicU64) -> std::io:
                 left = left.saturating_sub(length);
             }
         }
-        Step::Again => {}
-        Step::Hang => while socket.read(&mut [0]).await? > 0 {},
+        ServerStep::Again => {}
+        ServerStep::Hang => while socket.read(&mut [0]).await? > 0 {},
     }
     Ok(())
 }

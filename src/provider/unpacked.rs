@@ -1,8 +1,8 @@
-//! Bodies that are read whole: lists and refusals, packed or not.
+//! Bodies that are read whole: lists and refusals, compressed or not.
 //!
-//! Owns: the caps on what is read and on what it unpacks to; the encodings that are taken.
-//! Refuses: answers; a stream is never packed, for a packer holds its pieces back.
-//! Invariant: at most `cap` bytes are read and at most `cap` bytes are made of them.
+//! Owns: the caps on what is read and on what it decompresses to; the encodings that are accepted.
+//! Refuses: answers; a stream is never compressed, because the compressor would hold its pieces back.
+//! Invariant: at most `cap` bytes are read, and they are decompressed to at most `cap` bytes.
 
 use std::io::Read;
 
@@ -11,15 +11,15 @@ use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::time::{Instant, timeout_at};
 
-/// What is asked for where packing helps.
+/// The encoding that is requested where compression helps.
 pub(super) const OFFERED: &str = "gzip";
 
-/// How a body is packed.
+/// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
     Plain,
     Gzip,
-    /// In a way that nobody asked for.
+    /// With an encoding that was not requested.
     Foreign,
 }
 
@@ -36,14 +36,14 @@ impl Packing {
         }
     }
 
-    /// The first `cap` bytes of what was packed; what is broken ends where it breaks.
+    /// The first `cap` bytes of the decompressed body; a broken one ends where it breaks.
     pub(super) fn open(self, body: Vec<u8>, cap: usize) -> Vec<u8> {
         match self {
             Self::Plain => body,
             Self::Foreign => Vec::new(),
             Self::Gzip => {
                 let mut opened = Vec::new();
-                // What came before the error stands in `opened`.
+                // What came before the error is in `opened`.
                 let _ = MultiGzDecoder::new(body.as_slice())
                     .take(cap as u64)
                     .read_to_end(&mut opened);
@@ -53,17 +53,17 @@ impl Packing {
     }
 }
 
-/// The first `cap` bytes of a body as it travels, and how it ended.
-pub(super) enum Body {
+/// The first `cap` bytes of a body as received, and how it ended.
+pub(super) enum ReadBody {
     Whole(Vec<u8>),
     /// There is more of it.
     More(Vec<u8>),
-    /// Nothing more came in time, or the connection broke.
+    /// The time was over, or the connection broke.
     Cut(Vec<u8>, Option<reqwest::Error>),
 }
 
 /// Reads a body up to `cap` bytes.
-pub(super) async fn read(response: &mut Response, cap: usize, deadline: Instant) -> Body {
+pub(super) async fn read(response: &mut Response, cap: usize, deadline: Instant) -> ReadBody {
     let mut body = Vec::new();
     loop {
         match timeout_at(deadline, response.chunk()).await {
@@ -71,12 +71,12 @@ pub(super) async fn read(response: &mut Response, cap: usize, deadline: Instant)
                 let room = cap - body.len();
                 body.extend_from_slice(&piece[..piece.len().min(room)]);
                 if piece.len() > room {
-                    return Body::More(body);
+                    return ReadBody::More(body);
                 }
             }
-            Ok(Ok(None)) => return Body::Whole(body),
-            Ok(Err(error)) => return Body::Cut(body, Some(error)),
-            Err(_) => return Body::Cut(body, None),
+            Ok(Ok(None)) => return ReadBody::Whole(body),
+            Ok(Err(error)) => return ReadBody::Cut(body, Some(error)),
+            Err(_) => return ReadBody::Cut(body, None),
         }
     }
 }

@@ -1,19 +1,16 @@
-//! A server's own token counts, and the four disjoint buckets that they come to.
+//! A server's token counts, and the four disjoint buckets that they are converted to.
 //!
-//! Owns: what the figures that servers write mean; the arithmetic from theirs to ours.
-//! Refuses: prices; a usage that contradicts itself, of which nobody can say what was billed.
-//! Invariant: buckets never overlap and never wrap; what comes of a usage is what the server counted, or nothing.
-
-mod figures;
+//! Owns: the names under which servers write counts and costs, their meaning, and the conversion to our buckets.
+//! Refuses: prices; a usage that contradicts itself, because it does not say what was billed.
+//! Invariant: buckets never overlap and never wrap; a usage becomes exactly what the server counted, or nothing.
 
 use serde_json::{Number, Value};
 
-pub(super) use self::figures::{Figure, Figures, Place};
 use crate::chat::{Usage, UsageSource, Usd};
 
-/// Above this a token count is nonsense, not a figure.
+/// A token count above this cannot be true.
 const COUNT_CAP: u64 = 1_000_000_000;
-/// The dearest request that any catalogue allows costs less than a hundredth of this, in dollars.
+/// In dollars. The most expensive request that a catalogue allows costs less than a hundredth of this.
 const DOLLAR_CAP: f64 = 1e4;
 /// xAI's `cost_in_usd_ticks`: 10^10 to the dollar (docs.x.ai, cost tracking), so 100 pico-dollars each.
 const PICO_PER_TICK: i128 = 100;
@@ -34,37 +31,32 @@ pub struct RawUsage {
     pub reasoning: Option<u64>,
     /// What the server says the request cost.
     pub billed: Option<Usd>,
-    /// A count is there and is none: negative, a fraction, a text, beyond 64 bits; or of a kind that has no price.
+    /// A count is invalid (negative, a fraction, a text, beyond 64 bits), or of a kind that has no price.
     odd_count: bool,
-    /// A cost is there and is none.
+    /// A cost is invalid.
     odd_cost: bool,
 }
 
 impl RawUsage {
     /// Reads a `usage` value; `None` when it holds nothing that we know (`null`, `{}`, a string).
     pub fn of(value: &Value) -> Option<Self> {
-        Self::of_figures(&Figures::of(value))
-    }
-
-    pub(super) fn of_figures(figures: &Figures) -> Option<Self> {
-        let mut reader = Reader {
-            figures,
+        let mut reader = CountReader {
+            usage: value,
             odd: false,
         };
-        let native = *figures.at(Place::Prompt) == Figure::Absent
-            && *figures.at(Place::Input) != Figure::Absent;
+        let native = value.get("prompt_tokens").is_none() && value.get("input_tokens").is_some();
         let mut usage = if native {
             reader.native()
         } else {
             reader.compatible()
         };
-        usage.total = reader.count(Place::Total);
-        // Kept for an hour instead of five minutes, a write to Anthropic's cache costs 2x input, not 1.25x. This program
-        // never asks for that, and has no price for it.
-        let for_an_hour = reader.count(Place::CreationForAnHour);
+        usage.total = reader.count("total_tokens");
+        // A write to Anthropic's cache that is kept for an hour instead of five minutes costs 2x input, not 1.25x. This
+        // program never requests that, and has no price for it.
+        let for_an_hour = reader.count("cache_creation.ephemeral_1h_input_tokens");
         reader.odd |= for_an_hour.is_some_and(|tokens| tokens > 0);
         usage.odd_count = reader.odd;
-        match billed(figures) {
+        match billed(value) {
             Ok(billed) => usage.billed = billed,
             Err(Odd) => usage.odd_cost = true,
         }
@@ -72,8 +64,8 @@ impl RawUsage {
     }
 
     /// Our four buckets; `None` unless both prompt and completion were counted, not both are 0, and the parts fit the
-    /// whole. A part that is larger than its whole was counted in some way that nobody here knows, so it is as if
-    /// nothing had been reported, and the upper bound is booked.
+    /// whole. If a part is larger than its whole, we do not know how the server counts: the usage is treated as not
+    /// reported, and the upper bound is booked.
     pub fn normalise(&self) -> Option<Usage> {
         let (prompt, completion) = (self.prompt?, self.completion?);
         if self.odd_count || (prompt == 0 && completion == 0) {
@@ -99,12 +91,12 @@ impl RawUsage {
         })
     }
 
-    /// Tokens thought beside the completion, and billed as output: xAI and Gemini count them there. `None`: the total
-    /// is neither with nor without them.
+    /// Reasoning tokens that are not part of the completion but are billed as output: xAI and Gemini count so. `None`: the
+    /// total matches neither with nor without them.
     fn beside(&self, counted: u64) -> Option<u64> {
         let reasoning = self.reasoning.unwrap_or(0);
         match self.total.filter(|total| *total > 0) {
-            // Without a total only a thought longer than the completion shows where it was counted.
+            // Without a total, only reasoning larger than the completion shows that it was counted separately.
             None => Some(if Some(reasoning) > self.completion {
                 reasoning
             } else {
@@ -112,7 +104,7 @@ impl RawUsage {
             }),
             Some(total) => match total.checked_sub(counted)? {
                 0 => Some(0),
-                // Gemini shows it in the total only.
+                // Gemini includes it in the total only.
                 beyond if self.reasoning.is_none_or(|reasoning| reasoning == beyond) => {
                     Some(beyond)
                 }
@@ -121,7 +113,7 @@ impl RawUsage {
         }
     }
 
-    /// Something was counted, and it cannot be a count. Two zeros say that nothing was counted yet.
+    /// A count was written and cannot be true. Two zeros mean that nothing was counted yet.
     pub fn is_refused(&self) -> bool {
         let both = self
             .prompt
@@ -130,69 +122,79 @@ impl RawUsage {
         self.odd_count || (both && self.normalise().is_none())
     }
 
-    /// Something of it had to be passed over.
+    /// A part of it had to be ignored.
     pub fn is_odd(&self) -> bool {
         self.odd_cost || self.is_refused()
     }
 }
 
-/// Reads counts under several names, and remembers when one of them was none.
-struct Reader<'a> {
-    figures: &'a Figures,
+/// Reads counts under several names, and remembers if one of them was invalid.
+struct CountReader<'a> {
+    usage: &'a Value,
     odd: bool,
 }
 
-impl Reader<'_> {
-    /// `OpenAI`'s way, and that of all who follow it: what is cached lies inside the prompt.
+impl CountReader<'_> {
+    /// `OpenAI`'s format, which most servers follow: cached tokens are included in the prompt.
     fn compatible(&mut self) -> RawUsage {
         RawUsage {
-            prompt: self.count(Place::Prompt),
-            completion: self.count(Place::Completion),
+            prompt: self.count("prompt_tokens"),
+            completion: self.count("completion_tokens"),
             cached: self.first([
-                Place::PromptCached,
-                Place::CacheHit,
-                Place::Cached,
-                Place::CacheRead,
+                "prompt_tokens_details.cached_tokens",
+                "prompt_cache_hit_tokens",
+                "cached_tokens",
+                "cache_read_input_tokens",
             ]),
-            missed: self.count(Place::CacheMiss),
-            // Gateways before Anthropic keep its names beside OpenAI's.
-            cache_write: self.first([Place::PromptWritten, Place::CacheCreation]),
-            reasoning: self.count(Place::CompletionReasoning),
+            missed: self.count("prompt_cache_miss_tokens"),
+            // Gateways in front of Anthropic add its names to OpenAI's.
+            cache_write: self.first([
+                "prompt_tokens_details.cache_write_tokens",
+                "cache_creation_input_tokens",
+            ]),
+            reasoning: self.count("completion_tokens_details.reasoning_tokens"),
             ..RawUsage::default()
         }
     }
 
-    /// Anthropic's own way: what is read from the cache and what is written to it lie beside the input. (`OpenAI`'s
-    /// Responses API uses the same two names, and counts as ever.)
+    /// Anthropic's format: tokens read from and written to the cache are not included in the input. (`OpenAI`'s Responses
+    /// API uses the same two names, but includes them.)
     fn native(&mut self) -> RawUsage {
         let (read, written) = (
-            self.count(Place::CacheRead),
-            self.count(Place::CacheCreation),
+            self.count("cache_read_input_tokens"),
+            self.count("cache_creation_input_tokens"),
         );
-        let input = self.count(Place::Input);
+        let input = self.count("input_tokens");
         let beside = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
         RawUsage {
             prompt: input.map(|input| input.saturating_add(beside)),
-            completion: self.count(Place::Output),
-            cached: read.or_else(|| self.count(Place::InputCached)),
+            completion: self.count("output_tokens"),
+            cached: read.or_else(|| self.count("input_tokens_details.cached_tokens")),
             cache_write: written,
-            reasoning: self.count(Place::OutputReasoning),
+            reasoning: self.count("output_tokens_details.reasoning_tokens"),
             ..RawUsage::default()
         }
     }
 
-    /// The first of several that is a count.
-    fn first<const N: usize>(&mut self, places: [Place; N]) -> Option<u64> {
-        places.into_iter().find_map(|place| self.count(place))
+    /// The first of several paths that holds a count.
+    fn first<const N: usize>(&mut self, paths: [&str; N]) -> Option<u64> {
+        paths.into_iter().find_map(|path| self.count(path))
     }
 
-    /// The count at a place; `None` when there is none, or one that cannot be.
-    fn count(&mut self, place: Place) -> Option<u64> {
-        let figure = self.figures.at(place);
-        let count = figure.number().and_then(count);
-        self.odd |= count.is_none() && figure.is_said();
+    /// The count at a path; `None` if it is absent or invalid.
+    fn count(&mut self, path: &str) -> Option<u64> {
+        let figure = figure(self.usage, path)?;
+        let count = figure.as_number().and_then(count);
+        self.odd |= count.is_none();
         count
     }
+}
+
+/// The value at a path like `prompt_tokens_details.cached_tokens`; null counts as absent.
+fn figure<'a>(usage: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(usage, |value, key| value.get(key))
+        .filter(|value| !value.is_null())
 }
 
 /// A count: a whole number from 0 to 10^9, also when written `12.0`.
@@ -211,14 +213,13 @@ fn count(number: &Number) -> Option<u64> {
     (whole <= COUNT_CAP).then_some(whole)
 }
 
-/// A figure that cannot be what it says.
+/// A figure that cannot be true.
 struct Odd;
 
 /// What the server says it charged: OpenRouter's `cost` in dollars, xAI's ticks. `None`: it says nothing.
-fn billed(figures: &Figures) -> Result<Option<Usd>, Odd> {
-    let there = |place| Some(figures.at(place)).filter(|figure| figure.is_said());
-    if let Some(ticks) = there(Place::CostTicks) {
-        let ticks = ticks.number().and_then(Number::as_u64).ok_or(Odd)?;
+fn billed(usage: &Value) -> Result<Option<Usd>, Odd> {
+    if let Some(ticks) = figure(usage, "cost_in_usd_ticks") {
+        let ticks = ticks.as_u64().ok_or(Odd)?;
         let usd = Usd::from_pico(i128::from(ticks) * PICO_PER_TICK);
         return if usd.to_f64() < DOLLAR_CAP {
             Ok(Some(usd))
@@ -226,16 +227,15 @@ fn billed(figures: &Figures) -> Result<Option<Usd>, Odd> {
             Err(Odd)
         };
     }
-    // With a key of the user's own at OpenRouter, `cost` is only OpenRouter's part of the bill.
-    if *figures.at(Place::OwnKey) == Figure::Bool(true) {
+    // With the user's own provider key at OpenRouter, `cost` is only OpenRouter's part of the bill.
+    if figure(usage, "is_byok") == Some(&Value::Bool(true)) {
         return Ok(None);
     }
-    let Some(cost) = there(Place::Cost) else {
+    let Some(cost) = figure(usage, "cost") else {
         return Ok(None);
     };
     let cost = cost
-        .number()
-        .and_then(Number::as_f64)
+        .as_f64()
         .filter(|cost| (0.0..DOLLAR_CAP).contains(cost))
         .ok_or(Odd)?;
     let exact = cost.to_string().parse().unwrap_or_else(|_| {

@@ -1,36 +1,27 @@
-//! The wire: one request out, one answer in, nothing in between.
+//! The wire: sends one request and receives one answer.
 //!
-//! Owns: the request and its headers, the reading of refusals, what a failure to connect is called.
+//! Owns: the request and its headers.
 //! Refuses: redirects, retries, packed answers, and keys that belong to another provider.
-//! Invariant: a call is at most one request; of a refusal at most [`REFUSAL_CAP`] bytes are read.
+//! Invariant: a call is at most one request.
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use async_openai::config::{Config, OpenAIConfig};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use reqwest::Response;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::classify::classify;
 use super::client::{Clients, Network};
 use super::endpoint::Endpoint;
 use super::error::{ErrorClass, Sent, WireError};
-use super::mask::Mask;
+use super::failure::{accept_status, not_sent, root};
 use super::meta::ResponseMeta;
 use super::secret::Secret;
 use super::send_guard::SendGuard;
 use super::stream::{ReplyStream, Waits};
-use super::unpacked::{self, Body, Packing};
 use crate::chat::{Clock, Timestamp};
-
-/// The most bytes of a refusal that are read, and how long they are waited for.
-pub const REFUSAL_CAP: usize = 64 * 1024;
-const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 
 /// One request, ready to be sent.
 #[derive(Debug, Clone)]
@@ -42,18 +33,18 @@ pub struct Call {
     pub first_token: Duration,
     /// Between two events of a stream.
     pub idle: Duration,
-    /// Tells whether it has left.
+    /// Tells whether it was sent.
     pub send_guard: SendGuard,
 }
 
-/// A server's first word.
+/// A server's response to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
-    /// From nothing to the head of its answer.
+    /// From opening a connection to the head of the response.
     pub took: Duration,
     /// HTTP/2 rather than HTTP/1.1.
     pub http2: bool,
-    /// Its clock.
+    /// The server's clock.
     pub date: Option<Timestamp>,
 }
 
@@ -80,7 +71,7 @@ impl Wire {
         call: Call,
     ) -> Result<ReplyStream, WireError> {
         let mask = endpoint.mask(key);
-        let config = config(endpoint, key)?;
+        let headers = headers(endpoint, key)?;
         let accept = if call.stream {
             "text/event-stream"
         } else {
@@ -90,8 +81,8 @@ impl Wire {
             .clients
             .of(endpoint)
             .await?
-            .post(config.url("/chat/completions"))
-            .headers(headers(&config, key))
+            .post(format!("{}/chat/completions", endpoint.base_url()))
+            .headers(headers)
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
             .body(call.send_guard.body(call.body));
@@ -159,11 +150,11 @@ impl Wire {
         endpoint: &Endpoint,
         key: Option<&Secret>,
     ) -> Result<Vec<String>, WireError> {
-        let config = config(endpoint, key)?;
+        let headers = headers(endpoint, key)?;
         let client = self.clients.of(endpoint).await?;
         super::models::list(
             client,
-            config,
+            headers,
             key,
             endpoint,
             self.through(endpoint),
@@ -172,22 +163,22 @@ impl Wire {
         .await
     }
 
-    /// Opens a connection to be kept for the next request, unless there is one. It is asked for with `HEAD` and without a
-    /// key: so it cannot be billed, and only a whole request tells a proxy, TLS and HTTP/2 alike that it is wanted. What the
-    /// server answers does not matter. A server that cannot be reached is said nothing of: the request itself will tell.
+    /// Opens a connection for the next request, unless there is one. It sends `HEAD` without a key, which cannot be billed,
+    /// because only a whole request makes the client set up proxy, TLS and HTTP/2. The response does not matter. A failure
+    /// is not reported: the request itself will report it.
     pub async fn connect_ahead(&self, endpoint: &Endpoint) {
         if let Err(error) = self.probe(endpoint).await {
             tracing::debug!(host = endpoint.host(), %error, "no connection was made ahead");
         }
     }
 
-    /// Whether a connection to this server would have to be made first, and that takes time; at most once for as long as
-    /// one is kept.
+    /// Whether a request to this server would have to open a connection first. Returns `true` at most once in the time for
+    /// which a connection is kept.
     pub fn is_cold(&self, endpoint: &Endpoint) -> bool {
         !endpoint.is_loopback() && !self.clients.touch(endpoint)
     }
 
-    /// Reaches the server and hears its first word, which costs nothing.
+    /// Sends a `HEAD` request, which costs nothing, and measures the response.
     pub async fn probe(&self, endpoint: &Endpoint) -> Result<Greeting, WireError> {
         let client = self.clients.of(endpoint).await?;
         let (mask, limit) = (endpoint.mask(None), self.network().connect_timeout);
@@ -216,193 +207,34 @@ impl Wire {
         self.clients.network()
     }
 
-    /// Closes the connections that are kept.
+    /// Closes the idle connections.
     pub async fn close(&self) {
         self.clients.close().await;
     }
 }
 
-/// async-openai's configuration with every field set here, because each that is not set is read from the environment.
-pub(super) fn config(endpoint: &Endpoint, key: Option<&Secret>) -> Result<OpenAIConfig, WireError> {
+/// The headers that every request to this endpoint carries. A configured header replaces ours of the same name.
+fn headers(endpoint: &Endpoint, key: Option<&Secret>) -> Result<HeaderMap, WireError> {
+    let refused = |class, message| WireError::new(class, Sent::Nothing, message);
     if key.is_some_and(|key| !key.may_go_to(endpoint.provider())) {
         let message = format!(
             "the key belongs to another provider than {}: it was not sent",
             endpoint.provider()
         );
-        return Err(WireError::new(
-            ErrorClass::InvalidKey,
-            Sent::Nothing,
-            message,
-        ));
+        return Err(refused(ErrorClass::InvalidKey, message));
     }
-    let config = OpenAIConfig::new()
-        .with_api_base(endpoint.base_url())
-        .with_api_key(key.map_or("", Secret::expose))
-        .with_org_id("")
-        .with_project_id("");
-    endpoint
-        .headers()
-        .iter()
-        .try_fold(config, |config, (name, value)| {
-            config.with_header(name.clone(), value.as_bytes())
-        })
-        .map_err(|error| {
-            WireError::new(ErrorClass::InvalidRequest, Sent::Nothing, error.to_string())
-        })
-}
-
-/// The crate's headers, but without an empty `Bearer` when there is no key.
-fn headers(config: &OpenAIConfig, key: Option<&Secret>) -> HeaderMap {
-    let mut headers = config.headers();
-    tidy(&mut headers, key);
-    headers
-}
-
-pub(super) fn tidy(headers: &mut HeaderMap, key: Option<&Secret>) {
-    if headers
-        .get(AUTHORIZATION)
-        .is_some_and(|value| value.as_bytes().trim_ascii() == b"Bearer")
-        && key.is_none()
-    {
-        headers.remove(AUTHORIZATION);
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+            .map_err(|error| refused(ErrorClass::InvalidKey, error.to_string()))?;
+        headers.insert(AUTHORIZATION, bearer);
     }
+    headers.extend(endpoint.headers().iter().cloned());
     if let Some(value) = headers.get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }
-    headers.insert(
-        ACCEPT_ENCODING,
-        reqwest::header::HeaderValue::from_static("identity"),
-    );
-}
-
-/// Passes a success on and turns everything else into its error.
-pub(super) async fn accept_status(
-    response: Response,
-    host: &str,
-    mask: &Mask,
-    clock: &Clock,
-) -> Result<Response, WireError> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let headers = response.headers().clone();
-    if status.is_redirection() {
-        let target = headers
-            .get(LOCATION)
-            .and_then(|to| to.to_str().ok())
-            .and_then(|to| response.url().join(to).ok());
-        let to = target.and_then(|to| {
-            to.host_str().map(|name| match to.port() {
-                Some(port) => format!("{name}:{port}"),
-                None => name.to_owned(),
-            })
-        });
-        let to = to.map_or_else(|| "an unknown place".to_owned(), |to| mask.excerpt(&to));
-        let message = format!(
-            "{host} answered {} and wants the request to go to {to}; it was not sent there",
-            status.as_u16()
-        );
-        let error = WireError::new(ErrorClass::Redirected, Sent::Refused, message);
-        return Err(WireError {
-            status: Some(status.as_u16()),
-            ..error
-        });
-    }
-    let packing = Packing::of(&headers);
-    let body = if packing == Packing::Foreign {
-        Vec::new()
-    } else {
-        read_refusal(response, packing).await
-    };
-    Err(classify(
-        status.as_u16(),
-        &headers,
-        &body,
-        mask,
-        clock.now(),
-    ))
-}
-
-/// The beginning of a refusal; what does not arrive in time, or is too much, is left.
-async fn read_refusal(mut response: Response, packing: Packing) -> Vec<u8> {
-    let (Body::Whole(body) | Body::More(body) | Body::Cut(body, _)) =
-        unpacked::read(&mut response, REFUSAL_CAP, Instant::now() + REFUSAL_WAIT).await;
-    packing.open(body, REFUSAL_CAP)
-}
-
-/// A request that got no response. `through` is the proxy in front of the host, as it is shown.
-pub(super) fn not_sent(
-    error: reqwest::Error,
-    host: &str,
-    through: Option<String>,
-    mask: &Mask,
-) -> WireError {
-    let (class, sent, what) = if error.is_builder() {
-        (ErrorClass::InvalidRequest, Sent::Nothing, "cannot be asked")
-    } else if error.is_connect() {
-        (ErrorClass::Connect, Sent::Nothing, "cannot be reached")
-    } else if is_no_http(&error) {
-        // No break that may pass: it answers so every time, and may bill for it every time.
-        (
-            ErrorClass::NotSse,
-            Sent::MaybeBilled,
-            "answered with something that cannot be read as HTTP",
-        )
-    } else {
-        (
-            ErrorClass::Cut,
-            Sent::MaybeBilled,
-            "closed the connection before it answered",
-        )
-    };
-    let through = through.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
-    let cause = in_words(mask.excerpt(&root(error)));
-    WireError::new(class, sent, format!("{host} {what}{through}: {cause}"))
-}
-
-/// Whether what came back could not be read: another protocol, or a head beyond all measure.
-fn is_no_http(error: &reqwest::Error) -> bool {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes
-        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .any(hyper::Error::is_parse)
-}
-
-/// The innermost cause, which is the one that says something; never the address, which may hold what is not for logs.
-pub(super) fn root(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
-/// What the TLS library says of a certificate, with the mend.
-pub(super) fn in_words(cause: String) -> String {
-    let known = [
-        (
-            "UnknownIssuer",
-            "is from an authority that is not trusted here (network.extra_ca_file names more)",
-        ),
-        (
-            "expired",
-            "has expired, or the clock of this machine is wrong",
-        ),
-        (
-            "not valid yet",
-            "is not valid yet, or the clock of this machine is wrong",
-        ),
-        (
-            "not valid for name",
-            "is for another host: check the address",
-        ),
-    ];
-    let found = known
-        .iter()
-        .find(|(said, _)| cause.contains("certificate") && cause.contains(said));
-    found.map_or(cause, |(_, words)| format!("its certificate {words}"))
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Ok(headers)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(in crate::gateway) struct ProviderState {
 
 /// The built-in guide, listening.
 struct Guide {
-    _server: guide::Server,
+    _server: guide::GuideServer,
     endpoint: Endpoint,
     token: Secret,
 }

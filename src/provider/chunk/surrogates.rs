@@ -1,11 +1,11 @@
-//! Halves of surrogate pairs, as servers write them that cut a text between its UTF-16 units.
+//! Lone surrogates, as servers write them that cut a text between two UTF-16 units.
 //!
-//! Owns: finding such escapes in a text that is no JSON because of them, and what stands in their place.
-//! Refuses: every other fault of a text.
+//! Owns: finding such escapes in a text that is invalid JSON because of them, and replacing them.
+//! Refuses: repairing any other fault of a text.
 //! Invariant: one pass; whole pairs and escaped backslashes stay as they are.
 
-/// The text with U+FFFD for each half; `None`: it has none, and is no JSON for another reason.
-pub(super) fn mended(json: &str) -> Option<String> {
+/// The text with U+FFFD for each lone surrogate; `None`: it has none, so it is invalid JSON for another reason.
+pub(super) fn replace_lone_surrogates(json: &str) -> Option<String> {
     let (mut out, mut rest, mut found) = (String::new(), json, false);
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
@@ -33,7 +33,7 @@ pub(super) fn mended(json: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// The UTF-16 unit of an escape that a text begins with.
+/// The UTF-16 unit of the escape at the beginning of a text.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_becomes_the_replacement_character_and_nothing_else_changes() {
+    fn a_lone_surrogate_becomes_the_replacement_character_and_nothing_else_changes() {
         for (json, expected) in [
             (r#""a\ud83db""#, Some(r#""a\ufffdb""#)),
             (r#""\uDE00\ud83d""#, Some(r#""\ufffd\ufffd""#)),
@@ -57,7 +57,7 @@ mod tests {
             (r#""\"#, None),
             ("", None),
         ] {
-            assert_eq!(mended(json).as_deref(), expected, "{json}");
+            assert_eq!(replace_lone_surrogates(json).as_deref(), expected, "{json}");
         }
     }
 }

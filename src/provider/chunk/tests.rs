@@ -1,10 +1,13 @@
-use proptest::prelude::*;
-use serde_json::json;
+mod pieces;
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use self::pieces::{any_json, any_piece, replacement};
 use super::*;
 
-fn choice(delta: &Value) -> Choice<'static> {
-    Chunk::of(&json!({"choices": [{"delta": delta}]}))
+fn choice(delta: &Value) -> ChunkChoice<'static> {
+    chunk_of(&json!({"choices": [{"delta": delta}]}))
         .choice
         .unwrap()
 }
@@ -45,11 +48,10 @@ fn text_and_thoughts_in_every_shape() {
             "{delta}"
         );
     }
-    let unary = Chunk::of(
-        &json!({"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}),
-    );
+    let unary =
+        chunk_of(&json!({"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}));
     assert_eq!(unary.choice.unwrap().text, "whole");
-    let second_only = Chunk::of(&json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
+    let second_only = chunk_of(&json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
     assert_eq!(second_only.choice, None);
 }
 
@@ -62,7 +64,7 @@ fn finish_reasons_and_tool_calls() {
         (json!("stop"), Some("stop")),
         (json!("weird"), Some("weird")),
     ] {
-        let chunk = Chunk::of(&json!({"choices": [{"finish_reason": written}]}));
+        let chunk = chunk_of(&json!({"choices": [{"finish_reason": written}]}));
         assert_eq!(
             chunk.choice.unwrap().finish.as_deref(),
             expected,
@@ -93,182 +95,23 @@ fn an_error_is_seen_before_anything_else() {
         json!({"choices": [{"error": {"message": "m"}, "finish_reason": "error"}]}),
         json!([{"error": {"message": "m"}}]),
     ] {
-        assert_eq!(Chunk::of(&error).error.unwrap().message, "m", "{error}");
+        assert_eq!(chunk_of(&error).error.unwrap().message, "m", "{error}");
     }
-    assert_eq!(
-        Chunk::of(&json!({"error": null, "choices": []})).error,
-        None
-    );
+    assert_eq!(chunk_of(&json!({"error": null, "choices": []})).error, None);
 }
 
 #[test]
 fn depth_is_limited_and_no_json_is_refused() {
     let deep = "[".repeat(1_000_000);
     for bad in [deep.as_str(), "", "{", "nul", "{\"a\":NaN}"] {
-        assert_eq!(Chunk::read(bad), Err(Malformed));
+        assert_eq!(read(bad), Err(Malformed));
     }
-}
-
-fn any_json() -> impl Strategy<Value = Value> {
-    let keys = "choices|delta|message|content|error|usage|finish_reason|index|object|code|tool_calls|x_groq|detail";
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".{0,6}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(6, 40, 5, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(keys, inner, 0..5)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
-}
-
-/// Pieces as servers write them, and as they do not: keys of ours in all places, some of them twice.
-pub(super) fn any_piece() -> impl Strategy<Value = String> {
-    let text = prop_oneof![
-        Just(r#""a""#),
-        Just(r#""""#),
-        Just(r#""l\u00f6\n\"""#),
-        Just(r#""\ud83e\udd80""#),
-        Just(r#""\ud800""#),
-        Just(r#""error""#),
-        Just(r#""stop""#)
-    ];
-    let odd = prop_oneof![
-        Just("null"),
-        Just("0"),
-        Just("1"),
-        Just("-0"),
-        Just("0.0"),
-        Just("1e999"),
-        Just("true"),
-        Just("[]"),
-        Just("{}"),
-        Just("[{}]"),
-        Just(r#"{"prompt_tokens":3,"completion_tokens":2}"#),
-        Just(r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}}"#),
-        Just(r#"{"prompt_tokens":12.0,"completion_tokens":-3,"cost":"x","is_byok":true}"#),
-        Just(r#"{"prompt_tokens":9,"prompt_tokens":8,"completion_tokens":1}"#),
-        Just(
-            r#"{"input_tokens":9,"output_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":1}}"#
-        ),
-        Just(
-            r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":3}}"#
-        ),
-        Just(
-            r#"{"prompt_tokens_details":{"cached_tokens":3},"prompt_tokens_details":null,"cost":0.25}"#
-        ),
-        Just(r#"[{"type":"text","text":"p"}]"#),
-        Just(r#"[{"summary":"s"}]"#),
-        Just(r#"{"message":"m"}"#),
-        Just("[[0,{\"x\":[1.5,-2]}]]"),
-        Just("nul"),
-    ];
-    let figure = prop::sample::select(vec![
-        "0",
-        "7",
-        "9",
-        "-1",
-        "-0",
-        "12.0",
-        "0.5",
-        "1e3",
-        "1e999",
-        "18446744073709551616",
-        "true",
-        "null",
-        "\"3\"",
-        "[]",
-        r#"{"cached_tokens":3,"reasoning_tokens":2,"ephemeral_1h_input_tokens":1}"#,
-        r#"{"cached_tokens":null,"cached_tokens":4,"cache_write_tokens":2}"#,
-    ]);
-    let counts = [
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "input_tokens",
-        "output_tokens",
-        "cached_tokens",
-        "cost",
-        "cost_in_usd_ticks",
-        "is_byok",
-        "prompt_tokens_details",
-        "completion_tokens_details",
-        "input_tokens_details",
-        "cache_creation",
-    ];
-    let usage = object(&counts, figure.prop_map(str::to_owned));
-    let value = prop_oneof![
-        4 => text.prop_map(str::to_owned).boxed(),
-        3 => odd.prop_map(str::to_owned).boxed(),
-        2 => usage
-    ];
-    let words = object(
-        &[
-            "content",
-            "reasoning_content",
-            "reasoning",
-            "reasoning_details",
-            "tool_calls",
-            "function_call",
-            "role",
-        ],
-        value.clone(),
-    );
-    let choice = object(
-        &[
-            "delta",
-            "message",
-            "text",
-            "index",
-            "finish_reason",
-            "usage",
-            "error",
-            "object",
-            "type",
-            "logprobs",
-        ],
-        prop_oneof![3 => words.boxed(), 2 => value.clone().boxed()],
-    );
-    let choices = prop_oneof![
-        6 => choice.clone().prop_map(|choice| format!("[{choice}]")),
-        1 => prop::collection::vec(choice, 0..3).prop_map(|choices| format!("[{}]", choices.join(","))),
-        1 => value.clone(),
-    ];
-    let keys = [
-        "choices",
-        "usage",
-        "x_groq",
-        "service_tier",
-        "error",
-        "object",
-        "type",
-        "id",
-        "cho\\u0069ces",
-    ];
-    object(&keys, prop_oneof![3 => choices.boxed(), 2 => value.boxed()])
-}
-
-/// An object of some of these keys, in any order, with any of these values.
-fn object(
-    keys: &[&'static str],
-    value: impl Strategy<Value = String> + 'static,
-) -> BoxedStrategy<String> {
-    let entry = (prop::sample::select(keys.to_vec()), value)
-        .prop_map(|(key, value)| format!("\"{key}\":{value}"));
-    prop::collection::vec(entry, 0..5)
-        .prop_map(|entries| format!("{{{}}}", entries.join(", ")))
-        .boxed()
 }
 
 fn by_the_tree(json: &str) -> Result<Chunk<'static>, Malformed> {
     let value = |json: &str| serde_json::from_str::<Value>(json).ok();
-    let value = value(json).or_else(|| value(&surrogates::mended(json)?));
-    value.map(|value| Chunk::of(&value)).ok_or(Malformed)
+    let value = value(json).or_else(|| value(&surrogates::replace_lone_surrogates(json)?));
+    value.map(|value| chunk_of(&value)).ok_or(Malformed)
 }
 
 /// A piece of every provider, as it writes them by the thousand.
@@ -286,10 +129,49 @@ const REAL: [&str; 10] = [
 ];
 
 #[test]
-fn the_pieces_of_every_provider_go_the_quick_way() {
+fn the_pieces_of_every_provider_have_the_typed_form() {
     for json in REAL {
-        assert!(plain::read(json).is_some(), "{json}");
-        assert_eq!(Chunk::read(json), by_the_tree(json), "{json}");
+        assert!(typed::read(json).is_some(), "{json}");
+        assert_eq!(read(json), by_the_tree(json), "{json}");
+    }
+}
+
+/// One piece after another that differ in a text, in a byte, or in the rest.
+#[test]
+fn every_change_of_a_piece_is_read_as_through_the_tree() {
+    let piece = |text: &str, padding: &str| {
+        format!(
+            r#"{{"id":"c","service_tier":"default","choices":[{{"delta":{{"content":"{text}"}}}}],"obfuscation":"{padding}"}}"#
+        )
+    };
+    let thought = |text: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"content":null,"reasoning":"{text}"}}}}]}}"#)
+    };
+    let both = |text: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"content":"{text}","reasoning":"{text}"}}}}]}}"#)
+    };
+    let padded = |text: &str| piece(text, &"x".repeat(typed::TYPED_CAP));
+    for json in [
+        piece("one", "q7"),
+        piece("twenty 🦀", "xyz"),
+        piece("", "q7"),
+        piece(r"a\n", "q7"),
+        piece(r"a\q", "q7"),
+        piece(r"\ud800", "q7"),
+        piece("a\n", "q7"),
+        piece("two", r"\u0041"),
+        piece("two", "q7").replace("default", "flex"),
+        piece("two", "q7").replace("\"}", "\"} "),
+        piece("two\",\"role\":\"assistant", "q7"),
+        piece("two\"},\"finish_reason\":\"stop", "q7"),
+        thought("hm"),
+        thought("so"),
+        both("hm"),
+        both("so"),
+        padded("a"),
+        padded("b"),
+    ] {
+        assert_eq!(read(&json), by_the_tree(&json), "{json}");
     }
 }
 
@@ -314,8 +196,8 @@ fn words_in_a_broken_piece_are_seen() {
 }
 
 #[test]
-fn what_is_plain_and_what_is_not() {
-    for (json, is_plain) in [
+fn which_pieces_have_the_typed_form() {
+    for (json, is_typed) in [
         (
             r#"{"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#,
             true,
@@ -373,21 +255,18 @@ fn what_is_plain_and_what_is_not() {
         ),
         (
             r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#,
-            false,
+            true,
         ),
         (
             r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#,
             false,
         ),
-        (
-            r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#,
-            false,
-        ),
+        (r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#, true),
         (r#"{"error":{"message":"m"}}"#, false),
         (r#"{"object":"error","message":"m"}"#, false),
     ] {
-        assert_eq!(plain::read(json).is_some(), is_plain, "{json}");
-        assert_eq!(Chunk::read(json), by_the_tree(json), "{json}");
+        assert_eq!(typed::read(json).is_some(), is_typed, "{json}");
+        assert_eq!(read(json), by_the_tree(json), "{json}");
     }
 }
 
@@ -395,27 +274,27 @@ fn what_is_plain_and_what_is_not() {
 fn the_number_of_values_is_bounded() {
     let many = |n: usize| format!("{{\"choices\":[],\"usage\":[{}0]}}", "0,".repeat(n));
     let most = tree::MOST as usize;
-    assert!(Chunk::read(&many(most - 4)).is_ok());
-    assert_eq!(Chunk::read(&many(most)), Err(Malformed));
+    assert!(read(&many(most - 4)).is_ok());
+    assert_eq!(read(&many(most)), Err(Malformed));
     let deep = format!("{{\"x\":{}1{}}}", "[".repeat(120), "]".repeat(120));
-    assert!(Chunk::read(&deep).is_ok());
+    assert!(read(&deep).is_ok());
     let deeper = format!("{{\"x\":{}1{}}}", "[".repeat(130), "]".repeat(130));
-    assert_eq!(Chunk::read(&deeper), Err(Malformed));
+    assert_eq!(read(&deeper), Err(Malformed));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn the_quick_way_and_the_long_way_read_the_same(json in any_piece()) {
-        prop_assert_eq!(Chunk::read(&json), by_the_tree(&json), "{}", json);
+    fn the_typed_form_and_the_tree_read_the_same(json in any_piece()) {
+        prop_assert_eq!(read(&json), by_the_tree(&json), "{}", json);
     }
 
     #[test]
     fn also_when_a_byte_is_wrong(json in any_piece(), at in any::<prop::sample::Index>(), byte in "[ -~]") {
         let at = at.index(json.len());
         let broken = format!("{}{byte}{}", &json[..at], &json[at + 1..]);
-        prop_assert_eq!(Chunk::read(&broken), by_the_tree(&broken), "{}", broken);
+        prop_assert_eq!(read(&broken), by_the_tree(&broken), "{}", broken);
     }
 }
 
@@ -425,59 +304,43 @@ proptest! {
     #[test]
     fn also_when_real_pieces_are_mangled(
         which in any::<prop::sample::Index>(),
-        wounds in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, wound()), 1..4),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, replacement()), 1..4),
     ) {
         let mut json = (*which.get(&REAL)).to_owned();
-        for (at, gone, instead) in wounds {
+        for (at, gone, instead) in changes {
             let at = json.floor_char_boundary(at.index(json.len() + 1));
             json.replace_range(at..json.floor_char_boundary(at + gone).max(at), instead);
         }
-        prop_assert_eq!(Chunk::read(&json), by_the_tree(&json), "{}", json);
+        prop_assert_eq!(read(&json), by_the_tree(&json), "{}", json);
     }
 }
 
-/// What chance puts into a piece.
-fn wound() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        "",
-        "\"",
-        "\\",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "0",
-        "-",
-        ".",
-        "e",
-        " ",
-        "\n",
-        "\t",
-        "\u{1}",
-        "é",
-        "null",
-        "true",
-        "\\u00e9",
-        "\\ud83e",
-        "\\n",
-        "{}",
-        "[]",
-        "\"a\"",
-        "\"content\":\"b\",",
-        "\"error\":{},",
-        "\"index\":1,",
-        "1e400",
-        "9999999999999999999999",
-    ])
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// The shapes in turn, with other texts, and now and then with a wrong byte.
+    #[test]
+    fn also_with_other_texts_in_a_piece(
+        shapes in prop::collection::vec(any_piece(), 1..4),
+        order in prop::collection::vec((any::<prop::sample::Index>(), 0..6u8, any::<prop::sample::Index>()), 1..12),
+    ) {
+        for (which, text, at) in order {
+            let text = [r#""a""#, r#""b c""#, r#""""#, r#""\n""#, r#""stop""#, r#""a""#][usize::from(text)];
+            let mut json = which.get(&shapes).replace(r#""a""#, text);
+            if at.index(8) == 0 {
+                let at = at.index(json.len());
+                json.replace_range(at..=at, "\"");
+            }
+            prop_assert_eq!(read(&json), by_the_tree(&json), "{}", json);
+        }
+    }
 }
 
 proptest! {
     #[test]
     fn any_json_value_reads(value in any_json()) {
-        let chunk = Chunk::of(&value);
-        prop_assert_eq!(Chunk::read(&value.to_string()).is_ok(), true);
+        let chunk = chunk_of(&value);
+        prop_assert_eq!(read(&value.to_string()).is_ok(), true);
         let _ = chunk.usage.and_then(|usage| usage.normalise());
     }
 }

@@ -1,38 +1,51 @@
 //! From the events of a stream to the steps of an answer.
 //!
-//! Owns: what a piece means beside the ones before it: the finish, usage that rises, errors after the last word.
+//! Owns: what a piece means after the ones before it: the finish, rising usage, errors after the finish.
 //! Refuses: bytes and lines (`decode` and `sse` have them).
-//! Invariant: a finish is told once per word of the server, and an error never takes back an answer that is complete; an
-//! answer of which a part could not be read is none, whatever the server says.
+//! Invariant: an error never takes back an answer that is complete; an answer of which a part could not be read counts as
+//! cut, even if the server reports a finish.
 
 use std::collections::VecDeque;
 
-use super::super::chunk::{self, Choice, Chunk};
+use super::super::chunk::{self, Chunk, ChunkChoice};
 use super::super::classify;
 use super::super::error::{ErrorClass, Sent, WireError};
 use super::super::error_body::ErrorBody;
 use super::super::mask::Mask;
 use super::super::sse;
 use super::super::usage::RawUsage;
-use super::{MALFORMED_CAP, Progress, WORDS_CAP, too_large};
 use crate::chat::{Delta, Finish};
 
-/// The most bytes of an error that are looked at.
+/// The most bytes of text and reasoning: a million tokens, several times what any model writes at once. Several copies of
+/// it are in memory before it is stored and shown.
+pub const WORDS_CAP: usize = 4 * 1024 * 1024;
+/// Pieces that are not JSON and are skipped before the stream is given up.
+pub const MALFORMED_CAP: u32 = 16;
+
+/// The most bytes of an error that are read.
 const ERROR_CAP: usize = 64 * 1024;
+
+/// What a push contained, for the timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PushOutcome {
+    /// Something of an answer: text, thought, tool call, finish, usage.
+    pub event: bool,
+    /// Something that counts as a first token (not a bare role, not usage).
+    pub token: bool,
+}
 
 /// The fold from events to deltas.
 #[derive(Debug)]
 pub(super) struct Fold {
     mask: Mask,
-    reader: chunk::Reader,
     pub(super) out: VecDeque<Delta>,
     pub(super) malformed: u32,
-    /// Told once: some servers write it on every chunk.
+    /// Reported once: some servers write it in every chunk.
     tier: Option<String>,
-    /// An odd usage was told, once.
+    /// The warning about an invalid usage was logged; it is logged once.
     warned: bool,
     streamed: bool,
-    /// Bytes of text and of thought so far.
+    /// Bytes of text and of reasoning so far.
     words: usize,
     tool_called: bool,
     /// A part of the answer could not be read.
@@ -45,7 +58,6 @@ impl Fold {
     pub(super) fn new(mask: Mask) -> Self {
         Self {
             mask,
-            reader: chunk::Reader::default(),
             out: VecDeque::new(),
             malformed: 0,
             tier: None,
@@ -59,11 +71,11 @@ impl Fold {
         }
     }
 
-    /// Takes one event of a stream. After the last word nothing more is looked at.
+    /// Takes one event of a stream. After `[DONE]` nothing more is read.
     pub(super) fn take_event(
         &mut self,
-        event: &sse::Event<'_>,
-        progress: &mut Progress,
+        event: &sse::SseEvent<'_>,
+        progress: &mut PushOutcome,
     ) -> Result<(), WireError> {
         if self.done {
             return Ok(());
@@ -79,7 +91,7 @@ impl Fold {
         if data == "[DONE]" {
             return self.take_done();
         }
-        match self.reader.read(data) {
+        match chunk::read(data) {
             Ok(chunk) => self.take_chunk(chunk, progress),
             Err(_) => self.take_parts(data, progress),
         }
@@ -94,9 +106,9 @@ impl Fold {
         }
     }
 
-    /// Takes what is no single piece: the pieces of a server that forgets the empty lines between them, or the line ends
-    /// too. What cannot be read is passed over to the end of its line, and counted once.
-    fn take_parts(&mut self, data: &str, progress: &mut Progress) -> Result<(), WireError> {
+    /// Takes data that is not a single piece: some servers leave out the empty lines between pieces, or the line ends too.
+    /// What cannot be read is skipped to the end of its line, and counted once.
+    fn take_parts(&mut self, data: &str, progress: &mut PushOutcome) -> Result<(), WireError> {
         let mut broken = false;
         for line in data.lines() {
             let mut rest = line;
@@ -109,21 +121,25 @@ impl Fold {
                 if rest.starts_with("[DONE]") {
                     self.take_done()?;
                 } else if rest.starts_with(['{', '['])
-                    && let Ok((chunk, after)) = Chunk::first(rest)
+                    && let Ok((chunk, after)) = chunk::first(rest)
                 {
                     self.take_chunk(chunk, progress)?;
                     rest = after;
                 } else {
                     broken = true;
-                    self.lose(rest);
+                    self.note_lost(rest);
                     break;
                 }
             }
         }
-        if broken { self.pass_over() } else { Ok(()) }
+        if broken {
+            self.skip_malformed()
+        } else {
+            Ok(())
+        }
     }
 
-    fn pass_over(&mut self) -> Result<(), WireError> {
+    fn skip_malformed(&mut self) -> Result<(), WireError> {
         if self.malformed < MALFORMED_CAP {
             self.malformed += 1;
             return Ok(());
@@ -135,8 +151,8 @@ impl Fold {
         ))
     }
 
-    /// Looks at what cannot be read: words of the answer in it are words that the user will not see.
-    fn lose(&mut self, unread: &str) {
+    /// Checks text that cannot be read: if it contains words of the answer, the user will not see them.
+    fn note_lost(&mut self, unread: &str) {
         let lost = !self.lost && chunk::has_words(unread);
         self.lost |= lost;
         if lost && self.finished {
@@ -147,7 +163,7 @@ impl Fold {
     fn take_chunk(
         &mut self,
         mut chunk: Chunk<'_>,
-        progress: &mut Progress,
+        progress: &mut PushOutcome,
     ) -> Result<(), WireError> {
         let finish = chunk
             .choice
@@ -172,7 +188,7 @@ impl Fold {
             self.take_usage(&usage);
         }
         let Some(reason) = finish else { return Ok(()) };
-        *progress = Progress {
+        *progress = PushOutcome {
             event: true,
             token: true,
         };
@@ -192,7 +208,7 @@ impl Fold {
         }
     }
 
-    /// A count that cannot be one also takes back the counts before it: a rising usage is worth its last word only.
+    /// An invalid count also takes back the counts before it: of a rising usage only the last one is right.
     fn take_usage(&mut self, usage: &RawUsage) {
         let counted = usage.normalise();
         self.out.extend(counted.map(Delta::Usage));
@@ -207,8 +223,8 @@ impl Fold {
 
     fn take_choice(
         &mut self,
-        choice: Choice<'_>,
-        progress: &mut Progress,
+        choice: ChunkChoice<'_>,
+        progress: &mut PushOutcome,
     ) -> Result<(), WireError> {
         self.words = self
             .words
@@ -224,7 +240,7 @@ impl Fold {
             (choice.text, Delta::Text),
         ] {
             if !text.is_empty() {
-                *progress = Progress {
+                *progress = PushOutcome {
                     event: true,
                     token: true,
                 };
@@ -237,8 +253,8 @@ impl Fold {
 
     /// Takes the answer of a server that does not stream.
     pub(super) fn take_whole(&mut self, whole: &[u8]) -> Result<(), WireError> {
-        match Chunk::read(String::from_utf8_lossy(whole).trim()) {
-            Ok(chunk) => self.take_chunk(chunk, &mut Progress::default()),
+        match chunk::read(String::from_utf8_lossy(whole).trim()) {
+            Ok(chunk) => self.take_chunk(chunk, &mut PushOutcome::default()),
             Err(_) => Err(self.not_an_answer(whole)),
         }
     }
@@ -268,7 +284,11 @@ impl Fold {
     }
 }
 
-/// The beginning of an error: nobody reads more of it.
+/// The beginning of an error; the rest of a long one is not needed.
 fn head(text: &str) -> &str {
     &text[..text.floor_char_boundary(ERROR_CAP)]
+}
+
+pub(super) fn too_large(message: &str) -> WireError {
+    WireError::new(ErrorClass::TooLarge, Sent::MaybeBilled, message)
 }

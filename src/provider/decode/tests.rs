@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chat::{Finish, Reply, Usd};
+use crate::provider::error::ErrorClass;
 
 /// What the pieces add up to, and the error that ended them.
 fn fold(pieces: &[&[u8]]) -> (Reply, Option<ErrorClass>, u32) {

@@ -1,36 +1,36 @@
 //! What the guide says.
 //!
 //! Owns: choosing sections for a conversation and composing an answer of their sentences.
-//! Refuses: sentences about the program that do not stand in the manual.
-//! Invariant: the first line of every answer says what is speaking.
+//! Refuses: sentences about the program that are not in the manual.
+//! Invariant: the first line of every answer says that no language model wrote it.
 
 use std::fmt::Write as _;
 
 use super::manual::{Section, sections};
-use super::search::{Hit, Index, Term};
+use super::search::{Index, QueryTerm, SectionHit};
 use super::words::words;
 
 /// The first line of every answer.
-pub(super) const WHO: &str =
+pub(super) const INTRODUCTION_LINE: &str =
     "I am the built-in guide: I know only this program's manual, and I am not a language model.";
 /// The last line of every answer.
-const REAL_MODEL: &str =
+const CLOSING_LINE: &str =
     "For a real model, set `OPENAI_API_KEY` and start again, or run a local server such as Ollama.";
 
-/// Sentences quoted from the best section, and from the one beside it.
+/// Sentences quoted from the best section, and from the second one.
 const SENTENCES: usize = 6;
-const BESIDE: usize = 2;
-/// A section longer than this is a list: of it, only sentences with this share of the best one's score are quoted.
-const SHORT: usize = 4;
-const NEAR: f64 = 0.66;
-/// A second section is quoted when it is nearly as good as the best, and named when it is half as good.
-const QUOTE: f64 = 0.85;
-const NAME: f64 = 0.5;
-/// What the words of earlier questions count when the last one alone finds nothing, and how many are looked at.
-const EARLIER: f64 = 0.3;
+const SECOND_SENTENCES: usize = 2;
+/// A section longer than this is a list: only sentences with this share of the best sentence's score are quoted from it.
+const LIST_LENGTH: usize = 4;
+const LIST_SCORE_SHARE: f64 = 0.66;
+/// A second section is quoted from this share of the best section's score on, and named from that share on.
+const QUOTE_SHARE: f64 = 0.85;
+const NAME_SHARE: f64 = 0.5;
+/// The weight of words of earlier questions, used when the last one finds nothing, and how many of them are searched.
+const EARLIER_WEIGHT: f64 = 0.3;
 const EARLIER_QUESTIONS: usize = 3;
-/// Characters of a message that are looked at; a question stands at its beginning, and a pasted file behind it.
-const LOOKED_AT: usize = 2_000;
+/// Characters of a message that are searched: a question is at its beginning, a pasted file after it.
+const SEARCHED: usize = 2_000;
 
 /// Words of a question that only greets, thanks or asks who is there.
 const GREETINGS: &str = "hi hello hey hallo howdy greetings good morning afternoon evening day welcome again thanks thank thx \
@@ -38,19 +38,19 @@ const GREETINGS: &str = "hi hello hey hallo howdy greetings good morning afterno
 
 /// The manual with its index.
 #[derive(Debug)]
-pub(super) struct Guide {
+pub(super) struct AnswerComposer {
     sections: Vec<Section>,
     index: Index,
 }
 
-/// What a conversation is about.
+/// The search terms of a conversation, and the sections found with them.
 #[derive(Debug)]
 struct Found {
-    terms: Vec<Term>,
-    hits: Vec<Hit>,
+    terms: Vec<QueryTerm>,
+    hits: Vec<SectionHit>,
 }
 
-impl Guide {
+impl AnswerComposer {
     pub fn new() -> Self {
         let sections = sections();
         let index = Index::new(&sections);
@@ -70,10 +70,10 @@ impl Guide {
                 self.quote(&found)
             }
         };
-        format!("{WHO}\n\n{body}\n\n{REAL_MODEL}")
+        format!("{INTRODUCTION_LINE}\n\n{body}\n\n{CLOSING_LINE}")
     }
 
-    /// Looks with the last question; when it finds nothing, with the earlier ones beside it.
+    /// Searches with the last question; if that finds nothing, with earlier ones as well.
     fn find(&self, questions: &[String]) -> Found {
         let Some((last, earlier)) = questions.split_last() else {
             return Found {
@@ -85,7 +85,7 @@ impl Guide {
         let mut hits = self.index.search(&terms);
         if hits.is_empty() {
             for question in earlier.iter().rev().take(EARLIER_QUESTIONS) {
-                for term in self.index.terms(beginning(question), EARLIER) {
+                for term in self.index.terms(beginning(question), EARLIER_WEIGHT) {
                     if !terms.iter().any(|known| known.stem == term.stem) {
                         terms.push(term);
                     }
@@ -110,12 +110,12 @@ impl Guide {
         }
         let mut others = others
             .iter()
-            .take_while(|hit| hit.score >= best.score * NAME)
+            .take_while(|hit| hit.score >= best.score * NAME_SHARE)
             .take(3)
             .peekable();
-        if let Some(second) = others.next_if(|hit| hit.score >= best.score * QUOTE) {
+        if let Some(second) = others.next_if(|hit| hit.score >= best.score * QUOTE_SHARE) {
             text.push_str("\n\n");
-            text.push_str(&self.passage(second, &found.terms, BESIDE));
+            text.push_str(&self.passage(second, &found.terms, SECOND_SENTENCES));
         }
         let names: Vec<String> = others.map(|hit| self.name(hit)).collect();
         if !names.is_empty() {
@@ -125,29 +125,29 @@ impl Guide {
     }
 
     /// The sentences of a section that say most about the question, in the section's own order.
-    fn passage(&self, hit: &Hit, terms: &[Term], most: usize) -> String {
+    fn passage(&self, hit: &SectionHit, terms: &[QueryTerm], most: usize) -> String {
         let sentences = &self.sections[hit.section].sentences;
         let mut ranked: Vec<(usize, f64)> = sentences
             .iter()
             .enumerate()
-            .map(|(place, sentence)| (place, self.weigh(sentence, terms)))
+            .map(|(index, sentence)| (index, self.weigh(sentence, terms)))
             .collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        if sentences.len() > SHORT {
-            let least = ranked.first().map_or(0.0, |best| best.1 * NEAR);
+        if sentences.len() > LIST_LENGTH {
+            let least = ranked.first().map_or(0.0, |best| best.1 * LIST_SCORE_SHARE);
             ranked.retain(|&(_, score)| score >= least);
         }
         let mut chosen: Vec<usize> = ranked
             .into_iter()
             .take(most)
-            .map(|(place, _)| place)
+            .map(|(index, _)| index)
             .collect();
         chosen.sort_unstable();
-        let quoted: Vec<&str> = chosen.into_iter().map(|place| sentences[place]).collect();
+        let quoted: Vec<&str> = chosen.into_iter().map(|index| sentences[index]).collect();
         format!("From {}:\n\n{}", self.name(hit), quoted.join(" "))
     }
 
-    fn weigh(&self, sentence: &str, terms: &[Term]) -> f64 {
+    fn weigh(&self, sentence: &str, terms: &[QueryTerm]) -> f64 {
         let said = words(sentence);
         terms
             .iter()
@@ -156,12 +156,12 @@ impl Guide {
             .sum()
     }
 
-    fn name(&self, hit: &Hit) -> String {
+    fn name(&self, hit: &SectionHit) -> String {
         let section = &self.sections[hit.section];
         format!("'{} / {}'", section.chapter, section.title)
     }
 
-    /// For a question that the manual does not speak of.
+    /// For a question that the manual does not cover.
     fn topics(&self) -> String {
         let mut chapters: Vec<&str> = self
             .sections
@@ -185,15 +185,15 @@ impl Guide {
     }
 }
 
-/// As much of a message as is looked at.
+/// The part of a message that is searched.
 fn beginning(message: &str) -> &str {
     message
         .char_indices()
-        .nth(LOOKED_AT)
+        .nth(SEARCHED)
         .map_or(message, |(end, _)| &message[..end])
 }
 
-/// Whether a message only greets; so does one without a word in it.
+/// Whether a message is only a greeting; a message without words counts as one.
 fn is_greeting(question: &str) -> bool {
     words(question).iter().all(|word| {
         GREETINGS
@@ -215,30 +215,31 @@ mod tests {
     use super::*;
 
     fn answer(questions: &[&str]) -> String {
-        Guide::new().answer(&questions.iter().map(|&q| q.to_owned()).collect::<Vec<_>>())
+        AnswerComposer::new().answer(&questions.iter().map(|&q| q.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
-    fn an_answer_says_who_speaks_names_its_source_and_the_way_on() {
+    fn an_answer_says_what_the_guide_is_names_its_source_and_a_next_step() {
         let said = answer(&["How do I stop an answer?"]);
-        assert!(said.starts_with(WHO), "{said}");
+        assert!(said.starts_with(INTRODUCTION_LINE), "{said}");
         assert!(
             said.contains(
                 "From 'Keys / Stop an answer':\n\nEsc stops the answer that is streaming."
             ),
             "{said}"
         );
-        assert!(said.ends_with(REAL_MODEL), "{said}");
+        assert!(said.ends_with(CLOSING_LINE), "{said}");
         for question in ["hi", "What is the capital of France?", ""] {
             assert!(
-                answer(&[question]).starts_with(WHO) && answer(&[question]).ends_with(REAL_MODEL),
+                answer(&[question]).starts_with(INTRODUCTION_LINE)
+                    && answer(&[question]).ends_with(CLOSING_LINE),
                 "{question}"
             );
         }
     }
 
     #[test]
-    fn every_sentence_stands_in_the_manual() {
+    fn every_quoted_sentence_is_in_the_manual() {
         let manual: String = sections()
             .iter()
             .flat_map(|s| s.sentences.iter().copied())
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_only_what_was_asked_for_is_quoted() {
+    fn only_the_matching_sentences_of_a_list_are_quoted() {
         let said = answer(&["what does exit code 3 mean"]);
         assert!(
             said.contains("Exit code 3 means") && !said.contains("Exit code 1"),
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_comes_whole() {
+    fn a_configuration_block_is_quoted_whole() {
         let said = answer(&["how do I set a daily budget?"]);
         assert!(
             said.contains("```toml\n[budget]\nper_request = 0.10\n")
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn greetings_are_met_with_three_things_to_ask() {
+    fn a_greeting_is_answered_with_three_example_questions() {
         for greeting in [
             "hi",
             "Hello!",
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_manual_does_not_know_is_said() {
+    fn a_question_outside_the_manual_is_answered_with_its_topics() {
         for question in [
             "What is the capital of France?",
             "Write a poem about the sea",
@@ -328,10 +329,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pasted_file_behind_the_question_is_not_searched() {
+    fn a_pasted_file_after_the_question_is_not_searched() {
         let question = format!(
             "use ollama {} {}",
-            " ".repeat(LOOKED_AT),
+            " ".repeat(SEARCHED),
             "budget ".repeat(1_000_000)
         );
         assert!(answer(&[&question]).contains("'Providers / Use Ollama'"));

@@ -1,8 +1,8 @@
 //! From an HTTP request to an HTTP response.
 //!
-//! Owns: who may ask, what is asked for, how much may be sent, and the pace of a streamed answer.
-//! Refuses: sockets, and reading a body before the token was shown.
-//! Invariant: whatever well-formed HTTP asks, the response has a body in the protocol's form, an error too.
+//! Owns: authentication, routes, the size limit of a request, and the pace of a streamed answer.
+//! Refuses: sockets, and reading a body before the token was checked.
+//! Invariant: every well-formed HTTP request gets a response in the protocol's form, errors included.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,31 +21,31 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
-use super::answer::Guide;
-use super::wire::{self, Answer, Asked, Refusal};
+use super::answer::AnswerComposer;
+use super::wire::{self, CompletionRequest, GuideAnswer, RequestError};
 use crate::chat::Clock;
 
 /// The largest request body, in bytes.
-pub(super) const BODY: usize = 8 * 1024 * 1024;
-/// All waiting within one answer together stays below this.
-const PATIENCE: Duration = Duration::from_millis(600);
+pub(super) const BODY_CAP: usize = 8 * 1024 * 1024;
+/// The sum of all waits within one answer stays below this.
+const MAX_PACING: Duration = Duration::from_millis(600);
 
 pub(super) type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
-pub(super) type Count = dyn Fn(&str) -> u64 + Send + Sync;
+pub(super) type CountTokens = dyn Fn(&str) -> u64 + Send + Sync;
 
 /// What all connections share.
-pub(super) struct Api {
+pub(super) struct GuideApi {
     token: String,
-    count: Box<Count>,
+    count: Box<CountTokens>,
     pace: Duration,
     clock: Clock,
     /// Built when the first question comes.
-    guide: OnceLock<Guide>,
+    guide: OnceLock<AnswerComposer>,
     answers: AtomicU64,
 }
 
-impl Api {
-    pub fn new(token: String, count: Box<Count>, pace: Duration) -> Self {
+impl GuideApi {
+    pub fn new(token: String, count: Box<CountTokens>, pace: Duration) -> Self {
         let (guide, answers) = (OnceLock::new(), AtomicU64::new(1));
         Self {
             token,
@@ -78,28 +78,28 @@ impl Api {
     async fn route(
         self: Arc<Self>,
         request: Request<Incoming>,
-    ) -> Result<Response<ResponseBody>, Refusal> {
-        if !self.knows(request.headers().get(AUTHORIZATION)) {
+    ) -> Result<Response<ResponseBody>, RequestError> {
+        if !self.is_authorized(request.headers().get(AUTHORIZATION)) {
             return Err(
-                Refusal::new(401, "The token of the guide is missing or wrong.")
+                RequestError::new(401, "The token of the guide is missing or wrong.")
                     .code("invalid_api_key"),
             );
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/v1/models") => Ok(whole(200, &wire::models())),
             (&Method::POST, "/v1/chat/completions") => self.complete(request.into_body()).await,
-            (method, path @ ("/v1/models" | "/v1/chat/completions")) => Err(Refusal::new(
+            (method, path @ ("/v1/models" | "/v1/chat/completions")) => Err(RequestError::new(
                 405,
                 format!("{method} is not allowed at {path}."),
             )),
-            (_, path) => {
-                Err(Refusal::new(404, format!("There is nothing at {path}.")).code("unknown_url"))
-            }
+            (_, path) => Err(
+                RequestError::new(404, format!("There is nothing at {path}.")).code("unknown_url"),
+            ),
         }
     }
 
-    /// Compares without telling by its time how much was right.
-    fn knows(&self, header: Option<&HeaderValue>) -> bool {
+    /// Compares in constant time.
+    fn is_authorized(&self, header: Option<&HeaderValue>) -> bool {
         let shown = header
             .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
             .unwrap_or_default();
@@ -112,12 +112,15 @@ impl Api {
                 == 0
     }
 
-    async fn complete(self: Arc<Self>, body: Incoming) -> Result<Response<ResponseBody>, Refusal> {
-        let asked = wire::read(&read(body).await?)?;
-        let (stream, include_usage, pace) = (asked.stream, asked.include_usage, self.pace);
-        // Counting a long prompt takes its time, and so does the first search: not on a thread that others wait for.
-        let work = tokio::task::spawn_blocking(move || self.compose(&asked));
-        let answer = work.await.map_err(|_| Refusal::internal())?;
+    async fn complete(
+        self: Arc<Self>,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, RequestError> {
+        let request = wire::read(&read(body).await?)?;
+        let (stream, include_usage, pace) = (request.stream, request.include_usage, self.pace);
+        // Counting a long prompt and the first search take time: do them off the async threads.
+        let work = tokio::task::spawn_blocking(move || self.compose(&request));
+        let answer = work.await.map_err(|_| RequestError::internal())?;
         Ok(if stream {
             streamed(answer.events(include_usage), pace)
         } else {
@@ -125,12 +128,15 @@ impl Api {
         })
     }
 
-    fn compose(&self, asked: &Asked) -> Answer {
-        let full = self.guide.get_or_init(Guide::new).answer(&asked.questions);
-        let text = asked
+    fn compose(&self, request: &CompletionRequest) -> GuideAnswer {
+        let full = self
+            .guide
+            .get_or_init(AnswerComposer::new)
+            .answer(&request.questions);
+        let text = request
             .cap
             .map_or(full.as_str(), |cap| wire::capped(&full, cap, &self.count));
-        Answer {
+        GuideAnswer {
             id: format!(
                 "chatcmpl-guide-{}",
                 self.answers.fetch_add(1, Ordering::Relaxed)
@@ -141,28 +147,31 @@ impl Api {
             } else {
                 "stop"
             },
-            prompt_tokens: asked.texts.iter().map(|text| (self.count)(text)).sum(),
+            prompt_tokens: request.texts.iter().map(|text| (self.count)(text)).sum(),
             completion_tokens: (self.count)(text),
             text: text.to_owned(),
         }
     }
 }
 
-/// The whole body, unless it is larger than [`BODY`]; one that says so beforehand is not read at all.
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+/// The whole body, unless it is larger than [`BODY_CAP`]; if its declared length is, it is not read at all.
+async fn read(body: Incoming) -> Result<Bytes, RequestError> {
     let too_large = || {
-        Refusal::new(
+        RequestError::new(
             413,
-            format!("The body of the request is larger than {} MiB.", BODY >> 20),
+            format!(
+                "The body of the request is larger than {} MiB.",
+                BODY_CAP >> 20
+            ),
         )
     };
-    if body.size_hint().lower() > BODY as u64 {
+    if body.size_hint().lower() > BODY_CAP as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, BODY).collect().await {
+    match Limited::new(body, BODY_CAP).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Refusal::new(
+        Err(_) => Err(RequestError::new(
             400,
             "The body of the request could not be read.",
         )),
@@ -204,7 +213,7 @@ fn streamed(events: Vec<Bytes>, pace: Duration) -> Response<ResponseBody> {
 
 /// The wait before each event but the first: `pace`, or less when the answer is long.
 fn wait(pace: Duration, events: usize) -> Duration {
-    pace.min(PATIENCE / u32::try_from(events).unwrap_or(u32::MAX).max(1))
+    pace.min(MAX_PACING / u32::try_from(events).unwrap_or(u32::MAX).max(1))
 }
 
 #[cfg(test)]

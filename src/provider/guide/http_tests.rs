@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::api::BODY;
-use super::{Server, serve};
+use super::api::BODY_CAP;
+use super::{GuideServer, serve};
 
 fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64
 }
 
-fn start() -> Server {
+fn start() -> GuideServer {
     serve(words, Duration::ZERO).unwrap()
 }
 
-fn address(server: &Server) -> String {
+fn address(server: &GuideServer) -> String {
     server
         .base_url()
         .trim_start_matches("http://")
@@ -26,7 +26,7 @@ fn address(server: &Server) -> String {
 }
 
 /// Sends bytes as they are, reads to the end: status, head, body as sent.
-async fn raw(server: &Server, request: &[u8]) -> (u16, String, String) {
+async fn raw(server: &GuideServer, request: &[u8]) -> (u16, String, String) {
     let mut socket = TcpStream::connect(address(server)).await.unwrap();
     socket.write_all(request).await.unwrap();
     let mut response = Vec::new();
@@ -38,7 +38,7 @@ async fn raw(server: &Server, request: &[u8]) -> (u16, String, String) {
 }
 
 async fn request(
-    server: &Server,
+    server: &GuideServer,
     method: &str,
     path: &str,
     token: &str,
@@ -52,7 +52,7 @@ async fn request(
     raw(server, request.as_bytes()).await
 }
 
-async fn ask(server: &Server, body: &Value) -> (u16, String, String) {
+async fn ask(server: &GuideServer, body: &Value) -> (u16, String, String) {
     request(
         server,
         "POST",
@@ -244,7 +244,7 @@ async fn a_body_too_large_is_refused_announced_or_not() {
         "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n",
         server.token()
     );
-    let announced = format!("{head}Content-Length: {}\r\n\r\n", BODY + 1);
+    let announced = format!("{head}Content-Length: {}\r\n\r\n", BODY_CAP + 1);
     let (status, _, body) = raw(&server, announced.as_bytes()).await;
     assert!(status == 413 && body.contains("8 MiB"), "{status} {body}");
 
@@ -252,8 +252,8 @@ async fn a_body_too_large_is_refused_announced_or_not() {
     let mut socket = TcpStream::connect(address(&server)).await.unwrap();
     let chunk = format!(
         "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n",
-        BODY + 1,
-        " ".repeat(BODY + 1)
+        BODY_CAP + 1,
+        " ".repeat(BODY_CAP + 1)
     );
     let _ = socket.write_all(chunk.as_bytes()).await;
     let mut answer = [0; 12];
@@ -265,8 +265,8 @@ async fn a_body_too_large_is_refused_announced_or_not() {
 async fn a_body_of_the_largest_size_is_answered() {
     let server = start();
     let frame = question(&json!({"user": ""})).to_string().len();
-    let body = question(&json!({"user": "x".repeat(BODY - frame)})).to_string();
-    assert_eq!(body.len(), BODY);
+    let body = question(&json!({"user": "x".repeat(BODY_CAP - frame)})).to_string();
+    assert_eq!(body.len(), BODY_CAP);
     let (status, _, _) = request(
         &server,
         "POST",

@@ -3,7 +3,7 @@
 //! Owns: the bundled files and their division into sections.
 //! Refuses: general Markdown. The manual is written for this reader: one sentence a line, code in fences, and after a
 //! heading an optional `<!-- index: … -->` line with the words under which people look for the section.
-//! Invariant: no section is without a sentence; a code block is kept whole.
+//! Invariant: every section has a sentence; a code block is kept whole.
 
 /// The chapters, in the order of reading.
 const CHAPTERS: [&str; 13] = [
@@ -22,12 +22,12 @@ const CHAPTERS: [&str; 13] = [
     include_str!("../../../assets/guide/troubleshooting.md"),
 ];
 
-/// What stands under one heading.
+/// The text under one heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Section {
     pub chapter: &'static str,
     pub title: &'static str,
-    /// Words under which people look for it; not shown.
+    /// Words that people search for; not shown.
     pub index: &'static str,
     pub sentences: Vec<&'static str>,
     /// Code blocks with their fences.

@@ -1,7 +1,7 @@
 //! The built-in guide: a model that answers from the bundled manual, reached over loopback like any other provider.
 //!
 //! Owns: the manual and its search, the composing of answers, and the only HTTP server of this program (hyper lives here).
-//! Refuses: inventing anything (every sentence about the program stands in `assets/guide`), and callers without the token.
+//! Refuses: inventing anything (every sentence about the program is from `assets/guide`), and callers without the token.
 //! Invariant: an answer says in its first line that no language model wrote it.
 //!
 //! ```text
@@ -23,15 +23,17 @@ mod http_tests;
 #[cfg(test)]
 mod question_tests;
 
-pub use server::{PACE, Server, serve};
+use super::endpoint::Provider;
+
+pub use server::{GuideServer, PACE, serve};
 pub use wire::MODEL;
 
-/// The name of the provider that the guide is.
+/// The name of the guide's provider.
 pub const OFFLINE: &str = "offline";
 
 /// The guide as a provider: its address is known once it listens.
-pub fn provider() -> super::Provider {
-    super::Provider {
+pub fn provider() -> Provider {
+    Provider {
         name: OFFLINE.to_owned(),
         endpoints: Vec::new(),
         key_sources: Vec::new(),

@@ -1,6 +1,6 @@
 //! What a new user asks, and the section that must answer.
 
-use super::answer::Guide;
+use super::answer::AnswerComposer;
 
 const QUESTIONS: &[(&str, &str)] = &[
     // Money.
@@ -169,7 +169,7 @@ const QUESTIONS: &[(&str, &str)] = &[
 
 #[test]
 fn new_users_find_their_section() {
-    let guide = Guide::new();
+    let guide = AnswerComposer::new();
     let missed: Vec<String> = QUESTIONS
         .iter()
         .filter_map(|(question, expected)| {
@@ -189,7 +189,7 @@ fn new_users_find_their_section() {
 
 #[test]
 fn case_and_punctuation_change_nothing() {
-    let guide = Guide::new();
+    let guide = AnswerComposer::new();
     for (question, expected) in QUESTIONS {
         for form in [
             question.to_uppercase(),

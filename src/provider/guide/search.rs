@@ -2,42 +2,42 @@
 //!
 //! Owns: [`Index`] (postings of the whole manual) and the ranking.
 //! Refuses: composing answers.
-//! Invariant: ranking is a pure function of manual and query; equal scores keep the order of the manual.
+//! Invariant: ranking is a pure function of manual and query; sections with equal scores keep the order of the manual.
 
 use std::collections::BTreeMap;
 
 use super::manual::Section;
-use super::words::{Word, one_typo_apart, words};
+use super::words::{StemmedWord, one_typo_apart, words};
 
-/// How fast repeating a word stops to count, and how much a long section is held against it (the usual values).
+/// BM25's saturation of repeated words, and its penalty for long sections (the usual values).
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
-/// What one occurrence counts, by where it stands.
+/// The weight of one occurrence, by field.
 const TITLE: f64 = 3.0;
 const LOOKUP: f64 = 2.0;
 const CHAPTER: f64 = 1.0;
 const PROSE: f64 = 1.0;
 const CODE: f64 = 0.5;
-/// What a word counts that was found only after mending one letter.
-const MENDED: f64 = 0.8;
-/// What a short word counts that the manual does not know: it is more often a slip than what the question is about.
-const SLIP: f64 = 0.7;
-/// Words from this length on are mended.
-const MENDABLE: usize = 5;
-/// A section must cover this share of the query's weight, else the manual does not speak of it.
-const COVERED: f64 = 0.4;
+/// The weight of a word that was found only after correcting a typo.
+const CORRECTED: f64 = 0.8;
+/// The weight of a short word that is not in the manual: it is more often a typo than the topic of the question.
+const SHORT_UNKNOWN: f64 = 0.7;
+/// Words of at least this length are corrected.
+const CORRECTABLE: usize = 5;
+/// A section must cover this share of the query's weight, otherwise the manual does not cover the topic.
+const MIN_COVERAGE: f64 = 0.4;
 
-/// A stem of the question with what it counts.
+/// A stem of the question with its weight.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Term {
+pub(super) struct QueryTerm {
     pub stem: String,
     pub weight: f64,
 }
 
 /// A section found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Hit {
-    /// Its place in the manual.
+pub(super) struct SectionHit {
+    /// Its index in the manual.
     pub section: usize,
     pub score: f64,
 }
@@ -46,7 +46,7 @@ pub(super) struct Hit {
 pub(super) struct Index {
     /// Per stem: the sections that hold it, with the weighted number of occurrences.
     postings: BTreeMap<String, Vec<(usize, f64)>>,
-    /// Every word of the manual as written, with its stem, for mending.
+    /// Every word of the manual as written, with its stem, for correcting typos.
     raw: BTreeMap<String, String>,
     lengths: Vec<f64>,
     mean_length: f64,
@@ -57,25 +57,25 @@ pub(super) struct Index {
 impl Index {
     pub fn new(sections: &[Section]) -> Self {
         let mut index = Self::default();
-        for (place, section) in sections.iter().enumerate() {
+        for (number, section) in sections.iter().enumerate() {
             index.titles.push(
                 words(section.title)
                     .into_iter()
                     .map(|word| word.stem)
                     .collect(),
             );
-            let mut length = index.add(place, section.title, TITLE);
-            length += index.add(place, section.index, LOOKUP);
-            length += index.add(place, section.chapter, CHAPTER);
+            let mut length = index.add(number, section.title, TITLE);
+            length += index.add(number, section.index, LOOKUP);
+            length += index.add(number, section.chapter, CHAPTER);
             length += section
                 .sentences
                 .iter()
-                .map(|sentence| index.add(place, sentence, PROSE))
+                .map(|sentence| index.add(number, sentence, PROSE))
                 .sum::<f64>();
             length += section
                 .code
                 .iter()
-                .map(|block| index.add(place, block, CODE))
+                .map(|block| index.add(number, block, CODE))
                 .sum::<f64>();
             index.lengths.push(length);
         }
@@ -85,7 +85,7 @@ impl Index {
 
     fn add(&mut self, section: usize, text: &str, weight: f64) -> f64 {
         let mut length = 0.0;
-        for Word { raw, stem } in words(text) {
+        for StemmedWord { raw, stem } in words(text) {
             let posting = self.postings.entry(stem.clone()).or_default();
             match posting.last_mut() {
                 Some((last, count)) if *last == section => *count += weight,
@@ -97,27 +97,27 @@ impl Index {
         length
     }
 
-    /// The words of a question as stems that the manual may know; a word with one wrong letter is mended.
-    pub fn terms(&self, question: &str, weight: f64) -> Vec<Term> {
-        let mut terms: Vec<Term> = Vec::new();
+    /// The words of a question as stems; a word with one typo is corrected to a word of the manual.
+    pub fn terms(&self, question: &str, weight: f64) -> Vec<QueryTerm> {
+        let mut terms: Vec<QueryTerm> = Vec::new();
         for word in words(question) {
             let term = if self.postings.contains_key(&word.stem) {
-                Term {
+                QueryTerm {
                     stem: word.stem,
                     weight,
                 }
-            } else if word.raw.chars().count() < MENDABLE {
-                Term {
+            } else if word.raw.chars().count() < CORRECTABLE {
+                QueryTerm {
                     stem: word.stem,
-                    weight: weight * SLIP,
+                    weight: weight * SHORT_UNKNOWN,
                 }
             } else {
-                match self.mend(&word.raw) {
-                    Some(stem) => Term {
+                match self.correct(&word.raw) {
+                    Some(stem) => QueryTerm {
                         stem: stem.to_owned(),
-                        weight: weight * MENDED,
+                        weight: weight * CORRECTED,
                     },
-                    None => Term {
+                    None => QueryTerm {
                         stem: word.stem,
                         weight,
                     },
@@ -127,7 +127,7 @@ impl Index {
                 terms.push(term);
             }
         }
-        // A compound that the manual does not know must not count as a miss beside its own parts.
+        // A compound that is not in the manual must not count as missing, because its parts count too.
         if terms.len() > 1 {
             terms.retain(|term| {
                 !term.stem.contains(['-', '_', '/', '.']) || self.postings.contains_key(&term.stem)
@@ -136,16 +136,16 @@ impl Index {
         terms
     }
 
-    /// The stem of the commonest word one typing error away.
-    fn mend(&self, typed: &str) -> Option<&str> {
+    /// The stem of the most common word that is one typo away.
+    fn correct(&self, typed: &str) -> Option<&str> {
         self.raw
             .iter()
-            .filter(|(raw, _)| raw.len() + 1 >= MENDABLE && one_typo_apart(typed, raw))
+            .filter(|(raw, _)| raw.len() + 1 >= CORRECTABLE && one_typo_apart(typed, raw))
             .max_by_key(|(_, stem)| self.postings.get(*stem).map_or(0, Vec::len))
             .map(|(_, stem)| stem.as_str())
     }
 
-    /// How much a stem tells: rare ones tell more. An unknown one tells as much as the rarest.
+    /// The inverse document frequency of a stem: rare ones weigh more, unknown ones as much as the rarest.
     pub fn rarity(&self, stem: &str) -> f64 {
         let (all, with) = (
             real(self.lengths.len()),
@@ -154,16 +154,16 @@ impl Index {
         ((all - with + 0.5) / (with + 0.5)).ln_1p()
     }
 
-    /// The sections that speak of these terms, best first; empty when the manual does not.
-    pub fn search(&self, terms: &[Term]) -> Vec<Hit> {
-        // Digits alone are arithmetic, not a question.
+    /// The sections that match these terms, best first; empty if the manual does not cover them.
+    pub fn search(&self, terms: &[QueryTerm]) -> Vec<SectionHit> {
+        // Single digits alone are no question.
         if terms
             .iter()
             .all(|term| matches!(term.stem.as_bytes(), [b'0'..=b'9']))
         {
             return Vec::new();
         }
-        let asked: f64 = terms
+        let query_weight: f64 = terms
             .iter()
             .map(|term| term.weight * self.rarity(&term.stem))
             .sum();
@@ -177,11 +177,15 @@ impl Index {
                 *covered += worth;
             }
         }
-        let mut hits: Vec<Hit> = Vec::new();
+        let mut hits: Vec<SectionHit> = Vec::new();
         for (section, (score, covered)) in scores.into_iter().enumerate() {
-            let coverage = if asked > 0.0 { covered / asked } else { 0.0 };
-            if score > 0.0 && coverage >= COVERED {
-                hits.push(Hit {
+            let coverage = if query_weight > 0.0 {
+                covered / query_weight
+            } else {
+                0.0
+            };
+            if score > 0.0 && coverage >= MIN_COVERAGE {
+                hits.push(SectionHit {
                     section,
                     score: score * coverage * self.title_match(section, terms),
                 });
@@ -191,8 +195,8 @@ impl Index {
         hits
     }
 
-    /// From 1 (no word of the title was asked for) to 1.25 (all were).
-    fn title_match(&self, section: usize, terms: &[Term]) -> f64 {
+    /// From 1 (no word of the title is in the query) to 1.25 (all are).
+    fn title_match(&self, section: usize, terms: &[QueryTerm]) -> f64 {
         let title = &self.titles[section];
         let named = title
             .iter()
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_in_nothing() {
+    fn an_empty_manual_matches_nothing() {
         let index = Index::new(&[]);
         assert!(
             index

@@ -1,8 +1,8 @@
 //! The loopback listener.
 //!
 //! Owns: the port, the token that opens it, and every connection.
-//! Refuses: other addresses than 127.0.0.1, and timers: while nobody asks, nothing here wakes up.
-//! Invariant: when the [`Server`] is dropped, the listener and all connections go with it.
+//! Refuses: other addresses than 127.0.0.1, and timers: without requests nothing here wakes up.
+//! Invariant: when the [`GuideServer`] is dropped, the listener and all connections go with it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,18 +19,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::api::Api;
+use super::api::GuideApi;
 
-/// The wait between two pieces of a streamed answer that reads well.
+/// A wait between two pieces of a streamed answer that is pleasant to read.
 pub const PACE: Duration = Duration::from_millis(6);
 
 /// Connections served at once; more wait in the listener's queue.
-const CONNECTIONS: usize = 64;
-/// The rest after the system refused a connection (out of file descriptors), lest the loop spin.
-const REST: Duration = Duration::from_millis(100);
+const MAX_CONNECTIONS: usize = 64;
+/// The pause after the system refused a connection (out of file descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The guide, listening. Dropping it ends the listener and its connections.
-pub struct Server {
+pub struct GuideServer {
     address: SocketAddr,
     token: String,
     accepting: JoinHandle<()>,
@@ -38,19 +38,19 @@ pub struct Server {
 
 /// Starts the guide on a free port of 127.0.0.1. `count` gives the tokens of a text, for the usage figures and the
 /// output cap; `pace` is the wait between pieces of a streamed answer ([`PACE`]; zero: none).
-/// Fails outside a Tokio runtime, and when the system has no port or no randomness to give.
+/// Fails outside a Tokio runtime, and if the system provides no port or no randomness.
 pub fn serve(
     count: impl Fn(&str) -> u64 + Send + Sync + 'static,
     pace: Duration,
-) -> io::Result<Server> {
+) -> io::Result<GuideServer> {
     let runtime = Handle::try_current().map_err(io::Error::other)?;
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let token = token()?;
-    let api = Arc::new(Api::new(token.clone(), Box::new(count), pace));
-    Ok(Server {
+    let api = Arc::new(GuideApi::new(token.clone(), Box::new(count), pace));
+    Ok(GuideServer {
         address,
         token,
         accepting: runtime.spawn(accept(listener, api)),
@@ -69,44 +69,44 @@ fn token() -> io::Result<String> {
         }))
 }
 
-impl Server {
+impl GuideServer {
     /// The address for an OpenAI client: `http://127.0.0.1:PORT/v1`.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// The bearer token without which nothing is answered; new at each start. It is a key: never show it.
+    /// The bearer token that every request needs; new at each start. It is a key: never show it.
     pub fn token(&self) -> &str {
         &self.token
     }
 }
 
-impl Drop for Server {
+impl Drop for GuideServer {
     fn drop(&mut self) {
         self.accepting.abort();
     }
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for GuideServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
+        f.debug_struct("GuideServer")
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
 
-/// Holds listener and connections, so that ending this one task ends them all.
-async fn accept(listener: TcpListener, api: Arc<Api>) {
+/// Owns the listener and the connections, so that ending this task ends them all.
+async fn accept(listener: TcpListener, api: Arc<GuideApi>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&api)));
+                    connections.spawn(serve_guide_connection(stream, Arc::clone(&api)));
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the guide could not accept a connection");
-                    tokio::time::sleep(REST).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -114,7 +114,7 @@ async fn accept(listener: TcpListener, api: Arc<Api>) {
     }
 }
 
-async fn converse(stream: TcpStream, api: Arc<Api>) {
+async fn serve_guide_connection(stream: TcpStream, api: Arc<GuideApi>) {
     let service = service_fn(move |request| {
         let api = Arc::clone(&api);
         async move { Ok::<_, Infallible>(api.respond(request).await) }

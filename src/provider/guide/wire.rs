@@ -1,7 +1,8 @@
 //! The chat completions protocol, as far as the guide speaks it.
 //!
-//! Owns: reading a request ([`Asked`]), refusing one ([`Refusal`]), writing an answer whole or as server-sent events.
-//! Refuses: sockets, and everything the guide cannot do (tools, images, several choices) instead of ignoring it.
+//! Owns: reading a request ([`CompletionRequest`]), rejecting one ([`RequestError`]), writing an answer whole or as
+//! server-sent events.
+//! Refuses: sockets. A request for what the guide cannot do (tools, images, several choices) is an error, not ignored.
 //! Invariant: a stream is role, pieces, finish, usage if asked for, `[DONE]`, in this order.
 
 use bytes::Bytes;
@@ -12,24 +13,24 @@ pub const MODEL: &str = "guide";
 const FULL_NAME: &str = "offline/guide";
 
 /// Words in one piece of a streamed answer.
-const PIECE: usize = 3;
+const WORDS_PER_PIECE: usize = 3;
 
 /// A request that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct CompletionRequest {
     /// The text of every message, for counting.
     pub texts: Vec<String>,
     /// The user's messages, oldest first.
     pub questions: Vec<String>,
     pub stream: bool,
     pub include_usage: bool,
-    /// The most tokens the answer may have.
+    /// The most tokens that the answer may have.
     pub cap: Option<u64>,
 }
 
-/// Why a request is not answered, in the protocol's own words.
+/// Why a request is not answered, in the protocol's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct RequestError {
     pub status: u16,
     kind: &'static str,
     message: String,
@@ -37,7 +38,7 @@ pub(super) struct Refusal {
     code: Option<&'static str>,
 }
 
-impl Refusal {
+impl RequestError {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -77,22 +78,22 @@ impl Refusal {
 }
 
 /// Reads the body of `POST /v1/chat/completions`.
-pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
+pub(super) fn read(body: &[u8]) -> Result<CompletionRequest, RequestError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(
+        RequestError::new(
             400,
             format!("The body of the request is not JSON: {error}."),
         )
     })?;
     if !body.is_object() {
-        return Err(Refusal::new(
+        return Err(RequestError::new(
             400,
             "The body of the request must be a JSON object.",
         ));
     }
     match body.get("model").and_then(Value::as_str) {
         None => {
-            return Err(Refusal::param(
+            return Err(RequestError::param(
                 "model",
                 "You must provide a model parameter.",
             ));
@@ -100,19 +101,19 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
         Some(MODEL | FULL_NAME) => {}
         Some(other) => {
             let message = format!("The model `{other}` does not exist; this server has `{MODEL}`.");
-            let refusal = Refusal {
+            let refusal = RequestError {
                 status: 404,
-                ..Refusal::param("model", message)
+                ..RequestError::param("model", message)
             };
             return Err(refusal.code("model_not_found"));
         }
     }
     let tools = body.get("tools").and_then(Value::as_array);
     if tools.is_some_and(|tools| !tools.is_empty()) {
-        return Err(Refusal::param("tools", "The guide calls no tools."));
+        return Err(RequestError::param("tools", "The guide calls no tools."));
     }
     if !matches!(body.get("n"), None | Some(Value::Null)) && body["n"] != 1 {
-        return Err(Refusal::param("n", "The guide gives one choice."));
+        return Err(RequestError::param("n", "The guide gives one choice."));
     }
     let (texts, questions) = messages(&body)?;
     let stream = flag(&body, "stream", "stream")?;
@@ -122,7 +123,7 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
         Some(cap) => Some(cap),
         None => cap(&body, "max_tokens")?,
     };
-    Ok(Asked {
+    Ok(CompletionRequest {
         texts,
         questions,
         stream,
@@ -131,23 +132,23 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Refusal> {
     })
 }
 
-fn flag(object: &Value, key: &str, param: &'static str) -> Result<bool, Refusal> {
+fn flag(object: &Value, key: &str, param: &'static str) -> Result<bool, RequestError> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(Refusal::param(
+        Some(_) => Err(RequestError::param(
             param,
             format!("`{param}` must be true or false."),
         )),
     }
 }
 
-fn cap(body: &Value, param: &'static str) -> Result<Option<u64>, Refusal> {
+fn cap(body: &Value, param: &'static str) -> Result<Option<u64>, RequestError> {
     match body.get(param) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_u64() {
             Some(cap) if cap > 0 => Ok(Some(cap)),
-            _ => Err(Refusal::param(
+            _ => Err(RequestError::param(
                 param,
                 format!("`{param}` must be a whole number of at least 1."),
             )),
@@ -155,12 +156,12 @@ fn cap(body: &Value, param: &'static str) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// All texts, and those of the user.
-fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), Refusal> {
+/// The texts of all messages, and those of the user's.
+fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), RequestError> {
     let messages = match body.get("messages").and_then(Value::as_array) {
         Some(messages) if !messages.is_empty() => messages,
         _ => {
-            return Err(Refusal::param(
+            return Err(RequestError::param(
                 "messages",
                 "`messages` must be a list of at least one message.",
             ));
@@ -175,7 +176,7 @@ fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), Refusal> {
         if !matches!(role, "system" | "developer" | "user" | "assistant" | "tool") {
             let message =
                 "The role of a message must be system, developer, user, assistant or tool.";
-            return Err(Refusal::param("messages", message));
+            return Err(RequestError::param("messages", message));
         }
         let text = content(message.get("content").unwrap_or(&Value::Null), role)?;
         if role == "user" {
@@ -184,7 +185,7 @@ fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), Refusal> {
         texts.push(text);
     }
     if questions.is_empty() {
-        return Err(Refusal::param(
+        return Err(RequestError::param(
             "messages",
             "`messages` must hold a message of the user.",
         ));
@@ -192,9 +193,9 @@ fn messages(body: &Value) -> Result<(Vec<String>, Vec<String>), Refusal> {
     Ok((texts, questions))
 }
 
-fn content(content: &Value, role: &str) -> Result<String, Refusal> {
+fn content(content: &Value, role: &str) -> Result<String, RequestError> {
     let wrong = || {
-        Refusal::param(
+        RequestError::param(
             "messages",
             "The content of a message must be a text or a list of text parts.",
         )
@@ -213,7 +214,7 @@ fn content(content: &Value, role: &str) -> Result<String, Refusal> {
 
 /// A composed answer, ready to be written.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct GuideAnswer {
     pub id: String,
     /// Seconds since 1970.
     pub created: i64,
@@ -224,7 +225,7 @@ pub(super) struct Answer {
     pub completion_tokens: u64,
 }
 
-impl Answer {
+impl GuideAnswer {
     fn usage(&self) -> Value {
         json!({
             "prompt_tokens": self.prompt_tokens,
@@ -299,7 +300,10 @@ fn frame(chunk: &Value) -> Bytes {
 /// The text in pieces of a few words; put together they are the text.
 fn pieces(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
-    words.chunks(PIECE).map(<[&str]>::concat).collect()
+    words
+        .chunks(WORDS_PER_PIECE)
+        .map(<[&str]>::concat)
+        .collect()
 }
 
 /// The answer to `GET /v1/models`.
@@ -314,7 +318,7 @@ pub(super) fn capped<'t>(text: &'t str, cap: u64, count: &dyn Fn(&str) -> u64) -
     }
     let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
     let mut fits = ends.partition_point(|&end| count(&text[..end]) <= cap);
-    // A tokenizer is not quite monotone: a few steps back at most.
+    // Token counts are not quite monotone: step back a little if necessary.
     while fits > 0 && count(&text[..ends[fits - 1]]) > cap {
         fits -= 1;
     }

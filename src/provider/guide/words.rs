@@ -1,4 +1,4 @@
-//! Words as the search compares them.
+//! The words of a text, as the search compares them.
 //!
 //! Owns: splitting a text into words, the stop list, light English stemming, and the distance of one typing error.
 //! Refuses: dictionaries and other languages.
@@ -6,7 +6,7 @@
 
 /// A word as it was written (in lower case) and as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct StemmedWord {
     pub raw: String,
     pub stem: String,
 }
@@ -21,7 +21,7 @@ const STOP: &str = "a about also am an and any anyone anything are as at be beca
     where wheres which while who whom whose why will with wont would you your youre";
 
 /// The words of a text, stop words left out. `Alt-P`, `n/a` and `per_day` give themselves and their parts.
-pub(super) fn words(text: &str) -> Vec<Word> {
+pub(super) fn words(text: &str) -> Vec<StemmedWord> {
     let text = text
         .to_lowercase()
         .replace(['\'', '’'], "")
@@ -32,12 +32,12 @@ pub(super) fn words(text: &str) -> Vec<Word> {
         let run = run.trim_matches(is_joint);
         let parts = run.split(is_joint).filter(|part| !part.is_empty());
         if run.contains(is_joint) {
-            found.push(Word {
+            found.push(StemmedWord {
                 raw: run.to_owned(),
                 stem: run.to_owned(),
             });
         }
-        found.extend(parts.filter(|part| !is_stop(part)).map(|part| Word {
+        found.extend(parts.filter(|part| !is_stop(part)).map(|part| StemmedWord {
             raw: part.to_owned(),
             stem: stem(part),
         }));
@@ -87,7 +87,8 @@ fn stem(word: &str) -> String {
     stem
 }
 
-/// Whether one letter typed wrong, left out, put in or swapped with its neighbour makes `a` of `b`. Equal words: no.
+/// Whether `a` and `b` differ by one typo: a letter replaced, left out, added or swapped with its neighbour. Equal words
+/// do not.
 pub(super) fn one_typo_apart(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let (short, long) = if a.len() <= b.len() {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn names_keep_their_joints_and_give_their_parts() {
+    fn compound_names_are_kept_and_split_into_parts() {
         assert_eq!(stems("Alt-P"), ["alt-p", "alt", "p"]);
         assert_eq!(stems("what is `--no-cache`?"), ["no-cache", "no", "cach"]);
         assert_eq!(stems("n/a"), ["n/a", "n"]);
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slip_of_the_finger_is_found() {
+    fn one_typo_is_found() {
         for (typed, meant) in [
             ("bugdet", "budget"),
             ("buget", "budget"),

@@ -1,11 +1,11 @@
-//! How each family of models is asked: what the catalogue says of it, as it goes over the wire.
+//! The request body for each family of models, as the catalogue describes it.
 
 use super::*;
 use crate::catalog::Catalog;
 use crate::chat::Params;
 
-/// A row of the manual.
-struct Row {
+/// What the body for one model must contain.
+struct DialectCase {
     model: &'static str,
     /// The field of the output cap.
     cap: &'static str,
@@ -18,14 +18,14 @@ struct Row {
     usage_asked: bool,
 }
 
-const fn row(
+const fn case(
     model: &'static str,
     cap: &'static str,
     system: &'static str,
     temperatures: [bool; 3],
     efforts: &'static str,
-) -> Row {
-    Row {
+) -> DialectCase {
+    DialectCase {
         model,
         cap,
         system,
@@ -43,32 +43,32 @@ const TO_ONE: [bool; 3] = [true, false, false];
 const NEVER: [bool; 3] = [false, false, false];
 const WITHOUT_EFFORT: [bool; 3] = [false, false, true];
 
-const MANUAL: [Row; 26] = [
+const MANUAL: [DialectCase; 26] = [
     // OpenAI: reasoning models take the newer cap, the role developer, and no temperature.
-    row(
+    case(
         "openai/gpt-5",
         NEW,
         "developer",
         NEVER,
         "minimal, low, medium, high",
     ),
-    row(
+    case(
         "openai/gpt-5-mini",
         NEW,
         "developer",
         NEVER,
         "minimal, low, medium, high",
     ),
-    row("openai/o1", NEW, "developer", NEVER, "low, medium, high"),
-    row(
+    case("openai/o1", NEW, "developer", NEVER, "low, medium, high"),
+    case(
         "openai/o3-mini",
         NEW,
         "developer",
         NEVER,
         "low, medium, high",
     ),
-    row("openai/gpt-6-sol", NEW, "developer", NEVER, ""),
-    row(
+    case("openai/gpt-6-sol", NEW, "developer", NEVER, ""),
+    case(
         "openai/gpt-6.2-astra",
         NEW,
         "developer",
@@ -76,68 +76,68 @@ const MANUAL: [Row; 26] = [
         "low, medium, high, xhigh, max",
     ),
     // From gpt-5.1 on reasoning can be switched off, and then a temperature goes with it.
-    row(
+    case(
         "openai/gpt-5.1",
         NEW,
         "developer",
         WITHOUT_EFFORT,
         "none, low, medium, high",
     ),
-    row(
+    case(
         "openai/gpt-5.2",
         NEW,
         "developer",
         WITHOUT_EFFORT,
         "none, low, medium, high, xhigh",
     ),
-    row(
+    case(
         "openai/gpt-5.6-sol",
         NEW,
         "developer",
         WITHOUT_EFFORT,
         "none, low, medium, high, xhigh, max",
     ),
-    // The first of them knew neither role.
-    row("openai/o1-mini", NEW, "user", NEVER, ""),
-    // Whatever its name says, this one does not reason.
-    row("openai/gpt-5-chat-latest", NEW, "system", ANY, ""),
-    row("openai/gpt-4.1", OLD, "system", ANY, ""),
-    row("openai/gpt-4o", OLD, "system", ANY, ""),
-    row("openai/gpt-3.5-turbo", OLD, "system", ANY, ""),
+    // The first of them accepted neither role.
+    case("openai/o1-mini", NEW, "user", NEVER, ""),
+    // This one does not reason, in spite of its name.
+    case("openai/gpt-5-chat-latest", NEW, "system", ANY, ""),
+    case("openai/gpt-4.1", OLD, "system", ANY, ""),
+    case("openai/gpt-4o", OLD, "system", ANY, ""),
+    case("openai/gpt-3.5-turbo", OLD, "system", ANY, ""),
     // Others.
-    row("anthropic/claude-sonnet-4-6", OLD, "system", TO_ONE, ""),
-    row("anthropic/claude-opus-4-7", OLD, "system", NEVER, ""),
-    row(
+    case("anthropic/claude-sonnet-4-6", OLD, "system", TO_ONE, ""),
+    case("anthropic/claude-opus-4-7", OLD, "system", NEVER, ""),
+    case(
         "gemini/gemini-3.5-flash",
         OLD,
         "system",
         ANY,
         "minimal, low, medium, high",
     ),
-    row("gemini/gemini-2.5-pro", OLD, "system", ANY, ""),
-    row(
+    case("gemini/gemini-2.5-pro", OLD, "system", ANY, ""),
+    case(
         "deepseek/deepseek-flash",
         OLD,
         "system",
         ANY,
         "low, high, max",
     ),
-    row("xai/grok-4.5", NEW, "system", ANY, "low, medium, high"),
-    row(
+    case("xai/grok-4.5", NEW, "system", ANY, "low, medium, high"),
+    case(
         "groq/openai/gpt-oss-120b",
         NEW,
         "system",
         ANY,
         "low, medium, high",
     ),
-    // Mistral sends usage without being asked, and rejects the question.
-    Row {
+    // Mistral sends usage unasked, and rejects `stream_options`.
+    DialectCase {
         usage_asked: false,
-        ..row("mistral/mistral-large-2512", OLD, "system", ANY, "")
+        ..case("mistral/mistral-large-2512", OLD, "system", ANY, "")
     },
-    Row {
+    DialectCase {
         usage_asked: false,
-        ..row(
+        ..case(
             "mistral/mistral-medium-2604",
             OLD,
             "system",
@@ -145,15 +145,15 @@ const MANUAL: [Row; 26] = [
             "none, high",
         )
     },
-    // Unlisted: what is assumed of a provider's models; of a server nobody knows, the common ground.
-    row("openai/gpt-of-tomorrow", NEW, "system", ANY, ""),
-    row("ollama/llama3.2", OLD, "system", ANY, ""),
-    row("myserver/anything", OLD, "system", ANY, ""),
+    // Unlisted: the defaults for a provider's models; for an unknown server, what all servers accept.
+    case("openai/gpt-of-tomorrow", NEW, "system", ANY, ""),
+    case("ollama/llama3.2", OLD, "system", ANY, ""),
+    case("myserver/anything", OLD, "system", ANY, ""),
 ];
 
-fn asked(row: &Row, params: Params) -> Result<Value, MappingError> {
+fn asked(case: &DialectCase, params: Params) -> Result<Value, MappingError> {
     let catalog = Catalog::builtin();
-    let model: ModelId = row.model.parse().unwrap();
+    let model: ModelId = case.model.parse().unwrap();
     let dialect = catalog
         .get(&model)
         .cloned()
@@ -176,20 +176,20 @@ fn asked(row: &Row, params: Params) -> Result<Value, MappingError> {
 }
 
 #[test]
-fn every_family_is_asked_as_it_wants_to_be() {
-    for row in &MANUAL {
-        let name = row.model;
-        let plain = asked(row, Params::default()).unwrap();
-        let other = if row.cap == NEW { OLD } else { NEW };
+fn every_family_gets_the_body_that_it_accepts() {
+    for case in &MANUAL {
+        let name = case.model;
+        let plain = asked(case, Params::default()).unwrap();
+        let other = if case.cap == NEW { OLD } else { NEW };
         assert_eq!(
-            (&plain[row.cap], plain.get(other)),
+            (&plain[case.cap], plain.get(other)),
             (&Value::from(100), None),
             "{name}"
         );
-        assert_eq!(plain["messages"][0]["role"], row.system, "{name}");
+        assert_eq!(plain["messages"][0]["role"], case.system, "{name}");
         assert_eq!(
             plain.get("stream_options").is_some(),
-            row.usage_asked,
+            case.usage_asked,
             "{name}"
         );
         assert!(
@@ -197,13 +197,13 @@ fn every_family_is_asked_as_it_wants_to_be() {
             "{name}"
         );
         let settings = [(0.5, None), (1.5, None), (0.5, Some(Effort::None))];
-        for ((temperature, effort), sent) in settings.into_iter().zip(row.temperatures) {
+        for ((temperature, effort), sent) in settings.into_iter().zip(case.temperatures) {
             let params = Params {
                 temperature: Some(temperature),
                 effort,
                 ..Params::default()
             };
-            let got = asked(row, params)
+            let got = asked(case, params)
                 .ok()
                 .and_then(|body| body.get("temperature").and_then(Value::as_f64));
             assert_eq!(got, sent.then_some(temperature), "{name} {effort:?}");
@@ -213,17 +213,17 @@ fn every_family_is_asked_as_it_wants_to_be() {
                 effort: Some(effort),
                 ..Params::default()
             };
-            let taken = row.efforts.split(", ").any(|name| name == effort.as_str());
-            match asked(row, params) {
+            let taken = case.efforts.split(", ").any(|name| name == effort.as_str());
+            match asked(case, params) {
                 Ok(body) => assert!(
                     taken && body["reasoning_effort"] == effort.as_str(),
                     "{name} {effort}"
                 ),
                 Err(error) => {
-                    let legal = if row.efforts.is_empty() {
+                    let legal = if case.efforts.is_empty() {
                         "it has no effort to set"
                     } else {
-                        row.efforts
+                        case.efforts
                     };
                     assert!(
                         !taken && error.to_string().ends_with(legal),
@@ -236,9 +236,9 @@ fn every_family_is_asked_as_it_wants_to_be() {
 }
 
 #[test]
-fn what_only_the_responses_api_serves_is_refused_before_it_is_asked() {
+fn a_model_of_the_responses_api_is_refused_before_sending() {
     for name in ["openai/gpt-5-pro", "openai/gpt-5.3-codex"] {
-        let error = asked(&row(name, NEW, "developer", NEVER, ""), Params::default()).unwrap_err();
+        let error = asked(&case(name, NEW, "developer", NEVER, ""), Params::default()).unwrap_err();
         assert!(error.to_string().contains("Responses API"), "{error}");
     }
 }

@@ -5,7 +5,11 @@ use super::*;
 /// Name and data.
 type Owned = (String, String);
 
-fn push(decoder: &mut Decoder, bytes: &[u8], events: &mut Vec<Owned>) -> Result<(), EventTooLarge> {
+fn push(
+    decoder: &mut SseParser,
+    bytes: &[u8],
+    events: &mut Vec<Owned>,
+) -> Result<(), EventTooLarge> {
     decoder.push(bytes, |event| {
         events.push((event.name.into_owned(), event.data.into_owned()));
         Ok(())
@@ -13,7 +17,7 @@ fn push(decoder: &mut Decoder, bytes: &[u8], events: &mut Vec<Owned>) -> Result<
 }
 
 fn decode(pieces: &[&[u8]]) -> Vec<Owned> {
-    let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+    let (mut decoder, mut events) = (SseParser::default(), Vec::new());
     for piece in pieces {
         push(&mut decoder, piece, &mut events).unwrap();
     }
@@ -77,7 +81,7 @@ fn a_name_belongs_to_its_own_event_only() {
 
 #[test]
 fn comments_are_counted_and_are_not_events() {
-    let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+    let (mut decoder, mut events) = (SseParser::default(), Vec::new());
     push(&mut decoder, b": one\n:two\n\n: three\n", &mut events).unwrap();
     assert_eq!((decoder.comments(), events.len()), (3, 0));
 }
@@ -101,13 +105,13 @@ fn any_split_in_two_gives_the_same_events() {
 #[test]
 fn an_event_above_the_cap_is_refused_and_memory_stays_bounded() {
     let piece = vec![b'x'; 64 * 1024];
-    let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+    let (mut decoder, mut events) = (SseParser::default(), Vec::new());
     push(&mut decoder, b"data: ", &mut events).unwrap();
     let failed = (0..1000).position(|_| push(&mut decoder, &piece, &mut events).is_err());
     assert_eq!(failed, Some(63), "refused with the piece that passes 4 MiB");
     assert!(decoder.line.capacity() <= 2 * EVENT_CAP);
     // The same for many short lines of one event.
-    let (mut decoder, line) = (Decoder::default(), b"data: 0123456789\n".repeat(4096));
+    let (mut decoder, line) = (SseParser::default(), b"data: 0123456789\n".repeat(4096));
     assert!((0..1000).any(|_| push(&mut decoder, &line, &mut events).is_err()));
     assert!(decoder.data.capacity() <= 2 * EVENT_CAP);
 }
@@ -115,7 +119,7 @@ fn an_event_above_the_cap_is_refused_and_memory_stays_bounded() {
 #[test]
 fn a_line_twice_as_long_is_scanned_twice_as_far() {
     let scanned = |length: usize| {
-        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        let (mut decoder, mut events) = (SseParser::default(), Vec::new());
         let mut bytes = b"data: ".to_vec();
         bytes.resize(length, b'x');
         for piece in bytes.chunks(100) {

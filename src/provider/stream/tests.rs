@@ -10,8 +10,8 @@ const ROLE: &str =
 const USAGE: &str =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
 
-/// Pieces, each after its wait in seconds; then, with `None`, for ever nothing.
-fn script(steps: Vec<(u64, Option<&'static str>)>) -> Pieces {
+/// Pieces, each after its wait in seconds; after a `None` nothing more ever comes.
+fn script(steps: Vec<(u64, Option<&'static str>)>) -> BodyStream {
     Box::pin(stream::unfold(steps.into_iter(), |mut steps| async move {
         let (wait, piece) = steps.next()?;
         tokio::time::sleep(Duration::from_secs(wait)).await;
@@ -27,7 +27,7 @@ fn script(steps: Vec<(u64, Option<&'static str>)>) -> Pieces {
     }))
 }
 
-fn reply(pieces: Pieces) -> ReplyStream {
+fn reply(pieces: BodyStream) -> ReplyStream {
     let (first_token, idle) = (Duration::from_mins(1), Duration::from_secs(30));
     let waits = Waits {
         sent_at: Instant::now(),
@@ -38,7 +38,7 @@ fn reply(pieces: Pieces) -> ReplyStream {
 }
 
 /// The reply, the class of the error, and how many seconds it took.
-async fn read(pieces: Pieces) -> (Reply, Option<ErrorClass>, u64) {
+async fn read(pieces: BodyStream) -> (Reply, Option<ErrorClass>, u64) {
     let (mut stream, mut reply) = (reply(pieces), Reply::default());
     let (started, mut failed) = (Instant::now(), None);
     while let Some(step) = stream.next().await {

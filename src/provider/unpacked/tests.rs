@@ -5,8 +5,8 @@ use flate2::write::GzEncoder;
 
 use super::*;
 use crate::chat::Clock;
-use crate::provider::testing::{Server, Step, send};
-use crate::provider::wire::REFUSAL_CAP;
+use crate::provider::failure::REFUSAL_CAP;
+use crate::provider::testing::{ServerStep, TestServer, send};
 use crate::provider::{Call, Endpoint, ErrorClass, Network, SendGuard, Wire, WireError};
 
 fn wire() -> Wire {
@@ -28,20 +28,20 @@ fn gzip(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn packed(status: &str, encoding: &str, body: &[u8]) -> Vec<Step> {
+fn packed(status: &str, encoding: &str, body: &[u8]) -> Vec<ServerStep> {
     let head =
         format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-encoding: {encoding}\r\n\r\n");
     vec![send(head), send(body)]
 }
 
-async fn list(steps: Vec<Step>) -> (Result<Vec<String>, WireError>, Vec<String>) {
-    let server = Server::start(steps).await;
+async fn list(steps: Vec<ServerStep>) -> (Result<Vec<String>, WireError>, Vec<String>) {
+    let server = TestServer::start(steps).await;
     let endpoint = Endpoint::parse("p", &server.address, false).unwrap();
     (wire().models(&endpoint, None).await, server.requests())
 }
 
-async fn ask(steps: Vec<Step>) -> (WireError, Vec<String>) {
-    let server = Server::start(steps).await;
+async fn ask(steps: Vec<ServerStep>) -> (WireError, Vec<String>) {
+    let server = TestServer::start(steps).await;
     let endpoint = Endpoint::parse("p", &server.address, false).unwrap();
     let wait = std::time::Duration::from_secs(20);
     let call = Call {

@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::chat::{Finish, Reply};
-use crate::provider::testing::{Server, Step, response, send};
+use crate::provider::testing::{ServerStep, TestServer, response, send};
 
 const ANSWER: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n\
     data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
@@ -22,7 +22,7 @@ fn within(connect_timeout: Duration) -> Wire {
     )
 }
 
-fn endpoint(server: &Server) -> Endpoint {
+fn endpoint(server: &TestServer) -> Endpoint {
     Endpoint::parse("openai", &format!("{}/v1", server.address), false).unwrap()
 }
 
@@ -47,11 +47,11 @@ fn call(first_token: f32, idle: f32) -> Call {
     }
 }
 
-async fn ask(server: &Server) -> Result<Reply, WireError> {
+async fn ask(server: &TestServer) -> Result<Reply, WireError> {
     ask_within(server, call(20.0, 20.0)).await
 }
 
-async fn ask_within(server: &Server, call: Call) -> Result<Reply, WireError> {
+async fn ask_within(server: &TestServer, call: Call) -> Result<Reply, WireError> {
     let mut stream = wire().open(&endpoint(server), Some(&key()), call).await?;
     let mut reply = Reply::default();
     while let Some(step) = stream.next().await {
@@ -60,13 +60,13 @@ async fn ask_within(server: &Server, call: Call) -> Result<Reply, WireError> {
     Ok(reply)
 }
 
-async fn failure(steps: Vec<Step>) -> WireError {
-    ask(&Server::start(steps).await).await.unwrap_err()
+async fn failure(steps: Vec<ServerStep>) -> WireError {
+    ask(&TestServer::start(steps).await).await.unwrap_err()
 }
 
 #[tokio::test]
 async fn one_call_is_one_request_with_what_belongs_in_it() {
-    let server = Server::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
+    let server = TestServer::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
     let wire = wire();
     let mut stream = wire
         .open(&endpoint(&server), Some(&key()), call(20.0, 20.0))
@@ -109,7 +109,7 @@ async fn one_call_is_one_request_with_what_belongs_in_it() {
 
 #[tokio::test]
 async fn without_a_key_there_is_no_authorization() {
-    let server = Server::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
+    let server = TestServer::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
     wire()
         .open(&endpoint(&server), None, call(20.0, 20.0))
         .await
@@ -123,7 +123,7 @@ async fn without_a_key_there_is_no_authorization() {
 
 #[tokio::test]
 async fn a_key_never_goes_to_another_provider() {
-    let server = Server::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
+    let server = TestServer::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
     let foreign = Secret::parse(b"canary-0815-4711", "x")
         .unwrap()
         .owned_by("groq");
@@ -146,7 +146,7 @@ async fn a_key_never_goes_to_another_provider() {
 
 #[tokio::test]
 async fn a_redirect_is_an_error_and_nothing_reaches_the_other_host() {
-    let other = Server::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
+    let other = TestServer::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
     for status in [
         "301 Moved",
         "302 Found",
@@ -154,7 +154,7 @@ async fn a_redirect_is_an_error_and_nothing_reaches_the_other_host() {
         "308 Permanent Redirect",
     ] {
         let to = format!("location: {}/v1/chat/completions\r\n", other.address);
-        let server = Server::start(vec![response(status, &to, "")]).await;
+        let server = TestServer::start(vec![response(status, &to, "")]).await;
         let error = ask(&server).await.unwrap_err();
         assert_eq!(
             (&error.class, error.sent),
@@ -181,7 +181,7 @@ async fn refusals_keep_status_wait_and_message_but_no_key() {
     let body =
         r#"{"error":{"code":"rate_limit_exceeded","message":"slow down, canary-0815-4711"}}"#;
     let headers = "retry-after: 9\r\nx-should-retry: false\r\n";
-    let server = Server::start(vec![response("429 Too Many Requests", headers, body)]).await;
+    let server = TestServer::start(vec![response("429 Too Many Requests", headers, body)]).await;
     let error = ask(&server).await.unwrap_err();
     assert_eq!(
         (error.class.clone(), error.status, error.sent),
@@ -207,7 +207,7 @@ async fn refusals_keep_status_wait_and_message_but_no_key() {
 #[tokio::test]
 async fn an_endless_refusal_is_left_unread() {
     let head = send("HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n");
-    let server = Server::start(vec![head, Step::Flood(300_000_000)]).await;
+    let server = TestServer::start(vec![head, ServerStep::Flood(300_000_000)]).await;
     let error = ask(&server).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::ServerError);
     assert!(error.message.chars().count() < 400);
@@ -221,14 +221,14 @@ async fn an_endless_refusal_is_left_unread() {
 
 #[tokio::test]
 async fn headers_that_never_come_and_answers_that_stand_still() {
-    let server = Server::start(vec![Step::Hang]).await;
+    let server = TestServer::start(vec![ServerStep::Hang]).await;
     let error = ask_within(&server, call(3.0, 60.0)).await.unwrap_err();
     assert_eq!(
         (error.class, error.sent),
         (ErrorClass::FirstTokenTimeout, Sent::MaybeBilled)
     );
     let first = &ANSWER[..ANSWER.find("\n\n").unwrap() + 2];
-    let server = Server::start(vec![response("200 OK", EVENTS, first), Step::Hang]).await;
+    let server = TestServer::start(vec![response("200 OK", EVENTS, first), ServerStep::Hang]).await;
     let error = ask_within(&server, call(20.0, 0.3)).await.unwrap_err();
     assert_eq!(
         (error.class, error.sent),
@@ -284,7 +284,7 @@ async fn what_is_no_complete_answer() {
 #[tokio::test]
 async fn a_whole_answer_to_a_call_for_a_stream() {
     let whole = r#"{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#;
-    let server = Server::start(vec![response(
+    let server = TestServer::start(vec![response(
         "200 OK",
         "content-type: application/json\r\n",
         whole,
@@ -295,7 +295,7 @@ async fn a_whole_answer_to_a_call_for_a_stream() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there() {
-    // Bound, so that nobody else is, and not listening.
+    // Bound, so that no other process takes the port, but not listening.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -320,7 +320,7 @@ async fn a_server_that_is_not_there() {
 
 #[tokio::test]
 async fn a_server_that_cannot_encrypt_gets_no_request() {
-    let server = Server::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
+    let server = TestServer::start(vec![response("200 OK", EVENTS, ANSWER)]).await;
     let address = server.address.replace("http://", "https://");
     let endpoint = Endpoint::parse("openai", &address, false).unwrap();
     let wire = within(Duration::from_millis(500));
@@ -352,7 +352,7 @@ async fn the_list_of_models_in_every_shape() {
         ("<html>", None),
         ("{}", None),
     ] {
-        let server = Server::start(vec![response("200 OK", "", body)]).await;
+        let server = TestServer::start(vec![response("200 OK", "", body)]).await;
         let listed = wire().models(&endpoint(&server), Some(&key())).await;
         match (listed, expected) {
             (Ok(names), Some(expected)) => assert_eq!(names, expected),
@@ -372,7 +372,7 @@ async fn a_finished_stream_gives_its_connection_back() {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let body = format!("{head}{:x}\r\n{ANSWER}\r\n", ANSWER.len());
-    let server = Server::start(vec![send(body), send("0\r\n\r\n"), Step::Again]).await;
+    let server = TestServer::start(vec![send(body), send("0\r\n\r\n"), ServerStep::Again]).await;
     let wire = wire();
     for _ in 0..3 {
         let mut stream = wire

@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::provider::chunk::Chunk;
+use crate::provider::chunk;
 
 /// What comes of a stream.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -240,7 +240,7 @@ proptest! {
         let at = text.floor_char_boundary(at.index(text.len() + 1));
         text.insert_str(at, &byte);
         for line in text.split(['\r', '\n']).filter_map(|line| line.strip_prefix("data:")) {
-            prop_assert_eq!(Chunk::read(line).ok(), Chunk::read_the_long_way(line).ok(), "{}: {}", name, line);
+            prop_assert_eq!(chunk::read(line).ok(), chunk::read_tree(line).ok(), "{}: {}", name, line);
         }
     }
 }
