@@ -7,7 +7,7 @@ use super::{Agent, Open};
 use crate::chat::{Effort, Failure, FailureKind, Overflow, Selection, SessionId};
 use crate::config::edit;
 use crate::protocol::{Event, Level};
-use crate::store::{Db, StoreError};
+use crate::store::{ChatList, ChatLog, ChatSearch, Db, StoreError};
 
 /// Prompts kept at hand for Up and Ctrl-R.
 const HISTORY: usize = 500;
@@ -31,8 +31,11 @@ impl Agent {
     pub(super) async fn open(&mut self) -> Result<(), Failure> {
         let id = match self.start.open.clone() {
             Open::New => None,
-            Open::Latest => self.with_store(|db| db.latest_session()).await?,
-            Open::Id(prefix) => Some(self.with_store(move |db| db.find_session(&prefix)).await?),
+            Open::Latest => self.with_store(|db| ChatList(db).latest_session()).await?,
+            Open::Id(prefix) => Some(
+                self.with_store(move |db| ChatList(db).find_session(&prefix))
+                    .await?,
+            ),
         };
         if let Some(id) = id {
             self.load(id).await?;
@@ -51,7 +54,9 @@ impl Agent {
 
     /// What a screen shows besides the chat: history, panel, and a draft that a crash left behind.
     async fn furnish(&mut self) {
-        let history = self.with_store(|db| db.prompt_history(HISTORY)).await;
+        let history = self
+            .with_store(|db| ChatList(db).prompt_history(HISTORY))
+            .await;
         let history = self.told(history).await;
         self.show_session(history.clone().unwrap_or_default()).await;
         if history.is_none() {
@@ -64,7 +69,7 @@ impl Agent {
                 self.gateway.parts().clock.now(),
             );
             let draft = self
-                .with_store(move |db| db.adopt_draft(&id, &setting, now))
+                .with_store(move |db| ChatList(db).adopt_draft(&id, &setting, now))
                 .await;
             if let Some(Some(text)) = self.told(draft).await {
                 self.emit(Event::DraftRestored(text)).await;
@@ -74,14 +79,14 @@ impl Agent {
         self.quote_again();
         self.offer();
         // Answers that a killed process left behind become findable; nothing waits for it.
-        let folded = self.with_store(|db| db.fold_dead_streams()).await;
+        let folded = self.with_store(|db| ChatLog(db).fold_dead_streams()).await;
         if let Ok(answers @ 1..) = folded {
             tracing::info!(answers, "answers of an earlier run were cut and are kept");
         }
     }
 
     async fn load(&mut self, id: SessionId) -> Result<(), Failure> {
-        let mut chat = self.with_store(move |db| db.chat(&id)).await?;
+        let mut chat = self.with_store(move |db| ChatLog(db).chat(&id)).await?;
         let draft = std::mem::take(&mut chat.draft);
         let favourites = self.session.favourites.clone();
         self.session = Session::resumed(chat, &self.start, favourites);
@@ -130,7 +135,7 @@ impl Agent {
         }
         let (id, name) = (self.session.id.clone(), title.clone());
         let renamed = self
-            .with_store(move |db| db.rename_session(&id, &name))
+            .with_store(move |db| ChatList(db).rename_session(&id, &name))
             .await;
         if self.told(renamed).await.is_some() {
             self.session.title.clone_from(&title);
@@ -141,9 +146,9 @@ impl Agent {
     pub(super) async fn list_sessions(&self, query: String) {
         let list = move |db: &mut Db| {
             if query.trim().is_empty() {
-                db.list_sessions(LISTED)
+                ChatList(db).list_sessions(LISTED)
             } else {
-                db.search_sessions(&query, LISTED)
+                ChatSearch(db).search_sessions(&query, LISTED)
             }
         };
         let rows = self.with_store(list).await;
@@ -161,7 +166,7 @@ impl Agent {
         );
         let text = Arc::clone(text);
         let saved = self
-            .with_store(move |db| db.save_draft(&id, &setting, &text, now))
+            .with_store(move |db| ChatList(db).save_draft(&id, &setting, &text, now))
             .await;
         self.told(saved).await;
     }
@@ -213,7 +218,7 @@ impl Agent {
         // A chat that is not stored yet takes it along with its first prompt.
         let (id, setting) = (self.session.id.clone(), self.session.setting());
         let stored = self
-            .with_store(move |db| db.set_setting(&id, &setting))
+            .with_store(move |db| ChatList(db).set_setting(&id, &setting))
             .await;
         self.told(stored).await;
         self.emit(Event::Choice(self.session.choice())).await;

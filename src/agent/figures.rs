@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Agent;
-use crate::budget::{Scope, alerts};
+use crate::budget::{Scope, Spending, alerts, tell_alerts};
 use crate::catalog::{Model, Status, price};
 use crate::chat::{Failure, FailureKind, Message, ModelId, Role, Selection, Usage, Usd};
 use crate::gateway::{Conversation, DraftTokenCounter, Gateway};
 use crate::protocol::{Circuit, Event, Level, Meter, ModelRow, Notice, Panel};
-use crate::store::{Db, Learned};
+use crate::store::{Db, Learned, PastExchanges};
 use crate::tokens;
 
 /// How long the servers of this machine are waited for, and the most models that are taken from one.
@@ -27,11 +27,15 @@ impl Agent {
         let id = self.session.id.clone();
         let read = self.with_store(move |db| {
             let scopes = [
-                budget.status(db, Some(&id), &run, now)?,
-                budget.group_status(db, None, now)?,
+                Spending(&budget).status(db, Some(&id), &run, now)?,
+                Spending(&budget).group_status(db, None, now)?,
             ]
             .concat();
-            Ok((scopes, db.overview(now)?, db.recent(POINTS)?))
+            Ok((
+                scopes,
+                PastExchanges(db).overview(now)?,
+                PastExchanges(db).recent(POINTS)?,
+            ))
         });
         let read = read.await;
         let Some((scopes, overview, recent)) = self.told(read).await else {
@@ -75,7 +79,7 @@ impl Agent {
         let (budget, run, now) = (self.gateway.budget(), parts.run.clone(), parts.clock.now());
         let (id, shares) = (self.session.id.clone(), parts.config.budget.alerts.clone());
         let told = self
-            .with_store(move |db| budget.tell(db, Some(&id), &run, &shares, now))
+            .with_store(move |db| tell_alerts(&budget, db, Some(&id), &run, &shares, now))
             .await;
         // A ledger that cannot be read is the turn's own failure; saying so twice helps nobody.
         match told {
@@ -158,7 +162,7 @@ impl List {
         let ids: Vec<ModelId> = models.iter().map(|m| m.id.clone()).collect();
         let learn = move |db: &mut Db| {
             ids.iter()
-                .map(|id| db.learned(id, now))
+                .map(|id| PastExchanges(db).learned(id, now))
                 .collect::<Result<Vec<_>, _>>()
         };
         let learned = self

@@ -11,6 +11,7 @@ use crate::chat::{
 use crate::config::LadderRung;
 use crate::gateway::Ask;
 use crate::protocol::{Answer, Entry, Event, Level, Receipt};
+use crate::store::ChatLog;
 
 impl Agent {
     /// Sends a prompt. While an answer streams, nothing is sent: the front end queues.
@@ -243,7 +244,9 @@ impl Agent {
         }
         if let Some(tip) = self.session.head() {
             let id = self.session.id.clone();
-            let shown = self.with_store(move |db| db.show_branch(&id, &tip)).await;
+            let shown = self
+                .with_store(move |db| ChatLog(db).show_branch(&id, &tip))
+                .await;
             self.told(shown).await;
         }
         self.show_session(Vec::new()).await;
@@ -314,7 +317,7 @@ impl Agent {
         };
         let (session, now) = (self.session.id.clone(), self.gateway.parts().clock.now());
         let moved = self
-            .with_store(move |db| db.rewind(&session, &message, now))
+            .with_store(move |db| ChatLog(db).rewind(&session, &message, now))
             .await;
         if let Some(text) = self.told(moved).await {
             self.session.truncate(at);

@@ -23,7 +23,7 @@ use crate::chat::{Failure, FailureKind, Finish, ModelId, SafeText, span};
 use crate::protocol::{
     Alert, Answer, Attempt, Command, Event, Handle, Kept, Level, Quote, Refused, Route,
 };
-use crate::store::{ChargeScope, Db};
+use crate::store::{ChargeScope, Db, Ledger, ScopeSums};
 
 /// How long standard input is waited for without a word.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -294,8 +294,12 @@ impl<'a> Turn<'a> {
             return report;
         }
         let run = self.core.gateway.parts().run.clone();
-        let look =
-            move |db: &mut Db| Ok((db.sum(ChargeScope::Run(&run))?, db.session_of_run(&run)?));
+        let look = move |db: &mut Db| {
+            Ok((
+                ScopeSums(db).sum(ChargeScope::Run(&run))?,
+                Ledger(db).session_of_run(&run)?,
+            ))
+        };
         match self.core.gateway.store().await.cloned() {
             Ok(store) => match store.run(look).await {
                 Ok((sum, session)) => report.booked(&sum, session),

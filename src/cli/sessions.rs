@@ -10,7 +10,9 @@ use super::{done, output, setup};
 use crate::chat::text::{one_line, sanitise};
 use crate::chat::{Failure, FailureKind, Role, Timestamp, Usd};
 use crate::config::Env;
-use crate::store::{ChargeScope, Chat, ChatMessage, Db, Hit};
+use crate::store::{
+    ChargeScope, Chat, ChatHit, ChatList, ChatLog, ChatMessage, ChatSearch, Db, ScopeSums,
+};
 
 #[derive(Serialize)]
 struct SessionRow {
@@ -50,8 +52,8 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
     match action.unwrap_or(SessionsAction::List { limit: 50 }) {
         SessionsAction::List { limit } => {
             let mut rows = Vec::new();
-            for row in db.list_sessions(limit).map_err(Failure::from)? {
-                let sum = db
+            for row in ChatList(&db).list_sessions(limit).map_err(Failure::from)? {
+                let sum = ScopeSums(&db)
                     .sum(ChargeScope::Session(&row.id))
                     .map_err(Failure::from)?;
                 rows.push(SessionRow {
@@ -79,7 +81,9 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
             })
         }
         SessionsAction::Search { query, limit } => {
-            let hits = db.search(&query.join(" "), limit).map_err(Failure::from)?;
+            let hits = ChatSearch(&db)
+                .search(&query.join(" "), limit)
+                .map_err(Failure::from)?;
             let rows: Vec<HitRow> = hits.into_iter().map(hit).collect();
             done(if shared.json {
                 output::json(&rows)
@@ -94,21 +98,24 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
                     .hint("write it after the id"));
             }
             let chat = found(&db, &id)?;
-            db.rename_session(&chat.id, title.as_str())
+            ChatList(&db)
+                .rename_session(&chat.id, title.as_str())
                 .map_err(Failure::from)?;
             Ok(0)
         }
         SessionsAction::Delete { id } => {
             let chat = found(&db, &id)?;
-            db.delete_session(&chat.id).map_err(Failure::from)?;
+            ChatList(&db)
+                .delete_session(&chat.id)
+                .map_err(Failure::from)?;
             Ok(0)
         }
     }
 }
 
 fn found(db: &Db, prefix: &str) -> Result<Chat, Failure> {
-    let id = db.find_session(prefix).map_err(Failure::from)?;
-    db.chat(&id).map_err(Failure::from)
+    let id = ChatList(db).find_session(prefix).map_err(Failure::from)?;
+    ChatLog(db).chat(&id).map_err(Failure::from)
 }
 
 /// An instant as RFC 3339 in UTC.
@@ -153,7 +160,7 @@ fn cost(row: &SessionRow) -> String {
     }
 }
 
-fn hit(hit: Hit) -> HitRow {
+fn hit(hit: ChatHit) -> HitRow {
     HitRow {
         session: hit.session.to_string(),
         title: hit.title,
