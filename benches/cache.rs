@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chat_agent::cache::{Cache, Entry, Settings};
+use chat_agent::cache::{Cache, CacheSettings, CachedAnswer};
 use chat_agent::chat::request::Digest;
 use chat_agent::chat::{Clock, Message, ModelId, Params, Request, Role, Usage};
 use chat_agent::protocol::CacheHit;
@@ -35,11 +35,11 @@ fn request(n: usize) -> Request {
     }
 }
 
-fn entry(n: usize) -> Entry {
+fn entry(n: usize) -> CachedAnswer {
     let text =
         format!("answer {n}: ") + &"it is taken by value, so the vector owns it now. ".repeat(40);
     let (usage, at) = (Usage::counted(900, 420), Clock::system().now());
-    Entry {
+    CachedAnswer {
         model: model(),
         text,
         reasoning: String::new(),
@@ -50,7 +50,7 @@ fn entry(n: usize) -> Entry {
 }
 
 fn cache(folder: &Path, memory: u64) -> Cache {
-    let settings = Settings {
+    let settings = CacheSettings {
         ttl: Duration::from_hours(24),
         memory,
         disk: DISK,
@@ -214,7 +214,7 @@ fn among(entries: usize) {
         .build()
         .unwrap();
     let (_home, path) = folder();
-    let settings = Settings {
+    let settings = CacheSettings {
         ttl: Duration::from_hours(24),
         memory: 0,
         disk: 4 << 30,
@@ -228,7 +228,7 @@ fn among(entries: usize) {
     );
     let digest = |n: usize| request(n % entries).digest("");
     let (now, begin) = (Clock::system().now(), Instant::now());
-    let short = |n: usize| Entry {
+    let short = |n: usize| CachedAnswer {
         text: format!("answer {n}"),
         ..entry(n)
     };

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_agent::budget::{Budget, Hold, Limits};
+use chat_agent::budget::{Budget, Limits, Reservation};
 use chat_agent::catalog::Catalog;
 use chat_agent::chat::id::{AttemptId, ExchangeId};
 use chat_agent::chat::{Clock, ModelId, Random, Selection, SessionId, Usd};
@@ -28,7 +28,7 @@ use chat_agent::config::{Config, Env};
 use chat_agent::gateway::{Ask, Gateway, Parts};
 use chat_agent::protocol::{Estimate, Event, RouteMode};
 use chat_agent::provider::providers;
-use chat_agent::store::{Begin, Prompt, Setting, Store};
+use chat_agent::store::{Begin, ChatSetting, NewPrompt, Store};
 use chat_agent::tokens::{Encoding, count};
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -115,12 +115,12 @@ async fn exchange(gateway: &Arc<Gateway>, ask: Ask) -> (Duration, Duration) {
 }
 
 /// The rows that are written before a request is sent.
-fn rows(random: &Random, clock: &Clock) -> (Begin, Hold) {
+fn rows(random: &Random, clock: &Clock) -> (Begin, Reservation) {
     let ask = ask(random);
     let (exchange, at) = (ExchangeId::from_bits(random.bits()), clock.now());
     let begin = Begin {
         session: ask.session.clone(),
-        setting: Setting {
+        setting: ChatSetting {
             selection: ask.selection,
             effort: None,
             system: None,
@@ -129,7 +129,7 @@ fn rows(random: &Random, clock: &Clock) -> (Begin, Hold) {
         model: model(),
         mode: RouteMode::Pinned,
         parent: None,
-        prompt: Some(Prompt {
+        prompt: Some(NewPrompt {
             id: ask.prompt,
             text: ask.question,
         }),
@@ -142,7 +142,7 @@ fn rows(random: &Random, clock: &Clock) -> (Begin, Hold) {
         estimate: ESTIMATE,
         at,
     };
-    let hold = Hold {
+    let hold = Reservation {
         attempt: AttemptId::from_bits(random.bits()),
         exchange,
         session: ask.session,

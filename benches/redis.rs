@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use chat_agent::cache::{SharedTier, Tier};
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{PATIENCE, Redis, Seal, Settings, Waiting};
+use chat_agent::redis::{PATIENCE, Redis, RedisSettings, Seal, Waiting};
 
 const ROUNDS: usize = 5000;
 
@@ -56,7 +56,7 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let redis = Redis::new(Settings {
+    let redis = Redis::new(RedisSettings {
         url: format!("redis://127.0.0.1:{port}"),
         cluster: false,
         prefix: String::new(),

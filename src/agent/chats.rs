@@ -8,7 +8,7 @@ use super::state::Agent;
 use super::{continuing, panel, receipt, turn_events};
 use crate::chat::{Failure, MessageId, Role, SessionId};
 use crate::protocol::{Event, Level};
-use crate::store::Db;
+use crate::store::{ChatList, ChatLog, ChatSearch, Db};
 
 /// Prompts loaded for Up and Ctrl-R.
 const HISTORY: usize = 500;
@@ -19,8 +19,12 @@ const LISTED: usize = 200;
 pub(super) async fn open(agent: &mut Agent) -> Result<(), Failure> {
     let id = match agent.start.open.clone() {
         Open::New => None,
-        Open::Latest => agent.with_store(|db| db.latest_session()).await?,
-        Open::Id(prefix) => Some(agent.with_store(move |db| db.find_session(&prefix)).await?),
+        Open::Latest => agent.with_store(|db| ChatList(db).latest_session()).await?,
+        Open::Id(prefix) => Some(
+            agent
+                .with_store(move |db| ChatList(db).find_session(&prefix))
+                .await?,
+        ),
     };
     if let Some(id) = id {
         load(agent, id).await?;
@@ -40,7 +44,9 @@ pub(super) async fn open(agent: &mut Agent) -> Result<(), Failure> {
 
 /// Sends what a screen shows besides the chat: history, panel, and a draft that a crash left behind.
 async fn fill_screen(agent: &mut Agent) {
-    let history = agent.with_store(|db| db.prompt_history(HISTORY)).await;
+    let history = agent
+        .with_store(|db| ChatList(db).prompt_history(HISTORY))
+        .await;
     let history = agent.report(history).await;
     agent
         .show_session(history.clone().unwrap_or_default())
@@ -55,7 +61,7 @@ async fn fill_screen(agent: &mut Agent) {
             agent.gateway.parts().clock.now(),
         );
         let draft = agent
-            .with_store(move |db| db.adopt_draft(&id, &setting, now))
+            .with_store(move |db| ChatList(db).adopt_draft(&id, &setting, now))
             .await;
         if let Some(Some(text)) = agent.report(draft).await {
             agent.emit(Event::DraftRestored(text)).await;
@@ -65,14 +71,14 @@ async fn fill_screen(agent: &mut Agent) {
     receipt::refresh(agent);
     continuing::offer(agent);
     // Make answers of killed processes findable. Nothing waits for this.
-    let folded = agent.with_store(|db| db.fold_dead_streams()).await;
+    let folded = agent.with_store(|db| ChatLog(db).fold_dead_streams()).await;
     if let Ok(answers @ 1..) = folded {
         tracing::info!(answers, "answers of an earlier run were cut and are kept");
     }
 }
 
 async fn load(agent: &mut Agent, id: SessionId) -> Result<(), Failure> {
-    let mut chat = agent.with_store(move |db| db.chat(&id)).await?;
+    let mut chat = agent.with_store(move |db| ChatLog(db).chat(&id)).await?;
     let draft = std::mem::take(&mut chat.draft);
     let favourites = agent.session.favourites.clone();
     agent.session = Session::resumed(chat, &agent.start, favourites);
@@ -120,7 +126,7 @@ pub(super) async fn rename(agent: &mut Agent, title: String) {
     }
     let (id, name) = (agent.session.id.clone(), title.clone());
     let renamed = agent
-        .with_store(move |db| db.rename_session(&id, &name))
+        .with_store(move |db| ChatList(db).rename_session(&id, &name))
         .await;
     if agent.report(renamed).await.is_some() {
         agent.session.title.clone_from(&title);
@@ -131,9 +137,9 @@ pub(super) async fn rename(agent: &mut Agent, title: String) {
 pub(super) async fn list(agent: &Agent, query: String) {
     let list = move |db: &mut Db| {
         if query.trim().is_empty() {
-            db.list_sessions(LISTED)
+            ChatList(db).list_sessions(LISTED)
         } else {
-            db.search_sessions(&query, LISTED)
+            ChatSearch(db).search_sessions(&query, LISTED)
         }
     };
     let rows = agent.with_store(list).await;
@@ -151,7 +157,7 @@ pub(super) async fn save_draft(agent: &mut Agent, text: &Arc<str>) {
     );
     let text = Arc::clone(text);
     let saved = agent
-        .with_store(move |db| db.save_draft(&id, &setting, &text, now))
+        .with_store(move |db| ChatList(db).save_draft(&id, &setting, &text, now))
         .await;
     agent.report(saved).await;
 }
@@ -168,7 +174,7 @@ pub(super) async fn rewind(agent: &mut Agent, message: MessageId) {
     };
     let (session, now) = (agent.session.id.clone(), agent.gateway.parts().clock.now());
     let moved = agent
-        .with_store(move |db| db.rewind(&session, &message, now))
+        .with_store(move |db| ChatLog(db).rewind(&session, &message, now))
         .await;
     if let Some(text) = agent.report(moved).await {
         agent.session.truncate(at);

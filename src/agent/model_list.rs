@@ -9,7 +9,7 @@ use crate::catalog::{Lifecycle, Model, price};
 use crate::chat::{Failure, FailureKind, Message, ModelId, Role, Selection, Usage, Usd};
 use crate::gateway::{Conversation, DraftTokenCounter, Gateway};
 use crate::protocol::{Circuit, Event, Level, ModelRow, Notice};
-use crate::store::{Db, Learned};
+use crate::store::{Db, Learned, PastExchanges};
 use crate::tokens;
 
 /// How long to wait for the servers of this machine, and how many models to list of one.
@@ -85,7 +85,7 @@ impl ModelList {
         let ids: Vec<ModelId> = models.iter().map(|m| m.id.clone()).collect();
         let learn = move |db: &mut Db| {
             ids.iter()
-                .map(|id| db.learned(id, now))
+                .map(|id| PastExchanges(db).learned(id, now))
                 .collect::<Result<Vec<_>, _>>()
         };
         let learned = self

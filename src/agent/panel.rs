@@ -1,8 +1,9 @@
 //! The panel's figures, and the alerts of limits that are nearly used up.
 
 use super::state::Agent;
-use crate::budget::{Scope, alerts};
+use crate::budget::{Scope, Spending, alerts, tell_alerts};
 use crate::protocol::{Event, Meter, Panel};
+use crate::store::PastExchanges;
 
 /// Points of a sparkline.
 const POINTS: usize = 24;
@@ -14,11 +15,15 @@ pub(super) async fn show(agent: &mut Agent) {
     let id = agent.session.id.clone();
     let read = agent.with_store(move |db| {
         let scopes = [
-            budget.status(db, Some(&id), &run, now)?,
-            budget.group_status(db, None, now)?,
+            Spending(&budget).status(db, Some(&id), &run, now)?,
+            Spending(&budget).group_status(db, None, now)?,
         ]
         .concat();
-        Ok((scopes, db.overview(now)?, db.recent(POINTS)?))
+        Ok((
+            scopes,
+            PastExchanges(db).overview(now)?,
+            PastExchanges(db).recent(POINTS)?,
+        ))
     });
     let read = read.await;
     let Some((scopes, overview, recent)) = agent.report(read).await else {
@@ -62,7 +67,7 @@ pub(super) async fn report_alerts(agent: &Agent) {
     let (budget, run, now) = (agent.gateway.budget(), parts.run.clone(), parts.clock.now());
     let (id, shares) = (agent.session.id.clone(), parts.config.budget.alerts.clone());
     let alerts = agent
-        .with_store(move |db| budget.tell(db, Some(&id), &run, &shares, now))
+        .with_store(move |db| tell_alerts(&budget, db, Some(&id), &run, &shares, now))
         .await;
     // A ledger that cannot be read has failed the turn already; do not report it twice.
     match alerts {

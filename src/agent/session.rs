@@ -8,7 +8,7 @@ use crate::chat::{
 };
 use crate::gateway::{Conversation, Gateway, LastAnswer};
 use crate::protocol::{CacheHit, Choice, Entry, SessionView};
-use crate::store::{Chat, Setting, title_of};
+use crate::store::{Chat, ChatSetting, title_of};
 
 pub(super) struct Session {
     pub(super) id: SessionId,
@@ -81,8 +81,8 @@ impl Session {
         self.favourites.iter().filter_map(pinned).collect()
     }
 
-    pub(super) fn setting(&self) -> Setting {
-        Setting {
+    pub(super) fn setting(&self) -> ChatSetting {
+        ChatSetting {
             selection: self.selection.clone(),
             effort: self.effort,
             system: self.system.clone(),

@@ -5,6 +5,7 @@ use super::{continuing, receipt};
 use crate::chat::{Effort, Failure, FailureKind, Overflow, Selection};
 use crate::config::edit;
 use crate::protocol::{Event, Level};
+use crate::store::ChatList;
 
 pub(super) async fn select(agent: &mut Agent, selection: Selection) {
     if let Selection::Pinned(id) = &selection {
@@ -54,7 +55,7 @@ async fn store_and_show(agent: &mut Agent) {
     // For a chat that is not stored yet this changes nothing: its first prompt stores the settings.
     let (id, setting) = (agent.session.id.clone(), agent.session.setting());
     let stored = agent
-        .with_store(move |db| db.set_setting(&id, &setting))
+        .with_store(move |db| ChatList(db).set_setting(&id, &setting))
         .await;
     agent.report(stored).await;
     agent.emit(Event::Choice(agent.session.choice())).await;

@@ -4,6 +4,7 @@ use super::state::Agent;
 use super::{continuing, limit, outage, panel, receipt};
 use crate::chat::{Failure, FailureKind, Role};
 use crate::protocol::{Answer, Entry, Event};
+use crate::store::ChatLog;
 
 /// Handles the next event of the turn; `None` means that its task died without a last event.
 pub(super) async fn on_event(agent: &mut Agent, event: Option<Event>) {
@@ -118,7 +119,9 @@ async fn restore_replaced(agent: &mut Agent) {
     }
     if let Some(tip) = agent.session.head() {
         let id = agent.session.id.clone();
-        let shown = agent.with_store(move |db| db.show_branch(&id, &tip)).await;
+        let shown = agent
+            .with_store(move |db| ChatLog(db).show_branch(&id, &tip))
+            .await;
         agent.report(shown).await;
     }
     agent.show_session(Vec::new()).await;

@@ -1,15 +1,19 @@
 //! Letting a request through: looking at every limit and setting the money aside, in one commit.
 //!
 //! Owns: [`Budget`] and its [`Admission`].
-//! Refuses: sending; whoever has no `Granted` in hand does not open a connection.
+//! Refuses: sending; without `Granted` the caller opens no connection.
 //! Invariant: all limits or none; a refused request leaves no trace in the store.
 
 use jiff::tz::TimeZone;
 
-use super::{Hold, Limits, Moved, Scope, shared, windows};
-use crate::chat::{Failure, FailureKind, ModelId, Timestamp, Usd};
+use super::clock;
+use super::windows::{group_windows, windows};
+use super::{Limits, Moved, Reservation, Scope};
+use crate::chat::{Failure, FailureKind, ModelId, Timestamp, Uptime, Usd};
 use crate::protocol::Raise;
-use crate::store::{Begin, Db, StoreError, Windows};
+use crate::store::{
+    Begin, ChatLog, Db, GroupLeases, Ledger, LedgerClock, ScopeSums, StoreError, Windows,
+};
 
 /// The user's limits and calendar.
 #[derive(Debug, Clone)]
@@ -35,7 +39,7 @@ pub enum Admission {
     },
     /// The model's server has billed more than a request allowed, and the user has not cleared that yet.
     Breached { model: ModelId, excess: Usd },
-    /// The group's limit is not the matter yet: what this machine has leased of it is short by this much.
+    /// What this machine has leased of the group's budget is short by this much; more may be leased.
     Unleased { short: Usd },
     /// A limit over a day or a month is set, and the clock cannot be believed until the user accepts it.
     ClockMoved(Moved),
@@ -119,40 +123,40 @@ impl Budget {
         &self,
         db: &Db,
         begin: &Begin,
-        hold: &Hold,
+        reservation: &Reservation,
     ) -> Result<Admission, StoreError> {
-        if (&begin.session, &begin.exchange) != (&hold.session, &hold.exchange) {
+        if (&begin.session, &begin.exchange) != (&reservation.session, &reservation.exchange) {
             return Err(StoreError::Rule(format!(
                 "the hold {} belongs to another question",
-                hold.attempt
+                reservation.attempt
             )));
         }
         db.write(|db| {
-            let admission = self.reserve(db, hold)?;
+            let admission = self.reserve(db, reservation)?;
             if admission == Admission::Granted {
-                db.begin_exchange(begin)?;
+                ChatLog(db).begin_exchange(begin)?;
             }
             Ok(admission)
         })
     }
 
     /// Sets money aside for one more attempt: a retry, a fail-over. Free ones too: they leave a charge of zero.
-    pub fn reserve(&self, db: &Db, hold: &Hold) -> Result<Admission, StoreError> {
+    pub fn reserve(&self, db: &Db, reservation: &Reservation) -> Result<Admission, StoreError> {
         db.write(|db| {
             let moved = self
-                .clock(db, hold.at, hold.uptime.as_ref())?
+                .clock(db, reservation.at, reservation.uptime.as_ref())?
                 .filter(|_| self.limits.any_window());
-            // What passes under a clock in doubt begins no window: it counts where the newest charge does.
-            let at = match (moved, db.newest_charge()?) {
+            // While the clock is in doubt no new window begins: the charge counts where the newest one does.
+            let at = match (moved, LedgerClock(db).newest_charge()?) {
                 (Some(_), Some(newest)) => newest,
-                _ => db.ledger_time(hold.at)?,
+                _ => LedgerClock(db).ledger_time(reservation.at)?,
             };
             let windows = windows(at, &self.zone);
-            // Free of charge passes a limit that is used up, and even one that was overdrawn.
-            let costs = hold.amount.is_none_or(|needed| needed > Usd::ZERO);
-            if let Some(excess) = db.breach(&hold.model)? {
+            // A free request passes even a limit that is used up or overdrawn.
+            let costs = reservation.amount.is_none_or(|needed| needed > Usd::ZERO);
+            if let Some(excess) = Ledger(db).breach(&reservation.model)? {
                 return Ok(Admission::Breached {
-                    model: hold.model.clone(),
+                    model: reservation.model.clone(),
                     excess,
                 });
             }
@@ -161,21 +165,25 @@ impl Budget {
                 && (self.limits.group.is_some()
                     || self
                         .limits
-                        .on(hold, at)
+                        .on(reservation, at)
                         .any(|(over, _)| over.window(&windows).is_some()))
             {
                 return Ok(Admission::ClockMoved(moved));
             }
-            if costs && let Some(refused) = self.refusal(db, hold, at, &windows)? {
+            if costs && let Some(refused) = self.refusal(db, reservation, at, &windows)? {
                 return Ok(refused);
             }
             if costs && let Some(group) = &self.limits.group {
-                db.count_in_group(&hold.attempt, &group.name, &shared::windows(at))?;
+                GroupLeases(db).count_in_group(
+                    &reservation.attempt,
+                    &group.name,
+                    &group_windows(at),
+                )?;
             }
-            db.insert_hold(hold, at, &windows)?;
-            // A clock is accepted by the user's word only.
-            if let Some(uptime) = hold.uptime.as_ref().filter(|_| moved.is_none()) {
-                db.remember_clock(hold.at, uptime)?;
+            Ledger(db).insert_reservation(reservation, at, &windows)?;
+            // Only the user can accept a clock that has moved.
+            if let Some(uptime) = reservation.uptime.as_ref().filter(|_| moved.is_none()) {
+                LedgerClock(db).remember_clock(reservation.at, uptime)?;
             }
             Ok(Admission::Granted)
         })
@@ -185,51 +193,50 @@ impl Budget {
     fn refusal(
         &self,
         db: &Db,
-        hold: &Hold,
+        reservation: &Reservation,
         at: Timestamp,
         windows: &Windows,
     ) -> Result<Option<Admission>, StoreError> {
-        let raise = new_raise(db, hold)?;
+        let raise = new_raise(db, reservation)?;
         let mut raised = None;
-        for (over, limit) in self.limits.on(hold, at) {
+        for (over, limit) in self.limits.on(reservation, at) {
             let scope = over.scope();
             let more = raise.filter(|raise| raise.scope == scope);
-            let limit = limit + db.raised(over)? + more.map_or(Usd::ZERO, |raise| raise.by);
-            let left = limit - db.sum(over)?.total();
-            if hold.amount.is_none_or(|needed| needed > left) {
+            let limit =
+                limit + ScopeSums(db).raised(over)? + more.map_or(Usd::ZERO, |raise| raise.by);
+            let left = limit - ScopeSums(db).sum(over)?.total();
+            if reservation.amount.is_none_or(|needed| needed > left) {
                 return Ok(Some(Admission::Refused {
                     scope,
                     limit,
                     left,
-                    needed: hold.amount,
+                    needed: reservation.amount,
                 }));
             }
             raised = more.map(|raise| (over, raise)).or(raised);
         }
-        if let Some(refused) = self.beyond_lease(db, hold, at)? {
+        if let Some(refused) = self.beyond_lease(db, reservation, at)? {
             return Ok(Some(refused));
         }
         if let Some((over, Raise { by, .. })) = raised {
-            db.insert_raise(over, windows, &hold.exchange, by, at)?;
+            ScopeSums(db).insert_raise(over, windows, &reservation.exchange, by, at)?;
         }
         Ok(None)
     }
-}
 
-impl Budget {
-    /// Why the group's money that lies on this machine is not enough.
+    /// Why what this machine has leased of the group's money is not enough.
     fn beyond_lease(
         &self,
         db: &Db,
-        hold: &Hold,
+        reservation: &Reservation,
         at: Timestamp,
     ) -> Result<Option<Admission>, StoreError> {
         let Some(group) = &self.limits.group else {
             return Ok(None);
         };
-        let unspent = db.unspent(&group.name, at, &shared::windows(at))?;
+        let unspent = GroupLeases(db).unspent(&group.name, at, &group_windows(at))?;
         let left = unspent.day.min(unspent.month);
-        let Some(needed) = hold.amount else {
+        let Some(needed) = reservation.amount else {
             let scope = if group.limit.per_day.is_some() {
                 Scope::GroupDay
             } else {
@@ -251,12 +258,41 @@ impl Budget {
             short: needed - left,
         }))
     }
+
+    /// Whether the wall clock has moved so far that it must be accepted first.
+    pub fn clock(
+        &self,
+        db: &Db,
+        now: Timestamp,
+        uptime: Option<&Uptime>,
+    ) -> Result<Option<Moved>, StoreError> {
+        Ok(clock::moved(
+            now,
+            uptime,
+            LedgerClock(db).clock_seen()?.as_ref(),
+            LedgerClock(db).newest_charge()?,
+        ))
+    }
+
+    /// The user says that the clock is right. Returns how many charges lie ahead of it; they count in the day and the
+    /// month of now as well as in their own.
+    pub fn settle_clock(
+        &self,
+        db: &Db,
+        now: Timestamp,
+        uptime: Option<&Uptime>,
+    ) -> Result<usize, StoreError> {
+        LedgerClock(db).settle_clock(now, &windows(now, &self.zone), uptime)
+    }
 }
 
 /// The raise that comes with a question, unless an earlier attempt has recorded it.
-fn new_raise(db: &Db, hold: &Hold) -> Result<Option<Raise>, StoreError> {
-    match hold.raise {
-        Some(raise) if raise.by > Usd::ZERO && !db.has_raised(&hold.exchange, raise.scope)? => {
+fn new_raise(db: &Db, reservation: &Reservation) -> Result<Option<Raise>, StoreError> {
+    match reservation.raise {
+        Some(raise)
+            if raise.by > Usd::ZERO
+                && !ScopeSums(db).has_raised(&reservation.exchange, raise.scope)? =>
+        {
             Ok(Some(raise))
         }
         _ => Ok(None),

@@ -1,15 +1,15 @@
-//! Whether the wall clock can be believed.
+//! Whether the wall clock can be trusted.
 //!
 //! Owns: [`Moved`], and when a clock has moved too far to go on without asking.
 //! Refuses: both clocks; what they say is handed in.
-//! Invariant: no window begins because of a clock that was turned, unless the user has said that it is right.
+//! Invariant: a clock that was changed begins no window until the user accepts it.
 
 use std::fmt;
 
 use crate::chat::{Timestamp, Uptime};
-use crate::store::Seen;
+use crate::store::ClockReading;
 
-/// Steps below this are the work of time servers.
+/// Time servers make smaller steps than this.
 const STEP: i64 = 10 * 60_000;
 /// A clock this far behind the ledger has been set back, or the ledger was written by one ahead of the time.
 const BEHIND: i64 = 24 * 3_600_000;
@@ -23,7 +23,7 @@ pub struct Moved(pub i64);
 pub(super) fn moved(
     now: Timestamp,
     uptime: Option<&Uptime>,
-    seen: Option<&Seen>,
+    seen: Option<&ClockReading>,
     newest: Option<Timestamp>,
 ) -> Option<Moved> {
     if let (Some(up), Some(seen)) = (uptime, seen)
@@ -94,7 +94,7 @@ mod tests {
             ("an hour back", -HOUR, 0, "a", Some(-HOUR)),
             ("another start of the machine", 25 * HOUR, -HOUR, "b", None),
         ] {
-            let seen = Seen {
+            let seen = ClockReading {
                 wall: Timestamp(NOW),
                 uptime: up("a", 5 * HOUR),
             };

@@ -1,14 +1,14 @@
 //! The limits, and which of them is the tightest.
 //!
 //! Owns: [`Limits`].
-//! Refuses: where sums come from.
+//! Refuses: to sum charges.
 //! Invariant: no limit is no limit, and a limit of zero lets only free requests through.
 
 use std::collections::BTreeMap;
 
 use crate::chat::{ModelId, Scope, Timestamp, Usd};
 use crate::protocol::Left;
-use crate::store::{ChargeScope, Hold, Key};
+use crate::store::{ChargeScope, KeyName, Reservation};
 
 /// The limits in force; `None` is no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,8 +50,8 @@ pub struct KeyLimit {
 }
 
 impl KeyLimit {
-    pub(super) fn key(&self) -> Key<'_> {
-        Key {
+    pub(super) fn key(&self) -> KeyName<'_> {
+        KeyName {
             provider: &self.provider,
             last4: &self.last4,
         }
@@ -102,12 +102,12 @@ impl Limits {
     /// The limits that are set on this request, narrowest scope first, with the places that they are over.
     pub(super) fn on<'a>(
         &'a self,
-        hold: &'a Hold,
+        reservation: &'a Reservation,
         at: Timestamp,
     ) -> impl Iterator<Item = (ChargeScope<'a>, Usd)> {
-        let key = Key {
-            provider: &hold.provider,
-            last4: &hold.key_last4,
+        let key = KeyName {
+            provider: &reservation.provider,
+            last4: &reservation.key_last4,
         };
         let of_key = self
             .keys
@@ -115,15 +115,28 @@ impl Limits {
             .find(|limit| limit.key() == key)
             .map(|limit| limit.limit)
             .unwrap_or_default();
-        let of_model = self.models.get(&hold.model).copied().unwrap_or_default();
+        let of_model = self
+            .models
+            .get(&reservation.model)
+            .copied()
+            .unwrap_or_default();
         let all = [
-            (ChargeScope::Exchange(&hold.exchange), self.per_request),
-            (ChargeScope::Run(&hold.run), self.per_run),
-            (ChargeScope::Session(&hold.session), self.per_session),
+            (
+                ChargeScope::Exchange(&reservation.exchange),
+                self.per_request,
+            ),
+            (ChargeScope::Run(&reservation.run), self.per_run),
+            (ChargeScope::Session(&reservation.session), self.per_session),
             (ChargeScope::KeyDay(key, at), of_key.per_day),
             (ChargeScope::KeyMonth(key, at), of_key.per_month),
-            (ChargeScope::ModelDay(&hold.model, at), of_model.per_day),
-            (ChargeScope::ModelMonth(&hold.model, at), of_model.per_month),
+            (
+                ChargeScope::ModelDay(&reservation.model, at),
+                of_model.per_day,
+            ),
+            (
+                ChargeScope::ModelMonth(&reservation.model, at),
+                of_model.per_month,
+            ),
             (ChargeScope::Day(at), self.per_day),
             (ChargeScope::Month(at), self.per_month),
         ];

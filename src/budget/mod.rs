@@ -3,29 +3,31 @@
 //! Owns: limits and scopes, the calendar windows, admission, alerts, and the doubt about a clock that jumps.
 //! Refuses: prices and estimates (it takes amounts), SQL (it asks `store`), the clock and the time zone (handed in).
 //! Invariant: settled + reserved <= limit + raised for every limit at every admission, for any number of processes, because
-//! looking and reserving are one immediate transaction. What may have been billed counts in full until it is known.
+//! checking and reserving are one immediate transaction. What may have been billed counts in full until it is known.
 
 mod admission;
 mod alerts;
 mod clock;
+mod group_budget;
+mod lease;
+mod lease_script;
 mod limits;
 mod no_lease;
-mod script;
-mod shared;
 mod status;
 mod windows;
 
 pub use admission::{Admission, Budget};
-pub use alerts::alerts;
+pub use alerts::{alerts, tell_alerts};
 pub use clock::Moved;
+pub use group_budget::GroupBudget;
+pub use lease::{Grant, GroupFigures};
 pub use limits::{DayMonth, GroupLimit, KeyLimit, Limits};
 pub use no_lease::NoLease;
-pub use shared::{Figure, Grant, GroupBudget};
-pub use status::{Place, Standing, Status};
+pub use status::{ChargePlace, LimitsSnapshot, ScopeStatus, Spending};
 pub use windows::{moment_in_words, windows};
 
 pub use crate::chat::Scope;
-pub use crate::store::{Booked, Hold, OpenItem, Settlement, Windows};
+pub use crate::store::{Booked, OpenItem, Reservation, Settlement, Windows};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Why a group's budget lets nothing through, and what can be done about it.
 //!
 //! Owns: [`NoLease`] and its words.
-//! Refuses: to decide; the script and the ledger do.
+//! Refuses: to decide; the script and the ledger do that.
 //! Invariant: every one of them is a refusal by a budget: one line, exit status 3.
 
 use super::{Admission, Scope};
@@ -20,9 +20,9 @@ pub enum NoLease {
         needed: Usd,
     },
     Away(Away),
-    /// Redis has lost its memory; this many machines are known and have not said again what they have.
+    /// Redis has lost its memory; this many known machines have not reported their leases again.
     Forgotten(usize),
-    /// Redis was started anew, and may have come back with an older copy; this many known machines have not spoken since.
+    /// Redis was started again, perhaps from an older copy; this many known machines have not reported since.
     Restarted(usize),
     /// The clock of this machine is not Redis's.
     Clock,

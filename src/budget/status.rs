@@ -1,19 +1,20 @@
 //! How the limits stand: what is spent, what is left, for the panel, the report and the choice of a model.
 //!
-//! Owns: [`Status`] and [`Standing`].
-//! Refuses: letting anything through; between looking and reserving another process may have been quicker.
+//! Owns: [`Spending`], [`ScopeStatus`] and [`LimitsSnapshot`].
+//! Refuses: to let a request through; another process may reserve between the look and the reservation.
 //! Invariant: what a line shows as left is what admission would have found at that moment.
 
 use super::limits::tightest;
-use super::{Budget, Figure, Moved, Scope, clock, shared, windows};
+use super::windows::{group_windows, windows};
+use super::{Budget, GroupFigures, Scope};
 use crate::chat::id::ExchangeId;
-use crate::chat::{ModelId, SessionId, Timestamp, Uptime, Usd};
+use crate::chat::{ModelId, SessionId, Timestamp, Usd};
 use crate::protocol::{Left, Meter, Raise};
-use crate::store::{ChargeScope, Db, StoreError, Windows};
+use crate::store::{ChargeScope, Db, GroupLeases, LedgerClock, ScopeSums, StoreError, Windows};
 
 /// One line of `budget show`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
+pub struct ScopeStatus {
     pub scope: Scope,
     /// The model, or the provider and the key's last four.
     pub of: Option<String>,
@@ -28,7 +29,7 @@ pub struct Status {
     pub resets_at: Option<Timestamp>,
 }
 
-impl Status {
+impl ScopeStatus {
     /// What is left of the limit; `None` without one.
     pub fn left(&self) -> Option<Usd> {
         self.meter
@@ -39,7 +40,7 @@ impl Status {
 
 /// Where the money of a question is booked.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct ChargePlace<'a> {
     /// `None`: a chat that has not begun.
     pub session: Option<&'a SessionId>,
     /// `None`: a question that was not asked yet.
@@ -49,9 +50,9 @@ pub struct Place<'a> {
 
 /// The limits at one moment.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct LimitsSnapshot {
     /// Session, day and month, the run when it has a limit, and the models and keys that have one.
-    pub scopes: Vec<Status>,
+    pub scopes: Vec<ScopeStatus>,
     rests: Vec<(Scope, Usd)>,
     /// Of single models.
     models: Vec<(ModelId, Scope, Usd)>,
@@ -61,7 +62,7 @@ pub struct Standing {
     counts_keys: bool,
 }
 
-impl Standing {
+impl LimitsSnapshot {
     /// Where every key of a provider has a limit, the one with the most left limits its models too: a key without room
     /// is passed over when the request is made.
     #[must_use]
@@ -121,8 +122,8 @@ pub(super) fn status(
     over: ChargeScope<'_>,
     limit: Option<Usd>,
     windows: &Windows,
-) -> Result<Status, StoreError> {
-    let (sum, raised) = (db.sum(over)?, db.raised(over)?);
+) -> Result<ScopeStatus, StoreError> {
+    let (sum, raised) = (ScopeSums(db).sum(over)?, ScopeSums(db).raised(over)?);
     let meter = Meter {
         settled: sum.settled,
         reserved: sum.reserved,
@@ -131,7 +132,7 @@ pub(super) fn status(
         unknown: sum.unknown > 0,
     };
     let (began_at, resets_at) = over.window(windows).unzip();
-    Ok(Status {
+    Ok(ScopeStatus {
         scope: over.scope(),
         of: over.name(),
         meter,
@@ -142,7 +143,10 @@ pub(super) fn status(
     })
 }
 
-impl Budget {
+/// What is spent of the limits of a budget, and what is left.
+pub struct Spending<'a>(pub &'a Budget);
+
+impl Spending<'_> {
     /// The places that are reported, and their limits.
     pub(super) fn lines<'a>(
         &'a self,
@@ -151,17 +155,19 @@ impl Budget {
         at: Timestamp,
     ) -> Vec<(ChargeScope<'a>, Option<Usd>)> {
         let run = self
+            .0
             .limits
             .per_run
             .map(|limit| (ChargeScope::Run(run), Some(limit)));
-        let session = session.map(|id| (ChargeScope::Session(id), self.limits.per_session));
+        let session = session.map(|id| (ChargeScope::Session(id), self.0.limits.per_session));
         let parts = self
+            .0
             .limits
             .parts(at)
             .map(|(over, limit)| (over, Some(limit)));
         let all = [
-            (ChargeScope::Day(at), self.limits.per_day),
-            (ChargeScope::Month(at), self.limits.per_month),
+            (ChargeScope::Day(at), self.0.limits.per_day),
+            (ChargeScope::Month(at), self.0.limits.per_month),
         ];
         run.into_iter()
             .chain(session)
@@ -178,9 +184,9 @@ impl Budget {
         session: Option<&SessionId>,
         run: &str,
         now: Timestamp,
-    ) -> Result<Vec<Status>, StoreError> {
-        let at = db.ledger_time(now)?;
-        let windows = windows(at, &self.zone);
+    ) -> Result<Vec<ScopeStatus>, StoreError> {
+        let at = LedgerClock(db).ledger_time(now)?;
+        let windows = windows(at, &self.0.zone);
         self.lines(session, run, at)
             .into_iter()
             .map(|(over, limit)| status(db, over, limit, &windows))
@@ -192,10 +198,10 @@ impl Budget {
     pub fn group_status(
         &self,
         db: &Db,
-        figure: Option<&Figure>,
+        figure: Option<&GroupFigures>,
         now: Timestamp,
-    ) -> Result<Vec<Status>, StoreError> {
-        let at = db.ledger_time(now)?;
+    ) -> Result<Vec<ScopeStatus>, StoreError> {
+        let at = LedgerClock(db).ledger_time(now)?;
         Ok(self
             .group_lines(db, figure, at)?
             .into_iter()
@@ -206,16 +212,18 @@ impl Budget {
     pub(super) fn group_lines(
         &self,
         db: &Db,
-        figure: Option<&Figure>,
+        figure: Option<&GroupFigures>,
         at: Timestamp,
-    ) -> Result<Vec<(ChargeScope<'_>, Status)>, StoreError> {
-        let Some(group) = &self.limits.group else {
+    ) -> Result<Vec<(ChargeScope<'_>, ScopeStatus)>, StoreError> {
+        let Some(group) = &self.0.limits.group else {
             return Ok(Vec::new());
         };
-        let windows = shared::windows(at);
+        let windows = group_windows(at);
         let others = match figure {
             Some(figure) => figure.others,
-            None => db.heard(&group.name, &windows)?.others(&windows),
+            None => GroupLeases(db)
+                .snapshot(&group.name, &windows)?
+                .others(&windows),
         };
         let both = [
             (
@@ -241,14 +249,14 @@ impl Budget {
     pub fn confine(
         &self,
         db: &Db,
-        standing: &mut Standing,
+        standing: &mut LimitsSnapshot,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let Some(group) = &self.limits.group else {
+        let Some(group) = &self.0.limits.group else {
             return Ok(());
         };
-        let at = db.ledger_time(now)?;
-        let unspent = db.unspent(&group.name, at, &shared::windows(at))?;
+        let at = LedgerClock(db).ledger_time(now)?;
+        let unspent = GroupLeases(db).unspent(&group.name, at, &group_windows(at))?;
         for (scope, rest) in &mut standing.rests {
             if scope.is_group() {
                 *rest = (*rest).min(unspent.day).min(unspent.month);
@@ -259,11 +267,14 @@ impl Budget {
 
     /// What this machine has leased of the group's money this month, spent or not.
     pub fn leased(&self, db: &Db, now: Timestamp) -> Result<Usd, StoreError> {
-        let Some(group) = &self.limits.group else {
+        let Some(group) = &self.0.limits.group else {
             return Ok(Usd::ZERO);
         };
-        Ok(db
-            .leased(&group.name, &shared::windows(db.ledger_time(now)?))?
+        Ok(GroupLeases(db)
+            .leased(
+                &group.name,
+                &group_windows(LedgerClock(db).ledger_time(now)?),
+            )?
             .month)
     }
 
@@ -271,15 +282,15 @@ impl Budget {
     pub fn standing(
         &self,
         db: &Db,
-        place: &Place<'_>,
+        place: &ChargePlace<'_>,
         raise: Option<Raise>,
         now: Timestamp,
-    ) -> Result<Standing, StoreError> {
-        let at = db.ledger_time(now)?;
-        let windows = windows(at, &self.zone);
-        // Recorded with the question's first hold, a raise is in the limit already.
+    ) -> Result<LimitsSnapshot, StoreError> {
+        let at = LedgerClock(db).ledger_time(now)?;
+        let windows = windows(at, &self.0.zone);
+        // Recorded with the question's first reservation, a raise is in the limit already.
         let recorded = match (raise, place.exchange) {
-            (Some(raise), Some(exchange)) => db.has_raised(exchange, raise.scope)?,
+            (Some(raise), Some(exchange)) => ScopeSums(db).has_raised(exchange, raise.scope)?,
             _ => false,
         };
         let raise = raise.filter(|_| !recorded);
@@ -317,11 +328,11 @@ impl Budget {
             .into_iter()
             .map(|(_, line)| line);
         rests.extend(group.filter_map(|line| Some((line.scope, line.left()?))));
-        // A chat that has not begun and a question that was not asked have spent nothing.
-        if let (None, Some(limit)) = (place.session, self.limits.per_session) {
+        // A new chat and a new question have spent nothing.
+        if let (None, Some(limit)) = (place.session, self.0.limits.per_session) {
             rests.push((Scope::Session, limit + more(Scope::Session)));
         }
-        if let Some(limit) = self.limits.per_request {
+        if let Some(limit) = self.0.limits.per_request {
             let asked = place
                 .exchange
                 .map(|id| status(db, ChargeScope::Exchange(id), Some(limit), &windows))
@@ -329,38 +340,12 @@ impl Budget {
             let left = asked.and_then(|line| line.left()).unwrap_or(limit);
             rests.push((Scope::Request, left + more(Scope::Request)));
         }
-        Ok(Standing {
+        Ok(LimitsSnapshot {
             scopes,
             rests,
             models,
             keys,
             counts_keys: false,
         })
-    }
-
-    /// Whether the wall clock has moved so far that it must be accepted first.
-    pub fn clock(
-        &self,
-        db: &Db,
-        now: Timestamp,
-        uptime: Option<&Uptime>,
-    ) -> Result<Option<Moved>, StoreError> {
-        Ok(clock::moved(
-            now,
-            uptime,
-            db.clock_seen()?.as_ref(),
-            db.newest_charge()?,
-        ))
-    }
-
-    /// The user says that the clock is right. Returns how many charges lie ahead of it; they count in the day and the
-    /// month of now as well as in their own.
-    pub fn settle_clock(
-        &self,
-        db: &Db,
-        now: Timestamp,
-        uptime: Option<&Uptime>,
-    ) -> Result<usize, StoreError> {
-        db.settle_clock(now, &windows(now, &self.zone), uptime)
     }
 }

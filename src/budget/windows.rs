@@ -1,7 +1,7 @@
 //! The calendar: which day and month an instant belongs to.
 //!
 //! Owns: [`windows`], and the words for a moment in one.
-//! Refuses: the clock, and the question which time zone is the user's.
+//! Refuses: the clock and the user's time zone, which are handed in.
 //! Invariant: start <= now < end, and the end of one window is the start of the next; days may have 23 or 25 hours.
 
 use jiff::tz::TimeZone;
@@ -19,6 +19,11 @@ pub fn windows(now: Timestamp, zone: &TimeZone) -> Windows {
         month_start: Timestamp(i64::MIN),
         month_end: Timestamp(i64::MAX),
     })
+}
+
+/// The day and the month of a group: those of UTC, the same on every machine.
+pub(super) fn group_windows(now: Timestamp) -> Windows {
+    windows(now, &TimeZone::UTC)
 }
 
 fn around(now: Timestamp, zone: &TimeZone) -> Result<Windows, jiff::Error> {

@@ -1,23 +1,23 @@
-//! When the answers on disk are copied out of a folder that has grown, and how.
+//! Compaction: when and how the live answers are copied out of a folder that has grown.
 //!
-//! Owns: how large is too large, and a copy that takes up little more than what is copied.
+//! Owns: how large is too large, and a copy that is little larger than its content.
 //! Refuses: to choose between generations; see [`super::generations`].
-//! Invariant: old and copy together take up no more than three times what is live, beyond [`FLOOR`] for each of them.
+//! Invariant: the old folder and the copy together are no larger than three times the live bytes, beyond [`FLOOR`] for each.
 
-/// Bytes on disk for each live one, beyond [`GRAIN`], at which the live ones are copied out. The copy lies beside the old
-/// ones for a moment, and takes up 1.4 times what is live, as measured.
+/// Bytes on disk for each live byte, beyond [`GRAIN`], at which the live answers are copied. The copy takes 1.4 times the
+/// live bytes, as measured.
 const GROWTH: f64 = 1.5;
 /// What sled takes up beside its entries, in whole segments.
 const GRAIN: u64 = 4 << 20;
-/// Bytes copied after which they are written out: sled uses the room of its own rewriting again only from then on. A copy
-/// that is written out at its end takes up to three times the room.
+/// Bytes copied between two flushes: sled reuses the space of its own rewriting only after a flush. A copy that is flushed
+/// only at its end takes up to three times the space.
 const COPIED: usize = 256 << 10;
-/// Bytes on disk that are never worth it: sled itself begins with about as many.
+/// Below this size on disk nothing is copied: an empty sled takes about as much.
 pub(super) const FLOOR: u64 = 8 << 20;
 /// Entries and pieces that are put into the copy at once.
 const BATCH: usize = 16;
 
-/// Whether what lies on disk is too much for what is live.
+/// Whether the folder is too large for its live bytes.
 pub(super) fn is_overgrown(disk: u64, live: u64) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]
     let grown = disk.saturating_sub(GRAIN) as f64 > live as f64 * GROWTH;

@@ -1,10 +1,10 @@
-//! The entries on disk, in sled.
+//! The answers on disk, in sled.
 //!
-//! Owns: entries in pieces, their versions, the order of their last use, the budget of bytes, and giving space back.
+//! Owns: answers in pieces, their versions, the order of their last use, the budget of bytes, and giving space back.
 //! Refuses: concurrency and deadlines; one thread of the owner has it, see [`super::owner`].
-//! Invariant: an entry, its pieces and the sums change in one batch. On disk there is never more than three times what is
-//! live, nor more than the user allows, beyond [`compaction::FLOOR`] for each generation that lies there; while the live ones are copied
-//! those are two. Live is what the entries take up with their keys.
+//! Invariant: an answer, its pieces and the sums change in one batch. Beyond [`compaction::FLOOR`] for each generation (two
+//! during a copy), the folder is never larger than three times the live bytes, nor than the user allows. Live bytes are
+//! those of the answers and their keys.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,13 +13,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::compaction;
-use super::entry::Entry;
+use super::entry::CachedAnswer;
 use super::generations::{self, Opened};
 use super::tier::{Bytes, Freed, Verified};
 use crate::chat::request::Digest;
 
-/// Names the folder of the generation in use.
-pub(super) const CURRENT: &str = "CURRENT";
 /// sled moves larger values to files of their own, and never gives those back.
 const PIECE: usize = 60 << 10;
 /// Versions of an answer that are kept, the newest included.
@@ -34,7 +32,7 @@ const SUMS: &[u8] = b"s";
 
 /// What is known of the entries together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Sums {
+pub(super) struct EntrySums {
     pub(super) entries: u64,
     pub(super) bytes: u64,
     /// Grows with each use and each version.
@@ -55,7 +53,7 @@ struct Version {
     bytes: u64,
 }
 
-impl Sums {
+impl EntrySums {
     /// Bytes that the entries take up where nothing is dead.
     pub(super) fn live(self) -> u64 {
         self.bytes + self.entries * OVERHEAD
@@ -78,7 +76,7 @@ pub(super) struct DiskStore {
     folder: PathBuf,
     generation: u64,
     db: sled::Db,
-    sums: Sums,
+    sums: EntrySums,
     touched: HashMap<Digest, u64>,
     /// Bytes that may be live: a third of what the user allows. The rest is for what is dead, and for a copy.
     most: u64,
@@ -130,7 +128,7 @@ impl DiskStore {
         (disk_store, opened.notice)
     }
 
-    pub(super) fn sums(&self) -> Sums {
+    pub(super) fn sums(&self) -> EntrySums {
         self.sums
     }
 
@@ -227,7 +225,7 @@ impl DiskStore {
             bytes: Some(self.kept()),
         };
         let next = generations::create(&self.folder, self.generation + 1)?;
-        self.turn_to(next, Sums::default())?;
+        self.turn_to(next, EntrySums::default())?;
         generations::remove_set_aside(&self.folder, |_| true);
         Ok(freed)
     }
@@ -236,9 +234,9 @@ impl DiskStore {
     pub(super) fn verify(&mut self) -> sled::Result<Verified> {
         let (mut verified, mut sums) = (
             Verified::default(),
-            Sums {
+            EntrySums {
                 tick: self.sums.tick,
-                ..Sums::default()
+                ..EntrySums::default()
             },
         );
         let mut versions = std::collections::HashSet::new();
@@ -285,7 +283,7 @@ impl DiskStore {
         for version in &record.versions {
             if self
                 .read(digest, *version)?
-                .is_none_or(|bytes| Entry::decode(digest, &bytes).is_none())
+                .is_none_or(|bytes| CachedAnswer::decode(digest, &bytes).is_none())
             {
                 return Ok(false);
             }
@@ -312,7 +310,7 @@ impl DiskStore {
         Ok((bytes.len() as u64 == version.bytes).then(|| bytes.into()))
     }
 
-    fn apply(&mut self, mut batch: sled::Batch, sums: Sums) -> sled::Result<()> {
+    fn apply(&mut self, mut batch: sled::Batch, sums: EntrySums) -> sled::Result<()> {
         batch.insert(SUMS, json(&sums));
         self.db.apply_batch(batch)?;
         self.sums = sums;
@@ -395,14 +393,14 @@ impl DiskStore {
                 tracing::warn!(%cause, "the answers cannot be copied; starting anew");
                 let next = generations::create(&self.folder, self.generation + 1)
                     .map_err(sled::Error::Unsupported)?;
-                (next, Sums::default())
+                (next, EntrySums::default())
             }
         };
         self.turn_to(next, sums).map_err(sled::Error::Unsupported)
     }
 
     /// From now on the next generation is the one in use, and the last one goes.
-    fn turn_to(&mut self, next: sled::Db, sums: Sums) -> Result<(), String> {
+    fn turn_to(&mut self, next: sled::Db, sums: EntrySums) -> Result<(), String> {
         generations::choose(&self.folder, self.generation + 1)?;
         let last = generations::path(&self.folder, self.generation);
         self.generation += 1;
@@ -415,7 +413,7 @@ impl DiskStore {
     }
 }
 
-fn forget(batch: &mut sled::Batch, sums: &mut Sums, digest: Digest, record: &Record) {
+fn forget(batch: &mut sled::Batch, sums: &mut EntrySums, digest: Digest, record: &Record) {
     for version in &record.versions {
         (0..version.pieces()).for_each(|n| batch.remove(piece_key(digest, version.id, n)));
     }

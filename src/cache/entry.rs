@@ -1,4 +1,4 @@
-//! One kept answer, and the bytes that it is kept as.
+//! One kept answer and its bytes.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub const LARGEST: usize = 1 << 20;
 
 /// An answer as kept: what a hit must give back, and what it once cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct CachedAnswer {
     /// The model that really answered.
     pub model: ModelId,
     pub text: String,
@@ -27,7 +27,7 @@ pub struct Entry {
     pub at: Timestamp,
 }
 
-impl Entry {
+impl CachedAnswer {
     /// The schema, a check over digest and JSON, and the JSON. Bytes put under another digest do not pass the check.
     pub fn encode(&self, digest: Digest) -> Bytes {
         let json = serde_json::to_vec(self).unwrap_or_default();
@@ -44,7 +44,7 @@ impl Entry {
     }
 }
 
-/// Finds damage, not malice: who can write the user's files can also reckon this.
+/// Finds damage, not malice: a program that can write the user's files can also compute this.
 fn check(digest: Digest, json: &[u8]) -> [u8; HEAD - 1] {
     let mut hasher = blake3::Hasher::new_keyed(&digest.0);
     hasher.update(json);
@@ -53,7 +53,7 @@ fn check(digest: Digest, json: &[u8]) -> [u8; HEAD - 1] {
     check
 }
 
-/// Whether an answer may be kept: whole, not empty, and not one of many that a dice throw could have given.
+/// Whether an answer may be kept: whole, not empty, and not sampled at random.
 pub fn worth_keeping(reply: &Reply, params: &Params, sampled: bool) -> bool {
     let whole = reply.finish == Some(Finish::Stop) && !reply.text.is_empty();
     whole && repeatable(params, sampled)
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn bytes_are_an_entry_whole_and_in_their_place_or_not_at_all() {
-        let entry = Entry {
+        let entry = CachedAnswer {
             model: ModelId::new("openai", "gpt-5"),
             text: "yes".to_owned(),
             reasoning: "hm".to_owned(),
@@ -81,11 +81,15 @@ mod tests {
         };
         let (here, there) = (Digest([1; 32]), Digest([2; 32]));
         let bytes = entry.encode(here);
-        assert_eq!(Entry::decode(here, &bytes), Some(entry));
-        assert_eq!(Entry::decode(there, &bytes), None, "under another digest");
+        assert_eq!(CachedAnswer::decode(here, &bytes), Some(entry));
+        assert_eq!(
+            CachedAnswer::decode(there, &bytes),
+            None,
+            "under another digest"
+        );
         for length in 0..bytes.len() {
             assert_eq!(
-                Entry::decode(here, &bytes[..length]),
+                CachedAnswer::decode(here, &bytes[..length]),
                 None,
                 "cut at {length}"
             );
@@ -93,7 +97,11 @@ mod tests {
         for at in 0..bytes.len() {
             let mut flipped = bytes.to_vec();
             flipped[at] ^= 0x10;
-            assert_eq!(Entry::decode(here, &flipped), None, "flipped at {at}");
+            assert_eq!(
+                CachedAnswer::decode(here, &flipped),
+                None,
+                "flipped at {at}"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
 //! Single flight: of all who want the same answer at the same time, one fetches it.
 //!
 //! Owns: who leads and who follows, in this process and, through the tiers' leases, beyond it.
-//! Refuses: to fetch; whoever leads does that, and may fail.
-//! Invariant: a leader that goes away in any manner wakes its followers; a follower that goes away harms nobody.
+//! Refuses: to fetch; the leader does that, and may fail.
+//! Invariant: a leader that ends in any way wakes its followers; a follower that ends changes nothing for the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,35 +10,36 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::entry::CachedAnswer;
 use super::tier::{Later, Lease};
-use super::{Cache, Entry, Hit};
+use super::tiers::{AnswerHit, Tiers};
 use crate::chat::Timestamp;
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
 
-/// What a leader tells: nothing yet, or the answer. The end of the channel without one is failure.
-type Told = Option<Arc<Entry>>;
+/// What a leader publishes: nothing yet, or the answer. A channel that ends without one means failure.
+type FlightResult = Option<Arc<CachedAnswer>>;
 
 /// What to do about an answer that is not in the cache.
 pub enum Flight {
-    /// Fetch it. Everybody else who wants it waits for this guard.
+    /// Fetch it. Every other request for it waits for this guard.
     Lead(LeadGuard),
-    /// Somebody fetches it already.
+    /// Another request fetches it already.
     Follow(Follower),
 }
 
 /// The answers being fetched by this process, or waited for.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<Digest, watch::Receiver<Told>>>);
+pub(super) struct Flights(Mutex<HashMap<Digest, watch::Receiver<FlightResult>>>);
 
-/// The place in front of an answer. Leaving it wakes all who stand behind.
-struct Seat {
+/// The right to lead within this process. Dropping it wakes the followers.
+struct FlightSlot {
     flights: Arc<Flights>,
     digest: Digest,
-    told: watch::Sender<Told>,
+    answer: watch::Sender<FlightResult>,
 }
 
-impl Drop for Seat {
+impl Drop for FlightSlot {
     fn drop(&mut self) {
         self.flights
             .0
@@ -50,118 +51,124 @@ impl Drop for Seat {
 
 /// The duty to fetch an answer. Dropping it without [`LeadGuard::put`] lets the next one try.
 pub struct LeadGuard {
-    seat: Seat,
-    cache: Cache,
+    slot: FlightSlot,
+    tiers: Tiers,
     /// Freed when this guard is gone, and after what it has put.
     _leases: Vec<Box<dyn Send + Sync>>,
 }
 
 impl LeadGuard {
-    /// Keeps the answer and hands it to everybody who waits.
-    pub fn put(self, entry: &Entry) {
-        self.cache.put(self.seat.digest, entry);
-        self.seat.told.send_replace(Some(Arc::new(entry.clone())));
+    /// Keeps the answer and hands it to all followers.
+    pub fn put(self, entry: &CachedAnswer) {
+        self.tiers.put(self.slot.digest, entry);
+        self.slot.answer.send_replace(Some(Arc::new(entry.clone())));
     }
 }
 
-/// A place in the queue for an answer. Dropping it cancels nobody else.
-pub struct Follower(Behind);
+/// Waits for an answer that another request fetches. Dropping it cancels no other wait.
+pub struct Follower(Leader);
 
-enum Behind {
+enum Leader {
     /// The leader is in this process.
     Here {
-        told: watch::Receiver<Told>,
+        answer: watch::Receiver<FlightResult>,
         ttl: Duration,
     },
-    /// It is elsewhere. Whoever else wants the answer here, or within reach of these leases, stands behind this one.
+    /// It is in another process. Other requests for the answer, here or in reach of these leases, follow this one.
     Elsewhere {
-        seat: Seat,
+        slot: FlightSlot,
         over: Later<'static, ()>,
-        cache: Cache,
+        tiers: Tiers,
         leases: Vec<Box<dyn Send + Sync>>,
     },
 }
 
 impl Follower {
-    /// The answer, when the leader has it; `None`: it failed, or may not keep it, so look in the cache. `now`: the age of
-    /// the answer is reckoned from it.
-    pub async fn wait(self, now: Timestamp) -> Option<Hit> {
+    /// The answer, when the leader has it; `None`: the leader failed or may not keep it, so look in the cache. `now`: for
+    /// the age of the answer.
+    pub async fn wait(self, now: Timestamp) -> Option<AnswerHit> {
         match self.0 {
-            Behind::Here { mut told, ttl } => {
-                let entry = told.wait_for(Option::is_some).await.ok()?.clone()?;
-                Some(Hit::new(Entry::clone(&entry), CacheHit::Memory, ttl, now))
+            Leader::Here { mut answer, ttl } => {
+                let entry = answer.wait_for(Option::is_some).await.ok()?.clone()?;
+                Some(AnswerHit::new(
+                    CachedAnswer::clone(&entry),
+                    CacheHit::Memory,
+                    ttl,
+                    now,
+                ))
             }
-            Behind::Elsewhere {
-                seat,
+            Leader::Elsewhere {
+                slot,
                 over,
-                cache,
+                tiers,
                 leases,
             } => {
                 over.await;
-                // Found out there, it is put here as well, and then the leases end.
-                let hit = cache.get(seat.digest, now).await?;
+                // The look-up copies it to this process's tiers; only then do the leases end.
+                let hit = tiers.look(slot.digest, now, |_| true).await?;
                 drop(leases);
-                seat.told.send_replace(Some(Arc::new(hit.entry.clone())));
+                slot.answer.send_replace(Some(Arc::new(hit.entry.clone())));
                 Some(hit)
             }
         }
     }
 }
 
-impl Cache {
-    /// Decides who fetches the answer to a question that is not in the cache. Waits no longer than a look-up does.
-    pub async fn join(&self, digest: Digest) -> Flight {
-        let seat = match self.flights.sit_down(digest) {
-            Ok(seat) => seat,
-            Err(told) => {
-                return Flight::Follow(Follower(Behind::Here {
-                    told,
-                    ttl: self.ttl,
+impl Flights {
+    /// Decides who fetches the answer to a question that no tier has. Waits no longer than a look-up does.
+    pub(super) async fn join(self: &Arc<Self>, tiers: &Tiers, digest: Digest) -> Flight {
+        let slot = match self.take_slot(digest) {
+            Ok(slot) => slot,
+            Err(answer) => {
+                return Flight::Follow(Follower(Leader::Here {
+                    answer,
+                    ttl: tiers.ttl,
                 }));
             }
         };
         let mut leases = Vec::new();
-        let waiting = self.waiting.clone().unwrap_or_default();
-        for tier in self.tiers.iter() {
+        let waiting = tiers.waiting.clone().unwrap_or_default();
+        for tier in tiers.all.iter() {
             match tier.lease(digest, &waiting).await {
                 Lease::Unknown => {}
                 Lease::Lead(lease) => leases.push(lease),
                 Lease::Follow(over) => {
-                    // Whoever has waited for an answer has not waited for Redis: they look for it with patience of its own.
-                    let cache = Self {
+                    // The wait for an answer was no wait for Redis, so the look-up afterwards gets its own patience.
+                    let tiers = Tiers {
                         waiting: None,
-                        ..self.clone()
+                        ..tiers.clone()
                     };
-                    return Flight::Follow(Follower(Behind::Elsewhere {
-                        seat,
+                    return Flight::Follow(Follower(Leader::Elsewhere {
+                        slot,
                         over,
-                        cache,
+                        tiers,
                         leases,
                     }));
                 }
             }
         }
         Flight::Lead(LeadGuard {
-            seat,
-            cache: self.clone(),
+            slot,
+            tiers: tiers.clone(),
             _leases: leases,
         })
     }
-}
 
-impl Flights {
-    /// The seat if it is free, else what its holder tells.
-    fn sit_down(self: &Arc<Self>, digest: Digest) -> Result<Seat, watch::Receiver<Told>> {
+    /// The slot if it is free, else the channel of its holder.
+    fn take_slot(
+        self: &Arc<Self>,
+        digest: Digest,
+    ) -> Result<FlightSlot, watch::Receiver<FlightResult>> {
         let mut flying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(told) = flying.get(&digest) {
-            return Err(told.clone());
+        if let Some(answer) = flying.get(&digest) {
+            return Err(answer.clone());
         }
-        let (told, receiver) = watch::channel(None);
+        let (answer, receiver) = watch::channel(None);
         flying.insert(digest, receiver);
-        Ok(Seat {
+        Ok(FlightSlot {
             flights: Arc::clone(self),
             digest,
-            told,
+            answer,
         })
     }
 }

@@ -1,8 +1,9 @@
-//! What the owner of the disk tier and its clients say to each other, as bytes.
+//! The protocol between the owner of the disk tier and its clients.
 //!
-//! Owns: the questions, the answers, and their frames: length, id, kind, content.
+//! Owns: requests, replies, and their frames: length, id, kind, content.
 //! Refuses: to trust a length; nothing above [`LARGEST_FRAME`] is read, and memory grows only with what has come.
-//! Invariant: the first question, [`Ask::Hello`], never changes its form, so that any two versions can tell each other apart.
+//! Invariant: the first request, [`OwnerRequest::Hello`], never changes its form, so that any two versions can tell each
+//! other apart.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::tier::Bytes;
 use crate::chat::request::Digest;
 
-/// Version of this language. A higher one ends an owner that speaks a lower one.
+/// Version of the protocol. A client with a higher one ends an owner with a lower one.
 pub(super) const PROTOCOL: u32 = 1;
 /// Bytes of the largest frame.
 pub(super) const LARGEST_FRAME: usize = 2 << 20;
@@ -21,7 +22,7 @@ const REST: Duration = Duration::from_secs(5);
 const DIGEST: usize = 32;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum OwnerRequest {
     Hello {
         protocol: u32,
     },
@@ -38,7 +39,7 @@ pub(super) enum Ask {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum OwnerReply {
     Welcome {
         protocol: u32,
     },
@@ -47,7 +48,7 @@ pub(super) enum Answer {
     Done,
     /// The asker holds the lease.
     Lead,
-    /// Somebody else does; [`Answer::Over`] comes under the same id.
+    /// Another client holds it; [`OwnerReply::Over`] comes later under the same id.
     Follow,
     Over,
     /// JSON.
@@ -56,7 +57,7 @@ pub(super) enum Answer {
     Trouble(String),
 }
 
-impl Ask {
+impl OwnerRequest {
     /// The whole frame.
     pub(super) fn frame(&self, id: u64) -> Vec<u8> {
         match self {
@@ -73,7 +74,7 @@ impl Ask {
         }
     }
 
-    /// `None`: no question of this language.
+    /// `None`: no request of this protocol.
     pub(super) fn read(body: &[u8]) -> Option<(u64, Self)> {
         let (id, kind, content) = split(body)?;
         let digest = || Some(Digest(content.try_into().ok()?));
@@ -99,7 +100,7 @@ impl Ask {
     }
 }
 
-impl Answer {
+impl OwnerReply {
     /// The whole frame.
     pub(super) fn frame(&self, id: u64) -> Vec<u8> {
         match self {
@@ -115,7 +116,7 @@ impl Answer {
         }
     }
 
-    /// `None`: no answer of this language.
+    /// `None`: no reply of this protocol.
     pub(super) fn read(body: &[u8]) -> Option<(u64, Self)> {
         let (id, kind, content) = split(body)?;
         let answer = match kind {
@@ -177,44 +178,44 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn everything_said_is_heard_and_nothing_else() {
+    async fn every_frame_reads_back_and_nonsense_is_refused() {
         let digest = Digest([7; 32]);
         let asks = [
-            Ask::Hello { protocol: 9 },
-            Ask::Get(digest),
-            Ask::Put(digest, Bytes::from(&b"bytes"[..])),
-            Ask::Remove(digest),
-            Ask::Settle,
-            Ask::Join(digest),
-            Ask::Leave(digest),
-            Ask::Figures,
-            Ask::Clear,
-            Ask::Verify,
+            OwnerRequest::Hello { protocol: 9 },
+            OwnerRequest::Get(digest),
+            OwnerRequest::Put(digest, Bytes::from(&b"bytes"[..])),
+            OwnerRequest::Remove(digest),
+            OwnerRequest::Settle,
+            OwnerRequest::Join(digest),
+            OwnerRequest::Leave(digest),
+            OwnerRequest::Figures,
+            OwnerRequest::Clear,
+            OwnerRequest::Verify,
         ];
         for ask in asks {
             let frame = ask.frame(42);
             let body = read_frame(&mut &frame[..]).await.unwrap();
-            assert_eq!(Ask::read(&body), Some((42, ask)));
+            assert_eq!(OwnerRequest::read(&body), Some((42, ask)));
             assert!(read_frame(&mut &frame[..frame.len() - 1]).await.is_err());
         }
         let answers = [
-            Answer::Welcome { protocol: 9 },
-            Answer::Found(Bytes::from(&b"bytes"[..])),
-            Answer::Missing,
-            Answer::Done,
-            Answer::Lead,
-            Answer::Follow,
-            Answer::Over,
-            Answer::Report(b"{}".to_vec()),
-            Answer::Trouble("no".to_owned()),
+            OwnerReply::Welcome { protocol: 9 },
+            OwnerReply::Found(Bytes::from(&b"bytes"[..])),
+            OwnerReply::Missing,
+            OwnerReply::Done,
+            OwnerReply::Lead,
+            OwnerReply::Follow,
+            OwnerReply::Over,
+            OwnerReply::Report(b"{}".to_vec()),
+            OwnerReply::Trouble("no".to_owned()),
         ];
         for answer in answers {
             let body = read_frame(&mut &answer.frame(43)[..]).await.unwrap();
-            assert_eq!(Answer::read(&body), Some((43, answer)));
+            assert_eq!(OwnerReply::read(&body), Some((43, answer)));
         }
         for nonsense in [&[][..], &[0; 8], &[0; 10], &[255; 60]] {
             assert_eq!(
-                (Ask::read(nonsense), Answer::read(nonsense)),
+                (OwnerRequest::read(nonsense), OwnerReply::read(nonsense)),
                 (None, None),
                 "{nonsense:?}"
             );

@@ -1,8 +1,8 @@
-//! The folders that sled works in, one after another.
+//! Generations: the folders that sled works in, one after another.
 //!
-//! Owns: which generation is in use, the ladder for one that will not open (without its snapshot, then set aside), and
-//! the removal of what is left over.
-//! Refuses: what is inside them.
+//! Owns: which generation is in use, what is tried when one does not open (without its snapshot, then set aside), and the
+//! removal of leftovers.
+//! Refuses: the content of the folders.
 //! Invariant: the file that names the generation in use changes in one step, so that a crash leaves the old one or the new.
 
 use std::fs;
@@ -12,10 +12,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::disk_store::CURRENT;
-use super::place::private_folder;
+use super::private_folder::private_folder;
 
-/// How long a damaged generation is kept for whoever wants to look at it.
+/// The file that names the generation in use.
+pub(super) const CURRENT: &str = "CURRENT";
+
+/// How long a damaged generation is kept for inspection.
 const ASIDE: Duration = Duration::from_hours(7 * 24);
 
 /// A generation that opened.
@@ -57,10 +59,10 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
         Err(error) => error,
     };
     match first {
-        Refusal::Locked => return Err("another process holds the cache folder".to_owned()),
+        OpenError::Locked => return Err("another process holds the cache folder".to_owned()),
         // Nothing is wrong with what lies there: a disk that is full or cannot be written.
-        Refusal::Io(error) => return Err(error),
-        Refusal::Damaged => {}
+        OpenError::Io(error) => return Err(error),
+        OpenError::Damaged => {}
     }
     // An emptied or garbled snapshot is the usual damage; everything can be read back from the log without it.
     remove_snapshots(&path);
@@ -114,8 +116,8 @@ pub(super) fn create(folder: &Path, generation: u64) -> Result<sled::Db, String>
     let _ = fs::remove_dir_all(&path);
     private_folder(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     try_open(&path).map_err(|refusal| match refusal {
-        Refusal::Io(error) => error,
-        Refusal::Locked | Refusal::Damaged => format!("{} cannot be opened", path.display()),
+        OpenError::Io(error) => error,
+        OpenError::Locked | OpenError::Damaged => format!("{} cannot be opened", path.display()),
     })
 }
 
@@ -148,14 +150,14 @@ pub(super) fn size(folder: &Path) -> u64 {
         .sum()
 }
 
-enum Refusal {
+enum OpenError {
     Locked,
     Io(String),
     Damaged,
 }
 
 /// sled panics over some kinds of damage.
-fn try_open(path: &Path) -> Result<sled::Db, Refusal> {
+fn try_open(path: &Path) -> Result<sled::Db, OpenError> {
     let open = || {
         sled::Config::new()
             .path(path)
@@ -165,11 +167,11 @@ fn try_open(path: &Path) -> Result<sled::Db, Refusal> {
     };
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(db)) => Ok(db),
-        Ok(Err(sled::Error::Io(error))) if is_locked(&error) => Err(Refusal::Locked),
+        Ok(Err(sled::Error::Io(error))) if is_locked(&error) => Err(OpenError::Locked),
         Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => {
-            Err(Refusal::Io(error.to_string()))
+            Err(OpenError::Io(error.to_string()))
         }
-        Ok(Err(_)) | Err(_) => Err(Refusal::Damaged),
+        Ok(Err(_)) | Err(_) => Err(OpenError::Damaged),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The memory tier: answers of this process, bounded by their weight in bytes (moka: TinyLFU admission).
+//! The memory tier: answers of this process, bounded by their size in bytes (moka, with TinyLFU admission).
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::redis::Waiting;
 /// What an entry takes up beside its bytes: its key and moka's own records, as measured.
 const OVERHEAD: usize = 200;
 
-pub(super) struct Memory {
+pub(super) struct MemoryTier {
     entries: moka::sync::Cache<[u8; 32], Bytes>,
     limit: u64,
 }
 
-impl Memory {
+impl MemoryTier {
     /// At most `limit` bytes, each entry for at most `keep`.
     pub(super) fn new(limit: u64, keep: Duration) -> Self {
         // moka panics on a lifetime beyond a thousand years.
@@ -31,7 +31,7 @@ impl Memory {
     }
 }
 
-impl Tier for Memory {
+impl Tier for MemoryTier {
     fn name(&self) -> CacheHit {
         CacheHit::Memory
     }

@@ -1,10 +1,10 @@
 //! The tier that several machines share: answers in Redis, sealed.
 //!
-//! Owns: the names, the lifetime and the seal of shared answers, and who of all machines fetches which.
-//! Refuses: to be waited for longer than patience, by one request and in all its calls; to share without a secret; to clear what others may still want,
-//! unless that is said.
-//! Invariant: nothing that was not sealed with the user's secret, under this very digest, is ever given as an answer. A
-//! machine that dies while it fetches an answer keeps the others from it for no longer than [`LEASE`].
+//! Owns: the names, the lifetime and the seal of shared answers, and which machine fetches which answer.
+//! Refuses: to make one request wait longer than its patience, in all its calls together; to share without a secret; to
+//! clear what other machines may still want, without an explicit command.
+//! Invariant: only what was sealed with the user's secret, under this very digest, is given as an answer. A machine that
+//! dies while it fetches an answer holds the others up for at most [`LEASE`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,26 +17,26 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::tier::{Bytes, Freed, Later, Lease, Tier, TierFigures};
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
-use crate::redis::{Claim, Claimed, Foreign, PATIENCE, Redis, Seal, Waiting};
+use crate::redis::{Claim, Claimed, Foreign, PATIENCE, Redis, Seal, Waiting, sweep};
 
-/// Largest sealed answer that is read: what is kept is no larger, and the rest is somebody else's.
-const LARGEST: usize = super::LARGEST + 1024;
+/// Largest sealed answer that is read. Ours are no larger, so a larger value is not ours.
+const LARGEST: usize = super::entry::LARGEST + 1024;
 /// Answers on their way to Redis; one more than these is not shared.
 const WRITING: usize = 64;
-/// How long a machine that fetches an answer is believed to be at it when nothing more is heard of it.
+/// How long a claim holds without being renewed.
 const LEASE: Duration = Duration::from_secs(10);
-/// How often it lets hear of itself.
+/// How often a claim is renewed.
 const RENEW: Duration = Duration::from_secs(3);
-/// How often those who wait look whether it is done: at first, and when it takes long.
+/// How often a follower checks whether the claim has ended: at first, and when it takes long.
 const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
-/// How the seal is come by, once: it may have to read a file or run a command. The error is for the user.
+/// Finds the seal, once: it may have to read a file or run a command. The error is for the user.
 pub type FindSeal = Later<'static, Result<Seal, String>>;
 
 /// Answers in Redis.
-pub struct SharedTier(Arc<Inner>);
+pub struct SharedTier(Arc<SharedAnswers>);
 
-struct Inner {
+struct SharedAnswers {
     redis: Redis,
     ttl: Duration,
     find: Mutex<Option<FindSeal>>,
@@ -51,7 +51,7 @@ impl SharedTier {
     /// Opens nothing and finds nothing before the first look-up.
     pub fn new(redis: Redis, ttl: Duration, find: FindSeal) -> Self {
         let find = Mutex::new(Some(find));
-        Self(Arc::new(Inner {
+        Self(Arc::new(SharedAnswers {
             redis,
             ttl,
             find,
@@ -62,7 +62,7 @@ impl SharedTier {
         }))
     }
 
-    /// Does something on the side; nothing when there is too much of it already.
+    /// Runs a task in the background, or drops it when there are too many already.
     fn aside<T: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce() -> T) {
         let mut writing = self.0.writing();
         if writing.len() < WRITING {
@@ -71,7 +71,7 @@ impl SharedTier {
     }
 }
 
-impl Inner {
+impl SharedAnswers {
     /// What is on its way, without what has arrived.
     fn writing(&self) -> MutexGuard<'_, JoinSet<()>> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +83,7 @@ impl Inner {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long anybody waits for the secret, or in the end for what is still on its way.
+    /// The longest wait for the secret, and at the end for what is still being written.
     fn patience(&self) -> Duration {
         self.redis.patience().max(PATIENCE)
     }
@@ -95,7 +95,7 @@ impl Inner {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()?;
-            // On its own: whoever waits for it may give up.
+            // In a task of its own, because the caller may give up waiting.
             match tokio::spawn(find)
                 .await
                 .unwrap_or_else(|_| Err("answers are not shared".to_owned()))
@@ -131,20 +131,20 @@ fn name(seal: &Seal, digest: Digest) -> String {
     format!("{}{}", names(seal), seal.name(&digest.0))
 }
 
-/// An answer that this machine fetches for all; the others hear of it for as long as this lives.
-struct Held {
-    inner: Arc<Inner>,
+/// An answer that this machine fetches for all. The claim is renewed as long as this lives.
+struct ClaimGuard {
+    inner: Arc<SharedAnswers>,
     digest: Digest,
     renewing: AbortHandle,
 }
 
-impl Held {
-    fn new(inner: &Arc<Inner>, digest: Digest, claim: Claim) -> Self {
+impl ClaimGuard {
+    fn new(inner: &Arc<SharedAnswers>, digest: Digest, claim: Claim) -> Self {
         inner.claims().insert(digest, claim.clone());
         let renew = async move {
             loop {
                 tokio::time::sleep(RENEW).await;
-                // A server that is away may come back in time. Where somebody else has it by now there is nothing to do.
+                // A server that is away may come back in time. Stop only when another machine has the claim.
                 if let Ok(false) = claim.renew(LEASE).await {
                     return;
                 }
@@ -158,10 +158,10 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
         self.renewing.abort();
-        // Where an answer was put, that gives the claim back, so that nobody is told of the end before there is one.
+        // After a put, the put gives the claim back, so that the others are not woken before the answer is there.
         let claim = self.inner.claims().remove(&self.digest);
         if let (Some(claim), Ok(runtime)) = (claim, Handle::try_current()) {
             self.inner
@@ -191,7 +191,7 @@ impl Tier for SharedTier {
     fn get<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Option<Bytes>> {
         Box::pin(async move {
             if !self.0.seal.initialized() {
-                // The first time the secret has to be found; that goes on when nobody waits for it any longer.
+                // The first time the secret has to be found, which goes on when this call gives up.
                 let inner = Arc::clone(&self.0);
                 let found = tokio::spawn(async move { inner.seal().await.is_some() });
                 let (left, began) = (waiting.left(self.0.patience())?, Instant::now());
@@ -264,14 +264,14 @@ impl Tier for SharedTier {
 
     fn lease<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Lease> {
         Box::pin(async move {
-            // Found by the look-up before; whoever has no secret shares nothing.
+            // The look-up before has found the secret; without one nothing is shared.
             let Some(seal) = self.0.seal.get().and_then(Option::as_ref) else {
                 return Lease::Unknown;
             };
             let name = format!("flight:{}", seal.name(&digest.0));
-            match self.0.redis.within(waiting).claim(&name, LEASE).await {
+            match Claim::take(&self.0.redis.within(waiting), &name, LEASE).await {
                 Ok(Claimed::Ours(claim)) => {
-                    Lease::Lead(Box::new(Held::new(&self.0, digest, claim)))
+                    Lease::Lead(Box::new(ClaimGuard::new(&self.0, digest, claim)))
                 }
                 Ok(Claimed::Theirs(theirs)) => Lease::Follow(Box::pin(over(theirs))),
                 Err(_) => Lease::Unknown,
@@ -285,12 +285,8 @@ impl Tier for SharedTier {
 
     fn clear(&self) -> Later<'_, Option<Freed>> {
         Box::pin(async {
-            let swept = self
-                .0
-                .redis
-                .sweep(&names(self.0.seal().await?))
-                .await
-                .ok()?;
+            let names = names(self.0.seal().await?);
+            let swept = sweep(&self.0.redis, &names).await.ok()?;
             if !swept.whole {
                 let text = "there are more answers in Redis: clear them once more";
                 *self

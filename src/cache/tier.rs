@@ -1,7 +1,7 @@
-//! One place where answers are kept, as the cache sees it.
+//! What the cache needs from each place that keeps answers.
 //!
 //! Owns: [`Tier`], what every place must be able to do, and the figures it can be asked for.
-//! Refuses: to know an answer; a tier carries bytes, [`super::Entry`] reads and checks them.
+//! Refuses: to know an answer; a tier carries bytes, [`super::CachedAnswer`] reads and checks them.
 //! Invariant: fails open. A tier has no errors: what goes wrong is a miss, and a sentence in [`Tier::trouble`].
 
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
 use crate::redis::Waiting;
 
-/// An entry as it is carried and kept. See [`super::Entry::encode`].
+/// An entry as it is carried and kept. See [`super::CachedAnswer::encode`].
 pub type Bytes = Arc<[u8]>;
 
 /// What an asynchronous method of a tier gives. Dropping it cancels the wait, and nothing else.
@@ -44,7 +44,7 @@ pub trait Tier: Send + Sync {
         Box::pin(async {})
     }
 
-    /// Asks whether someone else is fetching this answer right now, in another process or on another machine.
+    /// Asks whether another process or machine is fetching this answer right now.
     fn lease<'a>(&'a self, digest: Digest, waiting: &'a Waiting) -> Later<'a, Lease> {
         let _ = (digest, waiting);
         Box::pin(async { Lease::Unknown })
@@ -69,7 +69,7 @@ pub enum Lease {
     Unknown,
     /// It is for the asker to fetch. Dropping the guard lets the next one.
     Lead(Box<dyn Send + Sync>),
-    /// Somebody else does; this ends when they have put it, failed, or died.
+    /// Another one fetches it; this ends when that one has put it, failed, or died.
     Follow(Later<'static, ()>),
 }
 

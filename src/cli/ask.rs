@@ -24,7 +24,7 @@ use crate::chat::{Failure, FailureKind, Finish, ModelId, SafeText, span};
 use crate::protocol::{
     Alert, Answer, Attempt, Command, Event, Handle, Kept, Level, Quote, Refused, Route,
 };
-use crate::store::{ChargeScope, Db};
+use crate::store::{ChargeScope, Db, Ledger, ScopeSums};
 
 /// How long standard input is waited for before the user is told.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -309,8 +309,12 @@ impl<'a> AskRun<'a> {
             return report;
         }
         let run = self.core.gateway.parts().run.clone();
-        let look =
-            move |db: &mut Db| Ok((db.sum(ChargeScope::Run(&run))?, db.session_of_run(&run)?));
+        let look = move |db: &mut Db| {
+            Ok((
+                ScopeSums(db).sum(ChargeScope::Run(&run))?,
+                Ledger(db).session_of_run(&run)?,
+            ))
+        };
         match self.core.gateway.store().await.cloned() {
             Ok(store) => match store.run(look).await {
                 Ok((sum, session)) => report.booked(&sum, session),

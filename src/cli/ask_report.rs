@@ -12,7 +12,7 @@ use crate::protocol::{
     Answer, AnswerFacts, Attempt, CacheHit, Considered, Counterfactual, Estimate, Fitted, Latency,
     Quote, Refused, Route, RouteMode, Spread, Started, Warm,
 };
-use crate::store::Sum;
+use crate::store::ChargeSum;
 
 /// The object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -177,7 +177,7 @@ impl AskReport {
     }
 
     /// With what the ledger has for this run, and the chat that it is booked on.
-    pub(super) fn booked(mut self, sum: &Sum, session: Option<SessionId>) -> Self {
+    pub(super) fn booked(mut self, sum: &ChargeSum, session: Option<SessionId>) -> Self {
         self.session = self.session.or_else(|| session.map(|id| id.to_string()));
         self.cost.usd = (sum.unknown == 0).then_some(sum.settled);
         self.cost.kind = match self.cost.kind {

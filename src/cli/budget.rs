@@ -5,10 +5,13 @@ use super::budget_report::{BreachRow, BudgetReport, GroupRow, OpenRow, ScopeRow,
 use super::sessions::instant;
 use super::setup::Core;
 use super::{output, setup};
-use crate::budget::{Budget, Figure};
+use crate::budget::{Budget, GroupFigures, Spending};
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Failure, FailureKind, ModelId, Timestamp, Usd};
-use crate::store::{Booked, Db, OpenItem, Settlement, StoreError, Uncertain};
+use crate::store::{
+    Booked, ChatList, Corrections, Db, Ledger, LedgerClock, OpenItem, Settlement, StoreError,
+    Uncertain,
+};
 
 /// The most charges of uncertain cost that are listed.
 const UNCERTAIN: usize = 20;
@@ -44,7 +47,7 @@ pub(super) async fn run(shared: &Shared, action: &BudgetAction) -> Result<u8, Fa
 }
 
 /// What Redis says of the group; `None`: no group has a budget.
-async fn group_figure(core: &Core) -> Result<Option<Result<Figure, String>>, Failure> {
+async fn group_figure(core: &Core) -> Result<Option<Result<GroupFigures, String>>, Failure> {
     let Some(group_budget) = core.gateway.group_budget() else {
         return Ok(None);
     };
@@ -60,7 +63,7 @@ async fn group_figure(core: &Core) -> Result<Option<Result<Figure, String>>, Fai
 fn group(
     budget: &Budget,
     db: &Db,
-    found: Result<Figure, String>,
+    found: Result<GroupFigures, String>,
     now: Timestamp,
 ) -> Result<GroupRow, StoreError> {
     let name = budget
@@ -74,16 +77,16 @@ fn group(
         Err(why) => (None, Some(why)),
     };
     let leased_usd = match &figure {
-        Some(figure) => figure.mine_here,
-        None => budget.leased(db, now)?,
+        Some(figure) => figure.mine_in_ledger,
+        None => Spending(budget).leased(db, now)?,
     };
     Ok(GroupRow {
         name,
         leased_usd,
-        leased_by_redis_usd: figure.as_ref().map(|figure| figure.mine_there),
+        leased_by_redis_usd: figure.as_ref().map(|figure| figure.mine_in_redis),
         difference_usd: figure
             .as_ref()
-            .map(|figure| figure.mine_there - figure.mine_here),
+            .map(|figure| figure.mine_in_redis - figure.mine_in_ledger),
         group_month_usd: figure.as_ref().map(|figure| figure.month),
         silent: figure.map(|figure| figure.silent).unwrap_or_default(),
         away,
@@ -113,20 +116,20 @@ fn report(
     shared: &Shared,
     core: &Core,
     db: &Db,
-    found: Option<Result<Figure, String>>,
+    found: Option<Result<GroupFigures, String>>,
 ) -> Result<BudgetReport, StoreError> {
     let (parts, budget) = (core.gateway.parts(), core.gateway.budget());
     let session = match &shared.session {
-        Some(prefix) => Some(db.find_session(prefix)?),
-        None => db.latest_session()?,
+        Some(prefix) => Some(ChatList(db).find_session(prefix)?),
+        None => ChatList(db).latest_session()?,
     };
     let (now, uptime) = (parts.clock.now(), parts.clock.uptime());
-    let status = budget.status(db, session.as_ref(), &parts.run, now)?;
+    let status = Spending(&budget).status(db, session.as_ref(), &parts.run, now)?;
     let figure = found.as_ref().and_then(|found| found.as_ref().ok());
-    let of_group = budget.group_status(db, figure, now)?;
+    let of_group = Spending(&budget).group_status(db, figure, now)?;
     let request = budget.limits.per_request.map(ScopeRow::request);
-    let uncertain = db.uncertain(db.ledger_time(now)?, UNCERTAIN)?;
-    let held = db.open_items()?;
+    let uncertain = Corrections(db).uncertain(LedgerClock(db).ledger_time(now)?, UNCERTAIN)?;
+    let held = Ledger(db).open_items()?;
     let breach = |(model, excess_usd): (ModelId, Usd)| BreachRow {
         model: model.to_string(),
         excess_usd,
@@ -144,7 +147,7 @@ fn report(
             .map(OpenRow::held)
             .chain(uncertain.iter().map(OpenRow::uncertain))
             .collect(),
-        breaches: db.breaches()?.into_iter().map(breach).collect(),
+        breaches: Ledger(db).breaches()?.into_iter().map(breach).collect(),
         clock: budget
             .clock(db, now, uptime.as_ref())?
             .map(|moved| moved.to_string()),
@@ -171,7 +174,7 @@ fn settle_clock(core: &Core, db: &Db) -> Result<u8, Failure> {
 
 /// Closes an open request at what it cost, puts right what an uncertain one is booked at, or clears a model's breach.
 fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Failure> {
-    if let Some(item) = db
+    if let Some(item) = Ledger(db)
         .open_items()
         .map_err(Failure::from)?
         .into_iter()
@@ -183,15 +186,18 @@ fn settle(db: &Db, what: &str, usd: Option<Usd>, at: Timestamp) -> Result<u8, Fa
             item.id, booked.cost
         )));
     }
-    if let Some(charge) = db.uncertain_charge(what).map_err(Failure::from)? {
+    if let Some(charge) = Corrections(db)
+        .uncertain_charge(what)
+        .map_err(Failure::from)?
+    {
         return output::done(output::report(&correct(db, &charge, usd, at)?));
     }
-    let breaches = db.breaches().map_err(Failure::from)?;
+    let breaches = Ledger(db).breaches().map_err(Failure::from)?;
     if let Some((model, excess)) = breaches
         .into_iter()
         .find(|(model, _)| model.to_string() == what)
     {
-        db.clear_breach(&model).map_err(Failure::from)?;
+        Ledger(db).clear_breach(&model).map_err(Failure::from)?;
         let name = one_line(&model.to_string());
         return output::done(output::report(&format!(
             "{} is cleared: it had billed ${} too much\n",
@@ -230,7 +236,9 @@ fn settle_open(
         outcome,
         at,
     };
-    db.settle(&item.id, &settlement).map_err(Failure::from)
+    Ledger(db)
+        .settle(&item.id, &settlement)
+        .map_err(Failure::from)
 }
 
 /// What the provider's page says of a request, or that what is booked is right.
@@ -240,7 +248,9 @@ fn correct(
     usd: Option<Usd>,
     at: Timestamp,
 ) -> Result<String, Failure> {
-    let booked = db.correct(&charge.id, usd, at).map_err(Failure::from)?;
+    let booked = Corrections(db)
+        .correct(&charge.id, usd, at)
+        .map_err(Failure::from)?;
     let was = charge.usd.short();
     Ok(match usd {
         Some(_) => format!(

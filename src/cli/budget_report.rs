@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::sessions::instant;
 use super::table::table;
-use crate::budget::{Scope, Status};
+use crate::budget::{Scope, ScopeStatus};
 use crate::chat::Usd;
 use crate::chat::text::one_line;
 use crate::store::{OpenItem, Uncertain};
@@ -97,7 +97,7 @@ impl ScopeRow {
         }
     }
 
-    pub(super) fn of(status: &Status) -> Self {
+    pub(super) fn of(status: &ScopeStatus) -> Self {
         let meter = &status.meter;
         Self {
             scope: status.scope.as_str(),

@@ -11,7 +11,7 @@ use crate::cache::{Cache, Freed, TierFigures, Verified};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, FailureKind, Timestamp, Usd};
 use crate::protocol::CacheHit;
-use crate::store::{By, Db};
+use crate::store::{By, Db, StatsReader};
 
 #[derive(Serialize)]
 struct CacheStats {
@@ -47,7 +47,7 @@ pub(super) async fn run(shared: &Shared, action: CacheAction) -> Result<u8, Fail
     let outcome = match action {
         CacheAction::Stats => {
             let db = Db::open(&parts.data_dir).map_err(Failure::from)?;
-            let total = db
+            let total = StatsReader(&db)
                 .stats(By::Model, Timestamp(0), |_| String::new())
                 .map_err(Failure::from)?
                 .total;

@@ -12,7 +12,7 @@ use crate::catalog::{Lifecycle, Model};
 use crate::chat::text::one_line;
 use crate::chat::{Failure, FailureKind, ModelId, Selection, Usd};
 use crate::gateway::tokenizer;
-use crate::store::{Db, FILE};
+use crate::store::{Db, EstimateHistory, FILE};
 use crate::tokens::{self, Calibration, Framing, TokenCount, Tokenizer};
 
 #[derive(Serialize)]
@@ -126,7 +126,8 @@ impl PastAnswers {
         if matches!(tokenizer, Tokenizer::Known(_)) {
             return None;
         }
-        self.0.as_ref()?.calibration(model).ok().flatten()
+        let db = self.0.as_ref()?;
+        EstimateHistory(db).calibration(model).ok().flatten()
     }
 }
 

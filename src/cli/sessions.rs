@@ -10,7 +10,9 @@ use super::{output, setup};
 use crate::chat::text::{one_line, sanitise};
 use crate::chat::{Failure, FailureKind, Role, Timestamp, Usd};
 use crate::config::Env;
-use crate::store::{ChargeScope, Chat, ChatMessage, Db, Hit};
+use crate::store::{
+    ChargeScope, Chat, ChatHit, ChatList, ChatLog, ChatMessage, ChatSearch, Db, ScopeSums,
+};
 
 #[derive(Serialize)]
 struct ListedChat {
@@ -65,7 +67,9 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
             })
         }
         SessionsAction::Search { query, limit } => {
-            let hits = db.search(&query.join(" "), limit).map_err(Failure::from)?;
+            let hits = ChatSearch(&db)
+                .search(&query.join(" "), limit)
+                .map_err(Failure::from)?;
             let rows: Vec<HitRow> = hits.into_iter().map(hit).collect();
             output::done(if shared.json {
                 output::json(&rows)
@@ -80,13 +84,16 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
                     .hint("write it after the id"));
             }
             let chat = found(&db, &id)?;
-            db.rename_session(&chat.id, title.as_str())
+            ChatList(&db)
+                .rename_session(&chat.id, title.as_str())
                 .map_err(Failure::from)?;
             Ok(0)
         }
         SessionsAction::Delete { id } => {
             let chat = found(&db, &id)?;
-            db.delete_session(&chat.id).map_err(Failure::from)?;
+            ChatList(&db)
+                .delete_session(&chat.id)
+                .map_err(Failure::from)?;
             Ok(0)
         }
     }
@@ -95,8 +102,8 @@ pub(super) fn run(shared: &Shared, action: Option<SessionsAction>) -> Result<u8,
 /// The newest chats, each with what it cost.
 fn listed(db: &Db, limit: usize) -> Result<Vec<ListedChat>, Failure> {
     let mut rows = Vec::new();
-    for row in db.list_sessions(limit).map_err(Failure::from)? {
-        let sum = db
+    for row in ChatList(db).list_sessions(limit).map_err(Failure::from)? {
+        let sum = ScopeSums(db)
             .sum(ChargeScope::Session(&row.id))
             .map_err(Failure::from)?;
         rows.push(ListedChat {
@@ -113,8 +120,8 @@ fn listed(db: &Db, limit: usize) -> Result<Vec<ListedChat>, Failure> {
 }
 
 fn found(db: &Db, prefix: &str) -> Result<Chat, Failure> {
-    let id = db.find_session(prefix).map_err(Failure::from)?;
-    db.chat(&id).map_err(Failure::from)
+    let id = ChatList(db).find_session(prefix).map_err(Failure::from)?;
+    ChatLog(db).chat(&id).map_err(Failure::from)
 }
 
 /// An instant as RFC 3339 in UTC.
@@ -159,7 +166,7 @@ fn cost(row: &ListedChat) -> String {
     }
 }
 
-fn hit(hit: Hit) -> HitRow {
+fn hit(hit: ChatHit) -> HitRow {
     HitRow {
         session: hit.session.to_string(),
         title: hit.title,

@@ -11,7 +11,7 @@ use super::args::{LOG_VARIABLE, Shared};
 use super::logging::{self, LogFilter};
 use crate::agent::{self, Open, Start};
 use crate::budget::{Budget, DayMonth, Limits};
-use crate::cache::{Cache, Settings, SharedTier, Tier};
+use crate::cache::{Cache, CacheSettings, SharedTier, Tier};
 use crate::catalog::{Catalog, ResolveError};
 use crate::chat::{Clock, Failure, FailureKind, ModelId, Params, Random, Selection};
 use crate::config::{self, Config, Env, Loaded, ModelEntry, Origin, Overrides};
@@ -161,7 +161,7 @@ fn limits(config: &Config, shared: &Shared) -> Limits {
 
 /// The Redis that is configured; nothing is opened.
 fn shared_redis(config: &config::RedisConfig, all: &Config) -> Redis {
-    let settings = redis::Settings {
+    let settings = redis::RedisSettings {
         url: config.url.clone(),
         cluster: config.cluster,
         prefix: config.prefix.clone(),
@@ -200,9 +200,9 @@ fn shared_answers(config: &Config, env: &Arc<Env>, redis: &Redis) -> Box<dyn Tie
 }
 
 /// Sizes and times of the cache.
-pub(super) fn cache_settings(config: &Config) -> Settings {
+pub(super) fn cache_settings(config: &Config) -> CacheSettings {
     let from = &config.cache;
-    Settings {
+    CacheSettings {
         ttl: from.ttl,
         memory: from.memory,
         disk: from.disk,

@@ -11,7 +11,9 @@ use super::{output, setup};
 use crate::budget::windows;
 use crate::chat::text::{one_line, truncate};
 use crate::chat::{CostKind, Failure, Timestamp, Usd};
-use crate::store::{Accuracy, By, Db, Figures, Group, Stats, Windows};
+use crate::store::{
+    Accuracy, By, Db, EstimateHistory, Stats, StatsFigures, StatsGroup, StatsReader, Windows,
+};
 
 /// Longest title shown, in cells.
 const TITLE: usize = 40;
@@ -80,10 +82,10 @@ pub(super) fn run(shared: &Shared, args: &StatsArgs) -> Result<u8, Failure> {
     let length = i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
     let since = Timestamp(parts.clock.now().0.saturating_sub(length));
     let by = By::from(args.by);
-    let stats = db
+    let stats = StatsReader(&db)
         .stats(by, since, days(&parts.budget.zone))
         .map_err(Failure::from)?;
-    let card = db.report_card().map_err(Failure::from)?;
+    let card = EstimateHistory(&db).report_card().map_err(Failure::from)?;
     if shared.json {
         let report = StatsReport {
             since: instant(since),
@@ -132,7 +134,7 @@ fn word(by: By) -> &'static str {
     }
 }
 
-fn row(group: &Group) -> StatsRow {
+fn row(group: &StatsGroup) -> StatsRow {
     StatsRow {
         name: group.name.clone(),
         title: group.title.clone(),
@@ -140,7 +142,7 @@ fn row(group: &Group) -> StatsRow {
     }
 }
 
-fn sums(figures: &Figures) -> StatsTotals {
+fn sums(figures: &StatsFigures) -> StatsTotals {
     let kind = figures.kind();
     StatsTotals {
         requests: figures.requests,
@@ -162,7 +164,7 @@ fn sums(figures: &Figures) -> StatsTotals {
 }
 
 /// All input, whatever it cost.
-fn input(figures: &Figures) -> u64 {
+fn input(figures: &StatsFigures) -> u64 {
     figures
         .uncached_input
         .saturating_add(figures.cached_input)
@@ -240,7 +242,7 @@ fn plural(n: u64, word: &str) -> String {
     format!("{} {word}{}", thousands(n), if n == 1 { "" } else { "s" })
 }
 
-fn label(by: By, group: &Group) -> String {
+fn label(by: By, group: &StatsGroup) -> String {
     let name = one_line(&group.name).into_string();
     match (by, &group.title) {
         (By::Session, Some(title)) => format!("{name}  {}", truncate(title, TITLE)),
@@ -250,7 +252,7 @@ fn label(by: By, group: &Group) -> String {
     }
 }
 
-fn line(name: String, figures: &Figures) -> Vec<String> {
+fn line(name: String, figures: &StatsFigures) -> Vec<String> {
     let time = |ms: Option<u64>| ms.map_or("n/a".to_owned(), |ms| format!("{} ms", thousands(ms)));
     vec![
         name,
@@ -268,7 +270,7 @@ fn line(name: String, figures: &Figures) -> Vec<String> {
 }
 
 /// The sum with its mark; what has no price stands beside it.
-fn cost(figures: &Figures) -> String {
+fn cost(figures: &StatsFigures) -> String {
     let known = match figures.kind() {
         CostKind::Unknown => return "n/a".to_owned(),
         CostKind::Free => "free".to_owned(),

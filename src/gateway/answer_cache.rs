@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Cache, Entry, Flight, Hit, repeatable, worth_keeping};
+use crate::cache::{AnswerHit, Cache, CachedAnswer, Flight, repeatable, worth_keeping};
 use crate::chat::request::Digest;
 use crate::chat::{
     Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Selection, Usd, span,
@@ -20,7 +20,7 @@ use crate::protocol::{AnswerFacts, Circuit, Event, Kept, Latency, Level, Notice,
 use crate::provider::guide::OFFLINE;
 use crate::redis::Waiting;
 use crate::router::Rung;
-use crate::store::Ending;
+use crate::store::{ChatLog, Ending, ExchangeLog};
 
 /// Longer questions are not looked up while they are being written: reading them costs more than a key may.
 const LOOKED_UP: usize = 256 * 1024;
@@ -75,7 +75,7 @@ impl Gateway {
         {
             return Some(kept(hit));
         }
-        let mut newest: Option<Hit> = None;
+        let mut newest: Option<AnswerHit> = None;
         for (model, effort) in others {
             let hit = cache
                 .get_here(self.key(ask, said, &model.id, *effort), now)
@@ -135,7 +135,7 @@ impl Gateway {
         ask: &Ask,
         said: impl FnOnce() -> Digest,
         way: Stale,
-    ) -> Option<Hit> {
+    ) -> Option<AnswerHit> {
         let cache = self
             .parts
             .cache
@@ -147,7 +147,7 @@ impl Gateway {
             models.extend(self.compared(ask));
         }
         let (said, now) = (said(), self.parts.clock.now());
-        let mut newest: Option<Hit> = None;
+        let mut newest: Option<AnswerHit> = None;
         for (model, effort) in models
             .iter()
             .filter(|(model, _)| self.unusable(model.id.provider()).is_none())
@@ -161,8 +161,8 @@ impl Gateway {
     }
 }
 
-fn kept(hit: Hit) -> Kept {
-    let Hit {
+fn kept(hit: AnswerHit) -> Kept {
+    let AnswerHit {
         entry,
         tier,
         age,
@@ -230,7 +230,7 @@ impl ExchangeRun {
             .key(&self.ask, self.said(), &rung.model, rung.effort)
     }
 
-    pub(in crate::gateway) async fn look_up(&self, rung: &Rung) -> Option<Hit> {
+    pub(in crate::gateway) async fn look_up(&self, rung: &Rung) -> Option<AnswerHit> {
         let gives = !self.ask.refresh && self.gateway.keeps(&self.ask.params);
         let cache = self.cache(&rung.model).filter(|_| gives)?;
         let hit = cache.get(self.digest(rung), self.now()).await;
@@ -249,7 +249,7 @@ impl ExchangeRun {
     pub(in crate::gateway) async fn take_lead(
         &mut self,
         rung: &Rung,
-    ) -> Result<Option<Hit>, Failure> {
+    ) -> Result<Option<AnswerHit>, Failure> {
         let gateway = Arc::clone(&self.gateway);
         let keeps = repeatable(&self.ask.params, gateway.parts.config.cache.sampled);
         let Some(cache) = self
@@ -293,7 +293,7 @@ impl ExchangeRun {
     pub(in crate::gateway) async fn answer_from_cache(
         &mut self,
         planned: &Planned,
-        hit: Hit,
+        hit: AnswerHit,
     ) -> Result<Event, Failure> {
         let rung = &planned.plan.first;
         let begin = (!self.stored).then(|| self.begin(planned));
@@ -334,14 +334,14 @@ impl ExchangeRun {
         );
         let record = move |db: &crate::store::Db| {
             if let Some(begin) = &begin {
-                db.begin_exchange(begin)?;
+                ChatLog(db).begin_exchange(begin)?;
             }
             let facts = steps::whole(step.as_ref(), db, &answer, facts)?;
             if answers {
-                db.append_answer(&answer, &text, &reasoning)?;
-                db.finish_answer(&answer, Ending::Complete, Some(&facts))?;
+                ChatLog(db).append_answer(&answer, &text, &reasoning)?;
+                ChatLog(db).finish_answer(&answer, Ending::Complete, Some(&facts))?;
             }
-            db.finish_exchange(&id, &outcome)?;
+            ExchangeLog(db).finish_exchange(&id, &outcome)?;
             Ok(facts)
         };
         let facts = self
@@ -390,7 +390,7 @@ impl ExchangeRun {
             &self.ask.params,
             self.gateway.parts.config.cache.sampled,
         ) {
-            let entry = Entry {
+            let entry = CachedAnswer {
                 model: on.rung.model.clone(),
                 text: reply.text.clone(),
                 reasoning: reply.reasoning.clone(),

@@ -9,7 +9,7 @@ use crate::chat::{
 };
 use crate::gateway::{Conversation, DraftTokenCounter, Step};
 use crate::protocol::Raise;
-use crate::store::Setting;
+use crate::store::ChatSetting;
 
 /// Whether the user is asked when a question does not fit a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,7 +44,7 @@ pub struct Ask {
     /// The id of the answer to come.
     pub answer: MessageId,
     /// What the chat is asked with in general; `selection` may differ from it for this question.
-    pub setting: Setting,
+    pub setting: ChatSetting,
     pub overflow: Overflow,
     /// Which request it is of a turn that takes several; `None`: the only one.
     pub step: Option<Step>,
@@ -103,7 +103,7 @@ impl Ask {
             prompt: MessageId::from_bits(random.bits()),
             stored: false,
             answer: MessageId::from_bits(random.bits()),
-            setting: Setting::default(),
+            setting: ChatSetting::default(),
             overflow: Overflow::default(),
             step: None,
             raise: None,

@@ -25,7 +25,7 @@ use crate::protocol::{
 };
 use crate::redis::Waiting;
 use crate::router::Rung;
-use crate::store::{Begin, Ending, Foreseen, Outcome, Prompt};
+use crate::store::{Begin, ChatLog, Ending, ExchangeLog, ExchangeOutcome, Foreseen, NewPrompt};
 
 /// One exchange under way.
 pub(in crate::gateway) struct ExchangeRun {
@@ -318,7 +318,7 @@ impl ExchangeRun {
     /// The rows of a question about to be sent.
     pub(in crate::gateway) fn begin(&self, planned: &Planned) -> Begin {
         let rung = &planned.plan.first;
-        let prompt = (!self.ask.stored).then(|| Prompt {
+        let prompt = (!self.ask.stored).then(|| NewPrompt {
             id: self.ask.prompt.clone(),
             text: self.ask.own_words().to_owned(),
         });
@@ -351,9 +351,9 @@ impl ExchangeRun {
         facts: &AnswerFacts,
         counted_input: u64,
         failure: Option<Failure>,
-    ) -> Outcome {
+    ) -> ExchangeOutcome {
         let effort = facts.route.chosen().and_then(|chosen| chosen.effort);
-        Outcome {
+        ExchangeOutcome {
             model: Some(facts.model.clone()),
             ended: self.now(),
             cache: facts.cache,
@@ -375,7 +375,7 @@ impl ExchangeRun {
         if !self.stored {
             return;
         }
-        let outcome = Outcome {
+        let outcome = ExchangeOutcome {
             model: None,
             ended: self.now(),
             cache: CacheHit::None,
@@ -396,9 +396,9 @@ impl ExchangeRun {
         let record = move |db: &mut crate::store::Db| {
             db.write(|db| {
                 if alone {
-                    db.finish_answer(&answer, Ending::Failed, None)?;
+                    ChatLog(db).finish_answer(&answer, Ending::Failed, None)?;
                 }
-                db.finish_exchange(&id, &outcome)
+                ExchangeLog(db).finish_exchange(&id, &outcome)
             })
         };
         if let Ok(store) = self.gateway.store().await

@@ -11,7 +11,7 @@ use crate::chat::usage::UsageSource;
 use crate::chat::{Cost, CostKind, MessageId, Usage, Usd};
 use crate::gateway::Ask;
 use crate::protocol::{AnswerFacts, Attempt, Estimate, Fitted, Latency, Route};
-use crate::store::{ChargeScope, Db, StoreError, Sum};
+use crate::store::{ChargeScope, ChargeSum, Db, ScopeSums, StoreError};
 
 /// Which request of the turn it is.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub(in crate::gateway) fn whole(
     spent.add(&own);
     Ok(AnswerFacts {
         latency: spent.latency(own.latency),
-        cost: spent.cost(db.sum(ChargeScope::Answer(answer))?),
+        cost: spent.cost(ScopeSums(db).sum(ChargeScope::Answer(answer))?),
         route: spent.route,
         estimate: spent.estimate,
         attempts: spent.attempts,
@@ -94,7 +94,7 @@ impl Spent {
     }
 
     /// What the ledger has for the turn, no surer than the least sure part of it.
-    pub fn cost(&self, sum: Sum) -> Cost {
+    pub fn cost(&self, sum: ChargeSum) -> Cost {
         if sum.unknown > 0 || self.kind == CostKind::Unknown {
             return Cost::UNKNOWN;
         }

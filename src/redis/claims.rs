@@ -1,7 +1,7 @@
-//! Claims: for a while, one of many machines has a thing to do to itself.
+//! Claims: one of many machines does a piece of work, the others wait for it.
 //!
 //! Owns: taking, renewing and giving back a claim, each as one step of the server's.
-//! Refuses: to be sure. A claim saves work; whoever cannot hear of one goes ahead without.
+//! Refuses: certainty. A claim only saves work; a caller that cannot get an answer goes ahead without one.
 //! Invariant: only who holds a claim renews it or gives it back; one that is not renewed ends by itself.
 
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use super::{Away, Redis};
 
 /// Bytes of the longest token that is read; what is longer is none of ours.
 const TOKEN: usize = 64;
-/// Whose it is stands in the value. Without GET and PEXPIRE, so that a user of few rights may do it.
+/// The value names the holder. No GET or PEXPIRE, so that a user needs fewer rights.
 const RENEW: &str = "if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1";
@@ -32,11 +32,11 @@ pub struct Claim {
 #[derive(Debug)]
 pub enum Claimed {
     Ours(Claim),
-    /// Somebody else was first.
+    /// Another machine holds it.
     Theirs(Foreign),
 }
 
-/// A claim of somebody else's.
+/// Another machine's claim.
 #[derive(Debug, Clone)]
 pub struct Foreign {
     redis: Redis,
@@ -44,48 +44,46 @@ pub struct Foreign {
     token: Vec<u8>,
 }
 
-impl Redis {
-    /// Claims a name for a time, unless somebody has it. Waits at most twice [`super::Settings::patience`].
-    pub async fn claim(&self, name: &str, time: Duration) -> Result<Claimed, Away> {
+impl Claim {
+    /// Claims a name for a time, unless another machine has it. Waits at most twice [`super::RedisSettings::patience`].
+    pub async fn take(redis: &Redis, name: &str, time: Duration) -> Result<Claimed, Away> {
         let Some(token) = token() else {
             return Err(Away::Refused("this system has no randomness".to_owned()));
         };
-        let (redis, name) = (self.behind(), name.to_owned());
+        let (behind, name) = (redis.behind(), name.to_owned());
         let claim = Claim {
-            redis: redis.clone(),
+            redis: behind.clone(),
             name: name.clone(),
             token,
         };
-        match self.set_new(&name, claim.token.as_bytes(), time).await {
+        match redis.set_new(&name, claim.token.as_bytes(), time).await {
             Ok(true) => return Ok(Claimed::Ours(claim)),
             Ok(false) => {}
             Err(away) => {
-                // It may be ours all the same, and nobody shall wait for somebody who does not know of it.
+                // It may have been set all the same; give it back, so that no machine waits for this one.
                 if away != Away::LeftAlone {
                     tokio::spawn(async move { drop(claim.give_back().await) });
                 }
                 return Err(away);
             }
         }
-        // Sent twice, over a connection that broke, the second finds what the first has written.
-        match self.get(&name, TOKEN).await? {
+        // After a broken connection the command is sent twice, and the second finds what the first has written.
+        match redis.get(&name, TOKEN).await? {
             Some(theirs) if theirs != claim.token.as_bytes() => Ok(Claimed::Theirs(Foreign {
-                redis,
+                redis: behind,
                 name,
                 token: theirs,
             })),
             Some(_) => Ok(Claimed::Ours(claim)),
-            // It has just ended; whoever asks again gets it.
+            // It has just ended; the next attempt gets it.
             None => Ok(Claimed::Theirs(Foreign {
-                redis,
+                redis: behind,
                 name,
                 token: Vec::new(),
             })),
         }
     }
-}
 
-impl Claim {
     /// Holds it for another `time`. `false`: it is not ours any more.
     pub async fn renew(&self, time: Duration) -> Result<bool, Away> {
         let ms = time.as_millis().to_string();

@@ -1,8 +1,8 @@
 //! The connection to Redis, which no request waits for longer than it must.
 //!
 //! Owns: connecting in the background, the one connection that all calls share, the time limits, and what is told of trouble.
-//! Refuses: several servers; a cluster is one server of several parts. Waking up: nothing is sent unless somebody asks.
-//! Invariant: a reply reaches the call that it answers, or nobody. The crate's multiplexed connection answers its calls in
+//! Refuses: several servers (a cluster counts as one); background traffic: nothing is sent without a call.
+//! Invariant: a reply reaches the call that it answers, or is dropped. The crate's multiplexed connection answers its calls in
 //! the order in which they were written (`PipelineSink::send_result` takes the first of `in_flight`), and a call that was
 //! dropped keeps its place there: its reply goes to a receiver that is gone (read in redis 1.8.1). A server that breaks that
 //! order is found out by what stands inside each reply: a sealed answer names its key, a lease repeats its number.
@@ -14,50 +14,37 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::Notify;
 
+use super::failure::Away;
 use super::gate::Gate;
-use super::open::{self, Connection, Roots};
-use super::{Away, Waiting};
+use super::open::{self, Roots, ServerConnection};
+use super::settings::RedisSettings;
+use super::waiting::Waiting;
 
-/// The longest that a request waits for something that it can do without.
-pub const PATIENCE: Duration = Duration::from_millis(100);
 /// The longest that connecting takes, where patience is no longer.
 const LIMIT: Duration = Duration::from_secs(1);
-
-/// Where Redis is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// As configured; may hold user and password.
-    pub url: String,
-    /// The address is one of several that share the keys.
-    pub cluster: bool,
-    /// Before every key.
-    pub prefix: String,
-    /// The longest wait for what a request can do without; [`PATIENCE`], but where a machine is slower than any user's.
-    pub patience: Duration,
-}
 
 /// A Redis. Clones share one connection. Making one opens nothing.
 #[derive(Clone)]
 pub struct Redis {
-    inner: Arc<Inner>,
+    inner: Arc<SharedConnection>,
     /// Of the request that its calls are for; `None`: each is waited for by itself.
     waiting: Option<Waiting>,
 }
 
-struct Inner {
-    settings: Settings,
-    /// Who vouches for a `rediss://` server; `None`: whoever the system trusts.
+struct SharedConnection {
+    settings: RedisSettings,
+    /// Authorities trusted for a `rediss://` server; `None`: only those that the system trusts.
     roots: Option<Roots>,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     /// An attempt to connect has ended.
     ended: Notify,
-    /// There is a trouble that nobody was told of.
+    /// There is a trouble that was not told yet.
     troubled: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    connection: Option<Connection>,
+struct ConnectionState {
+    connection: Option<ServerConnection>,
     /// Counts the connections, so that the failure of an old one does not end a new one.
     number: u64,
     connecting: bool,
@@ -69,18 +56,18 @@ struct State {
 }
 
 impl Redis {
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: RedisSettings) -> Self {
         Self::with(settings, None)
     }
 
     /// One whose certificate may also come from the authorities that `roots` gives.
-    pub fn trusting(settings: Settings, roots: Roots) -> Self {
+    pub fn trusting(settings: RedisSettings, roots: Roots) -> Self {
         Self::with(settings, Some(roots))
     }
 
-    fn with(settings: Settings, roots: Option<Roots>) -> Self {
+    fn with(settings: RedisSettings, roots: Option<Roots>) -> Self {
         let (ended, troubled) = (Notify::new(), Notify::new());
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(SharedConnection {
             settings,
             roots,
             state: Mutex::default(),
@@ -93,7 +80,7 @@ impl Redis {
         }
     }
 
-    /// The same, for one request: all its calls together are waited for no longer than [`Settings::patience`], but for
+    /// The same, for one request: all its calls together are waited for no longer than [`RedisSettings::patience`], but for
     /// those that it cannot go on without.
     #[must_use]
     pub fn within(&self, waiting: &Waiting) -> Self {
@@ -119,16 +106,16 @@ impl Redis {
         }
     }
 
-    /// A value, without what lies beyond `most` bytes. `None`: there is none. Waits at most [`Settings::patience`].
+    /// The first `most` bytes of a value, and one more. `None`: there is none. Waits at most [`RedisSettings::patience`].
     pub async fn get(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, Away> {
-        // GET would send all of it, whoever wrote it and however long it is.
+        // GET would send the whole value, however long another user made it.
         let mut command = redis::cmd("GETRANGE");
         command.arg(self.key(name)).arg(0).arg(most);
         let value: Vec<u8> = self.ask(&command).await?;
         Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
-    /// Runs a script that gives a text for each of these keys, which are of one slot. Waits at most [`Settings::patience`].
+    /// Runs a script that gives a text for each of these keys, which are of one slot. Waits at most [`RedisSettings::patience`].
     pub(super) async fn read(
         &self,
         script: &str,
@@ -148,7 +135,7 @@ impl Redis {
         Ok(values)
     }
 
-    /// Keeps a value for a time. Waits at most [`Settings::patience`].
+    /// Keeps a value for a time. Waits at most [`RedisSettings::patience`].
     pub async fn set(&self, name: &str, value: &[u8], ttl: Duration) -> Result<(), Away> {
         let mut command = redis::cmd("SET");
         command
@@ -159,7 +146,7 @@ impl Redis {
         self.ask(&command).await
     }
 
-    /// Keeps a value for a time, where there is none; whether it did. Waits at most [`Settings::patience`].
+    /// Keeps a value for a time, where there is none; whether it did. Waits at most [`RedisSettings::patience`].
     pub(super) async fn set_new(
         &self,
         name: &str,
@@ -176,14 +163,14 @@ impl Redis {
         Ok(self.ask::<Option<String>>(&command).await?.is_some())
     }
 
-    /// Runs a script over one key that gives a number. Waits at most [`Settings::patience`].
+    /// Runs a script over one key that gives a number. Waits at most [`RedisSettings::patience`].
     pub(super) async fn step(&self, script: &str, name: &str, args: &[&str]) -> Result<i64, Away> {
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(1).arg(self.key(name)).arg(args);
         self.ask(&command).await
     }
 
-    /// Removes a value. Waits at most [`Settings::patience`].
+    /// Removes a value. Waits at most [`RedisSettings::patience`].
     pub async fn remove(&self, name: &str) -> Result<(), Away> {
         let mut command = redis::cmd("DEL");
         command.arg(self.key(name));
@@ -191,7 +178,7 @@ impl Redis {
     }
 
     /// Runs a script over one key, as one step that nothing comes between. The caller cannot go on without it, so it is
-    /// tried also while the server is left alone. Waits at most [`Settings::patience`] for the answer; where there is no
+    /// tried also while the server is left alone. Waits at most [`RedisSettings::patience`] for the answer; where there is no
     /// connection yet, and no reason to think that there will be none, up to a second for that before. It may run although
     /// no answer comes.
     pub async fn run(
@@ -205,12 +192,12 @@ impl Redis {
         if !self.state().gate.is_closed(Instant::now()) {
             self.connected(&AtomicU64::new(0)).await?;
         }
-        // Whoever cannot go on without it says so themselves.
+        // The caller reports the failure itself, because it cannot go on.
         self.ask_within(&command, self.inner.settings.patience, false)
             .await
     }
 
-    /// Whether it can be reached and read from, for whoever asks just that: waited for up to one second, also while it
+    /// Whether it can be reached and read from, for a command that asks only that: waits up to one second, also while it
     /// is left alone. Needs no other right than [`Redis::get`].
     pub async fn answers(&self) -> Result<(), Away> {
         let mut command = redis::cmd("GETRANGE");
@@ -228,7 +215,7 @@ impl Redis {
         Some(trouble.to_string())
     }
 
-    /// Comes back when something has gone wrong that nobody was told of.
+    /// Returns when there is a trouble that was not told yet.
     pub async fn troubled(&self) {
         let mut troubled = std::pin::pin!(self.inner.troubled.notified());
         troubled.as_mut().enable();
@@ -259,7 +246,7 @@ impl Redis {
         format!("{}{name}", self.inner.settings.prefix)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.inner
             .state
             .lock()
@@ -288,17 +275,17 @@ impl Redis {
         outcome
     }
 
-    /// `tells`: a trouble is for the user to hear of.
+    /// `tells`: a trouble is told to the user.
     async fn ask_within<T: FromRedisValue>(
         &self,
         command: &Cmd,
         limit: Duration,
         tells: bool,
     ) -> Result<T, Away> {
-        // Which connection it was on, also when nobody waited for its end.
+        // Which connection it used, also when the call timed out.
         let on = AtomicU64::new(self.state().number);
         let talk = tokio::time::timeout(limit, self.talk(command, &on)).await;
-        // Whoever had waited for other answers before was only here for a moment: that is no sign of a server that hangs.
+        // A request that had spent most of its patience before waited only briefly: that does not show that the server hangs.
         let late = if limit * 2 > self.inner.settings.patience {
             Away::Late
         } else {
@@ -320,7 +307,7 @@ impl Redis {
             return outcome;
         }
         match &outcome {
-            // Something else under a name is the fault of whoever put it there.
+            // Another type under a name is not the server's fault.
             Ok(_) | Err(Away::OtherType) => state.gate.worked(),
             Err(Away::Slow) => {}
             Err(away) => state.gate.failed(*away == Away::Late, Instant::now()),
@@ -333,8 +320,8 @@ impl Redis {
         outcome
     }
 
-    /// Sends a command; once more over a new connection when the one at hand turns out to be dead. All commands here do
-    /// the same when they are run twice, or whoever sends them looks again.
+    /// Sends a command, and once more over a new connection when the present one is dead. Every command here may run twice,
+    /// or its caller checks the outcome.
     async fn talk(&self, command: &Cmd, on: &AtomicU64) -> Result<Value, Away> {
         let mut connection = self.connected(on).await?;
         match connection.query(command).await {
@@ -346,8 +333,8 @@ impl Redis {
         connection.query(command).await.map_err(Away::from)
     }
 
-    /// Somebody is to be told, unless they were.
-    fn will_tell(&self, state: &mut State, away: &Away) {
+    /// Keeps a trouble to be told, unless it was told already.
+    fn will_tell(&self, state: &mut ConnectionState, away: &Away) {
         if state.told.as_ref() != Some(away) {
             state.trouble = Some(away.clone());
             self.inner.troubled.notify_waiters();
@@ -363,7 +350,7 @@ impl Redis {
     }
 
     /// The connection, after an attempt to connect if there is none.
-    async fn connected(&self, on: &AtomicU64) -> Result<Connection, Away> {
+    async fn connected(&self, on: &AtomicU64) -> Result<ServerConnection, Away> {
         let mut ended = std::pin::pin!(self.inner.ended.notified());
         ended.as_mut().enable();
         {
@@ -383,14 +370,14 @@ impl Redis {
         }
     }
 
-    /// Off the path of whoever asks: the attempt goes on when they have given up, and is there for the next.
-    fn connect(&self, state: &mut State) {
+    /// Connects in a task of its own: the attempt goes on when the caller has given up, and serves the next call.
+    fn connect(&self, state: &mut ConnectionState) {
         if std::mem::replace(&mut state.connecting, true) {
             return;
         }
         let redis = self.clone();
         tokio::spawn(async move {
-            let Inner {
+            let SharedConnection {
                 settings, roots, ..
             } = &*redis.inner;
             let open = tokio::time::timeout(
@@ -405,7 +392,7 @@ impl Redis {
             match opened {
                 Ok(connection) => (state.connection, state.failure) = (Some(connection), None),
                 Err(away) => {
-                    // A quick failure is counted by whoever waits for it; of a slow one nobody waits for the end.
+                    // The waiting call counts a quick failure; no call waits for the end of a slow one.
                     if away == Away::Late {
                         state.gate.failed(true, Instant::now());
                     }
@@ -429,14 +416,5 @@ fn milliseconds(time: Duration) -> u64 {
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Redis")
-    }
-}
-
-impl std::fmt::Debug for Settings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings")
-            .field("cluster", &self.cluster)
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
     }
 }

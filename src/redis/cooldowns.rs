@@ -1,10 +1,10 @@
-//! Cool-downs that machines tell each other: a key that one of them was told to leave alone is left alone by all; and what
-//! the server last said is left of its rate limits.
+//! Cool-downs that machines share: when a provider tells one machine to leave a key alone, all do. And what is left of
+//! the key's rate limits, as the provider last said.
 //!
 //! Owns: the names and values of cool-downs in Redis, and the names of what is left.
-//! Refuses: keys of providers; a key is named by a fingerprint that its owner made. What is left is the gateway's to read.
-//! Invariant: either ends by itself, at the latest after [`LONGEST`]; one that cannot be read does not hold. The end of a
-//! cool-down is a time of Redis's own clock, and machines hear how long that is from now: their clocks need not agree.
+//! Refuses: keys of providers; a key is named by a fingerprint. The gateway reads the note of what is left.
+//! Invariant: both expire, at the latest after [`LONGEST`]; an unreadable one is ignored. The end of a
+//! cool-down is a time of Redis's clock, and machines read how long that is from now, so their clocks need not agree.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ for i = 1, #KEYS, 2 do
   told[i + 1] = text(KEYS[i + 1], ARGV[1])
 end
 return told";
-/// An end that somebody else told stays when it is later, and no later than one may be.
+/// A later end that another machine told stays, unless it is too far away.
 const COOL: &str = "local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local till, theirs = now + tonumber(ARGV[1]), tonumber(redis.call('GETRANGE', KEYS[1], 0, 31))
@@ -68,10 +68,10 @@ impl Cooling {
 
 /// What others were told of a key, on one model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Told {
+pub struct PeerReport {
     /// Until when it cools; `None`: it does not.
     pub until: Option<Timestamp>,
-    /// What is left of its rate limits, as whoever used it wrote it.
+    /// What is left of its rate limits, as the last machine that used it wrote it.
     pub room: Option<Vec<u8>>,
 }
 
@@ -96,7 +96,7 @@ impl Cooldowns {
     }
 
     /// What was told of each of these, in their order; one round trip.
-    pub async fn read(&self, of: &[Cooling], now: Timestamp) -> Result<Vec<Told>, Away> {
+    pub async fn read(&self, of: &[Cooling], now: Timestamp) -> Result<Vec<PeerReport>, Away> {
         if of.is_empty() {
             return Ok(Vec::new());
         }
@@ -105,7 +105,7 @@ impl Cooldowns {
             .flat_map(|what| [what.name(), what.name_of_room()])
             .collect();
         let found = self.0.read(READ, &names, &[&ROOM.to_string()]).await?;
-        let told = |pair: &[Vec<u8>]| Told {
+        let told = |pair: &[Vec<u8>]| PeerReport {
             until: until(&pair[0], now),
             room: Some(pair[1].clone()).filter(|room| (1..=ROOM).contains(&room.len())),
         };
@@ -119,7 +119,7 @@ impl Cooldowns {
             .await
     }
 
-    /// Tells the others. A later end that somebody else told stays.
+    /// Tells the other machines. A later end that another one told stays.
     pub async fn cool(&self, what: &Cooling, until: Timestamp, now: Timestamp) -> Result<(), Away> {
         let time = until.since(now).min(LONGEST);
         if time.is_zero() {

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Away`], made from the crate's errors.
 //! Refuses: the address; a server may be named by its user and password there.
-//! Invariant: one line of printable text, whatever the server said.
+//! Invariant: one line of printable text, whatever the server sent.
 
 use std::error::Error as _;
 
@@ -13,7 +13,7 @@ use crate::chat::text::one_line;
 /// The longest part of a server's own words that is shown, in characters.
 const SAID: usize = 120;
 
-/// How servers of various ages say that their user has no right to what a script does.
+/// How old and new servers say that their user lacks a right that a script needs.
 const IN_A_SCRIPT: [&str; 2] = ["can't run this command", "ACL failure in script"];
 
 /// Why nothing came.
@@ -49,7 +49,7 @@ impl Away {
         matches!(self, Self::Late | Self::Unreachable(_) | Self::Nonsense)
     }
 
-    /// Whether another command may well work: that one did is no sign that this trouble is over.
+    /// Whether other commands may work: a success of another one does not end this trouble.
     pub(super) fn is_of_a_command(&self) -> bool {
         matches!(
             self,
@@ -76,7 +76,7 @@ impl From<RedisError> for Away {
             (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => Self::Refused(
                 "it is part of a cluster; set `cluster = true` under [redis]".to_owned(),
             ),
-            // So it is said of what a script may not do.
+            // The answer when a script lacks a right.
             (ErrorKind::Server(_) | ErrorKind::Extension, _)
                 if error
                     .detail()
@@ -103,7 +103,7 @@ impl From<RedisError> for Away {
     }
 }
 
-/// What the system or TLS says, the commonest of it plainer.
+/// What the system or TLS says, with plain words for the most common errors.
 fn in_words(text: &str) -> String {
     let known = [
         (

@@ -1,14 +1,14 @@
-//! Whether Redis is asked at all.
+//! Whether Redis is called at all: a circuit breaker.
 //!
 //! Owns: the count of failures in a row, and the time for which a broken server is left alone.
 //! Refuses: the clock; `now` is handed in.
-//! Invariant: a server that is down costs its waiting once, not once per request; after the pause one call tries it.
+//! Invariant: requests wait once for a server that is down, not each of them; after the pause one call tries it.
 
 use std::time::{Duration, Instant};
 
-/// Failures in a row after which it is left alone.
+/// Failures in a row after which the server is left alone.
 const FAILURES: u32 = 3;
-/// For how long.
+/// How long it is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// The circuit before the server.
@@ -20,8 +20,8 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Whether a call may be made now. At the end of the pause only one may, until it is known how it went; if nobody
-    /// hears of it, the next one may after another pause.
+    /// Whether a call may be made now. After the pause one call may try the server. If its
+    /// outcome is never reported, the next call may try after another pause.
     pub(super) fn lets_through(&mut self, now: Instant) -> bool {
         match self.closed_until {
             Some(until) if now < until => false,
@@ -42,7 +42,7 @@ impl Gate {
         *self = Self::default();
     }
 
-    /// A call failed. One that took all the patience there is weighs as much as three: nobody waits a second time.
+    /// A call failed. A late one counts as three, so that no second call waits in vain.
     pub(super) fn failed(&mut self, late: bool, now: Instant) {
         self.failures = self
             .failures

@@ -1,10 +1,10 @@
-//! What machines share: one Redis, asked in a hurry and trusted with nothing.
+//! What machines share: one Redis, with a limit on every wait, and not trusted.
 //!
-//! Owns: the connection and its time limits, the circuit that keeps a broken server out of the way, the seal of what lies
-//! there, the cool-downs that machines tell each other, and the claims of what one of them does for all.
-//! Refuses: to be waited for; what a request can do without, it does without after [`PATIENCE`].
-//! Invariant: nothing read from there is believed unless it is sealed or is only about waiting; the money of a group is
-//! booked in the ledger of each machine, and Redis holds no more than the shares of each (`budget::shared`).
+//! Owns: the connection and its time limits, the circuit breaker, the seal of shared answers, the cool-downs that machines
+//! share, and the claims of work that one machine does for all.
+//! Refuses: to hold a request up; it goes on without optional data after [`PATIENCE`].
+//! Invariant: nothing read from Redis is used unless it is sealed or only concerns waiting. The money of a group is booked
+//! in the ledger of each machine; Redis has only the leases (`budget::GroupBudget`).
 
 mod claims;
 mod connection;
@@ -13,14 +13,16 @@ mod failure;
 mod gate;
 mod open;
 mod seal;
+mod settings;
 mod sweep;
 mod waiting;
 
 pub use claims::{Claim, Claimed, Foreign};
-pub use connection::{PATIENCE, Redis, Settings};
-pub use cooldowns::{Cooldowns, Cooling, LONGEST, Told};
+pub use connection::Redis;
+pub use cooldowns::{Cooldowns, Cooling, LONGEST, PeerReport};
 pub use failure::Away;
 pub use open::Roots;
 pub use seal::Seal;
-pub use sweep::Swept;
+pub use settings::{PATIENCE, RedisSettings};
+pub use sweep::{Swept, sweep};
 pub use waiting::Waiting;

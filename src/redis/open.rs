@@ -1,7 +1,7 @@
 //! Opening a connection: one server or a cluster, in the clear or through TLS.
 //!
-//! Owns: the crate's settings, its time limits, and the certificates that a server is held against.
-//! Refuses: trying again, and repairing behind anybody's back: whoever asks next connects anew.
+//! Owns: the crate's settings, its time limits, and the certificates that a server is checked against.
+//! Refuses: retries and reconnecting in the background; the next call connects again.
 //! Invariant: a certificate is always checked; more authorities are trusted beside the system's, never in their place.
 
 use std::num::NonZeroUsize;
@@ -13,24 +13,25 @@ use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{Client, Cmd, RedisError, TlsCertificates, Value};
 
-use super::{Away, Settings};
+use super::failure::Away;
+use super::settings::RedisSettings;
 
 /// Reads the authorities that a server's certificate may come from, all of them, in PEM. The error is one line for the
 /// user.
 pub type Roots = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(super) enum ServerConnection {
     One(ConnectionManager),
     Cluster(ClusterConnection),
 }
 
 /// Connects; each step of it takes at most `limit`.
 pub(super) async fn open(
-    settings: &Settings,
+    settings: &RedisSettings,
     roots: Option<Roots>,
     limit: Duration,
-) -> Result<Connection, Away> {
+) -> Result<ServerConnection, Away> {
     let certificates = match roots.filter(|_| settings.url.starts_with("rediss:")) {
         Some(roots) => Some(read(roots).await?),
         None => None,
@@ -46,7 +47,7 @@ pub(super) async fn open(
         if let Some(certificates) = certificates {
             builder = builder.certs(certificates);
         }
-        return Ok(Connection::Cluster(
+        return Ok(ServerConnection::Cluster(
             builder.build()?.get_async_connection().await?,
         ));
     }
@@ -58,7 +59,7 @@ pub(super) async fn open(
         Some(certificates) => Client::build_with_tls(url, certificates)?,
         None => Client::open(url)?,
     };
-    Ok(Connection::One(
+    Ok(ServerConnection::One(
         ConnectionManager::new_with_config(client, config).await?,
     ))
 }
@@ -73,7 +74,7 @@ async fn read(roots: Roots) -> Result<TlsCertificates, Away> {
     .map_err(Away::Unreachable)
 }
 
-impl Connection {
+impl ServerConnection {
     pub(super) async fn query(&mut self, command: &Cmd) -> Result<Value, RedisError> {
         match self {
             Self::One(connection) => command.query_async(connection).await,

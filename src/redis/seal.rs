@@ -1,7 +1,7 @@
-//! The seal on what lies in a Redis that others can read and write.
+//! The seal on answers in a Redis that others can read and write.
 //!
 //! Owns: the keys derived from the configured secret, the names of entries, sealing and opening.
-//! Refuses: a secret that can be guessed at leisure; whoever copies a sealed entry may try as long as they like.
+//! Refuses: a secret that is short enough to guess: a copied entry can be attacked offline, without a limit of time.
 //! Invariant: what opens was sealed with this secret, under this name; another user of that Redis can neither read an
 //! entry, nor forge one, nor put one in the place of another, nor tell from its name what was asked.
 
@@ -11,7 +11,7 @@ use ring::{hkdf, hmac};
 
 /// The shortest secret that is taken, in bytes.
 const SHORTEST: usize = 16;
-/// Behind it stands the way of sealing; another way gets another number, and entries of this one are not found.
+/// Names the way of sealing. Another way gets another number, and then does not find entries of this one.
 const SCHEME: &[u8] = b"chat-agent sealed answer 1";
 const NAME: usize = 32;
 
@@ -75,7 +75,7 @@ impl Seal {
             .key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), aad(digest), &mut body)
             .ok()?;
-        // Said twice: by what is authenticated beside the entry, and by the entry itself.
+        // Checked twice: as associated data, and as a part of the entry.
         plain.strip_prefix(digest).map(<[u8]>::to_vec)
     }
 }

@@ -1,8 +1,7 @@
-//! Removing everything whose name begins in one way, and nothing else.
+//! Removing everything whose name has a given prefix.
 //!
 //! Owns: the walk over the names, and its end.
-//! Refuses: to block the server, which is asked for a part of its names at a time; clusters, whose parts would each have
-//! to be walked.
+//! Refuses: to block the server (it reads the names in steps); clusters, whose nodes would each have to be scanned.
 //! Invariant: what is removed begins with the prefix and the name that were asked for; the walk ends in bounded time.
 
 use std::time::Duration;
@@ -25,47 +24,46 @@ pub struct Swept {
     pub whole: bool,
 }
 
-impl Redis {
-    /// Removes every value whose name begins so. For whoever asks just that: it takes its time, in steps.
-    pub async fn sweep(&self, begins: &str) -> Result<Swept, Away> {
-        if self.is_cluster() {
-            return Err(Away::Refused(
-                "a cluster does not list what it holds; answers end by themselves".to_owned(),
-            ));
-        }
-        let (begins, deadline) = (self.key(begins), Instant::now() + LONGEST);
-        let (mut cursor, mut removed) = (0u64, 0);
-        while Instant::now() < deadline {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor)
-                .arg("MATCH")
-                .arg(format!("{}*", literal(&begins)))
-                .arg("COUNT")
-                .arg(STEP);
-            let (next, names): (u64, Vec<Vec<u8>>) = self.ask_patiently(&scan).await?;
-            // A server that lists what was not asked for does not get it removed.
-            let ours: Vec<_> = names
-                .into_iter()
-                .filter(|name| name.starts_with(begins.as_bytes()))
-                .collect();
-            if !ours.is_empty() {
-                removed += self
-                    .ask_patiently::<u64>(redis::cmd("DEL").arg(ours))
-                    .await?;
-            }
-            if next == 0 {
-                return Ok(Swept {
-                    removed,
-                    whole: true,
-                });
-            }
-            cursor = next;
-        }
-        Ok(Swept {
-            removed,
-            whole: false,
-        })
+/// Removes every value whose name begins with this text, step by step. Only for a command that does nothing else: it may
+/// take a minute.
+pub async fn sweep(redis: &Redis, begins: &str) -> Result<Swept, Away> {
+    if redis.is_cluster() {
+        return Err(Away::Refused(
+            "a cluster does not list what it holds; answers end by themselves".to_owned(),
+        ));
     }
+    let (begins, deadline) = (redis.key(begins), Instant::now() + LONGEST);
+    let (mut cursor, mut removed) = (0u64, 0);
+    while Instant::now() < deadline {
+        let mut scan = ::redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(format!("{}*", literal(&begins)))
+            .arg("COUNT")
+            .arg(STEP);
+        let (next, names): (u64, Vec<Vec<u8>>) = redis.ask_patiently(&scan).await?;
+        // Remove only what was asked for, whatever the server lists.
+        let ours: Vec<_> = names
+            .into_iter()
+            .filter(|name| name.starts_with(begins.as_bytes()))
+            .collect();
+        if !ours.is_empty() {
+            removed += redis
+                .ask_patiently::<u64>(::redis::cmd("DEL").arg(ours))
+                .await?;
+        }
+        if next == 0 {
+            return Ok(Swept {
+                removed,
+                whole: true,
+            });
+        }
+        cursor = next;
+    }
+    Ok(Swept {
+        removed,
+        whole: false,
+    })
 }
 
 /// A pattern that means this very text.

@@ -1,9 +1,9 @@
 //! How long one request has waited for Redis, in all its calls together.
 //!
 //! Owns: [`Waiting`], the sum of the waits, and whether one of them was in vain.
-//! Refuses: the clock, and to wait; what was waited is told to it.
-//! Invariant: a request waits for what it can do without for no longer than patience, however many calls it makes, and for
-//! nothing more after one call that was not answered.
+//! Refuses: the clock, and to wait; the caller reports its waits.
+//! Invariant: a request waits for optional data no longer than its patience, however many calls it makes, and not at all
+//! after one call without an answer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Waited {
 }
 
 impl Waiting {
-    /// What the next call may take of this patience; `None`: the request does without it.
+    /// How long the next call may take; `None`: the request goes on without it.
     pub fn left(&self, patience: Duration) -> Option<Duration> {
         let waited = self.waited();
         let left = patience.saturating_sub(waited.time);

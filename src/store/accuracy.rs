@@ -1,13 +1,13 @@
-//! What our estimates were worth: what was foreseen of an answer beside what the server said of it.
+//! How good our estimates were: what was expected of an answer beside what the server reported.
 //!
 //! Owns: the pairs of our count and the server's, for each model.
-//! Refuses: answers out of a cache, answers cut short, and usage that we counted ourselves: none of them judges us.
-//! Invariant: a look reads a bounded number of rows, however long the past.
+//! Refuses: answers from a cache, answers that were cut, and usage that we counted ourselves: none of them shows an error.
+//! Invariant: a query reads a bounded number of rows, however many there are.
 
 use rusqlite::params;
 
 use super::cells::{parse, unsigned, usd};
-use super::learned::percentile;
+use super::percentile::percentile;
 use super::{Db, StoreError};
 use crate::chat::{ModelId, Usd};
 use crate::tokens::Calibration;
@@ -24,7 +24,7 @@ pub struct Accuracy {
     pub replies: u64,
     /// Our error in input tokens, in thousandths of the server's count, above it positive: the middle one and the
     /// largest. `None`: the server says there was no input.
-    pub input: Option<Error>,
+    pub input: Option<InputError>,
     /// Output tokens of the middle answer, as expected and as they came.
     pub expected_output: u64,
     pub output: u64,
@@ -36,13 +36,13 @@ pub struct Accuracy {
 
 /// In thousandths of the true value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Error {
+pub struct InputError {
     pub median: i64,
     pub worst: i64,
 }
 
 /// An answer with what was foreseen of it.
-struct Reply {
+struct EstimatedAnswer {
     estimated_input: u64,
     input: u64,
     expected_output: u64,
@@ -51,10 +51,14 @@ struct Reply {
     cost: Option<(Usd, Usd)>,
 }
 
-impl Db {
+/// The pairs of estimate and truth, as read over one connection.
+pub struct EstimateHistory<'a>(pub &'a Db);
+
+impl EstimateHistory<'_> {
     /// How good our estimates were, model by model.
     pub fn report_card(&self) -> Result<Vec<Accuracy>, StoreError> {
         let mut query = self
+            .0
             .conn
             .prepare_cached("SELECT DISTINCT model FROM exchanges ORDER BY model")?;
         let models = query
@@ -70,9 +74,9 @@ impl Db {
         Ok(card)
     }
 
-    fn replies(&self, model: &str) -> Result<Vec<Reply>, StoreError> {
+    fn replies(&self, model: &str) -> Result<Vec<EstimatedAnswer>, StoreError> {
         // The attempt that answered is the one that ended well; what others of the exchange cost was never foreseen.
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT coalesce(estimated_input, counted_input), uncached_input, cached_input, cache_write,
                expected_output, output, expected_usd,
                (SELECT settled FROM charges WHERE exchange = e.id AND model = ?1 AND state = 'settled' AND outcome = 'ok')
@@ -83,7 +87,7 @@ impl Db {
         let replies = query.query_map(params![model, LOOKED_THROUGH, ANSWERS], |row| {
             let figure = |n| row.get::<_, i64>(n).map(unsigned);
             let money = |n| row.get::<_, Option<i64>>(n).map(|pico| pico.map(usd));
-            Ok(Reply {
+            Ok(EstimatedAnswer {
                 estimated_input: figure(0)?,
                 input: figure(1)?
                     .saturating_add(figure(2)?)
@@ -99,7 +103,7 @@ impl Db {
     /// How this model counts beside us, from its last 50 whole answers that came with its own usage; `None` when there
     /// are too few. Meant for models whose tokenizer is not known.
     pub fn calibration(&self, model: &ModelId) -> Result<Option<Calibration>, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT counted_input, uncached_input, cached_input, cache_write
              FROM (SELECT * FROM exchanges WHERE model = ?1 ORDER BY at DESC LIMIT ?2)
              WHERE usage_source = 'provider' AND cache = 'none' AND finish NOT IN ('cut', 'interrupted')
@@ -120,8 +124,8 @@ impl Db {
     }
 }
 
-fn accuracy(model: ModelId, replies: &[Reply]) -> Accuracy {
-    let middle = |of: fn(&Reply) -> u64| {
+fn accuracy(model: ModelId, replies: &[EstimatedAnswer]) -> Accuracy {
+    let middle = |of: fn(&EstimatedAnswer) -> u64| {
         percentile(replies.iter().map(of).collect(), 50).unwrap_or_default()
     };
     let costs = || replies.iter().filter_map(|reply| reply.cost);
@@ -149,13 +153,13 @@ fn permille(ours: u64, theirs: u64) -> Option<i64> {
     Some(i64::try_from(off).unwrap_or(i64::MAX))
 }
 
-fn error(mut errors: Vec<i64>) -> Option<Error> {
+fn error(mut errors: Vec<i64>) -> Option<InputError> {
     errors.sort_unstable();
     let worst = errors
         .iter()
         .copied()
         .max_by_key(|error| error.unsigned_abs())?;
-    Some(Error {
+    Some(InputError {
         median: errors[(errors.len() - 1) / 2],
         worst,
     })

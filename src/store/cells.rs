@@ -1,7 +1,7 @@
-//! How our nouns lie in the cells of a row.
+//! How our types are stored in the cells of a row.
 //!
-//! Owns: the way into a cell and back for money, counts, JSON and ids.
-//! Refuses: a wrong figure in the place of one that does not fit.
+//! Owns: the conversion into a cell and back for money, counts, JSON and ids.
+//! Refuses: to store a rounded amount in place of one that does not fit.
 //! Invariant: what was written reads back equal; money that does not fit is an error, never a rounded amount.
 
 use std::str::FromStr;

@@ -13,7 +13,7 @@ use crate::chat::{Timestamp, Uptime};
 
 /// What both clocks said at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct ClockReading {
     pub wall: Timestamp,
     pub uptime: Uptime,
 }
@@ -36,10 +36,14 @@ pub fn uptime() -> Option<Uptime> {
     None
 }
 
-impl Db {
+/// The ledger's time, and what the clocks said last.
+pub struct LedgerClock<'a>(pub &'a Db);
+
+impl LedgerClock<'_> {
     /// When the newest charge was taken, without those whose date the user has set right.
     pub fn newest_charge(&self) -> Result<Option<Timestamp>, StoreError> {
         let newest: Option<i64> = self
+            .0
             .conn
             .prepare_cached("SELECT max(taken_at) FROM charges WHERE clock_settled IS NULL")?
             .query_row([], |row| row.get(0))?;
@@ -53,8 +57,9 @@ impl Db {
     }
 
     /// What the clocks said at the last admission.
-    pub fn clock_seen(&self) -> Result<Option<Seen>, StoreError> {
+    pub fn clock_seen(&self) -> Result<Option<ClockReading>, StoreError> {
         Ok(self
+            .0
             .conn
             .prepare_cached("SELECT wall, up, boot FROM clock")?
             .query_row([], |row| {
@@ -62,7 +67,7 @@ impl Db {
                     boot: row.get::<_, String>(2)?.into(),
                     ms: row.get(1)?,
                 };
-                Ok(Seen {
+                Ok(ClockReading {
                     wall: Timestamp(row.get(0)?),
                     uptime,
                 })
@@ -72,7 +77,7 @@ impl Db {
 
     /// Keeps what the clocks say now.
     pub fn remember_clock(&self, wall: Timestamp, uptime: &Uptime) -> Result<(), StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             db.conn
                 .prepare_cached(
                     "INSERT INTO clock (one, wall, up, boot) VALUES (1, ?1, ?2, ?3)
@@ -83,16 +88,16 @@ impl Db {
         })
     }
 
-    /// The user says that it is `now`, whatever the ledger holds. Charges dated later keep their own windows, and count
-    /// in the day and the month of now as well: the money was spent by now, and when its own day comes it is not there
-    /// a second time. The days between are free of it. Returns how many there were.
+    /// The user says that it is `now`, although the ledger has later charges. Those keep their own windows and count in the
+    /// day and the month of now as well: the money is already spent, and it must still count when its own day comes. The
+    /// days between are free of it. Returns the number of these charges.
     pub fn settle_clock(
         &self,
         now: Timestamp,
         windows: &Windows,
         uptime: Option<&Uptime>,
     ) -> Result<usize, StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             let ahead = db.conn.execute(
                 "UPDATE charges SET clock_settled = :now,
                    also_day_start = iif(day_start > :now, :day_start, NULL),
@@ -114,7 +119,7 @@ impl Db {
                 )?;
             }
             match uptime {
-                Some(uptime) => db.remember_clock(now, uptime)?,
+                Some(uptime) => LedgerClock(db).remember_clock(now, uptime)?,
                 None => drop(db.conn.execute("DELETE FROM clock", [])?),
             }
             Ok(ahead)

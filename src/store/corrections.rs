@@ -1,4 +1,4 @@
-//! Putting right what was booked: by the user, who has read the provider's page, and by an answer that ends late.
+//! Correcting what was booked: by the user, who has read the provider's page, and by an answer that ends late.
 //!
 //! Owns: the rows of `corrections`, and the list of charges that were booked without the server's last word.
 //! Refuses: charges that are held (those are settled) and those that were given back.
@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::cells::{kind_name, parse, parse_kind, pico, usage_cells, usd};
 use super::ledger::booking;
-use super::{Booked, Db, Settlement, StoreError};
+use super::{Booked, Db, Ledger, Settlement, StoreError};
 use crate::chat::id::AttemptId;
 use crate::chat::{Cost, CostKind, ModelId, Timestamp, Usd};
 
@@ -25,7 +25,7 @@ pub struct Uncertain {
 }
 
 /// What a settled charge stands at.
-struct Standing {
+struct SettledCharge {
     reserved: Option<Usd>,
     cost: Cost,
     breach: Usd,
@@ -35,7 +35,10 @@ const UNCERTAIN: &str =
     "SELECT attempt, model, coalesce(settled, 0), taken_at, coalesce(outcome, '') FROM charges
     WHERE uncertain = 1";
 
-impl Db {
+/// The charges that were booked without the last word, and their corrections.
+pub struct Corrections<'a>(pub &'a Db);
+
+impl Corrections<'_> {
     /// The uncertain charges that count in the day or the month of `at`, newest first, so many at most.
     pub fn uncertain(&self, at: Timestamp, most: usize) -> Result<Vec<Uncertain>, StoreError> {
         let sql = format!(
@@ -43,7 +46,7 @@ impl Db {
                WHERE w.attempt = charges.attempt AND starts <= ?1 AND ends > ?1)
              ORDER BY taken_at DESC, attempt LIMIT ?2"
         );
-        let mut query = self.conn.prepare_cached(&sql)?;
+        let mut query = self.0.conn.prepare_cached(&sql)?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = query.query_and_then(params![at.0, most], uncertain)?;
         rows.collect()
@@ -52,6 +55,7 @@ impl Db {
     /// The uncertain charge of this id, of whatever day; `None`: there is none.
     pub fn uncertain_charge(&self, id: &str) -> Result<Option<Uncertain>, StoreError> {
         let mut query = self
+            .0
             .conn
             .prepare_cached(&format!("{UNCERTAIN} AND attempt = ?1"))?;
         let mut rows = query.query_and_then([id], uncertain)?;
@@ -65,23 +69,27 @@ impl Db {
         billed: Option<Usd>,
         at: Timestamp,
     ) -> Result<Booked, StoreError> {
-        self.write(|db| {
-            if db.uncertain_charge(attempt.as_str())?.is_none() {
+        self.0.write(|db| {
+            if Corrections(db)
+                .uncertain_charge(attempt.as_str())?
+                .is_none()
+            {
                 return Err(StoreError::NotOpen(attempt.to_string()));
             }
-            let old = db.settled(attempt)?;
+            let old = Corrections(db).settled(attempt)?;
             let cost = billed.map_or(old.cost, |usd| Cost::new(usd, CostKind::Billed));
-            db.insert_correction(attempt, &old, cost, "said by the user", at)
+            Corrections(db).insert_correction(attempt, &old, cost, "said by the user", at)
         })
     }
 
     /// Books what an attempt cost. Where the user has settled it in the meantime, the difference is booked as a
     /// correction: the server's own word wins, and a bound of ours only where it is higher than what the user took it for.
     pub fn book(&self, attempt: &AttemptId, settlement: &Settlement) -> Result<Booked, StoreError> {
-        self.write(|db| match db.settle(attempt, settlement) {
-            Err(StoreError::NotOpen(_)) => db.settle_late(attempt, settlement),
-            booked => booked,
-        })
+        self.0
+            .write(|db| match Ledger(db).settle(attempt, settlement) {
+                Err(StoreError::NotOpen(_)) => Corrections(db).settle_late(attempt, settlement),
+                booked => booked,
+            })
     }
 
     fn settle_late(
@@ -110,7 +118,7 @@ impl Db {
         )?;
         let (uncached, cached, written, output, reasoning, source) =
             usage_cells(settlement.usage.as_ref());
-        self.conn
+        self.0.conn
             .prepare_cached(
                 "UPDATE charges SET outcome = ?2, uncached_input = ?3, cached_input = ?4, cache_write = ?5, output = ?6,
                    reasoning = ?7, usage_source = ?8, tier = ?9, uncertain = ?10 WHERE attempt = ?1",
@@ -130,8 +138,9 @@ impl Db {
         Ok(booked)
     }
 
-    fn settled(&self, attempt: &AttemptId) -> Result<Standing, StoreError> {
+    fn settled(&self, attempt: &AttemptId) -> Result<SettledCharge, StoreError> {
         let found: Option<(Option<i64>, Option<i64>, String, i64)> = self
+            .0
             .conn
             .prepare_cached(
                 "SELECT reserved, settled, kind, breach FROM charges WHERE attempt = ?1 AND state = 'settled'",
@@ -144,7 +153,7 @@ impl Db {
             usd: settled.map(usd),
             kind: parse_kind(&kind)?,
         };
-        Ok(Standing {
+        Ok(SettledCharge {
             reserved: reserved.map(usd),
             cost,
             breach: usd(breach),
@@ -154,7 +163,7 @@ impl Db {
     fn insert_correction(
         &self,
         attempt: &AttemptId,
-        old: &Standing,
+        old: &SettledCharge,
         cost: Cost,
         reason: &str,
         at: Timestamp,
@@ -163,7 +172,8 @@ impl Db {
         let booked = booking(old.reserved, cost);
         let usd = pico(booked.cost.usd.unwrap_or_default())?;
         let (was_kind, kind) = (kind_name(old.cost.kind), kind_name(booked.cost.kind));
-        self.conn
+        self.0
+            .conn
             .prepare_cached(
                 "INSERT INTO corrections (attempt, at, was, was_kind, usd, kind, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -1,8 +1,8 @@
 //! The connection: how chat.db is found, made, opened and written to.
 //!
-//! Owns: [`Db`]: rights, settings, transactions.
-//! Refuses: making a file anew in the place of one it cannot read; following a link.
-//! Invariant: each method of `Db` is all or nothing by itself and inside a larger [`Db::write`].
+//! Owns: [`Db`]: rights, settings, transactions, and the table of small values that outlive a process (`remembered`).
+//! Refuses: to replace a file that it cannot read; to follow a link.
+//! Invariant: each method of `Db` and of its views is all or nothing, by itself and inside a larger [`Db::write`].
 
 use std::cell::Cell;
 use std::fs;
@@ -11,8 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::cells::json;
 use super::{StoreError, owner, schema};
 
 /// The name of the file inside the data folder.
@@ -23,12 +28,12 @@ const SMALLEST: u64 = 512;
 const LONGEST_LOG: u32 = 250;
 /// How long a lock of another process is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Statements that stay prepared: more than all that a question needs. With fewer (sixteen are usual) every one of them is
-/// prepared anew for every question, which takes longer than running it.
+/// Statements that stay prepared: more than a question needs. With fewer (16 by default) each is prepared again for every
+/// question, which takes longer than running it.
 const STATEMENTS: usize = 256;
 
-/// One connection to chat.db. Its methods lie next to what they are about: `sessions`, `transcript`, `search`,
-/// `exchanges`, `learned`, `ledger`.
+/// One connection to chat.db. What is read and written over it stands in a view for each subject, such as
+/// [`super::Ledger`] and [`super::ChatLog`]: `Ledger(db).settle(..)`.
 pub struct Db {
     pub(super) conn: Connection,
     /// This process, as written into the answers it streams.
@@ -93,20 +98,33 @@ impl Db {
         out
     }
 
-    /// Reads the whole file and reports the first thing that does not fit together: pages, indexes, sums of money.
-    pub fn check(&self) -> Result<(), StoreError> {
-        let found: String = self
+    /// The value of this name; `None` before the first.
+    pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let sql = "SELECT value FROM remembered WHERE name = ?1";
+        let text: Option<String> = self
             .conn
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if found == "ok" {
-            self.check_totals()
-        } else {
-            Err(StoreError::Damaged(found))
-        }
+            .prepare_cached(sql)?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Gives the name this value.
+    pub fn remember<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StoreError> {
+        let sql = "INSERT INTO remembered (name, value) VALUES (?1, ?2)
+                   ON CONFLICT DO UPDATE SET value = excluded.value";
+        let value = json(value)?;
+        self.write(|db| {
+            Ok(db
+                .conn
+                .prepare_cached(sql)?
+                .execute(params![name, value])
+                .map(drop)?)
+        })
     }
 }
 
-/// Counts the writes under way, also when one of them is left by a panic.
+/// Counts the writes under way, also when a panic leaves one of them.
 struct Inside<'a>(&'a Cell<u32>);
 
 impl<'a> Inside<'a> {
@@ -134,7 +152,7 @@ fn prepare(folder: &Path, path: &Path) -> Result<(), StoreError> {
     if !folder.is_dir() {
         make_folder(folder).map_err(io)?;
     }
-    // Looked at before the file: whoever makes a new one writes into it first and into the log after that.
+    // Checked before the file: a process that makes a new one writes to the file first and then to the log.
     let log = fs::metadata(folder.join(format!("{FILE}-wal"))).is_ok_and(|log| log.len() > 0);
     if log && !path.exists() {
         return Err(orphaned());
@@ -199,16 +217,16 @@ pub(super) fn settle_in(conn: &Connection, path: &Path) -> Result<(), StoreError
     if conn.is_readonly("main")? {
         return Err(StoreError::ReadOnly(path.to_owned()));
     }
-    // What can be rolled back within a transaction stays in memory; else its pages would go through the system's folder
-    // for temporary files.
+    // Pages for a rollback to a savepoint stay in memory; otherwise they would go to the system's folder for temporary
+    // files.
     conn.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
     )?;
-    // Whose file it is comes before the first change to it.
+    // Check whose file it is before the first change to it.
     schema::look(conn, path)?;
     enter_wal(conn)?;
-    // The log is folded into the file while writing, not at the end: whoever asks one question would wait for the disk
-    // once more after the answer. It is kept short, for a process that opens it alone reads all of it.
+    // The log is folded into the file while writing, not at the end, where a single question would wait for the disk
+    // once more. It is kept short because the first process that opens it reads all of it.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -237,8 +255,8 @@ fn enter_wal(conn: &Connection) -> Result<(), StoreError> {
     }
 }
 
-/// Puts the full path into an error that knows only the file. A full disk shows in many ways: where nothing is left,
-/// that is the cause.
+/// Puts the full path into an error that knows only the file. A full disk causes many different errors, so a disk
+/// without free blocks is taken for the cause.
 fn at(path: &Path, error: StoreError) -> StoreError {
     match error {
         StoreError::ReadOnly(_) => StoreError::ReadOnly(PathBuf::from(path)),

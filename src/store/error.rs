@@ -1,7 +1,7 @@
-//! What can go wrong with the store, each as one sentence with its mend.
+//! What can go wrong with the store, each with a cause and a hint.
 //!
 //! Owns: [`StoreError`], and the reading of SQLite's codes into it.
-//! Refuses: silence; no error here is ever answered by making the file anew or by going on without it.
+//! Refuses: to hide an error by making the file anew or by going on without it.
 //! Invariant: a message is one line and holds no text of a chat and no key.
 
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub enum StoreError {
     NotOpen(String),
     /// The row breaks a rule of the schema: an id used twice, a parent that does not exist.
     Rule(String),
-    /// Whoever wanted it written does not want it any more.
+    /// The caller cancelled the write.
     GivenUp,
     /// The thread that owns the connection has ended.
     Closed,

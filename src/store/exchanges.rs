@@ -12,14 +12,14 @@ use crate::chat::id::ExchangeId;
 use crate::chat::{Effort, Failure, FailureKind, Finish, ModelId, Timestamp, Usage, Usd};
 use crate::protocol::{CacheHit, Estimate, Latency, RouteMode};
 
-/// What stands in the column for a hit whose price nobody knows.
+/// The column's value for a cache hit whose price is unknown.
 const UNKNOWN_SAVED: i64 = -1;
-/// The name under which it is remembered that there was one; the panel asks for it too often to look at every row.
+/// Under this name it is remembered that there was one: the panel asks too often to scan every row.
 const UNPRICED_HITS: &str = "unpriced hits";
 
 /// How an exchange ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct ExchangeOutcome {
     /// The model that answered, when it is not the one that was asked first.
     pub model: Option<ModelId>,
     pub ended: Timestamp,
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub finish: Option<Finish>,
     pub failure: Option<Failure>,
     pub usage: Option<Usage>,
-    /// What was thought of the request to the model that answered; `None`: nobody answered.
+    /// What was expected of the request to the model that answered; `None`: no model answered.
     pub foreseen: Option<Foreseen>,
 }
 
@@ -44,7 +44,10 @@ pub struct Foreseen {
     pub estimate: Estimate,
 }
 
-impl Db {
+/// The rows of `exchanges`.
+pub struct ExchangeLog<'a>(pub &'a Db);
+
+impl ExchangeLog<'_> {
     /// Notes that an exchange has begun. Call it inside the same [`Db::write`] as the messages it belongs to.
     pub(super) fn insert_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
         let mode = match begin.mode {
@@ -52,7 +55,7 @@ impl Db {
             RouteMode::Pinned => "pinned",
         };
         let estimate = &begin.estimate;
-        self.conn
+        self.0.conn
             .prepare_cached(
                 "INSERT INTO exchanges (id, session, message, model, at, mode, kind, effort, counted_input,
                    estimated_input, expected_output, output_cap, expected_usd, worst_usd)
@@ -77,13 +80,17 @@ impl Db {
         Ok(())
     }
 
-    /// Whether the cache has ever given an answer whose price nobody knew.
+    /// Whether the cache has ever given an answer of unknown price.
     pub(super) fn had_unpriced_hits(&self) -> Result<bool, StoreError> {
-        Ok(self.remembered(UNPRICED_HITS)?.unwrap_or(false))
+        Ok(self.0.remembered(UNPRICED_HITS)?.unwrap_or(false))
     }
 
     /// Notes how an exchange ended. Call it inside the same [`Db::write`] as `finish_answer` and `settle`.
-    pub fn finish_exchange(&self, id: &ExchangeId, outcome: &Outcome) -> Result<(), StoreError> {
+    pub fn finish_exchange(
+        &self,
+        id: &ExchangeId,
+        outcome: &ExchangeOutcome,
+    ) -> Result<(), StoreError> {
         let saved = outcome.saved.map_or(Ok(UNKNOWN_SAVED), pico)?;
         let (uncached, cached, written, output, reasoning, source) =
             usage_cells(outcome.usage.as_ref());
@@ -94,7 +101,7 @@ impl Db {
             .map(pico)
             .transpose()?;
         let worst_usd = estimate.and_then(|e| e.worst_usd).map(pico).transpose()?;
-        let rows = self.write(|db| {
+        let rows = self.0.write(|db| {
             if outcome.saved.is_none() {
                 db.remember(UNPRICED_HITS, &true)?;
             }

@@ -1,29 +1,29 @@
 //! The ledger's side of a group's budget: which charges count in it, and what this machine has leased.
 //!
 //! Owns: the rows of `group_charges` and `group_leases`, the name of this machine, and what was last heard of the group.
-//! Refuses: Redis; what is asked there and what its answers mean is `budget::shared`.
-//! Invariant: an amount never rises, so what Redis is told late or twice is only ever too high; a lease counts here after
-//! Redis has granted it, and is lowered here before Redis hears of it.
+//! Refuses: Redis; `budget::GroupBudget` asks it and reads its answers.
+//! Invariant: an amount never rises, so what Redis is told late or twice is at most too high. A lease counts here after
+//! Redis has granted it, and is lowered here before Redis is told.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use super::{ChargeScope, Db, StoreError, Windows};
+use super::{ChargeScope, Db, ScopeSums, StoreError, Windows};
 use crate::chat::id::AttemptId;
 use crate::chat::{Timestamp, Usd};
 
 /// Pico-dollars in a nano-dollar, the unit of leases: whole numbers of it are exact in Redis's scripts.
 const NANO: i128 = 1000;
-/// A lease that was asked for this long ago was not answered.
+/// A lease without an answer for this long counts as unanswered.
 const UNANSWERED: i64 = 15_000;
-/// For so long a lease of nothing is remembered: Redis may come back with an older copy, in which it is of something.
+/// A lease of nothing is kept for this long: Redis may come back with an older copy in which it has an amount.
 const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 /// A part of the group's money that this machine has, or that it had and gave back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
+pub struct LeaseShare {
     pub id: String,
     /// The day it is of.
     pub day_start: Timestamp,
@@ -31,17 +31,15 @@ pub struct Share {
     pub amount: i64,
 }
 
-/// What Redis was last heard to say of a group and its month.
+/// What Redis last said about a group and its month.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GroupSnapshot {
     pub month_start: i64,
-    /// The name of Redis's memory; another one, and it has forgotten.
+    /// The name of Redis's memory; it has another one after a loss.
     pub epoch: String,
-    /// The machines with a share in the month; `false`: one that has not said its share since Redis forgot it.
+    /// The machines with leases in the month; `false`: it has not reported them since Redis lost its memory.
     pub members: BTreeMap<String, bool>,
-    /// Its count of the calls of this machine and of all machines that were answered.
-    #[serde(default)]
-    pub calls: i64,
+    /// How many calls of all machines it had counted.
     #[serde(default)]
     pub all_calls: i64,
     /// What the other machines have leased, on this day and in the month, in nano-dollars.
@@ -54,7 +52,7 @@ pub struct GroupSnapshot {
 }
 
 impl GroupSnapshot {
-    /// What the other machines have leased, as it was last heard; nothing, of a day of which nothing was heard.
+    /// What the other machines have leased according to the last answer; zero for another day or month.
     pub fn others(&self, windows: &Windows) -> Allowance {
         let of = |nano: i64, known: bool| {
             Usd::from_pico(i128::from(if known { nano.max(0) } else { 0 }) * NANO)
@@ -82,10 +80,13 @@ pub struct Allowance {
     pub month: Usd,
 }
 
-impl Db {
+/// This machine's part of a group's budget.
+pub struct GroupLeases<'a>(pub &'a Db);
+
+impl GroupLeases<'_> {
     /// The name of this machine, or rather of this data folder; made of `bits` at the first call.
     pub fn machine(&self, bits: u64) -> Result<String, StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             if let Some(name) = db.remembered("machine")? {
                 return Ok(name);
             }
@@ -114,7 +115,7 @@ impl Db {
             w.month_start.0,
             w.month_end.0
         ];
-        self.conn.prepare_cached(sql)?.execute(cells)?;
+        self.0.conn.prepare_cached(sql)?.execute(cells)?;
         Ok(())
     }
 
@@ -124,7 +125,7 @@ impl Db {
                    FROM group_leases WHERE name = ?1 AND month_start = ?2 AND state = 'held'";
         let window = params![group, windows.month_start.0, windows.day_start.0];
         let usd = |nano: i64| Usd::from_pico(i128::from(nano) * NANO);
-        Ok(self.conn.prepare_cached(sql)?.query_row(window, |row| {
+        Ok(self.0.conn.prepare_cached(sql)?.query_row(window, |row| {
             Ok(Allowance {
                 day: usd(row.get(0)?),
                 month: usd(row.get(1)?),
@@ -140,16 +141,20 @@ impl Db {
         windows: &Windows,
     ) -> Result<Allowance, StoreError> {
         let leased = self.leased(group, windows)?;
-        let day = self.sum(ChargeScope::GroupDay(group, at))?.total();
-        let month = self.sum(ChargeScope::GroupMonth(group, at))?.total();
+        let day = ScopeSums(self.0)
+            .sum(ChargeScope::GroupDay(group, at))?
+            .total();
+        let month = ScopeSums(self.0)
+            .sum(ChargeScope::GroupMonth(group, at))?
+            .total();
         Ok(Allowance {
             day: leased.day - day,
             month: leased.month - month,
         })
     }
 
-    /// Notes that a lease will be asked for. Those that were never answered become leases of nothing, of which Redis
-    /// hears: whenever the answer is made, it is nothing.
+    /// Notes that a lease will be asked for. Leases that were never answered become leases of nothing and are reported to
+    /// Redis, so that a late question grants nothing.
     pub fn ask_lease(
         &self,
         id: &str,
@@ -157,7 +162,7 @@ impl Db {
         windows: &Windows,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             db.conn.execute(
                 "UPDATE group_leases SET state = 'held', told = ''
                  WHERE state = 'asked' AND (at < ?1 - ?2 OR at > ?1 + ?2)",
@@ -179,18 +184,19 @@ impl Db {
     }
 
     /// Redis has granted a lease: from now on it may be spent. `false`: it was given up in the meantime.
-    pub fn hold_lease(&self, id: &str, nano: i64, epoch: &str) -> Result<bool, StoreError> {
+    pub fn record_lease(&self, id: &str, nano: i64, epoch: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE group_leases SET state = 'held', amount = ?2, told = ?3 WHERE id = ?1 AND state = 'asked'";
         Ok(self
+            .0
             .conn
             .prepare_cached(sql)?
             .execute(params![id, nano, epoch])?
             == 1)
     }
 
-    /// No answer came: whatever it will be, it is a lease of nothing.
+    /// No answer came: from now on it is a lease of nothing, whatever the answer will be.
     pub fn give_up_lease(&self, id: &str) -> Result<(), StoreError> {
-        self.conn.execute(
+        self.0.conn.execute(
             "UPDATE group_leases SET state = 'held', told = '' WHERE id = ?1 AND state = 'asked'",
             [id],
         )?;
@@ -199,7 +205,7 @@ impl Db {
 
     /// Redis has refused a lease.
     pub fn drop_lease(&self, id: &str) -> Result<(), StoreError> {
-        self.conn.execute(
+        self.0.conn.execute(
             "DELETE FROM group_leases WHERE id = ?1 AND state = 'asked'",
             [id],
         )?;
@@ -216,8 +222,8 @@ impl Db {
         windows: &Windows,
         keep: Usd,
     ) -> Result<(), StoreError> {
-        self.write(|db| {
-            let unspent = db.unspent(group, at, windows)?;
+        self.0.write(|db| {
+            let unspent = GroupLeases(db).unspent(group, at, windows)?;
             let over = (Usd::ZERO - unspent.day).max(Usd::ZERO - unspent.month);
             if over > Usd::ZERO {
                 db.conn.execute(
@@ -228,9 +234,9 @@ impl Db {
                 return Ok(());
             }
             let past = unspent.month - unspent.day;
-            db.lower(group, windows, false, nano_down(past))?;
+            GroupLeases(db).lower(group, windows, false, nano_down(past))?;
             let rest = unspent.day.min(unspent.month) - keep;
-            db.lower(group, windows, true, nano_down(rest))
+            GroupLeases(db).lower(group, windows, true, nano_down(rest))
         })
     }
 
@@ -245,7 +251,7 @@ impl Db {
         if nano <= 0 {
             return Ok(());
         }
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT id, amount FROM group_leases WHERE name = ?1 AND month_start = ?2 AND (day_start = ?3) = ?4
              AND state = 'held' AND amount > 0 ORDER BY amount DESC",
         )?;
@@ -256,7 +262,8 @@ impl Db {
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         for (id, amount) in rows {
             let off = amount.min(nano);
-            self.conn
+            self.0
+                .conn
                 .prepare_cached(
                     "UPDATE group_leases SET amount = amount - ?2, told = '' WHERE id = ?1",
                 )?
@@ -269,19 +276,19 @@ impl Db {
         Ok(())
     }
 
-    /// The shares of this month that this memory of Redis has not been told as they are.
-    pub fn untold(
+    /// The leases of this month whose present amount this memory of Redis does not know.
+    pub fn unreported(
         &self,
         group: &str,
         windows: &Windows,
         epoch: &str,
-    ) -> Result<Vec<Share>, StoreError> {
-        let mut query = self.conn.prepare_cached(
+    ) -> Result<Vec<LeaseShare>, StoreError> {
+        let mut query = self.0.conn.prepare_cached(
             "SELECT id, day_start, amount FROM group_leases
              WHERE name = ?1 AND month_start = ?2 AND state = 'held' AND (told = '' OR told != ?3)",
         )?;
         let rows = query.query_map(params![group, windows.month_start.0, epoch], |row| {
-            Ok(Share {
+            Ok(LeaseShare {
                 id: row.get(0)?,
                 day_start: Timestamp(row.get(1)?),
                 amount: row.get(2)?,
@@ -290,41 +297,35 @@ impl Db {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// This memory of Redis knows these now.
-    pub fn shares_told(&self, shares: &[Share], epoch: &str) -> Result<(), StoreError> {
-        self.write(|db| {
+    /// Notes that this memory of Redis knows these leases.
+    pub fn mark_reported(&self, leases: &[LeaseShare], epoch: &str) -> Result<(), StoreError> {
+        self.0.write(|db| {
             let mut told = db.conn.prepare_cached(
                 "UPDATE group_leases SET told = ?3 WHERE id = ?1 AND amount = ?2",
             )?;
-            for share in shares {
-                told.execute(params![share.id, share.amount, epoch])?;
+            for lease in leases {
+                told.execute(params![lease.id, lease.amount, epoch])?;
             }
             Ok(())
         })
     }
 
-    /// What Redis was last heard to say of a group in this month; nothing, when it was another month.
-    pub fn heard(&self, group: &str, windows: &Windows) -> Result<GroupSnapshot, StoreError> {
-        let heard: Option<GroupSnapshot> = self.remembered(&format!("group {group}"))?;
-        let this = heard.filter(|heard| heard.month_start == windows.month_start.0);
+    /// What Redis last said about a group in this month; empty if that was another month.
+    pub fn snapshot(&self, group: &str, windows: &Windows) -> Result<GroupSnapshot, StoreError> {
+        let snapshot: Option<GroupSnapshot> = self.0.remembered(&format!("group {group}"))?;
+        let this = snapshot.filter(|snapshot| snapshot.month_start == windows.month_start.0);
         Ok(this.unwrap_or(GroupSnapshot {
             month_start: windows.month_start.0,
             ..GroupSnapshot::default()
         }))
     }
 
-    pub fn remember_heard(&self, group: &str, heard: &GroupSnapshot) -> Result<(), StoreError> {
-        self.remember(&format!("group {group}"), heard)
-    }
-
-    /// Whether a charge counts against a group.
-    pub fn group_of(&self, attempt: &AttemptId) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT name FROM group_charges WHERE attempt = ?1";
-        Ok(self
-            .conn
-            .prepare_cached(sql)?
-            .query_row([attempt.as_str()], |row| row.get(0))
-            .optional()?)
+    pub fn remember_snapshot(
+        &self,
+        group: &str,
+        snapshot: &GroupSnapshot,
+    ) -> Result<(), StoreError> {
+        self.0.remember(&format!("group {group}"), snapshot)
     }
 }
 
@@ -345,14 +346,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_others_have_is_known_of_its_own_day_and_month_only() {
+    fn the_part_of_other_machines_is_known_only_for_its_own_day_and_month() {
         let windows = |day, month| Windows {
             day_start: Timestamp(day),
             day_end: Timestamp(day + 1),
             month_start: Timestamp(month),
             month_end: Timestamp(month + 9),
         };
-        let heard = GroupSnapshot {
+        let snapshot = GroupSnapshot {
             month_start: 10,
             day_start: 12,
             others_day: 3,
@@ -365,7 +366,7 @@ mod tests {
             (13, 10, (0, 7000)),
             (12, 20, (0, 0)),
         ] {
-            let found = heard.others(&windows(day, month));
+            let found = snapshot.others(&windows(day, month));
             assert_eq!(
                 (found.day.pico(), found.month.pico()),
                 others,
@@ -375,7 +376,7 @@ mod tests {
         let of = |epoch: &str, all_calls| GroupSnapshot {
             epoch: epoch.to_owned(),
             all_calls,
-            ..heard.clone()
+            ..snapshot.clone()
         };
         assert!(of("a", 6).is_after(&of("a", 5)) && !of("a", 5).is_after(&of("a", 5)));
         assert!(of("b", 1).is_after(&of("a", 5)), "of another memory");

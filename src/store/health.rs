@@ -1,7 +1,7 @@
-//! Whether a model's server does its work: the requests of the last minutes and how many of them it failed.
+//! Whether a model's server works: the requests of the last minutes, and how many of them it failed.
 //!
 //! Owns: the mark on a charge whose request failed by the server's fault, and the count of such.
-//! Refuses: to judge; what is a fault is said by whoever saw the error, what follows from it is `router`'s.
+//! Refuses: to judge; the caller decides what is a fault of the server, and `router` what follows from it.
 //! Invariant: requests under way are not counted; a look reads a bounded number of rows.
 
 use std::time::Duration;
@@ -25,10 +25,14 @@ pub struct Health {
     pub failed: u64,
 }
 
-impl Db {
+/// How servers did their work.
+pub struct ServerHealth<'a>(pub &'a Db);
+
+impl ServerHealth<'_> {
     /// Marks an attempt as failed by the server's fault. Call it inside the [`Db::write`] that closes its charge.
     pub fn blame_server(&self, attempt: &AttemptId) -> Result<(), StoreError> {
-        self.conn
+        self.0
+            .conn
             .prepare_cached("UPDATE charges SET server_failed = 1 WHERE attempt = ?1")?
             .execute([attempt.as_str()])?;
         Ok(())
@@ -42,7 +46,7 @@ impl Db {
         let sql = "SELECT count(*), coalesce(sum(server_failed), 0) FROM (
                      SELECT server_failed FROM charges
                      WHERE model = ?1 AND taken_at > ?2 AND state <> 'held' ORDER BY taken_at DESC LIMIT ?3)";
-        Ok(self.conn.prepare_cached(sql)?.query_row(
+        Ok(self.0.conn.prepare_cached(sql)?.query_row(
             params![model.to_string(), since, REQUESTS],
             |row| {
                 Ok(Health {

@@ -1,15 +1,16 @@
-//! What past exchanges teach: how long a model's answers are, how quick it is, how often it fails.
+//! Figures of past exchanges: how long a model's answers are, how fast it is, how often it fails.
 //!
 //! Owns: the figures over recent exchanges.
 //! Refuses: forecasts; it reports what happened.
-//! Invariant: an answer from a cache says nothing about a model's speed or length and is left out of both.
+//! Invariant: answers from a cache are left out of speeds and lengths.
 
 use std::time::Duration;
 
 use rusqlite::{Params, params};
 
 use super::cells::{unsigned, usd};
-use super::{Db, Lengths, StoreError};
+use super::percentile::percentile;
+use super::{Db, ExchangeLog, Lengths, PastLengths, StoreError};
 use crate::chat::{ModelId, Timestamp, Usd};
 
 /// Speeds are taken over this many exchanges, no older than [`AGE`].
@@ -53,13 +54,13 @@ impl Overview {
 
 /// How quick one exchange was.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
+pub struct AnswerSpeed {
     pub ttft_ms: Option<u64>,
     pub tokens_per_second: Option<f64>,
 }
 
 /// One row of the recent past.
-struct Row {
+struct SpeedRow {
     ttft: Option<u64>,
     tps: Option<f64>,
     failed: bool,
@@ -70,7 +71,10 @@ const COLUMNS: &str =
     "SELECT ttft_ms, tps, error IS NOT NULL AND error <> 'interrupted', cache <> 'none'
     FROM exchanges WHERE ended IS NOT NULL";
 
-impl Db {
+/// The recent exchanges.
+pub struct PastExchanges<'a>(pub &'a Db);
+
+impl PastExchanges<'_> {
     /// What is known of this model.
     pub fn learned(&self, model: &ModelId, now: Timestamp) -> Result<Learned, StoreError> {
         let name = model.to_string();
@@ -80,7 +84,8 @@ impl Db {
         )?;
         let fresh = || rows.iter().filter(|row| !row.cached);
         Ok(Learned {
-            expected_output: Lengths::of(&self.past_lengths(model)?).map(|lengths| lengths.median),
+            expected_output: Lengths::of(&PastLengths(self.0).past_lengths(model)?)
+                .map(|lengths| lengths.median),
             ttft_p50_ms: percentile(fresh().filter_map(|row| row.ttft).collect(), 50),
             ttft_p95_ms: percentile(fresh().filter_map(|row| row.ttft).collect(), 95),
             tps_p50: middle(fresh().filter_map(|row| row.tps).collect()),
@@ -95,7 +100,7 @@ impl Db {
             &format!("{COLUMNS} AND at > ?1 ORDER BY at DESC LIMIT ?2"),
             params![week_before(now), RECENT],
         )?;
-        let saved: i64 = self.conn.query_row(
+        let saved: i64 = self.0.conn.query_row(
             "SELECT coalesce(sum(cache_saved), 0) FROM exchanges WHERE cache_saved > 0",
             [],
             |row| row.get(0),
@@ -113,12 +118,12 @@ impl Db {
             errors: rows.iter().filter(|row| row.failed).count() as u64,
             cache_hits: rows.iter().filter(|row| row.cached).count() as u64,
             saved: usd(saved),
-            saved_unknown: self.had_unpriced_hits()?,
+            saved_unknown: ExchangeLog(self.0).had_unpriced_hits()?,
         })
     }
 
     /// The pace of the last `n` answers that came from a model, oldest first.
-    pub fn recent(&self, n: usize) -> Result<Vec<Pace>, StoreError> {
+    pub fn recent(&self, n: usize) -> Result<Vec<AnswerSpeed>, StoreError> {
         let n = i64::try_from(n).unwrap_or(i64::MAX);
         let sql = format!(
             "{COLUMNS} AND cache = 'none' AND ttft_ms IS NOT NULL ORDER BY at DESC LIMIT ?1"
@@ -127,18 +132,18 @@ impl Db {
         Ok(rows
             .iter()
             .rev()
-            .map(|row| Pace {
+            .map(|row| AnswerSpeed {
                 ttft_ms: row.ttft,
                 tokens_per_second: row.tps,
             })
             .collect())
     }
 
-    fn past(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, StoreError> {
-        let mut query = self.conn.prepare_cached(sql)?;
+    fn past(&self, sql: &str, params: impl Params) -> Result<Vec<SpeedRow>, StoreError> {
+        let mut query = self.0.conn.prepare_cached(sql)?;
         let rows = query.query_map(params, |row| {
             let ttft: Option<i64> = row.get(0)?;
-            Ok(Row {
+            Ok(SpeedRow {
                 ttft: ttft.map(unsigned),
                 tps: row.get(1)?,
                 failed: row.get(2)?,
@@ -152,13 +157,6 @@ impl Db {
 fn week_before(now: Timestamp) -> i64 {
     now.0
         .saturating_sub(i64::try_from(AGE.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The smallest value that at least `percent` of the values do not exceed.
-pub(super) fn percentile(mut values: Vec<u64>, percent: usize) -> Option<u64> {
-    values.sort_unstable();
-    let rank = (values.len() * percent).div_ceil(100).max(1);
-    values.get(rank - 1).copied()
 }
 
 fn middle(mut values: Vec<f64>) -> Option<f64> {

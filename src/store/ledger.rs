@@ -3,8 +3,8 @@
 //! Owns: the rows of `charges`: held, settled, released; breaches.
 //! Refuses: deciding whether something may be spent (that is `budget`); deleting a charge, or changing one that is closed
 //! (`corrections` puts right what was booked).
-//! Invariant: a charge that was sent counts at its reservation until its cost is known, also when its process dies;
-//! there is no mark "sent" because the hold itself is written before the first byte leaves.
+//! Invariant: a charge counts at its reservation until its cost is known, also when its process dies. There is no mark
+//! "sent", because the reservation is written before the first byte is sent.
 
 use rusqlite::{OptionalExtension, named_params, params};
 
@@ -26,7 +26,7 @@ pub struct Windows {
 
 /// Money to be set aside for one attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Hold {
+pub struct Reservation {
     pub attempt: AttemptId,
     pub exchange: ExchangeId,
     pub session: SessionId,
@@ -40,7 +40,7 @@ pub struct Hold {
     pub amount: Option<Usd>,
     /// The price row as it is now.
     pub price: serde_json::Value,
-    /// A limit that the user raises for this question; recorded together with the hold.
+    /// A limit that the user raises for this question; recorded together with the reservation.
     pub raise: Option<Raise>,
     pub at: Timestamp,
     /// What the machine's own clock said at `at`; `None` where it does not tell.
@@ -63,7 +63,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Whether what is booked is a bound of ours, which somebody may still put right.
+    /// Whether the booked amount is our upper bound, which the server or the user may still correct.
     pub(super) fn is_uncertain(&self, booked: &Booked) -> bool {
         booked.cost.kind == CostKind::Estimated && !self.last_word
     }
@@ -90,22 +90,28 @@ pub struct OpenItem {
     pub under_way: bool,
 }
 
-impl Db {
-    /// Writes a hold. Whether it may be is decided before, in the same [`Db::write`], by `budget`.
+/// The rows of `charges`.
+pub struct Ledger<'a>(pub &'a Db);
+
+impl Ledger<'_> {
+    /// Writes a reservation. Whether it may be is decided before, in the same [`Db::write`], by `budget`.
     /// `at` is the [`Self::ledger_time`] that the windows were chosen by.
-    pub fn insert_hold(
+    pub fn insert_reservation(
         &self,
-        hold: &Hold,
+        reservation: &Reservation,
         at: Timestamp,
         windows: &Windows,
     ) -> Result<(), StoreError> {
-        let kind = match hold.amount {
+        let kind = match reservation.amount {
             None => CostKind::Unknown,
             Some(Usd::ZERO) => CostKind::Free,
             Some(_) => CostKind::Estimated,
         };
-        let (reserved, price) = (hold.amount.map(pico).transpose()?, json(&hold.price)?);
-        self.write(|db| {
+        let (reserved, price) = (
+            reservation.amount.map(pico).transpose()?,
+            json(&reservation.price)?,
+        );
+        self.0.write(|db| {
             db.conn
                 .prepare_cached(
                     "INSERT INTO charges (attempt, exchange, session, run, model, provider, key_last4, taken_at,
@@ -114,13 +120,13 @@ impl Db {
                        :day_start, :day_end, :month_start, :month_end, 'held', :reserved, :kind, :price, :owner)",
                 )?
                 .execute(named_params! {
-                    ":attempt": hold.attempt.as_str(),
-                    ":exchange": hold.exchange.as_str(),
-                    ":session": hold.session.as_str(),
-                    ":run": hold.run,
-                    ":model": hold.model.to_string(),
-                    ":provider": hold.provider,
-                    ":key": hold.key_last4,
+                    ":attempt": reservation.attempt.as_str(),
+                    ":exchange": reservation.exchange.as_str(),
+                    ":session": reservation.session.as_str(),
+                    ":run": reservation.run,
+                    ":model": reservation.model.to_string(),
+                    ":provider": reservation.provider,
+                    ":key": reservation.key_last4,
                     ":at": at.0,
                     ":day_start": windows.day_start.0,
                     ":day_end": windows.day_end.0,
@@ -141,8 +147,8 @@ impl Db {
         attempt: &AttemptId,
         settlement: &Settlement,
     ) -> Result<Booked, StoreError> {
-        self.write(|db| {
-            let reserved = db.held(attempt)?;
+        self.0.write(|db| {
+            let reserved = Ledger(db).held(attempt)?;
             let booked = booking(reserved, settlement.cost);
             let settled = booked.cost.usd.map(pico).transpose()?;
             let (uncached, cached, written, output, reasoning, source) = usage_cells(settlement.usage.as_ref());
@@ -180,8 +186,8 @@ impl Db {
         reason: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(|db| {
-            db.held(attempt)?;
+        self.0.write(|db| {
+            Ledger(db).held(attempt)?;
             db.conn
                 .prepare_cached(
                     "UPDATE charges SET state = 'released', outcome = ?2, closed_at = ?3 WHERE attempt = ?1",
@@ -194,6 +200,7 @@ impl Db {
     /// The reservation of a charge that is still held.
     fn held(&self, attempt: &AttemptId) -> Result<Option<Usd>, StoreError> {
         let found: Option<(String, Option<i64>)> = self
+            .0
             .conn
             .prepare_cached("SELECT state, reserved FROM charges WHERE attempt = ?1")?
             .query_row([attempt.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -207,7 +214,7 @@ impl Db {
 
     /// Charges that are still held: attempts under way, and those whose process died before it knew their cost.
     pub fn open_items(&self) -> Result<Vec<OpenItem>, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT attempt, session, model, reserved, taken_at, owner,
                EXISTS (SELECT 1 FROM exchanges WHERE id = charges.exchange AND ended IS NOT NULL)
              FROM charges WHERE state = 'held' ORDER BY taken_at, attempt",
@@ -220,7 +227,7 @@ impl Db {
                 model: parse(&row.get::<_, String>(2)?, "model")?,
                 usd: row.get::<_, Option<i64>>(3)?.map(usd),
                 since: Timestamp(row.get(4)?),
-                // An exchange that ended and left it could not write to the ledger: nobody will settle it any more.
+                // An exchange that ended without closing it could not write to the ledger, so it will never settle it.
                 under_way: !ended && owner.is_some_and(|owner| owner::life(&owner) == Life::Alive),
             })
         })?;
@@ -230,6 +237,7 @@ impl Db {
     /// What this model was billed above its reservations since the user last cleared it; `None` when nothing.
     pub fn breach(&self, model: &ModelId) -> Result<Option<Usd>, StoreError> {
         let sum: Option<i64> = self
+            .0
             .conn
             .prepare_cached("SELECT sum(breach) FROM charges WHERE model = ?1 AND breach > 0 AND breach_cleared = 0")?
             .query_row([model.to_string()], |row| row.get(0))?;
@@ -239,6 +247,7 @@ impl Db {
     /// The chat that a run of the program has spent money in.
     pub fn session_of_run(&self, run: &str) -> Result<Option<SessionId>, StoreError> {
         let session: Option<String> = self
+            .0
             .conn
             .prepare_cached("SELECT max(session) FROM charges WHERE run = ?1")?
             .query_row([run], |row| row.get(0))?;
@@ -247,7 +256,7 @@ impl Db {
 
     /// The models with a breach that the user has not cleared, and the excess of each.
     pub fn breaches(&self) -> Result<Vec<(ModelId, Usd)>, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT model, sum(breach) FROM charges WHERE breach > 0 AND breach_cleared = 0 GROUP BY model",
         )?;
         let rows = query.query_and_then([], |row| {
@@ -258,7 +267,7 @@ impl Db {
 
     /// The user accepts what this model did; it may be used again. The excess stays booked.
     pub fn clear_breach(&self, model: &ModelId) -> Result<(), StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             db.conn
                 .prepare_cached(
                     "UPDATE charges SET breach_cleared = 1 WHERE model = ?1 AND breach > 0",

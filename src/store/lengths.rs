@@ -1,14 +1,14 @@
 //! How long a model's answers were.
 //!
 //! Owns: the lengths of past answers, by model, effort and kind of question, and how an answer that was cut counts.
-//! Refuses: to say how long the next one will be, or may be; `router` does.
-//! Invariant: a look reads a bounded number of rows; an answer out of a cache is left out; one that its cap cut off never
+//! Refuses: to estimate the next one; `router` does.
+//! Invariant: a query reads a bounded number of rows; answers from a cache are left out; an answer that was cut never
 //! counts as shorter than its cap.
 
 use rusqlite::params;
 
 use super::cells::unsigned;
-use super::learned::percentile;
+use super::percentile::percentile;
 use super::{Db, StoreError};
 use crate::chat::{Effort, ModelId};
 
@@ -47,7 +47,10 @@ pub(super) struct Length {
     kind: Option<String>,
 }
 
-impl Db {
+/// The lengths of past answers.
+pub struct PastLengths<'a>(pub &'a Db);
+
+impl PastLengths<'_> {
     /// The answers of this model: those of the same kind and effort when there are 5, else those of the same effort, else
     /// all. `None` before the first.
     pub fn lengths(
@@ -82,7 +85,7 @@ impl Db {
 
     /// Newest first.
     pub(super) fn past_lengths(&self, model: &ModelId) -> Result<Vec<Length>, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT output, iif(finish = 'length', coalesce(output_cap, output), NULL), effort, kind
              FROM (SELECT * FROM exchanges WHERE model = ?1 ORDER BY at DESC LIMIT ?2)
              WHERE cache = 'none' AND output IS NOT NULL AND finish IN ('stop', 'length') ORDER BY at DESC",
@@ -101,9 +104,9 @@ impl Db {
 }
 
 impl Lengths {
-    /// Figures over the newest of these answers. Nobody knows how long an answer that was cut would have become, only
-    /// that it passed its cap. To leave it out would teach that answers are short, for the long ones are cut first; so it
-    /// counts as the middle one of the whole answers that were longer than its cap, or as its cap when none was.
+    /// Figures over the newest of these answers. The full length of an answer that was cut is unknown; it only is above
+    /// its cap. Leaving it out would make answers look short, because the long ones are cut first. So it counts as the
+    /// median of the whole answers that were longer than its cap, or as its cap when there was none.
     pub(super) fn of(newest_first: &[Length]) -> Option<Self> {
         let recent = &newest_first[..newest_first.len().min(ANSWERS)];
         let mut whole: Vec<u64> = recent

@@ -6,6 +6,7 @@
 //! file, safe from the death of this process); one that returned `Err` has changed nothing.
 
 mod accuracy;
+mod begin;
 mod cells;
 mod clock;
 mod corrections;
@@ -14,37 +15,40 @@ mod error;
 mod exchanges;
 mod groups;
 mod health;
+mod integrity;
 mod learned;
 mod ledger;
 mod lengths;
 mod owner;
-mod places;
-mod remembered;
+mod percentile;
 mod schema;
+mod scopes;
 mod search;
 mod sessions;
 mod stats;
 mod thread;
 mod transcript;
 
-pub use accuracy::{Accuracy, Error};
-pub use clock::{Seen, uptime};
-pub use corrections::Uncertain;
+pub use accuracy::{Accuracy, EstimateHistory, InputError};
+pub use begin::{Begin, NewPrompt, PACE};
+pub use clock::{ClockReading, LedgerClock, uptime};
+pub use corrections::{Corrections, Uncertain};
 pub use db::{Db, FILE};
 pub use error::StoreError;
-pub use exchanges::{Foreseen, Outcome};
-pub use groups::{Allowance, GroupSnapshot, Share, nano_down, nano_up};
-pub use health::Health;
-pub use learned::{Learned, Overview, Pace};
-pub use ledger::{Booked, Hold, OpenItem, Settlement, Windows};
-pub use lengths::Lengths;
+pub use exchanges::{ExchangeLog, ExchangeOutcome, Foreseen};
+pub use groups::{Allowance, GroupLeases, GroupSnapshot, LeaseShare, nano_down, nano_up};
+pub use health::{Health, ServerHealth};
+pub use integrity::check;
+pub use learned::{AnswerSpeed, Learned, Overview, PastExchanges};
+pub use ledger::{Booked, Ledger, OpenItem, Reservation, Settlement, Windows};
+pub use lengths::{Lengths, PastLengths};
 pub use owner::{Life, life, this_process};
-pub use places::{ChargeScope, Key, Sum};
-pub use search::Hit;
-pub use sessions::{Setting, title_of};
-pub use stats::{By, Figures, Group, Stats};
+pub use scopes::{ChargeScope, ChargeSum, KeyName, ScopeSums};
+pub use search::{ChatHit, ChatSearch};
+pub use sessions::{ChatList, ChatSetting, title_of};
+pub use stats::{By, Stats, StatsFigures, StatsGroup, StatsReader};
 pub use thread::{Opening, Store};
-pub use transcript::{Begin, Chat, ChatMessage, Ending, PACE, Prompt, State};
+pub use transcript::{Chat, ChatLog, ChatMessage, Ending, MessageState};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,8 +1,8 @@
 //! Which process streams an answer, and whether it still lives; which start of the machine this is.
 //!
 //! Owns: the mark a process leaves on its streaming answers; the name of a start of the machine.
-//! Refuses: guessing; where the mark cannot be judged from here, it says so.
-//! Invariant: a process that lives on this machine and in this process namespace is never called dead.
+//! Refuses: to guess; if a mark cannot be judged from here, the answer is `Unknown`.
+//! Invariant: a live process of this machine and this process namespace is never reported as dead.
 
 use std::fs;
 #[cfg(target_os = "linux")]
@@ -15,7 +15,7 @@ use rustix::process::{Pid, getpid, test_kill_process};
 pub enum Life {
     Alive,
     Dead,
-    /// It ran where we cannot look, such as in another container.
+    /// It cannot be seen from here, such as a process in another container.
     Unknown,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: the marks that make the file ours, the formats, the steps between them.
 //! Refuses: a file of another program, a newer format, and a change in several commits.
-//! Invariant: after `bring_up` the file has exactly the newest format, whoever else did the same at the same moment.
+//! Invariant: after `bring_up` the file has exactly the newest format, also when several processes did the same at once.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
--- Format 2: what an estimate was worth, which kind of question it was, what the server said of its tier; totals by
--- model and by key; limits raised once; alerts told; the clock.
+-- Format 2: figures to compare estimates with, the kind of question, the service tier; totals by model and by key;
+-- raised limits; alerts told; the clock.
 
 ALTER TABLE exchanges ADD COLUMN kind TEXT;              -- of the question
 ALTER TABLE exchanges ADD COLUMN effort TEXT;            -- that was sent
@@ -17,8 +17,8 @@ CREATE INDEX charges_run ON charges (run, session);
 -- Small states that outlive a process: name and JSON.
 CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- A charge that a clock ahead of the time has dated: when the user put that right, and the day and the month of then,
--- in which it counts too. Null where its own window had begun by then. `taken_at` rises only among the others.
+-- For a charge that a wrong clock dated too late: when the user settled the clock, and the day and the month of then, in
+-- which the charge counts too (null if its own window had begun by then). `taken_at` rises only among the other charges.
 ALTER TABLE charges ADD COLUMN clock_settled INTEGER;
 ALTER TABLE charges ADD COLUMN also_day_start INTEGER;
 ALTER TABLE charges ADD COLUMN also_day_end INTEGER;
@@ -27,8 +27,8 @@ ALTER TABLE charges ADD COLUMN also_month_end INTEGER;
 DROP INDEX charges_taken;
 CREATE INDEX charges_taken ON charges (taken_at) WHERE clock_settled IS NULL;
 
--- Where a charge counts: scope, whose (a run, a chat, a model, a provider with a key's last four; empty for all), and
--- the window. What has no window has the one from 0 to 1.
+-- Where a charge counts: the scope, whose it is (a run, a chat, a model, a provider with a key's last four; empty for
+-- all), and the window. A scope without a window has the one from 0 to 1.
 CREATE VIEW charge_windows (attempt, span, starts, ends, model, key) AS
   SELECT attempt, 'day', day_start, day_end, model, provider || ' ' || key_last4 FROM charges
   UNION ALL SELECT attempt, 'month', month_start, month_end, model, provider || ' ' || key_last4 FROM charges
@@ -81,7 +81,7 @@ CREATE TRIGGER charges_ended AFTER UPDATE OF state ON charges BEGIN
       estimated = estimated + excluded.estimated, unknown = unknown + excluded.unknown;
 END;
 
--- What the user added to a limit, for one question, in the place that the question counted in. It stays there.
+-- What the user added to a limit for one question, in the scope that the question counted in. It is never removed.
 CREATE TABLE raises (
   exchange TEXT NOT NULL,
   scope TEXT NOT NULL,

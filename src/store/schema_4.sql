@@ -1,12 +1,12 @@
--- Format 4: which process asks; what was booked without the server's last word, and what is known of it since.
+-- Format 4: which process asks; which charges were booked without the server's final usage, and their corrections.
 
 ALTER TABLE charges ADD COLUMN owner TEXT;               -- the process that asks; null: one of an older version
-ALTER TABLE charges ADD COLUMN uncertain INTEGER NOT NULL DEFAULT 0;  -- booked at a bound of ours, and nobody has said more
+ALTER TABLE charges ADD COLUMN uncertain INTEGER NOT NULL DEFAULT 0;  -- booked at our upper bound, and not corrected yet
 UPDATE charges SET uncertain = 1 WHERE state = 'settled' AND kind = 'estimated' AND usage_source IS NOT 'provider'
   AND outcome IS NOT 'settled by the user';
 CREATE INDEX charges_uncertain ON charges (taken_at) WHERE uncertain = 1;
 
--- What a settled charge was put right to, and what was booked before. Never changed.
+-- Corrections of settled charges, with what was booked before. Never changed.
 CREATE TABLE corrections (
   seq INTEGER PRIMARY KEY,
   attempt TEXT NOT NULL REFERENCES charges (attempt),

@@ -1,7 +1,7 @@
-//! Full text search over what was said and over titles.
+//! Full text search over messages and titles.
 //!
-//! Owns: the reading of a user's words into a query, hits and their snippets.
-//! Refuses: query syntax; whatever the user types is searched for as it stands.
+//! Owns: turning the user's words into a query, hits and their snippets.
+//! Refuses: query syntax; the user's text is searched for literally.
 //! Invariant: no text makes a search fail.
 
 use rusqlite::{Row, params};
@@ -19,7 +19,7 @@ const AROUND: usize = 60;
 
 /// One place where the words were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
+pub struct ChatHit {
     pub session: SessionId,
     pub title: String,
     pub at: Timestamp,
@@ -31,7 +31,7 @@ pub struct Hit {
 
 /// How a text is looked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Plan {
+enum SearchTerms {
     /// With the index: every word, the last one as the start of a word.
     Words(String),
     /// Letter by letter: signs, emoji, and scripts that put no space between words.
@@ -39,11 +39,11 @@ enum Plan {
     Nothing,
 }
 
-fn plan(query: &str) -> Plan {
+fn plan(query: &str) -> SearchTerms {
     let query = query.replace('\0', " ");
     let query = query.trim();
     if query.is_empty() {
-        return Plan::Nothing;
+        return SearchTerms::Nothing;
     }
     let words: Vec<&str> = query
         .split_whitespace()
@@ -51,13 +51,13 @@ fn plan(query: &str) -> Plan {
         .take(WORDS)
         .collect();
     if words.is_empty() || query.chars().any(unspaced) {
-        return Plan::Letters(query.to_owned());
+        return SearchTerms::Letters(query.to_owned());
     }
     let quoted: Vec<String> = words
         .iter()
         .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
         .collect();
-    Plan::Words(format!("{}*", quoted.join(" ")))
+    SearchTerms::Words(format!("{}*", quoted.join(" ")))
 }
 
 /// Scripts that are written without spaces: Thai to Khmer, kana, Han.
@@ -83,16 +83,19 @@ const BY_LETTERS: &str = "
       FROM sessions s WHERE instr(lower(s.title), lower(?1)) > 0 AND s.head IS NOT NULL
     ORDER BY age DESC LIMIT ?2";
 
-impl Db {
+/// The search over messages and titles.
+pub struct ChatSearch<'a>(pub &'a Db);
+
+impl ChatSearch<'_> {
     /// Where these words were said: all of them in one message or title, best first.
-    pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>, StoreError> {
+    pub fn search(&self, query: &str, limit: usize) -> Result<Vec<ChatHit>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (sql, text, letters) = match plan(query) {
-            Plan::Nothing => return Ok(Vec::new()),
-            Plan::Words(words) => (BY_WORDS, words, None),
-            Plan::Letters(text) => (BY_LETTERS, text.clone(), Some(text)),
+            SearchTerms::Nothing => return Ok(Vec::new()),
+            SearchTerms::Words(words) => (BY_WORDS, words, None),
+            SearchTerms::Letters(text) => (BY_LETTERS, text.clone(), Some(text)),
         };
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = self.0.conn.prepare_cached(sql)?;
         statement
             .query_and_then(params![text, limit], |row| hit(row, letters.as_deref()))?
             .collect()
@@ -107,6 +110,7 @@ impl Db {
         // A chat may have many hits; this many are looked through for `limit` different chats.
         let hits = self.search(query, limit.saturating_mul(20))?;
         let mut statement = self
+            .0
             .conn
             .prepare_cached(&format!("SELECT {ROW} FROM sessions WHERE id = ?1"))?;
         let mut found: Vec<SessionRow> = Vec::new();
@@ -125,10 +129,10 @@ impl Db {
     }
 }
 
-fn hit(row: &Row<'_>, letters: Option<&str>) -> Result<Hit, StoreError> {
+fn hit(row: &Row<'_>, letters: Option<&str>) -> Result<ChatHit, StoreError> {
     let speaker: Option<String> = row.get(3)?;
     let text: String = row.get(4)?;
-    Ok(Hit {
+    Ok(ChatHit {
         session: SessionId::from_text(row.get::<_, String>(0)?),
         title: row.get(1)?,
         at: Timestamp(row.get(2)?),
@@ -168,8 +172,8 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_never_syntax() {
-        let words = |text: &str| Plan::Words(text.to_owned());
-        let letters = |text: &str| Plan::Letters(text.to_owned());
+        let words = |text: &str| SearchTerms::Words(text.to_owned());
+        let letters = |text: &str| SearchTerms::Letters(text.to_owned());
         for (typed, planned) in [
             ("borrow check", words(r#""borrow" "check"*"#)),
             (r#"say "hi""#, words(r#""say" """hi"""*"#)),
@@ -182,8 +186,8 @@ mod tests {
             ("🦀", letters("🦀")),
             ("借用", letters("借用")),
             ("a\0b", words(r#""a" "b"*"#)),
-            (" \0 ", Plan::Nothing),
-            ("", Plan::Nothing),
+            (" \0 ", SearchTerms::Nothing),
+            ("", SearchTerms::Nothing),
         ] {
             assert_eq!(plan(typed), planned, "{typed:?}");
         }

@@ -2,7 +2,7 @@
 //!
 //! Owns: the rows of `sessions`.
 //! Refuses: asking a model for a title; money (a chat that is deleted keeps its charges in the ledger).
-//! Invariant: a chat without a message is a draft and never stands in a list.
+//! Invariant: a chat without a message is a draft and is never listed.
 
 use rusqlite::{Row, params};
 use unicode_segmentation::UnicodeSegmentation;
@@ -17,14 +17,14 @@ const TITLE: usize = 60;
 
 /// What a chat is asked with.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Setting {
+pub struct ChatSetting {
     pub selection: Selection,
     pub effort: Option<Effort>,
     pub system: Option<String>,
 }
 
-/// Whether a draft with this mark is being written by a program that runs.
-fn in_hand(mark: Option<&str>) -> bool {
+/// Whether the program that left this mark still runs.
+fn is_being_written(mark: Option<&str>) -> bool {
     mark.is_some_and(|mark| owner::life(mark) == owner::Life::Alive)
 }
 
@@ -75,14 +75,17 @@ pub(super) fn session_row(
     })
 }
 
-impl Db {
+/// The rows of `sessions`.
+pub struct ChatList<'a>(pub &'a Db);
+
+impl ChatList<'_> {
     /// The chats last used, newest first. `cost` counts what is still reserved as spent.
     pub fn list_sessions(&self, limit: usize) -> Result<Vec<SessionRow>, StoreError> {
         let sql = format!(
             "SELECT {ROW} FROM sessions WHERE EXISTS (SELECT 1 FROM messages WHERE session = sessions.id)
              ORDER BY updated DESC, seq DESC LIMIT ?1"
         );
-        let mut query = self.conn.prepare_cached(&sql)?;
+        let mut query = self.0.conn.prepare_cached(&sql)?;
         query
             .query_and_then([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
                 session_row(row, None)
@@ -97,7 +100,7 @@ impl Db {
 
     /// The chat whose id this is, or the only one whose id starts so.
     pub fn find_session(&self, prefix: &str) -> Result<SessionId, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT id FROM sessions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, id",
         )?;
         let ids = query
@@ -113,7 +116,7 @@ impl Db {
     }
 
     pub fn rename_session(&self, id: &SessionId, title: &str) -> Result<(), StoreError> {
-        let rows = self.write(|db| {
+        let rows = self.0.write(|db| {
             Ok(db
                 .conn
                 .prepare_cached("UPDATE sessions SET title = ?2 WHERE id = ?1")?
@@ -124,7 +127,7 @@ impl Db {
 
     /// Erases the words of a chat. What it cost stays in the ledger: deleting gives no money back.
     pub fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
-        let rows = self.write(|db| {
+        let rows = self.0.write(|db| {
             db.conn.execute(
                 "UPDATE sessions SET head = NULL WHERE id = ?1",
                 [id.as_str()],
@@ -136,10 +139,10 @@ impl Db {
         some(rows, id)
     }
 
-    /// What the next turns of this chat are asked with. A chat that is not stored yet stays so.
-    pub fn set_setting(&self, id: &SessionId, setting: &Setting) -> Result<(), StoreError> {
+    /// Sets what the next turns of this chat are asked with. Does nothing for a chat that is not stored yet.
+    pub fn set_setting(&self, id: &SessionId, setting: &ChatSetting) -> Result<(), StoreError> {
         let selection = json(&setting.selection)?;
-        self.write(|db| {
+        self.0.write(|db| {
             db.conn
                 .prepare_cached(
                     "UPDATE sessions SET selection = ?2, effort = ?3, system = ?4 WHERE id = ?1",
@@ -154,15 +157,15 @@ impl Db {
         })
     }
 
-    /// Keeps a draft; an empty one is forgotten. Safe from the death of this process, not from a power cut.
+    /// Keeps a draft, or deletes it when it is empty. It survives the death of this process, not a power cut.
     pub fn save_draft(
         &self,
         id: &SessionId,
-        setting: &Setting,
+        setting: &ChatSetting,
         draft: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write_soon(|db| {
+        self.0.write_soon(|db| {
             if draft.is_empty() {
                 db.conn
                     .prepare_cached(
@@ -171,7 +174,7 @@ impl Db {
                     )?
                     .execute([id.as_str()])?;
             } else {
-                db.upsert_session(id, setting, "", at)?;
+                ChatList(db).upsert_session(id, setting, "", at)?;
             }
             db.conn
                 .prepare_cached(
@@ -183,41 +186,42 @@ impl Db {
         })
     }
 
-    /// Moves the newest draft that nobody is writing any more into this chat, and gives it back. What another running
-    /// program has in hand is left to it.
+    /// Moves the newest abandoned draft into this chat and returns it. A draft that another running program is writing
+    /// stays where it is.
     pub fn adopt_draft(
         &self,
         into: &SessionId,
-        setting: &Setting,
+        setting: &ChatSetting,
         at: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        self.write_soon(|db| {
+        self.0.write_soon(|db| {
             let mut query = db.conn.prepare_cached(
                 "SELECT id, draft, draft_owner FROM sessions WHERE draft <> '' ORDER BY updated DESC, seq DESC",
             )?;
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
                 let (from, draft, mark): (String, String, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                if in_hand(mark.as_deref()) {
+                if is_being_written(mark.as_deref()) {
                     continue;
                 }
-                db.save_draft(&SessionId::from_text(from), setting, "", at)?;
-                db.save_draft(into, setting, &draft, at)?;
+                ChatList(db).save_draft(&SessionId::from_text(from), setting, "", at)?;
+                ChatList(db).save_draft(into, setting, &draft, at)?;
                 return Ok(Some(draft));
             }
             Ok(None)
         })
     }
 
-    /// Makes the chat or takes over its setting. A title is given once; whoever renames it later is not overruled.
+    /// Makes the chat or takes over its setting. A title is set only while there is none, so a later renaming stays.
     pub(super) fn upsert_session(
         &self,
         id: &SessionId,
-        setting: &Setting,
+        setting: &ChatSetting,
         title: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.conn
+        self.0
+            .conn
             .prepare_cached(
                 "INSERT INTO sessions (id, title, created, updated, selection, effort, system)
                  VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)
@@ -238,6 +242,7 @@ impl Db {
     /// The newest prompts of all chats, each once, newest last.
     pub fn prompt_history(&self, limit: usize) -> Result<Vec<String>, StoreError> {
         let mut query = self
+            .0
             .conn
             .prepare_cached("SELECT text FROM messages WHERE role = 'user' ORDER BY seq DESC")?;
         let mut rows = query.query([])?;

@@ -1,7 +1,7 @@
 //! What was asked, used and spent over a time, in groups.
 //!
 //! Owns: the sums over exchanges (questions, errors, cache, latency) and charges (tokens, money) of a period.
-//! Refuses: forecasts; and a sum in which something unknown counts as nothing.
+//! Refuses: forecasts; sums in which an unknown price counts as zero.
 //! Invariant: money is summed whole; the figures of all groups together are the total's.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rusqlite::OptionalExtension;
 
 use super::cells::{unsigned, usd};
-use super::learned::percentile;
+use super::percentile::percentile;
 use super::{Db, StoreError};
 use crate::chat::{CostKind, Timestamp, Usd};
 
@@ -27,21 +27,21 @@ pub enum By {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stats {
     /// Days: newest first; others: dearest first.
-    pub groups: Vec<Group>,
-    pub total: Figures,
+    pub groups: Vec<StatsGroup>,
+    pub total: StatsFigures,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub struct StatsGroup {
     /// A day, a model, a provider, the id of a chat, the last four of a key; empty: no key was used.
     pub name: String,
     /// Of a chat that still exists.
     pub title: Option<String>,
-    pub figures: Figures,
+    pub figures: StatsFigures,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Figures {
+pub struct StatsFigures {
     /// Questions asked; retries and fail-overs of one are not counted apart.
     pub requests: u64,
     /// Of them failed, interrupted ones not counted.
@@ -67,19 +67,19 @@ pub struct Figures {
     pub ttft_p50_ms: Option<u64>,
     pub ttft_p95_ms: Option<u64>,
     /// Settled attempts by the kind of their cost.
-    kinds: Kinds,
+    kinds: CostKinds,
     ttft: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Kinds {
+struct CostKinds {
     exact: u64,
     billed: u64,
     estimated: u64,
     free: u64,
 }
 
-impl Figures {
+impl StatsFigures {
     /// What the cache spared; `None`: nothing of it has a known price.
     pub fn known_saved(&self) -> Option<Usd> {
         (!self.saved_unknown || self.saved > Usd::ZERO).then_some(self.saved)
@@ -88,20 +88,20 @@ impl Figures {
     /// How sure `spent` is: no surer than its least sure part. `Unknown`: nothing in it has a known price.
     pub fn kind(&self) -> CostKind {
         match self.kinds {
-            Kinds { estimated: 1.., .. } => CostKind::Estimated,
-            Kinds {
+            CostKinds { estimated: 1.., .. } => CostKind::Estimated,
+            CostKinds {
                 exact: 0,
                 billed: 0,
                 free: 0,
                 ..
             } if self.unpriced > 0 => CostKind::Unknown,
-            Kinds {
+            CostKinds {
                 exact: 0,
                 billed: 0,
                 free: 1..,
                 ..
             } => CostKind::Free,
-            Kinds {
+            CostKinds {
                 exact: 0,
                 billed: 1..,
                 ..
@@ -118,7 +118,7 @@ impl Figures {
 }
 
 /// A row of `exchanges`.
-struct Asked {
+struct ExchangeRow {
     hit: bool,
     saved: i64,
     ttft: Option<i64>,
@@ -126,7 +126,7 @@ struct Asked {
 }
 
 /// A row of `charges`.
-struct Charged {
+struct ChargeRow {
     state: String,
     settled: Option<i64>,
     reserved: Option<i64>,
@@ -134,7 +134,10 @@ struct Charged {
     tokens: [Option<i64>; 5],
 }
 
-impl Db {
+/// The figures of a period.
+pub struct StatsReader<'a>(pub &'a Db);
+
+impl StatsReader<'_> {
     /// The figures of what began at `since` or later. `day` names the day of an instant, in the user's time zone.
     pub fn stats(
         &self,
@@ -142,7 +145,7 @@ impl Db {
         since: Timestamp,
         mut day: impl FnMut(Timestamp) -> String,
     ) -> Result<Stats, StoreError> {
-        let mut sums = Sums::default();
+        let mut sums = GroupSums::default();
         let keys = self.add_charges(&mut sums, by, since, &mut day)?;
         self.add_exchanges(&mut sums, by, since, &keys, &mut day)?;
         let mut stats = sums.finish();
@@ -157,6 +160,7 @@ impl Db {
         if by == By::Session {
             for group in &mut stats.groups {
                 group.title = self
+                    .0
                     .conn
                     .prepare_cached("SELECT title FROM sessions WHERE id = ?1")?
                     .query_row([&group.name], |row| row.get(0))
@@ -169,13 +173,13 @@ impl Db {
     /// Adds the attempts. When the groups are keys: the key of each exchange, the last one where there were several.
     fn add_charges(
         &self,
-        sums: &mut Sums,
+        sums: &mut GroupSums,
         by: By,
         since: Timestamp,
         day: &mut impl FnMut(Timestamp) -> String,
     ) -> Result<HashMap<String, String>, StoreError> {
         let mut keys = HashMap::new();
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT exchange, session, model, provider, key_last4, taken_at, state, settled, reserved, kind,
                uncached_input, cached_input, cache_write, output, reasoning
              FROM charges WHERE taken_at >= ?1 ORDER BY taken_at",
@@ -192,7 +196,7 @@ impl Db {
             if by == By::Key {
                 keys.insert(row.get(0)?, String::clone(&name));
             }
-            let charged = Charged {
+            let charged = ChargeRow {
                 state: row.get(6)?,
                 settled: row.get(7)?,
                 reserved: row.get(8)?,
@@ -212,13 +216,13 @@ impl Db {
 
     fn add_exchanges(
         &self,
-        sums: &mut Sums,
+        sums: &mut GroupSums,
         by: By,
         since: Timestamp,
         keys: &HashMap<String, String>,
         day: &mut impl FnMut(Timestamp) -> String,
     ) -> Result<(), StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT id, session, model, at, cache <> 'none', cache_saved, ttft_ms,
                error IS NOT NULL AND error <> 'interrupted'
              FROM exchanges WHERE at >= ?1",
@@ -240,7 +244,7 @@ impl Db {
                     .cloned()
                     .unwrap_or_default(),
             };
-            let asked = Asked {
+            let asked = ExchangeRow {
                 hit: row.get(4)?,
                 saved: row.get(5)?,
                 ttft: row.get(6)?,
@@ -252,8 +256,8 @@ impl Db {
     }
 }
 
-impl Asked {
-    fn add_to(&self, figures: &mut Figures) {
+impl ExchangeRow {
+    fn add_to(&self, figures: &mut StatsFigures) {
         figures.requests += 1;
         figures.errors += u64::from(self.failed);
         figures.cache_hits += u64::from(self.hit);
@@ -265,8 +269,8 @@ impl Asked {
     }
 }
 
-impl Charged {
-    fn add_to(&self, figures: &mut Figures) {
+impl ChargeRow {
+    fn add_to(&self, figures: &mut StatsFigures) {
         let [uncached, cached, written, output, reasoning] =
             self.tokens.map(|n| n.map_or(0, unsigned));
         let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
@@ -296,22 +300,22 @@ impl Charged {
 
 /// Groups and total, filled together.
 #[derive(Default)]
-struct Sums {
-    groups: HashMap<String, Figures>,
-    total: Figures,
+struct GroupSums {
+    groups: HashMap<String, StatsFigures>,
+    total: StatsFigures,
 }
 
-impl Sums {
-    fn add(&mut self, name: String, add: impl Fn(&mut Figures)) {
+impl GroupSums {
+    fn add(&mut self, name: String, add: impl Fn(&mut StatsFigures)) {
         add(&mut self.total);
         add(self.groups.entry(name).or_default());
     }
 
     fn finish(mut self) -> Stats {
         self.total.finish();
-        let group = |(name, mut figures): (String, Figures)| {
+        let group = |(name, mut figures): (String, StatsFigures)| {
             figures.finish();
-            Group {
+            StatsGroup {
                 name,
                 title: None,
                 figures,

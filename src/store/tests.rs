@@ -46,12 +46,12 @@ pub(crate) fn usd(text: &str) -> Usd {
 pub(crate) fn begin(chat: &str, name: &str, parent: Option<&str>, text: &str) -> Begin {
     Begin {
         session: session(chat),
-        setting: Setting::default(),
+        setting: ChatSetting::default(),
         exchange: ExchangeId::from_text(name),
         model: model(),
         mode: RouteMode::Auto,
         parent: parent.map(message),
-        prompt: Some(Prompt {
+        prompt: Some(NewPrompt {
             id: message(&format!("{name}-q")),
             text: text.to_owned(),
         }),
@@ -66,15 +66,15 @@ pub(crate) fn begin(chat: &str, name: &str, parent: Option<&str>, text: &str) ->
     }
 }
 
-/// A hold of this attempt for the exchange of the same name.
-pub(crate) fn hold(
+/// A reservation of this attempt for the exchange of the same name.
+pub(crate) fn reservation(
     chat: &str,
     exchange: &str,
     attempt: &str,
     amount: Option<Usd>,
     at: Timestamp,
-) -> Hold {
-    Hold {
+) -> Reservation {
+    Reservation {
         attempt: AttemptId::from_text(attempt),
         exchange: ExchangeId::from_text(exchange),
         session: session(chat),

@@ -1,9 +1,9 @@
 //! The thread that owns the connection, and the handle to it.
 //!
 //! Owns: [`Store`], its opening, the queue of jobs behind it, and the thread that works through them.
-//! Refuses: SQL; a job is a closure over [`Db`].
-//! Invariant: jobs run one after the other in the order of arrival; a job that was taken is finished, even when the
-//! one who asked has gone; with no job the thread sleeps without waking.
+//! Refuses: SQL; a job is a closure that gets the [`Db`].
+//! Invariant: jobs run one after the other in the order of arrival; a job in the queue is finished even when its caller
+//! has gone; without a job the thread sleeps.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 use super::{Db, StoreError};
 
-/// Jobs that may wait; whoever comes with one more is told to wait.
+/// Jobs in the queue; a caller with one more has to wait.
 const QUEUE: usize = 256;
 
-/// What one question needs of the heap of the store's thread, in bytes, and half as much again.
+/// The heap that one question needs on the store's thread, in bytes, and half as much again.
 const ROOM: usize = 640 << 10;
 
 type Job = Box<dyn FnOnce(&mut Db) + Send>;
@@ -54,7 +54,7 @@ impl Store {
         Self::begin(folder)?.wait()
     }
 
-    /// As [`Self::open`], for whoever has something else to do meanwhile.
+    /// As [`Self::open`], without waiting for the end.
     pub fn begin(folder: &Path) -> Result<Opening, StoreError> {
         let folder = folder.to_owned();
         let (jobs, queue) = sync_channel(QUEUE);
@@ -112,9 +112,9 @@ impl Store {
     }
 }
 
-/// The C library's allocator gives the heap of a thread page by page, a system call each: over a hundred for one question.
-/// A piece that is given back at once makes it ask for all of them in one. The first piece, which is slightly larger, only
-/// teaches it that pieces of this size come and go, so that it keeps the room. Untouched pages take no memory.
+/// The C library's allocator grows a thread's heap page by page, with a system call for each: over a hundred for one
+/// question. Allocating and freeing one large piece makes it ask for all pages at once. The first, slightly larger piece
+/// raises the allocator's threshold, so that it keeps the pages. Untouched pages take no memory.
 fn make_room() {
     for bytes in [ROOM + 4096, ROOM] {
         drop(black_box(Vec::<u8>::with_capacity(bytes)));

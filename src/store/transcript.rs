@@ -1,55 +1,15 @@
 //! Messages: how a question and its answer are stored while they happen, and how a chat is read.
 //!
 //! Owns: the tree of messages, streaming answers, the branch in view.
-//! Refuses: erasing; a rewind or a second answer makes a new branch and the old one stays.
+//! Refuses: to erase; a rewind or a second answer makes a new branch, and the old one stays.
 //! Invariant: the text of an answer is its row followed by its parts in order; parts exist only while it streams.
 
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::cells::{from_json, json, parse};
-use super::{Db, Setting, StoreError, owner, title_of};
-use crate::chat::id::ExchangeId;
-use crate::chat::{Effort, MessageId, ModelId, Role, Selection, SessionId, Timestamp};
-use crate::protocol::{AnswerFacts, Entry, Estimate, RouteMode};
-
-/// A question about to be sent.
-#[derive(Debug, Clone)]
-pub struct Begin {
-    /// Made when it does not exist; its title then comes from the prompt.
-    pub session: SessionId,
-    pub setting: Setting,
-    pub exchange: ExchangeId,
-    pub model: ModelId,
-    pub mode: RouteMode,
-    /// The message that this one follows; `None` at the start of a chat. Without a `prompt` (a retry) it is the
-    /// prompt to be answered again.
-    pub parent: Option<MessageId>,
-    pub prompt: Option<Prompt>,
-    /// The answer to come.
-    pub answer: MessageId,
-    /// Store prompt and answer. Not so for one more request of a turn whose messages are there already.
-    pub messages: bool,
-    /// The kind of question, as the router names it.
-    pub kind: Option<&'static str>,
-    /// The effort that is sent.
-    pub effort: Option<Effort>,
-    /// Input tokens as counted here, before anything learned of the model is applied.
-    pub counted_input: u64,
-    pub estimate: Estimate,
-    /// The level of the pace to remember ([`PACE`]); `None`: as it was.
-    pub pace: Option<u32>,
-    pub at: Timestamp,
-}
-
-/// The name under which the level of the pace is remembered.
-pub const PACE: &str = "pace";
-
-/// What the user wrote.
-#[derive(Debug, Clone)]
-pub struct Prompt {
-    pub id: MessageId,
-    pub text: String,
-}
+use super::{Begin, ChatList, ChatSetting, Db, ExchangeLog, PACE, StoreError, owner, title_of};
+use crate::chat::{Effort, MessageId, Role, Selection, SessionId, Timestamp};
+use crate::protocol::{AnswerFacts, Entry};
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +31,7 @@ impl Ending {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum MessageState {
     /// A living process is still at it.
     Streaming,
     Ended(Ending),
@@ -82,7 +42,7 @@ pub enum State {
 pub struct ChatMessage {
     pub entry: Entry,
     pub parent: Option<MessageId>,
-    pub state: State,
+    pub state: MessageState,
 }
 
 /// A chat with the branch in view, oldest message first.
@@ -92,33 +52,36 @@ pub struct Chat {
     pub title: String,
     pub created: Timestamp,
     pub updated: Timestamp,
-    pub setting: Setting,
+    pub setting: ChatSetting,
     /// What was being written in it; empty when another running program has it in hand.
     pub draft: String,
     pub messages: Vec<ChatMessage>,
 }
 
-impl Db {
+/// The messages of chats.
+pub struct ChatLog<'a>(pub &'a Db);
+
+impl ChatLog<'_> {
     /// Stores the prompt, the empty answer and the exchange, and moves the chat's head there. By itself only for an
     /// answer that costs nothing because it lies in a cache; what is sent goes through `budget::Budget::begin_exchange`,
     /// which adds the reservation to the same commit.
     pub fn begin_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             if !begin.messages {
-                return db.insert_exchange(begin);
+                return ExchangeLog(db).insert_exchange(begin);
             }
             let title = begin.prompt.as_ref().map(|p| title_of(&p.text)).unwrap_or_default();
-            db.upsert_session(&begin.session, &begin.setting, &title, begin.at)?;
+            ChatList(db).upsert_session(&begin.session, &begin.setting, &title, begin.at)?;
             if let Some(parent) = &begin.parent {
-                db.require_message(&begin.session, parent)?;
+                ChatLog(db).require_message(&begin.session, parent)?;
             }
             if let Some(prompt) = &begin.prompt {
                 let parent = begin.parent.as_ref();
-                db.insert(begin, &prompt.id, parent, Role::User, &prompt.text)?;
+                ChatLog(db).insert(begin, &prompt.id, parent, Role::User, &prompt.text)?;
             }
             let asked = begin.prompt.as_ref().map(|p| &p.id).or(begin.parent.as_ref());
-            db.insert(begin, &begin.answer, asked, Role::Assistant, "")?;
-            // Sent is no longer a draft. A retry leaves what is being written alone.
+            ChatLog(db).insert(begin, &begin.answer, asked, Role::Assistant, "")?;
+            // A sent prompt is no draft any more. A retry leaves the draft alone.
             db.conn.prepare_cached(
                 "UPDATE sessions SET head = ?2, updated = ?3, draft = CASE WHEN ?4 THEN '' ELSE draft END WHERE id = ?1",
             )?
@@ -131,7 +94,7 @@ impl Db {
             if let Some(level) = begin.pace {
                 db.remember(PACE, &level)?;
             }
-            db.insert_exchange(begin)
+            ExchangeLog(db).insert_exchange(begin)
         })
     }
 
@@ -144,7 +107,8 @@ impl Db {
         text: &str,
     ) -> Result<(), StoreError> {
         let streams = role == Role::Assistant;
-        self.conn
+        self.0
+            .conn
             .prepare_cached(
                 "INSERT INTO messages (id, session, parent, role, text, at, state, owner)
                  VALUES (:id, :session, :parent, :role, :text, :at, :state, :owner)",
@@ -157,7 +121,7 @@ impl Db {
                 ":text": text,
                 ":at": begin.at.0,
                 ":state": if streams { "streaming" } else { "complete" },
-                ":owner": streams.then_some(&self.owner),
+                ":owner": streams.then_some(&self.0.owner),
             })?;
         Ok(())
     }
@@ -168,6 +132,7 @@ impl Db {
         id: &MessageId,
     ) -> Result<(), StoreError> {
         let known = self
+            .0
             .conn
             .prepare_cached("SELECT 1 FROM messages WHERE id = ?1 AND session = ?2")?
             .exists(params![id.as_str(), session.as_str()])?;
@@ -186,7 +151,7 @@ impl Db {
         text: &str,
         reasoning: &str,
     ) -> Result<(), StoreError> {
-        self.write_soon(|db| {
+        self.0.write_soon(|db| {
             let rows = db
                 .conn
                 .prepare_cached(
@@ -210,25 +175,26 @@ impl Db {
         facts: Option<&AnswerFacts>,
     ) -> Result<(), StoreError> {
         let facts = facts.map(json).transpose()?;
-        self.write(|db| {
+        self.0.write(|db| {
             let seq: Option<i64> = db
                 .conn
                 .prepare_cached("SELECT seq FROM messages WHERE id = ?1 AND state = 'streaming'")?
                 .query_row([answer.as_str()], |row| row.get(0))
                 .optional()?;
             let seq = seq.ok_or_else(|| StoreError::NotStreaming(answer.to_string()))?;
-            db.fold(seq, ending, facts.as_deref())
+            ChatLog(db).fold(seq, ending, facts.as_deref())
         })
     }
 
     fn fold(&self, seq: i64, ending: Ending, facts: Option<&str>) -> Result<(), StoreError> {
         let (text, reasoning) = self.parts(seq)?;
-        self.conn
+        self.0.conn
             .prepare_cached(
                 "UPDATE messages SET text = ?2, reasoning = ?3, state = ?4, facts = ?5, owner = NULL WHERE seq = ?1",
             )?
             .execute(params![seq, text, reasoning, ending.as_str(), facts])?;
-        self.conn
+        self.0
+            .conn
             .prepare_cached("DELETE FROM answer_parts WHERE message = ?1")?
             .execute([seq])?;
         Ok(())
@@ -237,7 +203,7 @@ impl Db {
     /// What has arrived of a streaming answer: text and reasoning.
     fn parts(&self, seq: i64) -> Result<(String, String), StoreError> {
         let (mut text, mut reasoning) = (String::new(), String::new());
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT text, reasoning FROM answer_parts WHERE message = ?1 ORDER BY seq",
         )?;
         let mut rows = query.query([seq])?;
@@ -256,11 +222,12 @@ impl Db {
         Ok((text, reasoning))
     }
 
-    /// Makes the answers of processes that have died whole: what arrived becomes their text, and they count as cut.
-    /// Reading does not need this; search does. Gives their number. Costs no write when there are none.
+    /// Finishes the answers of processes that have died: what arrived becomes their text, and they count as cut. Search
+    /// needs this, reading does not. Returns their number, and writes nothing when there are none.
     pub fn fold_dead_streams(&self) -> Result<usize, StoreError> {
         let dead = || -> Result<Vec<i64>, StoreError> {
             let mut query = self
+                .0
                 .conn
                 .prepare_cached("SELECT seq, owner FROM messages WHERE state = 'streaming'")?;
             let rows =
@@ -276,10 +243,10 @@ impl Db {
         if dead()?.is_empty() {
             return Ok(0);
         }
-        self.write(|db| {
+        self.0.write(|db| {
             let seqs = dead()?;
             seqs.iter()
-                .try_for_each(|seq| db.fold(*seq, Ending::Cut, None))?;
+                .try_for_each(|seq| ChatLog(db).fold(*seq, Ending::Cut, None))?;
             Ok(seqs.len())
         })
     }
@@ -287,7 +254,7 @@ impl Db {
     /// A chat, with the messages from its root to its head. An answer whose process has died shows what had arrived and
     /// counts as cut; nothing is written.
     pub fn chat(&self, id: &SessionId) -> Result<Chat, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "SELECT title, created, updated, selection, effort, system, draft, draft_owner FROM sessions WHERE id = ?1",
         )?;
         let mut rows = query.query([id.as_str()])?;
@@ -300,14 +267,14 @@ impl Db {
             .map(|name| parse::<Effort>(&name, "effort"))
             .transpose()?;
         let mark: Option<String> = row.get("draft_owner")?;
-        let elsewhere =
-            mark.is_some_and(|mark| mark != self.owner && owner::life(&mark) == owner::Life::Alive);
+        let elsewhere = mark
+            .is_some_and(|mark| mark != self.0.owner && owner::life(&mark) == owner::Life::Alive);
         Ok(Chat {
             id: id.clone(),
             title: row.get("title")?,
             created: Timestamp(row.get("created")?),
             updated: Timestamp(row.get("updated")?),
-            setting: Setting {
+            setting: ChatSetting {
                 selection,
                 effort,
                 system: row.get("system")?,
@@ -322,7 +289,7 @@ impl Db {
     }
 
     fn branch(&self, session: &SessionId) -> Result<Vec<ChatMessage>, StoreError> {
-        let mut query = self.conn.prepare_cached(
+        let mut query = self.0.conn.prepare_cached(
             "WITH RECURSIVE branch (depth, id) AS (
                SELECT 0, head FROM sessions WHERE id = ?1 AND head IS NOT NULL
                UNION ALL
@@ -337,22 +304,22 @@ impl Db {
     fn message(&self, row: &Row<'_>) -> Result<ChatMessage, StoreError> {
         let (mut text, mut reasoning): (String, String) = (row.get("text")?, row.get("reasoning")?);
         let state = match row.get::<_, String>("state")?.as_str() {
-            "complete" => State::Ended(Ending::Complete),
-            "cut" => State::Ended(Ending::Cut),
-            "failed" => State::Ended(Ending::Failed),
+            "complete" => MessageState::Ended(Ending::Complete),
+            "cut" => MessageState::Ended(Ending::Cut),
+            "failed" => MessageState::Ended(Ending::Failed),
             "streaming" => {
                 (text, reasoning) = self.parts(row.get("seq")?)?;
                 let mark: Option<String> = row.get("owner")?;
                 match mark.map(|mark| owner::life(&mark)) {
-                    Some(owner::Life::Alive) => State::Streaming,
-                    _ => State::Ended(Ending::Cut),
+                    Some(owner::Life::Alive) => MessageState::Streaming,
+                    _ => MessageState::Ended(Ending::Cut),
                 }
             }
             _ => return Err(StoreError::cell("state")),
         };
         let facts: Option<String> = row.get("facts")?;
         let id: String = row.get("id")?;
-        // The words matter more than the figures: facts that cannot be read do not keep a chat shut.
+        // Unreadable facts must not keep a chat from opening.
         let answer = facts.and_then(|json| {
             from_json(&json, "facts")
                 .inspect_err(|_| tracing::warn!(%id, "the facts of an answer are unreadable"))
@@ -377,8 +344,8 @@ impl Db {
 
     /// Shows the branch that ends in this message again.
     pub fn show_branch(&self, session: &SessionId, tip: &MessageId) -> Result<(), StoreError> {
-        self.write(|db| {
-            db.require_message(session, tip)?;
+        self.0.write(|db| {
+            ChatLog(db).require_message(session, tip)?;
             db.conn
                 .prepare_cached("UPDATE sessions SET head = ?2 WHERE id = ?1")?
                 .execute([session.as_str(), tip.as_str()])?;
@@ -393,7 +360,7 @@ impl Db {
         prompt: &MessageId,
         at: Timestamp,
     ) -> Result<String, StoreError> {
-        self.write(|db| {
+        self.0.write(|db| {
             let found: Option<(Option<String>, String)> = db
                 .conn
                 .prepare_cached("SELECT parent, text FROM messages WHERE id = ?1 AND session = ?2 AND role = 'user'")?

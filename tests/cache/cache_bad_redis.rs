@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chat_agent::cache::{SharedTier, Tier};
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{Redis, Seal, Settings, Waiting};
+use chat_agent::redis::{Redis, RedisSettings, Seal, Waiting};
 
 const DIGEST: Digest = Digest([1; 32]);
 
@@ -94,7 +94,7 @@ fn serve(mut to: &TcpStream, does: Does, asked: &AtomicUsize) {
 
 fn tier(port: u16, patience: Duration) -> SharedTier {
     let url = format!("redis://127.0.0.1:{port}");
-    let redis = Redis::new(Settings {
+    let redis = Redis::new(RedisSettings {
         url,
         cluster: false,
         prefix: "t:".to_owned(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use answers::{DAY, Folder, NOW, PROGRAM, digest, entry, follower, kept, leader, until};
 use chat_agent::cache::{Cache, SharedTier, Tier};
-use chat_agent::redis::{Redis, Seal, Settings};
+use chat_agent::redis::{Redis, RedisSettings, Seal};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use support::PATIENCE;
@@ -28,7 +28,7 @@ const SECRET: &str = "a-secret-of-the-whole-team";
 
 /// The shared tier of one machine. It may wait longer than a user would: these tests are not about speed.
 fn tier(redis: &RedisServer) -> Box<dyn Tier> {
-    let settings = Settings {
+    let settings = RedisSettings {
         url: redis.url(),
         cluster: false,
         prefix: "t:".to_owned(),

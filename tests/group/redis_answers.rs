@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use chat_agent::cache::{SharedTier, Tier};
 use chat_agent::chat::Timestamp;
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, Seal, Settings, Waiting};
+use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, RedisSettings, Seal, Waiting};
 use support::home::Home;
 use support::redis::RedisServer;
 use support::scene::KEY;
@@ -34,7 +34,7 @@ fn at(url: String) -> Redis {
 }
 
 fn waiting(url: String, patience: Duration) -> Redis {
-    Redis::new(Settings {
+    Redis::new(RedisSettings {
         url,
         cluster: false,
         prefix: "t:".to_owned(),
@@ -311,7 +311,7 @@ async fn a_user_with_a_password_and_few_rights_suffices() {
     let redis = at(server.url().replace("redis://", "redis://chat:hunter2@"));
     redis.set("a", b"1", HOUR).await.unwrap();
     assert_eq!(redis.get("a", 9).await, Ok(Some(b"1".to_vec())));
-    let elsewhere = Redis::new(Settings {
+    let elsewhere = Redis::new(RedisSettings {
         url: server.url().replace("redis://", "redis://chat:hunter2@"),
         cluster: false,
         prefix: "u:".into(),

@@ -18,8 +18,8 @@ use chat_agent::chat::{Clock, Random};
 use chat_agent::config;
 use chat_agent::gateway::{Gateway, Parts};
 use chat_agent::protocol::Event;
-use chat_agent::redis::{Redis, Settings};
-use chat_agent::store::Store;
+use chat_agent::redis::{Redis, RedisSettings};
+use chat_agent::store::{GroupLeases, Store};
 use one_gateway::{Core, ask, usd};
 use support::redis::RedisServer;
 use support::server::{Answer, Script};
@@ -89,7 +89,7 @@ impl Team {
     }
 
     fn connection(&self) -> Redis {
-        Redis::new(Settings {
+        Redis::new(RedisSettings {
             url: self.redis.url(),
             cluster: false,
             prefix: "t:".to_owned(),
@@ -256,9 +256,9 @@ fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
         // And were the dead one alive after all, it could not spend it.
         let windows = chat_agent::budget::windows(later, &jiff::tz::TimeZone::UTC);
         let both = move |db: &mut chat_agent::store::Db| {
-            grant.hold(db)?;
-            next.hold(db)?;
-            db.leased("team", &windows)
+            grant.record(db)?;
+            next.record(db)?;
+            GroupLeases(db).leased("team", &windows)
         };
         assert_eq!(store.run(both).await.unwrap().month, usd("0.004"));
     });

@@ -20,7 +20,7 @@ use chat_agent::chat::Timestamp;
 use chat_agent::chat::request::Digest;
 use chat_agent::gateway::{Gateway, Parts};
 use chat_agent::protocol::{CacheHit, Event};
-use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, Seal, Settings, Waiting};
+use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, RedisSettings, Seal, Waiting};
 use one_gateway::{Core, ask};
 use support::redis::RedisServer;
 use support::server::{Answer, Script};
@@ -28,7 +28,7 @@ use support::server::{Answer, Script};
 const DIGEST: Digest = Digest([1; 32]);
 
 fn redis(url: String, patience: Duration) -> Redis {
-    Redis::new(Settings {
+    Redis::new(RedisSettings {
         url,
         cluster: false,
         prefix: "t:".to_owned(),

@@ -15,7 +15,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chat_agent::cache::{Cache, Entry, Flight, Follower, Hit, LeadGuard, Settings};
+use chat_agent::cache::{
+    AnswerHit, Cache, CacheSettings, CachedAnswer, Flight, Follower, LeadGuard,
+};
 use chat_agent::chat::request::Digest;
 use chat_agent::chat::{ModelId, Timestamp, Usage};
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,8 +46,8 @@ impl Folder {
         self.home.path().join("cache")
     }
 
-    pub fn settings() -> Settings {
-        Settings {
+    pub fn settings() -> CacheSettings {
+        CacheSettings {
             ttl: 7 * DAY,
             memory: 0,
             disk: 64 << 20,
@@ -60,7 +62,7 @@ impl Folder {
 
     /// The same with the patience of the program, for those whom an owner keeps waiting.
     pub fn impatient(&self) -> Cache {
-        let settings = Settings {
+        let settings = CacheSettings {
             patience: Duration::from_millis(20),
             ..Self::settings()
         };
@@ -126,8 +128,8 @@ pub fn digest(n: u8) -> Digest {
     Digest([n; 32])
 }
 
-pub fn entry(text: &str) -> Entry {
-    Entry {
+pub fn entry(text: &str) -> CachedAnswer {
+    CachedAnswer {
         model: ModelId::new("openai", "gpt-5"),
         text: text.to_owned(),
         reasoning: String::new(),
@@ -138,7 +140,7 @@ pub fn entry(text: &str) -> Entry {
 }
 
 /// The text found, after a wait as long as it takes for the tier to be there.
-pub async fn found(cache: &Cache, n: u8) -> Hit {
+pub async fn found(cache: &Cache, n: u8) -> AnswerHit {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(hit) = cache.get(digest(n), NOW).await {

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use chat_agent::budget::{Budget, Limits};
-use chat_agent::cache::{Cache, Settings};
+use chat_agent::cache::{Cache, CacheSettings};
 use chat_agent::catalog::Catalog;
 use chat_agent::chat::{
     Clock, Failure, ModelId, Params, Random, Selection, SessionId, Timestamp, Usd,
@@ -28,7 +28,7 @@ use chat_agent::config::{
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Answer, Attempt, Event, Link};
 use chat_agent::provider::providers;
-use chat_agent::store::{ChargeScope, Db};
+use chat_agent::store::{ChargeScope, Db, ScopeSums};
 
 use crate::support::scene::KEY;
 use crate::support::server::Server;
@@ -137,7 +137,7 @@ impl World {
             Env::from_pairs([("KEY", KEY)]),
             tempfile::tempdir().unwrap(),
         );
-        let settings = Settings {
+        let settings = CacheSettings {
             ttl: Duration::from_hours(7 * 24),
             memory: 1 << 20,
             disk: 1 << 24,
@@ -237,8 +237,8 @@ impl World {
 
     /// What is booked and what is held back.
     pub fn money(&self) -> (Usd, Usd) {
-        let sum = Db::open(self.data.path())
-            .unwrap()
+        let db = Db::open(self.data.path()).unwrap();
+        let sum = ScopeSums(&db)
             .sum(ChargeScope::Day(Timestamp(START)))
             .unwrap();
         (sum.settled, sum.reserved)

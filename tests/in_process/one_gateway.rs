@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_agent::budget::{Budget, Limits};
-use chat_agent::cache::{Cache, Settings};
+use chat_agent::cache::{Cache, CacheSettings};
 use chat_agent::catalog::Catalog;
 use chat_agent::chat::{Clock, ModelId, Random, Selection, SessionId, Usd};
 use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, ProviderConfig};
@@ -74,7 +74,7 @@ impl Core {
             Clock::system(),
             self.config(),
         );
-        let settings = Settings {
+        let settings = CacheSettings {
             ttl: Duration::from_hours(1),
             memory: 1 << 20,
             disk: 1 << 24,

@@ -19,7 +19,7 @@ use chat_agent::budget::Limits;
 use chat_agent::chat::{CostKind, Params, Selection, SessionId, Usd};
 use chat_agent::gateway::{Ask, Exchange, Gateway};
 use chat_agent::protocol::{Answer, Event};
-use chat_agent::store::{ChargeScope, Store};
+use chat_agent::store::{ChargeScope, Ledger, ScopeSums, Store, check};
 use provider::Pace;
 use support::PATIENCE;
 use support::server::{Pico, Script, Server};
@@ -162,8 +162,8 @@ impl Case {
         let sum = self
             .ledger
             .run_blocking(move |db| match of.as_bytes().first() {
-                Some(b's') => db.sum(ChargeScope::Session(&SessionId::from_text(of))),
-                _ => db.sum(ChargeScope::Run(&of)),
+                Some(b's') => ScopeSums(db).sum(ChargeScope::Session(&SessionId::from_text(of))),
+                _ => ScopeSums(db).sum(ChargeScope::Run(&of)),
             });
         let sum = sum.unwrap();
         (Pico(sum.total().pico()), Pico(sum.reserved.pico()))
@@ -171,7 +171,10 @@ impl Case {
 
     /// What was booked above the reservations.
     fn breaches(&self) -> i128 {
-        let found = self.ledger.run_blocking(|db| db.breaches()).unwrap();
+        let found = self
+            .ledger
+            .run_blocking(|db| Ledger(db).breaches())
+            .unwrap();
         found.iter().map(|(_, excess)| excess.pico()).sum()
     }
 
@@ -189,7 +192,10 @@ impl Case {
                 let within: i64 = db
                     .query_row(named, [id.to_string()], |row| row.get(0))
                     .unwrap();
-                let breach = self.ledger.run_blocking(move |db| db.breach(&id)).unwrap();
+                let breach = self
+                    .ledger
+                    .run_blocking(move |db| Ledger(db).breach(&id))
+                    .unwrap();
                 assert!(
                     breach.is_some() || within > 0,
                     "seed {}: {} wrote past its cap, unnoticed",
@@ -430,7 +436,7 @@ fn try_case(seed: u64, dishonest: bool) -> usize {
             "seed {seed}: one request is billed {bill} of {most:?}"
         );
     }
-    case.ledger.run_blocking(|db| db.check()).unwrap();
+    case.ledger.run_blocking(|db| check(db)).unwrap();
     case.server.assert_clean();
     case.server.chats().len()
 }

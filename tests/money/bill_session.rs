@@ -21,7 +21,7 @@ use chat_agent::agent::{Start, spawn};
 use chat_agent::budget::Limits;
 use chat_agent::chat::{Cost, CostKind, Selection, SessionId, Usd};
 use chat_agent::protocol::{Answer, Command, Event, Handle, Meter};
-use chat_agent::store::{ChargeScope, Sum};
+use chat_agent::store::{ChargeScope, ChargeSum, ScopeSums};
 use provider::Pace;
 use support::scene::KEY;
 use support::server::{Answer as Scripted, Pico, Request, Script, Server};
@@ -145,11 +145,11 @@ impl Chat {
             .collect()
     }
 
-    fn ledger(&self) -> Sum {
+    fn ledger(&self) -> ChargeSum {
         let session = self.session.clone().unwrap();
         self.core
             .ledger()
-            .run_blocking(move |db| db.sum(ChargeScope::Session(&session)))
+            .run_blocking(move |db| ScopeSums(db).sum(ChargeScope::Session(&session)))
             .unwrap()
     }
 

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-use chat_agent::budget::{Admission, Budget, DayMonth, Hold, Limits, Scope};
+use chat_agent::budget::{Admission, Budget, DayMonth, Limits, Reservation, Scope};
 use chat_agent::catalog::Catalog;
 use chat_agent::chat::id::{AttemptId, ExchangeId};
 use chat_agent::chat::{
@@ -23,7 +23,7 @@ use chat_agent::config::{Config, Env, KeyEntry, KeySource, ModelEntry, ProviderC
 use chat_agent::gateway::{Ask, Exchange, Gateway, Parts};
 use chat_agent::protocol::{Event, Raise};
 use chat_agent::provider::providers;
-use chat_agent::store::{ChargeScope, Db, Store, StoreError};
+use chat_agent::store::{ChargeScope, Db, Ledger, ScopeSums, Store, StoreError, check};
 use support::scene::KEY;
 use support::server::{Answer, Gate, Pico, Prices, Script, Server};
 use tokio::runtime::Builder;
@@ -172,8 +172,8 @@ fn of_a_thousand_calls_of_a_dime_five_dollars_let_fifty_through() {
     });
     assert_eq!((granted, server.chats().len()), (50, 50));
     assert_eq!(server.bill(&prices()).total(), Pico::usd("5"));
-    let sum = Db::open(data.path())
-        .unwrap()
+    let db = Db::open(data.path()).unwrap();
+    let sum = ScopeSums(&db)
         .sum(ChargeScope::Day(Clock::system().now()))
         .unwrap();
     assert_eq!((sum.settled, sum.reserved), (usd("5"), Usd::ZERO));
@@ -216,7 +216,10 @@ fn a_limit_that_is_raised_once_lets_one_question_through() {
     let db = Db::open(data.path()).unwrap();
     let day = ChargeScope::Day(Clock::system().now());
     assert_eq!(
-        (db.sum(day).unwrap().total(), db.raised(day).unwrap()),
+        (
+            ScopeSums(&db).sum(day).unwrap().total(),
+            ScopeSums(&db).raised(day).unwrap()
+        ),
         (usd("0.10"), usd("0.06"))
     );
     assert_eq!(server.chats().len(), 1);
@@ -323,14 +326,18 @@ fn the_turn_of_a_day_and_of_a_price_changes_nothing_for_what_was_reserved_before
     });
     let db = Db::open(data.path()).unwrap();
     let (old, new) = (
-        db.sum(ChargeScope::Day(Timestamp(LATE))).unwrap(),
-        db.sum(ChargeScope::Day(Timestamp(LATE + 60_000))).unwrap(),
+        ScopeSums(&db)
+            .sum(ChargeScope::Day(Timestamp(LATE)))
+            .unwrap(),
+        ScopeSums(&db)
+            .sum(ChargeScope::Day(Timestamp(LATE + 60_000)))
+            .unwrap(),
     );
     assert_eq!(
         (old.settled, new.settled),
         (usd("0.003753"), usd("0.007506"))
     );
-    let month = db
+    let month = ScopeSums(&db)
         .sum(ChargeScope::Month(Timestamp(LATE + 60_000)))
         .unwrap();
     assert_eq!(
@@ -364,7 +371,7 @@ fn worker() {
     let (random, clock) = (Random::system(), Clock::system());
     let mut granted = 0;
     for _ in 0..200 {
-        let hold = Hold {
+        let hold = Reservation {
             attempt: AttemptId::from_bits(random.bits()),
             exchange: ExchangeId::from_bits(random.bits()),
             session: SessionId::from_bits(random.bits()),
@@ -430,10 +437,10 @@ fn sixteen_processes_share_room_for_exactly_two_thousand() {
         .sum();
     assert_eq!(granted, 2000);
     let db = Db::open(data.path()).unwrap();
-    db.check().unwrap();
-    let sum = db.sum(ChargeScope::Run("run")).unwrap();
+    check(&db).unwrap();
+    let sum = ScopeSums(&db).sum(ChargeScope::Run("run")).unwrap();
     assert_eq!(
-        (sum.reserved, db.open_items().unwrap().len()),
+        (sum.reserved, Ledger(&db).open_items().unwrap().len()),
         (usd("20"), 2000)
     );
 }

@@ -24,6 +24,7 @@ use chat_agent::protocol::{Answer, Event};
 use chat_agent::provider::decode::Decoder;
 use chat_agent::provider::mask::Mask;
 use chat_agent::provider::{ErrorClass, WireError};
+use chat_agent::store::Ledger;
 use hostile::{Stream, says_end};
 use support::scene::KEY;
 use support::server::{Answer as Scripted, Script, Server, Step};
@@ -230,7 +231,11 @@ fn three_hundred_of_them_through_the_gateway() {
                     "seed {seed}: {made} requests, and {last:?}"
                 );
                 judge(seed, made - 1, &last, &shown);
-                let open = core.ledger().run(|db| db.open_items()).await.unwrap();
+                let open = core
+                    .ledger()
+                    .run(|db| Ledger(db).open_items())
+                    .await
+                    .unwrap();
                 assert!(
                     open.is_empty(),
                     "seed {seed}: money is still held: {open:?}"

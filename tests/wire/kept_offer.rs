@@ -11,7 +11,7 @@ use chat_agent::agent::{Start, spawn};
 use chat_agent::chat::{ModelId, Random, Role, Selection, SessionId};
 use chat_agent::gateway::Ask;
 use chat_agent::protocol::{Answer as Given, CacheHit, Command, Degraded, Event, Handle, Offer};
-use chat_agent::store::Db;
+use chat_agent::store::{ChatLog, Db};
 use gateways::{World, end, run, usd};
 use support::PATIENCE;
 use support::server::{Answer, Script, Server};
@@ -129,11 +129,8 @@ fn a_kept_answer_is_offered_and_taken_for_a_question_that_was_never_stored() {
             (Some(chat_agent::chat::Usd::ZERO), 6)
         );
         // Now it is stored, once, with its answer.
-        let rows = Db::open(world.data.path())
-            .unwrap()
-            .chat(&answer.session)
-            .unwrap()
-            .messages;
+        let db = Db::open(world.data.path()).unwrap();
+        let rows = ChatLog(&db).chat(&answer.session).unwrap().messages;
         let said: Vec<_> = rows
             .iter()
             .map(|row| (row.entry.role, row.entry.text.as_str()))

@@ -21,7 +21,7 @@ use chat_agent::budget::Limits;
 use chat_agent::chat::{FailureKind, Finish, Selection, SessionId};
 use chat_agent::gateway::{Ask, Exchange, Gateway};
 use chat_agent::protocol::Event;
-use chat_agent::store::ChargeScope;
+use chat_agent::store::{ChargeScope, ChatList, Ledger, ScopeSums};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use support::scene::KEY;
 use support::server::{Answer, Script, Server, Step};
@@ -85,10 +85,13 @@ fn interrupted((event, took): (Event, Duration)) -> Duration {
 fn booked(core: &Core) -> bool {
     let ledger = core.ledger();
     let sum = ledger
-        .run_blocking(|db| db.sum(ChargeScope::Run("run")))
+        .run_blocking(|db| ScopeSums(db).sum(ChargeScope::Run("run")))
         .unwrap();
     assert_eq!(
-        ledger.run_blocking(|db| db.open_items()).unwrap().len(),
+        ledger
+            .run_blocking(|db| Ledger(db).open_items())
+            .unwrap()
+            .len(),
         0,
         "still held"
     );
@@ -326,7 +329,7 @@ fn locked() -> Duration {
     );
     let chats = core
         .ledger()
-        .run_blocking(|db| db.list_sessions(9))
+        .run_blocking(|db| ChatList(db).list_sessions(9))
         .unwrap();
     assert!(chats.is_empty(), "nor stored: {chats:?}");
     took

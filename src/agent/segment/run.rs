@@ -21,7 +21,7 @@ use crate::chat::{
 };
 use crate::gateway::{Ask, Consult, Conversation, Gateway, Spent, Step};
 use crate::protocol::{Answer, AnswerFacts, CacheHit, Event, Latency, Level, Progress, Route};
-use crate::store::{ChargeScope, Db, Ending};
+use crate::store::{ChargeScope, ChatLog, Db, Ending, ScopeSums};
 
 /// Runs a turn that is split if it has to be.
 pub(super) async fn run(
@@ -306,7 +306,9 @@ impl SplitRun {
         let (id, kept) = (self.ask.answer.clone(), format!("{name}:\n{text}\n\n"));
         self.kept.push_str(&kept);
         if let Ok(store) = self.channel.gateway.store().await
-            && let Err(error) = store.run(move |db| db.append_answer(&id, "", &kept)).await
+            && let Err(error) = store
+                .run(move |db| ChatLog(db).append_answer(&id, "", &kept))
+                .await
         {
             tracing::error!(%error, "the answer to a part could not be stored");
         }
@@ -351,14 +353,14 @@ impl SplitRun {
         let close = move |db: &mut Db| {
             db.write(|db| {
                 let facts = AnswerFacts {
-                    cost: spent.cost(db.sum(ChargeScope::Answer(&id))?),
+                    cost: spent.cost(ScopeSums(db).sum(ChargeScope::Answer(&id))?),
                     ..facts
                 };
                 if empty {
-                    db.finish_answer(&id, Ending::Failed, None)?;
+                    ChatLog(db).finish_answer(&id, Ending::Failed, None)?;
                 } else {
-                    db.append_answer(&id, &kept, "")?;
-                    db.finish_answer(&id, Ending::Cut, Some(&facts))?;
+                    ChatLog(db).append_answer(&id, &kept, "")?;
+                    ChatLog(db).finish_answer(&id, Ending::Cut, Some(&facts))?;
                 }
                 Ok(facts)
             })

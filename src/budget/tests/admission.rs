@@ -3,8 +3,10 @@
 use super::*;
 use crate::chat::id::AttemptId;
 use crate::chat::{Cost, FailureKind, ModelId, Timestamp};
-use crate::store::tests::{NOON, begin, exact, folder, hold, message, model, session, settlement};
-use crate::store::{ChargeScope, Db, Store, StoreError};
+use crate::store::tests::{
+    NOON, begin, exact, folder, message, model, reservation, session, settlement,
+};
+use crate::store::{ChargeScope, ChatLog, Db, Ledger, ScopeSums, Store, StoreError};
 
 fn attempt(name: &str) -> AttemptId {
     AttemptId::from_text(name)
@@ -68,13 +70,13 @@ fn each_scope_refuses_by_itself() {
         let data = folder();
         let db = Db::open(data.path()).unwrap();
         let budget = budget(limits);
-        let first = hold("c", "x", "1", Some(usd("0.06")), NOON);
+        let first = reservation("c", "x", "1", Some(usd("0.06")), NOON);
         assert_eq!(
             budget.reserve(&db, &first),
             Ok(Admission::Granted),
             "{scope}"
         );
-        let second = hold("c", "x", "2", Some(usd("0.05")), NOON);
+        let second = reservation("c", "x", "2", Some(usd("0.05")), NOON);
         let refused = Admission::Refused {
             scope,
             limit: usd("0.10"),
@@ -85,14 +87,14 @@ fn each_scope_refuses_by_itself() {
         let failure = refused.failure().unwrap();
         assert_eq!(failure.kind, FailureKind::Budget);
         assert!(failure.message.contains(scope.as_str()), "{failure}");
-        let fits = hold("c", "x", "3", Some(usd("0.04")), NOON);
+        let fits = reservation("c", "x", "3", Some(usd("0.04")), NOON);
         assert_eq!(
             budget.reserve(&db, &fits),
             Ok(Admission::Granted),
             "{scope}: to the last cent"
         );
         // What lies outside the scope is not held against it.
-        let mut outside = hold(
+        let mut outside = reservation(
             "d",
             "y",
             "4",
@@ -130,13 +132,13 @@ fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
             per_month: None,
         },
     );
-    let held = |name: &str, model: &str, provider: &str, key: &str| Hold {
+    let held = |name: &str, model: &str, provider: &str, key: &str| Reservation {
         model: ModelId::new("openai", model),
         provider: provider.to_owned(),
         key_last4: key.to_owned(),
-        ..hold("c", name, name, Some(usd("0.10")), NOON)
+        ..reservation("c", name, name, Some(usd("0.10")), NOON)
     };
-    for (name, hold, refused) in [
+    for (name, reservation, refused) in [
         ("the first", held("1", "gpt-5-mini", "openai", "f3a1"), None),
         (
             "the key has nothing left",
@@ -159,7 +161,7 @@ fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
             None,
         ),
     ] {
-        let found = budget.reserve(&db, &hold).unwrap();
+        let found = budget.reserve(&db, &reservation).unwrap();
         let scope = match found {
             Admission::Refused { scope, .. } => Some(scope),
             _ => None,
@@ -167,7 +169,7 @@ fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
         assert_eq!(scope, refused, "{name}: {found:?}");
         assert_eq!(found.is_of_key(), refused == Some(Scope::KeyDay), "{name}");
     }
-    let lines = budget.status(&db, None, "run", NOON).unwrap();
+    let lines = Spending(&budget).status(&db, None, "run", NOON).unwrap();
     let shown: Vec<_> = lines[2..]
         .iter()
         .map(|s| (s.scope, s.of.as_deref().unwrap(), s.left().unwrap()))
@@ -181,12 +183,12 @@ fn a_limit_on_one_model_or_key_leaves_the_others_alone() {
         ],
         "and the report says so"
     );
-    let place = Place {
+    let place = ChargePlace {
         session: None,
         exchange: None,
         run: "run",
     };
-    let standing = budget.standing(&db, &place, None, NOON).unwrap();
+    let standing = Spending(&budget).standing(&db, &place, None, NOON).unwrap();
     assert_eq!(standing.left(&model()).unwrap().scope, Scope::ModelDay);
     assert_eq!(standing.left(&ModelId::new("openai", "gpt-5")), None);
 }
@@ -197,39 +199,39 @@ fn a_refused_question_leaves_no_trace() {
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("0.10");
     let question = begin("c", "x", None, "hi");
-    let dear = hold("c", "x", "1", Some(usd("0.11")), NOON);
+    let dear = reservation("c", "x", "1", Some(usd("0.11")), NOON);
     assert!(matches!(
         budget.begin_exchange(&db, &question, &dear),
         Ok(Admission::Refused { .. })
     ));
-    assert!(db.chat(&session("c")).is_err());
-    assert_eq!(db.open_items().unwrap(), []);
+    assert!(ChatLog(&db).chat(&session("c")).is_err());
+    assert_eq!(Ledger(&db).open_items().unwrap(), []);
 
-    let fits = hold("c", "x", "1", Some(usd("0.10")), NOON);
+    let fits = reservation("c", "x", "1", Some(usd("0.10")), NOON);
     assert_eq!(
         budget.begin_exchange(&db, &question, &fits),
         Ok(Admission::Granted)
     );
-    assert_eq!(db.chat(&session("c")).unwrap().messages.len(), 2);
-    let astray = hold("c", "another", "2", Some(usd("0")), NOON);
+    assert_eq!(ChatLog(&db).chat(&session("c")).unwrap().messages.len(), 2);
+    let astray = reservation("c", "another", "2", Some(usd("0")), NOON);
     assert!(matches!(
         budget.begin_exchange(&db, &question, &astray),
         Err(StoreError::Rule(_))
     ));
     // A question that cannot be stored holds no money.
-    let twice = hold("c", "x", "2", Some(usd("0")), NOON);
+    let twice = reservation("c", "x", "2", Some(usd("0")), NOON);
     assert!(matches!(
         budget.begin_exchange(&db, &question, &twice),
         Err(StoreError::Rule(_))
     ));
-    assert_eq!(db.open_items().unwrap().len(), 1);
+    assert_eq!(Ledger(&db).open_items().unwrap().len(), 1);
 }
 
 #[test]
 fn unknown_is_not_zero_and_zero_is_not_refused() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    let unknown = hold("c", "x", "1", None, NOON);
+    let unknown = reservation("c", "x", "1", None, NOON);
     let refused = per_day("5").reserve(&db, &unknown).unwrap();
     assert!(
         matches!(
@@ -247,19 +249,21 @@ fn unknown_is_not_zero_and_zero_is_not_refused() {
         Ok(Admission::Granted),
         "no limit, no question"
     );
-    let free = |name: &str| hold("c", "x", name, Some(Usd::ZERO), NOON);
+    let free = |name: &str| reservation("c", "x", name, Some(Usd::ZERO), NOON);
     assert_eq!(
         per_day("0").reserve(&db, &free("2")),
         Ok(Admission::Granted)
     );
-    db.settle(&attempt("2"), &settlement(Cost::FREE)).unwrap();
+    Ledger(&db)
+        .settle(&attempt("2"), &settlement(Cost::FREE))
+        .unwrap();
     // Lowering a limit below what is spent gives nothing back and stops only what costs money.
     assert_eq!(
-        per_day("1").reserve(&db, &hold("c", "x", "3", Some(usd("1")), NOON)),
+        per_day("1").reserve(&db, &reservation("c", "x", "3", Some(usd("1")), NOON)),
         Ok(Admission::Granted)
     );
     let refused = per_day("0.5")
-        .reserve(&db, &hold("c", "x", "4", Some(usd("0.01")), NOON))
+        .reserve(&db, &reservation("c", "x", "4", Some(usd("0.01")), NOON))
         .unwrap();
     assert!(
         matches!(refused, Admission::Refused { left, .. } if left == usd("-0.5")),
@@ -276,10 +280,10 @@ fn a_model_that_billed_too_much_is_refused_until_it_is_cleared() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let budget = budget(Limits::default());
-    let first = hold("c", "x", "1", Some(usd("0.10")), NOON);
+    let first = reservation("c", "x", "1", Some(usd("0.10")), NOON);
     assert_eq!(budget.reserve(&db, &first), Ok(Admission::Granted));
-    db.settle(&attempt("1"), &exact("0.30")).unwrap();
-    let next = hold("c", "x", "2", Some(usd("0.10")), NOON);
+    Ledger(&db).settle(&attempt("1"), &exact("0.30")).unwrap();
+    let next = reservation("c", "x", "2", Some(usd("0.10")), NOON);
     let refused = budget.reserve(&db, &next).unwrap();
     assert_eq!(
         refused,
@@ -295,13 +299,13 @@ fn a_model_that_billed_too_much_is_refused_until_it_is_cleared() {
             .message
             .contains("openai/gpt-5-mini has billed $0.20 more")
     );
-    let other = hold("c", "x", "3", Some(usd("0.10")), NOON);
-    let other = Hold {
+    let other = reservation("c", "x", "3", Some(usd("0.10")), NOON);
+    let other = Reservation {
         model: ModelId::new("openai", "gpt-5"),
         ..other
     };
     assert_eq!(budget.reserve(&db, &other), Ok(Admission::Granted));
-    db.clear_breach(&model()).unwrap();
+    Ledger(&db).clear_breach(&model()).unwrap();
     assert_eq!(budget.reserve(&db, &next), Ok(Admission::Granted));
 }
 
@@ -311,20 +315,23 @@ fn meters_show_what_is_settled_and_what_is_held() {
     let db = Db::open(data.path()).unwrap();
     let mut budget = per_day("5");
     budget.limits.per_session = Some(usd("1"));
-    let nowhere = Place {
+    let nowhere = ChargePlace {
         session: None,
         exchange: None,
         run: "run",
     };
-    let fresh = budget.standing(&db, &nowhere, None, NOON).unwrap();
+    let fresh = Spending(&budget)
+        .standing(&db, &nowhere, None, NOON)
+        .unwrap();
     assert_eq!(fresh.left(&model()).unwrap().usd, usd("1"));
     for (name, chat) in [("1", "c"), ("2", "c"), ("3", "d")] {
-        let held = hold(chat, name, name, Some(usd("0.40")), NOON);
+        let held = reservation(chat, name, name, Some(usd("0.40")), NOON);
         assert_eq!(budget.reserve(&db, &held), Ok(Admission::Granted));
     }
-    db.settle(&attempt("1"), &settlement(Cost::UNKNOWN))
+    Ledger(&db)
+        .settle(&attempt("1"), &settlement(Cost::UNKNOWN))
         .unwrap();
-    let status = budget
+    let status = Spending(&budget)
         .status(&db, Some(&session("c")), "run", NOON)
         .unwrap();
     let shown: Vec<_> = status
@@ -346,10 +353,10 @@ fn meters_show_what_is_settled_and_what_is_held() {
     assert_eq!(status[1].resets_at, Some(Timestamp(NOON.0 + 43_200_000)));
     let left = |budget: &Budget, chat: Option<&str>| {
         let chat = chat.map(session);
-        let standing = budget
+        let standing = Spending(budget)
             .standing(
                 &db,
-                &Place {
+                &ChargePlace {
                     session: chat.as_ref(),
                     ..nowhere
                 },
@@ -369,7 +376,7 @@ fn meters_show_what_is_settled_and_what_is_held() {
     assert_eq!(left(&budget, Some("c")), None);
 }
 
-/// On a slow disk the others may hold the store for longer than anybody waits; nothing was written then.
+/// On a slow disk the other threads may keep the store locked for longer than the timeout; then nothing was written.
 fn patient<T>(attempt: impl Fn() -> Result<T, StoreError>) -> T {
     loop {
         match attempt() {
@@ -387,7 +394,7 @@ fn eight_connections_share_room_for_exactly_five_hundred() {
         let store = patient(|| Store::open(data.path()));
         let granted = (0..200).filter(|n| {
             let name = format!("{worker}-{n}");
-            let held = hold("c", &name, &name, Some(usd("0.10")), NOON);
+            let held = reservation("c", &name, &name, Some(usd("0.10")), NOON);
             let reserve = || {
                 let (budget, held) = (budget.clone(), held.clone());
                 store.run_blocking(move |db| budget.reserve(db, &held))
@@ -408,29 +415,34 @@ fn eight_connections_share_room_for_exactly_five_hundred() {
     });
     assert_eq!(granted, 500);
     let db = Db::open(data.path()).unwrap();
-    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().reserved, usd("50"));
+    assert_eq!(
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().reserved,
+        usd("50")
+    );
 }
 
 #[test]
-fn a_hold_outlives_its_process_at_its_maximum() {
+fn a_reservation_outlives_its_process_at_its_maximum() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("0.10");
-    let held = hold("c", "x", "1", Some(usd("0.08")), NOON);
+    let held = reservation("c", "x", "1", Some(usd("0.08")), NOON);
     assert_eq!(
         budget.begin_exchange(&db, &begin("c", "x", None, "hi"), &held),
         Ok(Admission::Granted)
     );
-    db.append_answer(&message("x-a"), "he", "").unwrap();
+    ChatLog(&db)
+        .append_answer(&message("x-a"), "he", "")
+        .unwrap();
     drop(db);
     let db = Db::open(data.path()).unwrap();
-    let next = hold("c", "x", "2", Some(usd("0.03")), NOON);
+    let next = reservation("c", "x", "2", Some(usd("0.03")), NOON);
     assert!(matches!(
         budget.reserve(&db, &next),
         Ok(Admission::Refused { .. })
     ));
-    assert_eq!(db.open_items().unwrap()[0].usd, Some(usd("0.08")));
+    assert_eq!(Ledger(&db).open_items().unwrap()[0].usd, Some(usd("0.08")));
     // The user has looked at the provider's bill.
-    db.settle(&attempt("1"), &exact("0.02")).unwrap();
+    Ledger(&db).settle(&attempt("1"), &exact("0.02")).unwrap();
     assert_eq!(budget.reserve(&db, &next), Ok(Admission::Granted));
 }

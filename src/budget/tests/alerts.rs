@@ -4,8 +4,8 @@ use super::*;
 use crate::chat::Timestamp;
 use crate::chat::id::AttemptId;
 use crate::protocol::Alert;
-use crate::store::Db;
-use crate::store::tests::{NOON, exact, folder, hold, model, session};
+use crate::store::tests::{NOON, exact, folder, model, reservation, session};
+use crate::store::{Db, Ledger};
 
 const SHARES: [f64; 3] = [0.5, 0.8, 1.0];
 const DAY: i64 = 86_400_000;
@@ -13,17 +13,16 @@ const DAY: i64 = 86_400_000;
 /// Books so much at this instant.
 fn spend(budget: &Budget, db: &Db, name: &str, amount: &str, at: Timestamp) {
     assert_eq!(
-        budget.reserve(db, &hold("c", name, name, Some(usd(amount)), at)),
+        budget.reserve(db, &reservation("c", name, name, Some(usd(amount)), at)),
         Ok(Admission::Granted)
     );
-    db.settle(&AttemptId::from_text(name), &exact(amount))
+    Ledger(db)
+        .settle(&AttemptId::from_text(name), &exact(amount))
         .unwrap();
 }
 
 fn tell(budget: &Budget, db: &Db, at: Timestamp) -> Vec<(Scope, f64)> {
-    let told = budget
-        .tell(db, Some(&session("c")), "run", &SHARES, at)
-        .unwrap();
+    let told = tell_alerts(budget, db, Some(&session("c")), "run", &SHARES, at).unwrap();
     told.iter()
         .map(|alert| (alert.scope, alert.share))
         .collect()
@@ -104,7 +103,7 @@ fn every_limit_has_its_alerts_and_the_fullest_comes_first() {
         .limit_key("openai", "f3a1".to_owned(), per("3"));
     spend(&budget, &db, "1", "1", NOON);
     let shown = alerts(
-        &budget
+        &Spending(&budget)
             .status(&db, Some(&session("c")), "run", NOON)
             .unwrap(),
         &SHARES,
@@ -122,16 +121,12 @@ fn every_limit_has_its_alerts_and_the_fullest_comes_first() {
         alert(Scope::Day, 0.5, "2"),
     ];
     assert_eq!(shown, all);
-    let mut told = budget
-        .tell(&db, Some(&session("c")), "run", &SHARES, NOON)
-        .unwrap();
+    let mut told = tell_alerts(&budget, &db, Some(&session("c")), "run", &SHARES, NOON).unwrap();
     told.sort_by_key(|alert| alert.limit);
     assert_eq!(told, all);
     assert_eq!(tell(&budget, &db, NOON), []);
     assert_eq!(
-        budget
-            .tell(&db, Some(&session("c")), "run", &[], NOON)
-            .unwrap(),
+        tell_alerts(&budget, &db, Some(&session("c")), "run", &[], NOON).unwrap(),
         [],
         "no share, no alert"
     );
@@ -143,7 +138,7 @@ fn what_is_held_counts_as_used() {
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("1");
     assert_eq!(
-        budget.reserve(&db, &hold("c", "x", "1", Some(usd("0.60")), NOON)),
+        budget.reserve(&db, &reservation("c", "x", "1", Some(usd("0.60")), NOON)),
         Ok(Admission::Granted)
     );
     assert_eq!(tell(&budget, &db, NOON), [(Scope::Day, 0.5)]);

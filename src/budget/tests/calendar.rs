@@ -3,8 +3,8 @@
 use super::*;
 use crate::chat::id::AttemptId;
 use crate::chat::{Timestamp, Uptime};
-use crate::store::tests::{exact, folder, hold};
-use crate::store::{ChargeScope, Db};
+use crate::store::tests::{exact, folder, reservation};
+use crate::store::{ChargeScope, Db, Ledger, ScopeSums, check};
 
 const HOUR: i64 = 3_600_000;
 
@@ -105,7 +105,7 @@ fn a_new_day_has_room_and_an_old_charge_never_moves_into_it() {
         ..per_day("1")
     };
     let (late, next) = (at("2026-10-25T22:59:59.999Z"), at("2026-10-25T23:00:00Z"));
-    let dollar = |name: &str, at| hold("c", name, name, Some(usd("1")), at);
+    let dollar = |name: &str, at| reservation("c", name, name, Some(usd("1")), at);
     assert_eq!(
         budget.reserve(&db, &dollar("1", late)),
         Ok(Admission::Granted)
@@ -119,11 +119,18 @@ fn a_new_day_has_room_and_an_old_charge_never_moves_into_it() {
         Ok(Admission::Granted)
     );
     // Settled after midnight, it belongs to the day it was taken in.
-    db.settle(&AttemptId::from_text("1"), &exact("0.5"))
+    Ledger(&db)
+        .settle(&AttemptId::from_text("1"), &exact("0.5"))
         .unwrap();
-    assert_eq!(db.sum(ChargeScope::Day(next)).unwrap().total(), usd("1"));
     assert_eq!(
-        db.sum(ChargeScope::Month(next)).unwrap().total(),
+        ScopeSums(&db).sum(ChargeScope::Day(next)).unwrap().total(),
+        usd("1")
+    );
+    assert_eq!(
+        ScopeSums(&db)
+            .sum(ChargeScope::Month(next))
+            .unwrap()
+            .total(),
         usd("1.5")
     );
 }
@@ -133,7 +140,7 @@ fn neither_a_clock_nor_a_time_zone_that_is_turned_gives_a_day_twice() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("1");
-    let dollar = |name: &str, at| hold("c", name, name, Some(usd("1")), at);
+    let dollar = |name: &str, at| reservation("c", name, name, Some(usd("1")), at);
     let noon = at("2026-11-22T12:00:00Z");
     assert_eq!(
         budget.reserve(&db, &dollar("1", noon)),
@@ -173,7 +180,7 @@ fn neither_a_clock_nor_a_time_zone_that_is_turned_gives_a_day_twice() {
         budget.reserve(&db, &dollar("d", at("2026-11-23T00:00:00Z"))),
         Ok(Admission::Granted)
     );
-    let status = budget.status(&db, None, "run", noon).unwrap();
+    let status = Spending(&budget).status(&db, None, "run", noon).unwrap();
     assert_eq!(
         status[0].resets_at,
         Some(at("2026-11-24T00:00:00Z")),
@@ -188,7 +195,7 @@ fn what_is_spent_while_the_clock_is_wrong_counts_when_it_is_right_again() {
     let budget = per_day("1");
     let half = |name: &str, at| {
         budget
-            .reserve(&db, &hold("c", name, name, Some(usd("0.5")), at))
+            .reserve(&db, &reservation("c", name, name, Some(usd("0.5")), at))
             .unwrap()
     };
     let (noon, day_before) = (at("2026-11-22T12:00:00Z"), at("2026-11-21T12:00:00Z"));
@@ -207,14 +214,14 @@ fn what_is_spent_while_the_clock_is_wrong_counts_when_it_is_right_again() {
     );
 }
 
-/// A hold at an instant, on a machine that has been running for so long.
-fn running(name: &str, amount: &str, now: Timestamp, boot: &str, ms: i64) -> Hold {
-    Hold {
+/// A reservation at an instant, on a machine that has been running for so long.
+fn running(name: &str, amount: &str, now: Timestamp, boot: &str, ms: i64) -> Reservation {
+    Reservation {
         uptime: Some(Uptime {
             boot: boot.into(),
             ms,
         }),
-        ..hold("c", name, name, Some(usd(amount)), now)
+        ..reservation("c", name, name, Some(usd(amount)), now)
     }
 }
 
@@ -246,7 +253,11 @@ fn a_clock_that_jumps_is_asked_about() {
         budget.reserve(&db, &jumped),
         Ok(Admission::ClockMoved(_))
     ));
-    assert_eq!(db.open_items().unwrap().len(), 2, "nothing of it is kept");
+    assert_eq!(
+        Ledger(&db).open_items().unwrap().len(),
+        2,
+        "nothing of it is kept"
+    );
     // Where no limit is over a day or a month, no clock can give anything twice.
     let per_request = super::budget(Limits {
         per_request: Some(usd("5")),
@@ -295,7 +306,7 @@ fn sleep_small_steps_and_another_start_of_the_machine_pass() {
     .into_iter()
     .enumerate()
     {
-        let hold = running(
+        let reservation = running(
             &n.to_string(),
             "0.10",
             Timestamp(noon.0 + minutes * 60_000),
@@ -303,7 +314,7 @@ fn sleep_small_steps_and_another_start_of_the_machine_pass() {
             own * 60_000,
         );
         assert_eq!(
-            budget.reserve(&db, &hold),
+            budget.reserve(&db, &reservation),
             Ok(Admission::Granted),
             "step {n}"
         );
@@ -317,7 +328,10 @@ fn an_accepted_clock_frees_the_windows_and_refills_none() {
     let budget = per_day("1");
     let spend = |name: &str, amount: &str, now: &str| {
         budget
-            .reserve(&db, &hold("c", name, name, Some(usd(amount)), at(now)))
+            .reserve(
+                &db,
+                &reservation("c", name, name, Some(usd(amount)), at(now)),
+            )
             .unwrap()
     };
     let full = |admission: &Admission| matches!(admission, Admission::Refused { .. });
@@ -329,7 +343,7 @@ fn an_accepted_clock_frees_the_windows_and_refills_none() {
     let now = "2026-11-22T12:00:00Z";
     assert!(matches!(spend("2", "0.10", now), Admission::ClockMoved(_)));
     assert_eq!(budget.settle_clock(&db, at(now), None), Ok(1));
-    db.check().unwrap();
+    check(&db).unwrap();
     // It counts today, because it was spent by now.
     assert!(full(&spend("3", "0.41", now)));
     assert_eq!(spend("4", "0.40", now), Admission::Granted);
@@ -342,16 +356,19 @@ fn an_accepted_clock_frees_the_windows_and_refills_none() {
         Admission::Granted
     );
     // What is settled later is settled in both.
-    db.settle(&AttemptId::from_text("1"), &exact("0.20"))
+    Ledger(&db)
+        .settle(&AttemptId::from_text("1"), &exact("0.20"))
         .unwrap();
     assert_eq!(
-        db.sum(ChargeScope::Day(at("2026-11-22T13:00:00Z")))
+        ScopeSums(&db)
+            .sum(ChargeScope::Day(at("2026-11-22T13:00:00Z")))
             .unwrap()
             .total(),
         usd("0.60")
     );
     assert_eq!(
-        db.sum(ChargeScope::Day(at("2030-01-01T13:00:00Z")))
+        ScopeSums(&db)
+            .sum(ChargeScope::Day(at("2030-01-01T13:00:00Z")))
             .unwrap()
             .total(),
         usd("0.60")
@@ -361,7 +378,7 @@ fn an_accepted_clock_frees_the_windows_and_refills_none() {
         Ok(0),
         "once is enough"
     );
-    db.check().unwrap();
+    check(&db).unwrap();
 }
 
 #[test]
@@ -371,14 +388,20 @@ fn a_clock_set_back_within_the_day_counts_nothing_twice() {
     let budget = per_day("1");
     let (noon, nine) = (at("2026-11-22T12:00:00Z"), at("2026-11-22T09:00:00Z"));
     assert_eq!(
-        budget.reserve(&db, &hold("c", "1", "1", Some(usd("0.50")), noon)),
+        budget.reserve(&db, &reservation("c", "1", "1", Some(usd("0.50")), noon)),
         Ok(Admission::Granted)
     );
     assert_eq!(budget.settle_clock(&db, nine, None), Ok(1));
-    assert_eq!(db.sum(ChargeScope::Day(nine)).unwrap().total(), usd("0.50"));
     assert_eq!(
-        db.sum(ChargeScope::Month(nine)).unwrap().total(),
+        ScopeSums(&db).sum(ChargeScope::Day(nine)).unwrap().total(),
         usd("0.50")
     );
-    db.check().unwrap();
+    assert_eq!(
+        ScopeSums(&db)
+            .sum(ChargeScope::Month(nine))
+            .unwrap()
+            .total(),
+        usd("0.50")
+    );
+    check(&db).unwrap();
 }

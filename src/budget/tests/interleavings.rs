@@ -9,8 +9,8 @@ use super::*;
 use crate::chat::id::AttemptId;
 use crate::chat::{Cost, CostKind, ModelId, Timestamp};
 use crate::protocol::Raise;
-use crate::store::Db;
-use crate::store::tests::{NOON, folder, hold, settlement};
+use crate::store::tests::{NOON, folder, reservation, settlement};
+use crate::store::{Corrections, Db, Ledger, check};
 
 const HOUR: i64 = 3_600_000;
 const CENT: i128 = 10_000_000_000;
@@ -104,7 +104,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 /// Where a charge counts: over what, whose, and in which day or month.
-type Place = (Scope, String, i64);
+type ChargePlace = (Scope, String, i64);
 
 /// A charge as the model sees it.
 struct Charge {
@@ -113,7 +113,7 @@ struct Charge {
     at: i64,
     /// The user has accepted a clock that is behind it.
     ahead: bool,
-    places: Vec<Place>,
+    places: Vec<ChargePlace>,
     reserved: Usd,
     counts: Usd,
     open: bool,
@@ -132,13 +132,13 @@ impl Charge {
 struct Model {
     charges: Vec<Charge>,
     /// What was raised, by question and scope.
-    raises: BTreeMap<(String, Scope), (Place, Usd)>,
+    raises: BTreeMap<(String, Scope), (ChargePlace, Usd)>,
     /// Places in which a charge counts that was taken under a wrong clock.
-    carried: BTreeSet<Place>,
+    carried: BTreeSet<ChargePlace>,
 }
 
 impl Model {
-    fn spent(&self) -> BTreeMap<&Place, Usd> {
+    fn spent(&self) -> BTreeMap<&ChargePlace, Usd> {
         let mut sums = BTreeMap::new();
         for charge in &self.charges {
             for place in &charge.places {
@@ -148,7 +148,7 @@ impl Model {
         sums
     }
 
-    fn raised(&self, place: &Place) -> Usd {
+    fn raised(&self, place: &ChargePlace) -> Usd {
         self.raises
             .values()
             .filter(|(at, _)| at == place)
@@ -202,7 +202,7 @@ impl Model {
 }
 
 /// Days and months by arithmetic of its own: days are counted from 22 November 2026, and these begin a month.
-fn places(ask: Ask, at: i64) -> Vec<Place> {
+fn places(ask: Ask, at: i64) -> Vec<ChargePlace> {
     let day = at.div_euclid(24 * HOUR) - NOON.0.div_euclid(24 * HOUR);
     let firsts = [-82, -52, -21, 9, 40, 71, 99, 130, 160, 191, 221];
     let month = i64::try_from(firsts.into_iter().filter(|first| *first <= day).count()).unwrap();
@@ -223,7 +223,7 @@ fn places(ask: Ask, at: i64) -> Vec<Place> {
     ]
 }
 
-fn limit(limits: &Limits, (scope, name, _): &Place) -> Option<Usd> {
+fn limit(limits: &Limits, (scope, name, _): &ChargePlace) -> Option<Usd> {
     let of_model = limits.models.get(&ModelId::new("openai", name.as_str()));
     let of_key = limits.keys.iter().find(|key| key.last4 == *name);
     match scope {
@@ -264,7 +264,7 @@ impl Play {
                     let cost = charge
                         .reserved
                         .in_proportion(Usd::from_pico(share.into()), Usd::from_pico(255));
-                    self.db
+                    Ledger(&self.db)
                         .settle(&charge.id, &settlement(Cost::new(cost, CostKind::Exact)))
                         .unwrap();
                     charge.close(cost);
@@ -272,7 +272,7 @@ impl Play {
             }
             Step::SettleUnknown(pick) => {
                 if let Some(charge) = self.model.open(pick) {
-                    self.db
+                    Ledger(&self.db)
                         .settle(&charge.id, &settlement(Cost::UNKNOWN))
                         .unwrap();
                     charge.close(charge.reserved);
@@ -291,7 +291,7 @@ impl Play {
                     let cost = charge
                         .reserved
                         .in_proportion(Usd::from_pico(share.into()), Usd::from_pico(255));
-                    self.db
+                    Corrections(&self.db)
                         .correct(&charge.id, Some(cost), Timestamp(self.now))
                         .unwrap();
                     charge.close(cost);
@@ -300,7 +300,7 @@ impl Play {
             }
             Step::Release(pick) => {
                 if let Some(charge) = self.model.open(pick) {
-                    self.db
+                    Ledger(&self.db)
                         .release(&charge.id, "429", Timestamp(self.now))
                         .unwrap();
                     charge.close(Usd::ZERO);
@@ -353,7 +353,7 @@ impl Play {
         let astray = newest.is_some_and(|newest| self.now < newest - 24 * HOUR) && windows;
         let expected = ask.cents == 0 || fits && !astray;
 
-        let mut held = hold(
+        let mut held = reservation(
             &ask.session.to_string(),
             &exchange,
             &n.to_string(),
@@ -408,8 +408,7 @@ impl Play {
                 "step {n}: {place:?}: {spent} of {most:?}"
             );
         }
-        for status in self
-            .budget
+        for status in Spending(&self.budget)
             .status(&self.db, None, "0", Timestamp(self.now))
             .unwrap()
         {
@@ -423,7 +422,12 @@ impl Play {
             .iter()
             .filter(|charge| charge.open)
             .count();
-        prop_assert_eq!(self.db.open_items().unwrap().len(), open, "step {}", n);
+        prop_assert_eq!(
+            Ledger(&self.db).open_items().unwrap().len(),
+            open,
+            "step {}",
+            n
+        );
         Ok(())
     }
 }
@@ -437,6 +441,6 @@ proptest! {
             play.take(n, &step)?;
             play.check(n)?;
         }
-        play.db.check().unwrap();
+        check(&play.db).unwrap();
     }
 }

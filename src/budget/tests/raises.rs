@@ -4,17 +4,17 @@ use super::*;
 use crate::chat::id::{AttemptId, ExchangeId};
 use crate::chat::{ModelId, Timestamp};
 use crate::protocol::Raise;
-use crate::store::tests::{NOON, exact, folder, hold, model, session};
-use crate::store::{ChargeScope, Db, StoreError};
+use crate::store::tests::{NOON, exact, folder, model, reservation, session};
+use crate::store::{ChargeScope, Db, Ledger, ScopeSums, StoreError, check};
 
 const DAY: i64 = 86_400_000;
 
-/// A hold for a question that raises this limit.
-fn raising(name: &str, amount: &str, scope: Scope, by: &str) -> Hold {
+/// A reservation for a question that raises this limit.
+fn raising(name: &str, amount: &str, scope: Scope, by: &str) -> Reservation {
     let raise = Some(Raise { scope, by: usd(by) });
-    Hold {
+    Reservation {
         raise,
-        ..hold("c", name, name, Some(usd(amount)), NOON)
+        ..reservation("c", name, name, Some(usd(amount)), NOON)
     }
 }
 
@@ -23,7 +23,7 @@ fn a_raise_is_kept_in_the_place_it_was_made_for() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let budget = per_day("1");
-    let plain = |name: &str, amount: &str| hold("c", name, name, Some(usd(amount)), NOON);
+    let plain = |name: &str, amount: &str| reservation("c", name, name, Some(usd(amount)), NOON);
     assert_eq!(
         budget.reserve(&db, &plain("1", "0.90")),
         Ok(Admission::Granted)
@@ -45,13 +45,19 @@ fn a_raise_is_kept_in_the_place_it_was_made_for() {
         refused, short,
         "a raise that does not suffice raises nothing"
     );
-    assert_eq!(db.raised(ChargeScope::Day(NOON)).unwrap(), Usd::ZERO);
+    assert_eq!(
+        ScopeSums(&db).raised(ChargeScope::Day(NOON)).unwrap(),
+        Usd::ZERO
+    );
 
     assert_eq!(
         budget.reserve(&db, &raising("2", "0.30", Scope::Day, "0.30")),
         Ok(Admission::Granted)
     );
-    let line = budget.status(&db, None, "run", NOON).unwrap().remove(0);
+    let line = Spending(&budget)
+        .status(&db, None, "run", NOON)
+        .unwrap()
+        .remove(0);
     assert_eq!(
         (line.scope, line.raised, line.meter.limit),
         (Scope::Day, usd("0.30"), Some(usd("1.30")))
@@ -62,7 +68,7 @@ fn a_raise_is_kept_in_the_place_it_was_made_for() {
         "settled + reserved <= limit + raised"
     );
     // Another attempt of the same question does not raise it again.
-    let again = Hold {
+    let again = Reservation {
         attempt: AttemptId::from_text("2b"),
         ..raising("2", "0.30", Scope::Day, "0.30")
     };
@@ -71,14 +77,15 @@ fn a_raise_is_kept_in_the_place_it_was_made_for() {
         Ok(Admission::Refused { .. })
     ));
     // What the question did not need stays in that day, and the next day has its own limit.
-    db.settle(&AttemptId::from_text("2"), &exact("0.10"))
+    Ledger(&db)
+        .settle(&AttemptId::from_text("2"), &exact("0.10"))
         .unwrap();
     assert_eq!(
         budget.reserve(&db, &plain("3", "0.30")),
         Ok(Admission::Granted)
     );
     let tomorrow = |name: &str, amount: &str| {
-        hold("c", name, name, Some(usd(amount)), Timestamp(NOON.0 + DAY))
+        reservation("c", name, name, Some(usd(amount)), Timestamp(NOON.0 + DAY))
     };
     assert!(matches!(
         budget.reserve(&db, &tomorrow("4", "1.01")),
@@ -88,7 +95,7 @@ fn a_raise_is_kept_in_the_place_it_was_made_for() {
         budget.reserve(&db, &tomorrow("4", "1")),
         Ok(Admission::Granted)
     );
-    db.check().unwrap();
+    check(&db).unwrap();
 }
 
 #[test]
@@ -121,7 +128,9 @@ fn a_raise_holds_for_its_scope_only() {
             Ok(Admission::Granted)
         );
         assert!(
-            !db.has_raised(&ExchangeId::from_text(name), scope).unwrap(),
+            !ScopeSums(&db)
+                .has_raised(&ExchangeId::from_text(name), scope)
+                .unwrap(),
             "{name}"
         );
     }
@@ -129,7 +138,10 @@ fn a_raise_holds_for_its_scope_only() {
         .reserve(&db, &raising("5", "0.01", Scope::Day, "-1"))
         .unwrap();
     assert_eq!(
-        (below, db.raised(ChargeScope::Day(NOON)).unwrap()),
+        (
+            below,
+            ScopeSums(&db).raised(ChargeScope::Day(NOON)).unwrap()
+        ),
         (Admission::Granted, Usd::ZERO),
         "a raise never lowers"
     );
@@ -140,7 +152,7 @@ fn a_raise_holds_for_its_scope_only() {
 #[test]
 fn every_limit_can_be_raised_by_name() {
     let of_group = [Scope::GroupDay, Scope::GroupMonth];
-    // A group's limit is nobody's alone to raise.
+    // One machine cannot raise a group's limit.
     for scope in Scope::ALL
         .into_iter()
         .filter(|scope| !of_group.contains(scope))
@@ -192,9 +204,9 @@ fn every_limit_can_be_raised_by_name() {
             Ok(Admission::Granted),
             "{scope}"
         );
-        let more = Hold {
+        let more = Reservation {
             attempt: AttemptId::from_text("2"),
-            ..hold("c", "1", "2", Some(usd("0.01")), NOON)
+            ..reservation("c", "1", "2", Some(usd("0.01")), NOON)
         };
         assert!(
             matches!(budget.reserve(&db, &more), Ok(Admission::Refused { .. })),
@@ -218,12 +230,14 @@ fn a_plan_sees_a_raise_once() {
     .into();
     let chat = session("c");
     let left = |exchange: Option<&ExchangeId>, raise| {
-        let place = Place {
+        let place = ChargePlace {
             session: Some(&chat),
             exchange,
             run: "run",
         };
-        let standing = budget.standing(&db, &place, raise, NOON).unwrap();
+        let standing = Spending(&budget)
+            .standing(&db, &place, raise, NOON)
+            .unwrap();
         let of = |id: &ModelId| standing.left(id).map(|left| (left.scope, left.usd));
         (
             of(&model()).unwrap(),

@@ -1,4 +1,4 @@
-//! The disk tier, as every process but its owner sees it: a connection, and patience that ends.
+//! The disk tier, as every process but its owner sees it: a connection, and limits on every wait.
 //!
 //! Owns: how long a look-up may take, when the tier is left alone for a while, and what waits to be put meanwhile.
 //! Refuses: sled; that is the owner's, see [`super::owner`].
@@ -6,32 +6,27 @@
 //! was told to it, and the leases that it holds, last as long as it greets.
 
 mod connection;
-mod idle;
+mod link;
 mod reach;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::entry::LARGEST;
-use super::frame::{Answer, Ask};
-use super::place::Place;
+use super::frame::{OwnerReply, OwnerRequest};
 use super::tier::{Bytes, Freed, Later, Lease, Tier, TierFigures, Verified};
 use crate::chat::request::Digest;
 use crate::protocol::CacheHit;
 use crate::redis::Waiting;
-use connection::Connection;
-use reach::Reached;
+use connection::OwnerConnection;
+use link::{LinkPhase, OwnerLink};
 
-/// Longest wait of a process, once and in all, for an owner that is just coming up where answers lie. What it finds saves
-/// seconds and money, and most of the time has passed already, see [`begin`].
+/// The longest that a process waits in total for an owner that is starting in a folder with answers. A hit saves seconds
+/// and money, and most of this time has usually passed already, see [`begin`].
 const RISING: Duration = Duration::from_millis(60);
-/// How long the tier is left alone after it failed.
-const OFF: Duration = Duration::from_secs(10);
 /// Longest wait for what is still to be put, when the program ends.
 const CLOSING: Duration = Duration::from_millis(250);
 /// Longest wait of a report, or of a walk over everything.
@@ -42,99 +37,29 @@ const WAITING: usize = 16;
 
 pub(super) use reach::begin;
 
-pub(super) struct Disk(Arc<Shared>);
+pub(super) struct DiskTier(Arc<OwnerLink>);
 
-struct Shared {
-    place: Place,
-    limit: u64,
-    /// Longest wait of a look-up for an owner that is there. It answers in a small part of a millisecond.
-    patience: Duration,
-    /// The program that is started as the owner; `None`: only one that is there is used.
-    program: Option<PathBuf>,
-    state: Mutex<State>,
-    trouble: Mutex<Trouble>,
-    /// Whether an attempt to reach the owner is under way.
-    reaching: watch::Sender<bool>,
-    /// The end of the time in which this process waits for an owner to come up; it begins with the first who waits, and
-    /// anew when a connection that nobody used was given up.
-    rising: Mutex<Option<Instant>>,
-}
-
-#[derive(Default)]
-struct Trouble {
-    last: String,
-    untold: Option<String>,
-}
-
-struct State {
-    link: Link,
-    waiting: Vec<Vec<u8>>,
-    /// When somebody last wanted the connection.
-    used: Instant,
-}
-
-enum Link {
-    /// Not tried yet, or given up because nobody used it.
-    Cold,
-    Up(Arc<Connection>),
-    /// Alive as far as is known, and too slow to be waited for; from this time on it is looked at in the background.
-    Slow {
-        connection: Arc<Connection>,
-        from: Instant,
-    },
-    /// Away. Nobody waits for it; from this time on it is tried again in the background.
-    Off {
-        from: Instant,
-    },
-}
-
-impl State {
-    /// A connection that ended, or was ended, is none: another one is made, and nobody waits for it.
-    fn forget_ended(&mut self) {
-        if let Link::Up(connection) | Link::Slow { connection, .. } = &self.link
-            && !connection.is_open()
-        {
-            self.link = Link::Off {
-                from: Instant::now(),
-            };
-        }
-    }
-}
-
-impl Disk {
+impl DiskTier {
     pub(super) fn new(
         folder: &Path,
         limit: u64,
         patience: Duration,
         program: Option<PathBuf>,
     ) -> Self {
-        Self(Arc::new(Shared {
-            place: Place::new(folder),
-            limit,
-            patience,
-            program,
-            state: Mutex::new(State {
-                link: Link::Cold,
-                waiting: Vec::new(),
-                used: Instant::now(),
-            }),
-            trouble: Mutex::default(),
-            reaching: watch::Sender::new(false),
-            rising: Mutex::default(),
-        }))
+        Self(Arc::new(OwnerLink::new(folder, limit, patience, program)))
     }
 
     /// The connection; while the first attempt to get one is under way, after a wait.
-    async fn connection(&self, patience: Duration) -> Option<Arc<Connection>> {
+    async fn connection(&self, patience: Duration) -> Option<Arc<OwnerConnection>> {
         if let Some(connection) = self.0.up() {
             return Some(connection);
         }
-        let was_cold = matches!(self.0.lock().link, Link::Cold);
+        let was_cold = matches!(self.0.lock().link, LinkPhase::Cold);
         if was_cold
             && self.0.program.is_some()
-            && let Err(cause) = self.0.place.prepare()
+            && let Err(cause) = self.0.folder.prepare()
         {
-            // Known at once, so told with this very question.
+            // The cause is known at once, so it is told with this request.
             self.0.away(&cause);
             return None;
         }
@@ -154,7 +79,7 @@ impl Disk {
     fn rest(&self) -> Duration {
         let patience = self.0.patience;
         let whole = || {
-            if self.0.place.is_rising() {
+            if self.0.folder.is_rising() {
                 RISING.max(patience)
             } else {
                 patience
@@ -169,10 +94,10 @@ impl Disk {
     /// Asks, and leaves the owner alone for a while when it does not answer.
     async fn ask(
         &self,
-        connection: &Arc<Connection>,
-        ask: &Ask,
+        connection: &Arc<OwnerConnection>,
+        ask: &OwnerRequest,
         patience: Duration,
-    ) -> Option<Answer> {
+    ) -> Option<OwnerReply> {
         if let Ok(answer) = timeout(patience, connection.ask(ask)).await {
             return answer;
         }
@@ -183,18 +108,18 @@ impl Disk {
 
     async fn report<T: serde::de::DeserializeOwned>(
         &self,
-        ask: Ask,
+        ask: OwnerRequest,
         patience: Duration,
     ) -> Option<T> {
         let connection = self.connection(REPORT.max(self.0.patience)).await?;
         match self.ask(&connection, &ask, patience).await? {
-            Answer::Report(json) => serde_json::from_slice(&json).ok(),
+            OwnerReply::Report(json) => serde_json::from_slice(&json).ok(),
             _ => None,
         }
     }
 
     /// Sends without waiting for the answer.
-    fn send(&self, ask: &Ask) {
+    fn send(&self, ask: &OwnerRequest) {
         if let Some(connection) = self.0.up() {
             connection.tell(ask);
             return;
@@ -203,7 +128,7 @@ impl Disk {
         if let Some(slow) = self.0.line() {
             slow.tell(ask);
         }
-        // Should a slow one prove to be dead, the next one hears it.
+        // If a slow owner turns out to be dead, the next one gets this frame.
         let mut state = self.0.lock();
         if *self.0.reaching.borrow() && state.waiting.len() < WAITING {
             // The first frame of a connection is the greeting, so any other id will do.
@@ -212,128 +137,7 @@ impl Disk {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The connection, where it may be waited for.
-    fn up(&self) -> Option<Arc<Connection>> {
-        let mut state = self.lock();
-        state.forget_ended();
-        state.used = Instant::now();
-        if let Link::Up(connection) = &state.link {
-            Some(Arc::clone(connection))
-        } else {
-            None
-        }
-    }
-
-    /// The connection, slow or not.
-    fn line(&self) -> Option<Arc<Connection>> {
-        let mut state = self.lock();
-        state.forget_ended();
-        state.used = Instant::now();
-        match &state.link {
-            Link::Up(connection) | Link::Slow { connection, .. } => Some(Arc::clone(connection)),
-            Link::Cold | Link::Off { .. } => None,
-        }
-    }
-
-    /// Starts an attempt in the background, unless one is under way or it is too early.
-    fn reach(self: &Arc<Self>) {
-        let (early, known) = match &self.lock().link {
-            Link::Cold => (false, None),
-            Link::Up(_) => (true, None),
-            Link::Slow { connection, from } => {
-                (Instant::now() < *from, Some(Arc::clone(connection)))
-            }
-            Link::Off { from } => (Instant::now() < *from, None),
-        };
-        if early || self.reaching.send_replace(true) {
-            return;
-        }
-        let Ok(runtime) = Handle::try_current() else {
-            self.reaching.send_replace(false);
-            return;
-        };
-        let shared = Arc::clone(self);
-        runtime.spawn(async move {
-            let program = shared.program.as_deref();
-            let outcome = reach::reach(
-                &shared.place,
-                shared.limit,
-                shared.patience,
-                program,
-                known.as_ref(),
-            )
-            .await;
-            shared.reached(outcome, known.as_ref());
-            shared.reaching.send_replace(false);
-            idle::watch(&shared);
-        });
-    }
-
-    fn reached(&self, outcome: Result<Reached, String>, known: Option<&Arc<Connection>>) {
-        let from = Instant::now() + OFF;
-        let (link, cause) = match outcome {
-            Ok(Reached::Up(connection)) => (Link::Up(connection), None),
-            Ok(Reached::Slow(connection)) => (
-                Link::Slow { connection, from },
-                Some("the disk is slow".to_owned()),
-            ),
-            Err(cause) => (Link::Off { from }, Some(cause)),
-        };
-        let mut state = self.lock();
-        let waiting = std::mem::take(&mut state.waiting);
-        if let Link::Up(connection) | Link::Slow { connection, .. } = &link
-            && known.is_none_or(|known| !Arc::ptr_eq(known, connection))
-        {
-            for frame in waiting {
-                connection.push(frame);
-            }
-        }
-        state.link = link;
-        drop(state);
-        if let Some(cause) = cause {
-            self.tell(&cause);
-        }
-    }
-
-    /// An owner that does not answer in time: it is looked at in the background, at once and then not for a while.
-    fn gave_up(self: &Arc<Self>, connection: &Arc<Connection>) {
-        let mut state = self.lock();
-        if matches!(&state.link, Link::Up(up) if Arc::ptr_eq(up, connection)) {
-            state.link = Link::Slow {
-                connection: Arc::clone(connection),
-                from: Instant::now(),
-            };
-        }
-        drop(state);
-        self.reach();
-    }
-
-    /// Leaves the tier alone for a while, and tells why.
-    fn away(&self, cause: &str) {
-        self.lock().link = Link::Off {
-            from: Instant::now() + OFF,
-        };
-        self.tell(cause);
-    }
-
-    /// The same cause is told once.
-    fn tell(&self, cause: &str) {
-        tracing::warn!(%cause, "the disk tier is away");
-        if let Ok(mut trouble) = self.trouble.lock()
-            && trouble.last != cause
-        {
-            cause.clone_into(&mut trouble.last);
-            trouble.untold = Some(format!("answers are not kept on disk for now: {cause}"));
-        }
-    }
-}
-
-impl Tier for Disk {
+impl Tier for DiskTier {
     fn name(&self) -> CacheHit {
         CacheHit::Disk
     }
@@ -341,20 +145,23 @@ impl Tier for Disk {
     fn get<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Option<Bytes>> {
         Box::pin(async move {
             let begun = Instant::now();
-            // Where nothing lies, nobody is started to look for it.
-            let connection = if self.0.place.has_answers() {
+            // Don't spawn the owner when the cache is empty.
+            let connection = if self.0.folder.has_answers() {
                 self.connection(self.rest()).await?
             } else {
                 self.0.up()?
             };
-            // Connected to, it may still be opening what lies there.
+            // It may be connected and still opening the folder.
             let rest = self
                 .0
                 .patience
                 .saturating_sub(begun.elapsed())
                 .max(self.rest());
-            match self.ask(&connection, &Ask::Get(digest), rest).await? {
-                Answer::Found(bytes) => Some(bytes),
+            match self
+                .ask(&connection, &OwnerRequest::Get(digest), rest)
+                .await?
+            {
+                OwnerReply::Found(bytes) => Some(bytes),
                 _ => None,
             }
         })
@@ -362,12 +169,12 @@ impl Tier for Disk {
 
     fn put(&self, digest: Digest, bytes: &Bytes) {
         if bytes.len() <= LARGEST {
-            self.send(&Ask::Put(digest, Bytes::clone(bytes)));
+            self.send(&OwnerRequest::Put(digest, Bytes::clone(bytes)));
         }
     }
 
     fn remove(&self, digest: Digest) {
-        self.send(&Ask::Remove(digest));
+        self.send(&OwnerRequest::Remove(digest));
     }
 
     fn trouble(&self) -> Option<String> {
@@ -384,7 +191,7 @@ impl Tier for Disk {
                     let _ = reaching.wait_for(|reaching| !reaching).await;
                 }
                 if let Some(connection) = self.0.line() {
-                    connection.ask(&Ask::Settle).await;
+                    connection.ask(&OwnerRequest::Settle).await;
                 }
             };
             if timeout(patience, settled).await.is_err()
@@ -397,7 +204,7 @@ impl Tier for Disk {
 
     fn lease<'a>(&'a self, digest: Digest, _: &'a Waiting) -> Later<'a, Lease> {
         Box::pin(async move {
-            // Also where nothing lies yet: of several who ask the same at once, one is enough.
+            // Also when the cache is empty: of several equal requests at once, one is enough.
             let Some(connection) = self.connection(self.rest()).await else {
                 return Lease::Unknown;
             };
@@ -411,8 +218,8 @@ impl Tier for Disk {
 
     fn figures(&self) -> Later<'_, TierFigures> {
         Box::pin(async move {
-            if !self.0.place.has_answers() && self.0.place.card().is_none() {
-                // Nothing was ever kept here: no reason to start anything.
+            if !self.0.folder.has_answers() && self.0.folder.record().is_none() {
+                // Nothing was ever kept here, so there is no reason to start the owner.
                 let none = Some(0);
                 let limit_bytes = Some(self.0.limit);
                 let of = TierFigures::of(CacheHit::Disk);
@@ -424,7 +231,9 @@ impl Tier for Disk {
                     ..of
                 };
             }
-            let figures = self.report(Ask::Figures, REPORT.max(self.0.patience)).await;
+            let figures = self
+                .report(OwnerRequest::Figures, REPORT.max(self.0.patience))
+                .await;
             figures.unwrap_or_else(|| TierFigures {
                 limit_bytes: Some(self.0.limit),
                 note: Some("its owner cannot be reached".to_owned()),
@@ -434,11 +243,11 @@ impl Tier for Disk {
     }
 
     fn clear(&self) -> Later<'_, Option<Freed>> {
-        Box::pin(self.report(Ask::Clear, WALK))
+        Box::pin(self.report(OwnerRequest::Clear, WALK))
     }
 
     fn verify(&self) -> Later<'_, Option<Verified>> {
-        Box::pin(self.report(Ask::Verify, WALK))
+        Box::pin(self.report(OwnerRequest::Verify, WALK))
     }
 }
 

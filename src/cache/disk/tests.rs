@@ -1,14 +1,15 @@
 //! An owner that is slow, played by the test. What becomes of one that hangs, dies or ends is shown with real processes:
 //! `tests/cache_owner.rs`, `tests/cache_flight.rs`.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use super::super::frame::{PROTOCOL, read_frame};
-use super::super::place::Owned;
 use super::*;
+use crate::cache::folder::{CacheFolder, OwnerLock};
+use crate::cache::frame::{PROTOCOL, read_frame};
 
 /// Only ever used up by a failure.
 const LONG: Duration = Duration::from_secs(20);
@@ -17,23 +18,23 @@ fn digest(n: u8) -> Digest {
     Digest([n; 32])
 }
 
-/// Whoever follows, by the way to them and the id of what they asked.
+/// The followers: the channel to each, and the id of its request.
 type Followers = Vec<(mpsc::Sender<Vec<u8>>, u64)>;
 
-/// Greets, lets everybody follow, and answers look-ups only when it is awake.
+/// An owner that greets, makes every client a follower, and answers look-ups only when it is awake.
 #[derive(Clone)]
 struct Sleepy {
     awake: Arc<AtomicBool>,
     followers: Arc<Mutex<Followers>>,
-    heard: mpsc::UnboundedSender<Ask>,
-    _owned: Arc<Owned>,
+    heard: mpsc::UnboundedSender<OwnerRequest>,
+    _owned: Arc<OwnerLock>,
 }
 
 impl Sleepy {
-    fn start(place: &Place) -> (Self, mpsc::UnboundedReceiver<Ask>) {
-        place.prepare().unwrap();
-        let mut owned = place.own().unwrap().unwrap();
-        let socket = place.folder.with_extension("sock");
+    fn start(folder: &CacheFolder) -> (Self, mpsc::UnboundedReceiver<OwnerRequest>) {
+        folder.prepare().unwrap();
+        let mut owned = folder.own().unwrap().unwrap();
+        let socket = folder.path.with_extension("sock");
         let listener = UnixListener::bind(&socket).unwrap();
         owned.sign(&socket).unwrap();
         let (heard, asks) = mpsc::unbounded_channel();
@@ -61,16 +62,16 @@ impl Sleepy {
             }
         });
         while let Ok(body) = read_frame(&mut from).await {
-            let (id, ask) = Ask::read(&body).unwrap();
+            let (id, ask) = OwnerRequest::read(&body).unwrap();
             let answer = match &ask {
-                Ask::Hello { .. } => Answer::Welcome { protocol: PROTOCOL },
-                Ask::Get(_) if !self.awake.load(SeqCst) => continue,
-                Ask::Get(_) => Answer::Found(b"found"[..].into()),
-                Ask::Join(_) => {
+                OwnerRequest::Hello { .. } => OwnerReply::Welcome { protocol: PROTOCOL },
+                OwnerRequest::Get(_) if !self.awake.load(SeqCst) => continue,
+                OwnerRequest::Get(_) => OwnerReply::Found(b"found"[..].into()),
+                OwnerRequest::Join(_) => {
                     self.followers.lock().unwrap().push((frames.clone(), id));
-                    Answer::Follow
+                    OwnerReply::Follow
                 }
-                _ => Answer::Done,
+                _ => OwnerReply::Done,
             };
             let _ = self.heard.send(ask);
             let _ = frames.send(answer.frame(id)).await;
@@ -80,7 +81,7 @@ impl Sleepy {
     async fn end_the_flight(&self) {
         let followers = std::mem::take(&mut *self.followers.lock().unwrap());
         for (frames, id) in followers {
-            let _ = frames.send(Answer::Over.frame(id)).await;
+            let _ = frames.send(OwnerReply::Over.frame(id)).await;
         }
     }
 }
@@ -88,15 +89,19 @@ impl Sleepy {
 #[tokio::test]
 async fn a_look_that_takes_too_long_ends_no_lease_and_loses_nothing_that_was_put() {
     let home = tempfile::tempdir().unwrap();
-    let disk = Disk::new(&home.path().join("cache"), 1 << 26, LONG, None);
-    let (owner, mut hears) = Sleepy::start(&disk.0.place);
+    let disk = DiskTier::new(&home.path().join("cache"), 1 << 26, LONG, None);
+    let (owner, mut hears) = Sleepy::start(&disk.0.folder);
     let Lease::Follow(mut over) = disk.lease(digest(1), &Waiting::default()).await else {
-        panic!("it lets everybody follow")
+        panic!("it makes every client a follower")
     };
     let connection = disk.0.up().unwrap();
     assert_eq!(
-        disk.ask(&connection, &Ask::Get(digest(2)), Duration::from_millis(1))
-            .await,
+        disk.ask(
+            &connection,
+            &OwnerRequest::Get(digest(2)),
+            Duration::from_millis(1)
+        )
+        .await,
         None
     );
     assert!(
@@ -106,12 +111,13 @@ async fn a_look_that_takes_too_long_ends_no_lease_and_loses_nothing_that_was_put
     assert_eq!(
         disk.get(digest(2), &Waiting::default()).await,
         None,
-        "and nobody waits for it"
+        "and no look-up waits for it"
     );
     let bytes: Bytes = b"put meanwhile"[..].into();
     disk.put(digest(3), &bytes);
-    let put =
-        async { while hears.recv().await.unwrap() != Ask::Put(digest(3), Bytes::clone(&bytes)) {} };
+    let put = async {
+        while hears.recv().await.unwrap() != OwnerRequest::Put(digest(3), Bytes::clone(&bytes)) {}
+    };
     timeout(LONG, put).await.unwrap();
     owner.end_the_flight().await;
     timeout(LONG, over).await.unwrap();
@@ -126,15 +132,15 @@ async fn a_look_that_takes_too_long_ends_no_lease_and_loses_nothing_that_was_put
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_uses_is_given_up_unless_a_lease_hangs_on_it() {
+async fn an_unused_connection_is_given_up_unless_a_lease_depends_on_it() {
     let home = tempfile::tempdir().unwrap();
-    let disk = Disk::new(&home.path().join("cache"), 1 << 26, LONG, None);
-    let (owner, mut hears) = Sleepy::start(&disk.0.place);
+    let disk = DiskTier::new(&home.path().join("cache"), 1 << 26, LONG, None);
+    let (owner, mut hears) = Sleepy::start(&disk.0.folder);
     owner.awake.store(true, SeqCst);
     let Lease::Follow(over) = disk.lease(digest(1), &Waiting::default()).await else {
-        panic!("it lets everybody follow")
+        panic!("it makes every client a follower")
     };
-    let later = |shared: &Shared| shared.lock().used + idle::IDLE;
+    let later = |shared: &OwnerLink| shared.lock().used + link::IDLE;
     let now = Instant::now();
     assert_eq!(
         disk.0.let_go(now),
@@ -144,16 +150,16 @@ async fn a_connection_that_nobody_uses_is_given_up_unless_a_lease_hangs_on_it() 
     let late = later(&disk.0);
     assert_eq!(
         disk.0.let_go(late),
-        Some(late + idle::IDLE),
-        "somebody follows another's request"
+        Some(late + link::IDLE),
+        "a follower waits for another request"
     );
     owner.end_the_flight().await;
     timeout(LONG, over).await.unwrap();
     assert_eq!(disk.0.let_go(late), None);
-    assert!(matches!(disk.0.lock().link, Link::Cold));
+    assert!(matches!(disk.0.lock().link, LinkPhase::Cold));
     // The next one who wants it has it again, and waits for it.
     disk.put(digest(3), &b"put"[..].into());
-    let put = async { while !matches!(hears.recv().await.unwrap(), Ask::Put(..)) {} };
+    let put = async { while !matches!(hears.recv().await.unwrap(), OwnerRequest::Put(..)) {} };
     timeout(LONG, put).await.unwrap();
     assert!(matches!(
         disk.lease(digest(2), &Waiting::default()).await,

@@ -2,19 +2,19 @@
 //!
 //! Owns: one holder for each digest, and those who wait for it.
 //! Refuses: time; a lease ends with its holder's word or its connection.
-//! Invariant: whoever waits is told when the lease ends, in whatever way.
+//! Invariant: every waiting client is told when the lease ends, in whatever way.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::super::frame::Answer;
+use crate::cache::frame::OwnerReply;
 use crate::chat::request::Digest;
 
 /// Waiters for one answer; one more is told nothing and goes ahead by itself.
 const WAITERS: usize = 1024;
-/// Answers under way; for more of them nobody leads.
+/// Leases at a time; beyond that every client fetches for itself.
 const LEASES: usize = 4096;
 
 /// A client: its number, and the way to it.
@@ -24,37 +24,37 @@ pub(super) struct Client {
     pub(super) frames: mpsc::Sender<Vec<u8>>,
 }
 
-struct Lease {
+struct ClientLease {
     holder: u64,
     /// The client, and the id of its question.
     waiting: Vec<(mpsc::Sender<Vec<u8>>, u64)>,
 }
 
 #[derive(Default)]
-pub(super) struct Leases(Mutex<HashMap<Digest, Lease>>);
+pub(super) struct Leases(Mutex<HashMap<Digest, ClientLease>>);
 
 impl Leases {
     /// What the client is told at once.
-    pub(super) fn join(&self, digest: Digest, client: &Client, id: u64) -> Answer {
+    pub(super) fn join(&self, digest: Digest, client: &Client, id: u64) -> OwnerReply {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = leases.get_mut(&digest) {
             if lease.waiting.len() >= WAITERS {
-                return Answer::Missing;
+                return OwnerReply::Missing;
             }
             lease.waiting.push((client.frames.clone(), id));
-            return Answer::Follow;
+            return OwnerReply::Follow;
         }
         if leases.len() >= LEASES {
-            return Answer::Missing;
+            return OwnerReply::Missing;
         }
         leases.insert(
             digest,
-            Lease {
+            ClientLease {
                 holder: client.number,
                 waiting: Vec::new(),
             },
         );
-        Answer::Lead
+        OwnerReply::Lead
     }
 
     /// The holder is done with it.
@@ -78,7 +78,7 @@ impl Leases {
             lease.holder != client.number || {
                 wake(Some(std::mem::replace(
                     lease,
-                    Lease {
+                    ClientLease {
                         holder: 0,
                         waiting: Vec::new(),
                     },
@@ -89,9 +89,9 @@ impl Leases {
     }
 }
 
-fn wake(lease: Option<Lease>) {
+fn wake(lease: Option<ClientLease>) {
     for (frames, id) in lease.into_iter().flat_map(|lease| lease.waiting) {
-        // Who does not read its frames is about to be turned out, and that ends its waiting too.
-        let _ = frames.try_send(Answer::Over.frame(id));
+        // A client that does not read its frames is about to be disconnected, which ends its wait too.
+        let _ = frames.try_send(OwnerReply::Over.frame(id));
     }
 }

@@ -1,13 +1,14 @@
-//! The owner of the disk tier: a process of its own, so that nobody else has sled's lock, threads and memory.
+//! The owner of the disk tier: a process of its own, so that no other process has sled's lock, threads and memory.
 //!
 //! Owns: the life of that process: its session, its lock, its socket, its clients, its end.
 //! Refuses: terminals, other users, and more clients than `CLIENTS`.
 //! Invariant: one for each folder. It ends soon after its last client, however that ended, and at once when the folder is
 //! gone.
 
-mod desk;
+mod connection;
 mod leases;
-mod worker;
+mod server_state;
+mod store_thread;
 
 use std::fs;
 use std::io;
@@ -21,9 +22,10 @@ use rustix::process::{Signal, geteuid, setsid};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
-use super::place::Place;
+use super::folder::{CacheFolder, OwnerLock};
 use leases::Leases;
-use worker::Worker;
+use server_state::ServerState;
+use store_thread::StoreHandle;
 
 /// Clients at a time; one more is turned away.
 const CLIENTS: u64 = 128;
@@ -39,57 +41,46 @@ pub struct Service {
     pub folder: PathBuf,
     /// Bytes that it may take up.
     pub limit: u64,
-    /// How long it stays when nobody is connected.
+    /// How long it stays without a client.
     pub linger: Duration,
 }
 
-/// What the clients share.
-struct ServerState {
-    worker: Worker,
-    leases: Leases,
-    clients: AtomicU64,
-    limit: u64,
-    since: Instant,
-    /// A client speaks a newer language: this owner makes room.
-    outdated: tokio::sync::Notify,
-}
-
-/// Serves until nobody needs it any more. Returns at once when another process already does.
+/// Serves until no client needs it. Returns at once when another process serves already.
 pub fn serve(service: &Service) -> io::Result<()> {
-    // A session of its own: neither Ctrl-C nor the end of the terminal is meant for it. It leads one already: well.
+    // A session of its own, so that Ctrl-C and the end of the terminal do not reach it. An error means it has one already.
     let _ = setsid();
-    let place = Place::new(&service.folder);
-    place.prepare().map_err(io::Error::other)?;
-    let Some(mut owned) = take_over(&place)? else {
+    let folder = CacheFolder::new(&service.folder);
+    folder.prepare().map_err(io::Error::other)?;
+    let Some(mut owned) = take_over(&folder)? else {
         return Ok(());
     };
     let _ = std::env::set_current_dir("/");
-    let socket = place.socket()?;
+    let socket = folder.socket()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        // The default would end the process when the user's limit on the size of files is met; so it is an error.
+        // The default action would end the process at the user's limit on file sizes; ignored, the write fails instead.
         let _ignored = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
         let _ = fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket)?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         owned.sign(&socket)?;
-        let worker = Worker::start(service.folder.clone(), service.limit)?;
-        let house = ServerState {
-            worker,
+        let disk_store = StoreHandle::start(service.folder.clone(), service.limit)?;
+        let server = ServerState {
+            disk_store,
             leases: Leases::default(),
             clients: AtomicU64::new(0),
             limit: service.limit,
             since: Instant::now(),
             outdated: tokio::sync::Notify::new(),
         };
-        let house = Arc::new(house);
-        live(&listener, &place, service.linger, &house).await;
-        // Nobody comes in any more, so that nobody takes the silence of one that is writing out for that of a dead one.
+        let server = Arc::new(server);
+        live(&listener, &folder, service.linger, &server).await;
+        // No new clients from here on: while it writes out it is silent, and a client would take it for dead.
         drop(listener);
         let _ = fs::remove_file(&socket);
-        house.worker.close().await;
+        server.disk_store.close().await;
         io::Result::Ok(())
     });
     let _ = fs::remove_file(&socket);
@@ -97,45 +88,50 @@ pub fn serve(service: &Service) -> io::Result<()> {
     outcome
 }
 
-/// The lock, unless somebody has it who also answers.
-fn take_over(place: &Place) -> io::Result<Option<super::place::Owned>> {
+/// The lock, unless another process has it and answers.
+fn take_over(folder: &CacheFolder) -> io::Result<Option<OwnerLock>> {
     let deadline = Instant::now() + TAKE_OVER;
     loop {
-        if let Some(owned) = place.own()? {
+        if let Some(owned) = folder.own()? {
             return Ok(Some(owned));
         }
-        if Instant::now() > deadline || place.listens() {
+        if Instant::now() > deadline || folder.listens() {
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Lets clients in until there is no more need.
-async fn live(listener: &UnixListener, place: &Place, linger: Duration, house: &Arc<ServerState>) {
+/// Accepts clients until the owner is no longer needed.
+async fn live(
+    listener: &UnixListener,
+    folder: &CacheFolder,
+    linger: Duration,
+    server: &Arc<ServerState>,
+) {
     let mut rounds = tokio::time::interval(ROUND);
-    // Asked to end, as when the machine goes down: what was put is written out.
+    // On SIGTERM, as at a shutdown, what was put is written out.
     let mut term = signal(SignalKind::terminate()).ok();
     let (mut needed, mut opened) = (Instant::now(), false);
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
-                admit(stream, house);
+                admit(stream, server);
                 needed = Instant::now();
             }
             _ = rounds.tick() => {
-                if opened && !place.has_answers() {
-                    // The folder was removed under our feet: whoever comes next begins a new one.
+                if opened && !folder.has_answers() {
+                    // The folder was removed while in use; the next client starts a new owner.
                     break;
                 }
-                opened = place.has_answers();
-                if house.clients.load(Ordering::Relaxed) > 0 {
+                opened = folder.has_answers();
+                if server.clients.load(Ordering::Relaxed) > 0 {
                     needed = Instant::now();
-                } else if needed.elapsed() >= linger || !place.exists() {
+                } else if needed.elapsed() >= linger || !folder.exists() {
                     break;
                 }
             }
-            () = house.outdated.notified() => break,
+            () = server.outdated.notified() => break,
             Some(()) = asked(&mut term) => break,
         }
     }
@@ -145,17 +141,17 @@ async fn asked(term: &mut Option<Signals>) -> Option<()> {
     term.as_mut()?.recv().await
 }
 
-fn admit(stream: UnixStream, house: &Arc<ServerState>) {
+fn admit(stream: UnixStream, server: &Arc<ServerState>) {
     let is_ours = stream
         .peer_cred()
         .is_ok_and(|peer| peer.uid() == geteuid().as_raw());
-    if !is_ours || house.clients.load(Ordering::Relaxed) >= CLIENTS {
+    if !is_ours || server.clients.load(Ordering::Relaxed) >= CLIENTS {
         return;
     }
-    house.clients.fetch_add(1, Ordering::Relaxed);
-    let house = Arc::clone(house);
+    server.clients.fetch_add(1, Ordering::Relaxed);
+    let server = Arc::clone(server);
     tokio::spawn(async move {
-        desk::serve_connection(stream, &house).await;
-        house.clients.fetch_sub(1, Ordering::Relaxed);
+        connection::serve_connection(stream, &server).await;
+        server.clients.fetch_sub(1, Ordering::Relaxed);
     });
 }

@@ -166,7 +166,7 @@ fn mixed(dice: &mut Dice) -> usize {
 /// Puts that many entries, far more than there is room for, and looks now and then at what it takes up.
 #[expect(
     clippy::print_stdout,
-    reason = "the figure is read by whoever changes how entries are kept"
+    reason = "for a person who changes how entries are kept"
 )]
 fn many(puts: u32) {
     let (home, limit) = (tempfile::tempdir().unwrap(), 72 << 20);

@@ -4,20 +4,20 @@
 use super::*;
 
 fn cache() -> Cache {
-    Cache::of(vec![Box::new(Memory::new(1 << 20, DAY))], DAY)
+    Cache::of(vec![Box::new(MemoryTier::new(1 << 20, DAY))], DAY)
 }
 
 async fn leader(cache: &Cache) -> LeadGuard {
     match cache.join(digest(1)).await {
         Flight::Lead(guard) => guard,
-        Flight::Follow(_) => panic!("somebody else leads"),
+        Flight::Follow(_) => panic!("another one leads"),
     }
 }
 
 async fn follower(cache: &Cache) -> Follower {
     match cache.join(digest(1)).await {
         Flight::Follow(follower) => follower,
-        Flight::Lead(_) => panic!("nobody leads"),
+        Flight::Lead(_) => panic!("this one leads"),
     }
 }
 
@@ -52,7 +52,7 @@ async fn one_fetches_and_all_have_it() {
 
 #[tokio::test]
 async fn an_expired_answer_is_offered_only_when_asked_for_and_not_for_ever() {
-    let cache = Cache::of(vec![Box::new(Memory::new(1 << 20, 40 * DAY))], 7 * DAY);
+    let cache = Cache::of(vec![Box::new(MemoryTier::new(1 << 20, 40 * DAY))], 7 * DAY);
     cache.put(digest(1), &entry("old"));
     assert_eq!(cache.get(digest(1), NOW.plus(8 * DAY)).await, None);
     let hit = cache.get_stale(digest(1), NOW.plus(8 * DAY)).await.unwrap();

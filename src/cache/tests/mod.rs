@@ -8,8 +8,8 @@ use crate::chat::usage::Usage;
 const DAY: Duration = Duration::from_hours(24);
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-fn entry(text: &str) -> Entry {
-    Entry {
+fn entry(text: &str) -> CachedAnswer {
+    CachedAnswer {
         model: ModelId::new("openai", "gpt-5"),
         text: text.to_owned(),
         reasoning: String::new(),
@@ -24,7 +24,7 @@ fn digest(n: u8) -> Digest {
 }
 
 fn memory() -> Box<dyn Tier> {
-    Box::new(Memory::new(1 << 20, 28 * DAY))
+    Box::new(MemoryTier::new(1 << 20, 28 * DAY))
 }
 
 #[tokio::test]
@@ -67,9 +67,9 @@ async fn what_is_damaged_is_a_miss_and_removed() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_largest_stays_in_memory() {
-    let memory: Box<dyn Tier> = Box::new(Memory::new(8 << 20, DAY));
+    let memory: Box<dyn Tier> = Box::new(MemoryTier::new(8 << 20, DAY));
     let home = tempfile::tempdir().unwrap();
-    let disk: Box<dyn Tier> = Box::new(Disk::new(
+    let disk: Box<dyn Tier> = Box::new(DiskTier::new(
         &home.path().join("cache"),
         1 << 30,
         Duration::from_secs(20),
@@ -82,9 +82,9 @@ async fn an_answer_beyond_the_largest_stays_in_memory() {
 }
 
 #[tokio::test]
-async fn a_disk_that_nobody_serves_is_a_miss_and_one_notice() {
+async fn a_disk_tier_without_an_owner_is_a_miss_and_one_notice() {
     let home = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let settings = CacheSettings {
         ttl: DAY,
         memory: 1 << 20,
         disk: 1 << 26,
@@ -99,7 +99,7 @@ async fn a_disk_that_nobody_serves_is_a_miss_and_one_notice() {
     );
     cache.close().await;
     let trouble = cache.trouble().unwrap();
-    assert!(trouble.contains("nobody serves them"), "{trouble}");
+    assert!(trouble.contains("no process serves them"), "{trouble}");
     assert_eq!(cache.trouble(), None, "told once");
     assert_eq!(
         std::fs::read_dir(home.path()).unwrap().count(),
@@ -110,7 +110,7 @@ async fn a_disk_that_nobody_serves_is_a_miss_and_one_notice() {
 
 #[tokio::test]
 async fn memory_holds_no_more_than_it_may_and_keeps_what_is_asked_for_again_and_again() {
-    let cache = Cache::of(vec![Box::new(Memory::new(1 << 20, DAY))], DAY);
+    let cache = Cache::of(vec![Box::new(MemoryTier::new(1 << 20, DAY))], DAY);
     let name = |n: u32| Digest(*blake3::hash(&n.to_le_bytes()).as_bytes());
     cache.put(name(0), &entry("asked for all the time"));
     for n in 1..5000 {

@@ -24,7 +24,7 @@ use crate::gateway::upstream::retry_budget::RetryBudget;
 use crate::protocol::{Attempt, Event, Level, Notice};
 use crate::provider::{Call, Endpoint, ErrorClass, SendGuard, Sent, WireError, mapping};
 use crate::router::Rung;
-use crate::store::Hold;
+use crate::store::Reservation;
 
 /// How a rung ended.
 pub(in crate::gateway) enum RungEnd {
@@ -300,7 +300,7 @@ impl ExchangeRun {
         &mut self,
         on: &AttemptContext<'_>,
         key: SelectedKey,
-        hold: &Hold,
+        hold: &Reservation,
         error: WireError,
     ) -> AttemptEnd {
         if let Some(meta) = &error.meta {

@@ -16,7 +16,7 @@ use crate::gateway::plan::candidates::{Planned, Tried};
 use crate::gateway::plan::window_fit::PlanError;
 use crate::gateway::upstream::provider_state::SelectedKey;
 use crate::protocol::Refused;
-use crate::store::{Begin, Db, Hold, Settlement};
+use crate::store::{Begin, Corrections, Db, Ledger, Reservation, ServerHealth, Settlement};
 
 /// Leases asked for one attempt: another process of this machine may be quicker with what was leased.
 const LEASES: usize = 3;
@@ -28,9 +28,9 @@ impl ExchangeRun {
         &mut self,
         on: &mut AttemptContext<'_>,
         key: &SelectedKey,
-    ) -> Result<Hold, Failure> {
+    ) -> Result<Reservation, Failure> {
         let price = on.model.price.as_ref();
-        let hold = Hold {
+        let hold = Reservation {
             attempt: AttemptId::from_bits(self.gateway.parts.random.bits()),
             exchange: self.id.clone(),
             session: self.ask.session.clone(),
@@ -86,13 +86,13 @@ impl ExchangeRun {
     async fn admit(
         &self,
         begin: Option<Begin>,
-        hold: &Hold,
+        hold: &Reservation,
         grant: Option<Grant>,
     ) -> Result<Admission, Failure> {
         let (budget, hold) = (self.gateway.budget(), hold.clone());
         let job = move |db: &Db| {
             if let Some(grant) = &grant {
-                grant.hold(db)?;
+                grant.record(db)?;
             }
             match &begin {
                 Some(begin) => budget.begin_exchange(db, begin, &hold),
@@ -110,7 +110,7 @@ impl ExchangeRun {
     }
 
     /// Leases what is missing of the group's budget; `None`: there is nobody to lease it from.
-    async fn lease(&mut self, short: Usd, hold: &Hold) -> Result<Option<Grant>, Failure> {
+    async fn lease(&mut self, short: Usd, hold: &Reservation) -> Result<Option<Grant>, Failure> {
         let gateway = Arc::clone(&self.gateway);
         let Some(group_budget) = gateway.group_budget() else {
             return Ok(None);
@@ -152,7 +152,9 @@ impl ExchangeRun {
         if !short {
             return first;
         }
-        let heard = group_budget.hear(gateway.store().await?, self.now()).await;
+        let heard = group_budget
+            .refresh(gateway.store().await?, self.now())
+            .await;
         self.ask = whole;
         let planned = gateway.fit(&mut self.ask, tried, Vec::new()).await;
         match (planned, heard) {
@@ -184,14 +186,16 @@ impl ExchangeRun {
             .is_some_and(|left| left.scope.is_group())
     }
 
-    pub(in crate::gateway) async fn release(&self, hold: &Hold, reason: &str, blame: bool) {
+    pub(in crate::gateway) async fn release(&self, hold: &Reservation, reason: &str, blame: bool) {
         let (attempt, reason, at) = (hold.attempt.clone(), reason.to_owned(), self.now());
-        self.to_ledger(hold, blame, move |db| db.release(&attempt, &reason, at))
-            .await;
+        self.to_ledger(hold, blame, move |db| {
+            Ledger(db).release(&attempt, &reason, at)
+        })
+        .await;
     }
 
     /// Nobody knows what it costs, so all of it is booked.
-    pub(in crate::gateway) async fn book(&self, hold: &Hold, outcome: &str, blame: bool) {
+    pub(in crate::gateway) async fn book(&self, hold: &Reservation, outcome: &str, blame: bool) {
         let (cost, outcome) = (Cost::UNKNOWN, outcome.to_owned());
         let settlement = Settlement {
             cost,
@@ -203,7 +207,7 @@ impl ExchangeRun {
         };
         let attempt = hold.attempt.clone();
         self.to_ledger(hold, blame, move |db| {
-            db.book(&attempt, &settlement).map(drop)
+            Corrections(db).book(&attempt, &settlement).map(drop)
         })
         .await;
     }
@@ -212,7 +216,7 @@ impl ExchangeRun {
     /// `blame`: the server failed it, which is told of its model.
     async fn to_ledger(
         &self,
-        hold: &Hold,
+        hold: &Reservation,
         blame: bool,
         f: impl FnOnce(&Db) -> Result<(), crate::store::StoreError> + Send + 'static,
     ) {
@@ -221,7 +225,7 @@ impl ExchangeRun {
             db.write(|db| {
                 f(db)?;
                 if blame {
-                    db.blame_server(&attempt)
+                    ServerHealth(db).blame_server(&attempt)
                 } else {
                     Ok(())
                 }

@@ -4,13 +4,15 @@
 //! Refuses: to choose, and to write.
 //! Invariant: all figures of a plan are of one moment.
 
-use crate::budget::{Budget, GroupBudget, Place, Standing, moment_in_words};
+use crate::budget::{Budget, ChargePlace, GroupBudget, LimitsSnapshot, Spending, moment_in_words};
 use crate::catalog::Model;
 use crate::chat::{Effort, Failure, Scope, Timestamp};
 use crate::gateway::plan::candidates::{Tried, tokenizer};
 use crate::gateway::{Ask, Gateway};
 use crate::router::{PaceInput, PaceWindow, QuestionKind};
-use crate::store::{Db, Health, Lengths, PACE, StoreError};
+use crate::store::{
+    Db, EstimateHistory, Health, Lengths, PACE, PastLengths, ServerHealth, StoreError,
+};
 use crate::tokens::{Calibration, TokenCount, Tokenizer};
 
 /// A model that may be asked, or is only compared with, and everything known of this question on it.
@@ -39,7 +41,7 @@ pub(in crate::gateway) struct Known {
 }
 
 pub(in crate::gateway) struct PlanInputs {
-    pub(in crate::gateway) standing: Standing,
+    pub(in crate::gateway) standing: LimitsSnapshot,
     pub(in crate::gateway) pace: PaceInput,
     /// In the order of the rungs.
     pub(in crate::gateway) known: Vec<Known>,
@@ -71,14 +73,16 @@ impl Gateway {
             .map(|(m, effort)| (m.id.clone(), *effort, is_guess(m)))
             .collect();
         let look = move |db: &mut Db| {
-            let booked = Place {
+            let booked = ChargePlace {
                 session: Some(&session),
                 exchange: exchange.as_ref(),
                 run: &run,
             };
-            let mut standing = budget.standing(db, &booked, raise, now)?.counting_keys();
+            let mut standing = Spending(&budget)
+                .standing(db, &booked, raise, now)?
+                .counting_keys();
             if confined {
-                budget.confine(db, &mut standing, now)?;
+                Spending(&budget).confine(db, &mut standing, now)?;
             }
             let windows = windows(&standing, &budget, now);
             let pace = PaceInput {
@@ -88,9 +92,13 @@ impl Gateway {
             };
             let known = rungs.iter().map(|(id, effort, guessed)| {
                 Ok(Known {
-                    lengths: db.lengths(id, *effort, kind.as_str())?,
-                    health: db.health(id, now)?,
-                    calibration: if *guessed { db.calibration(id)? } else { None },
+                    lengths: PastLengths(db).lengths(id, *effort, kind.as_str())?,
+                    health: ServerHealth(db).health(id, now)?,
+                    calibration: if *guessed {
+                        EstimateHistory(db).calibration(id)?
+                    } else {
+                        None
+                    },
                 })
             });
             Ok(PlanInputs {
@@ -104,8 +112,8 @@ impl Gateway {
 }
 
 /// The limits that are spread over time.
-fn windows(standing: &Standing, budget: &Budget, now: Timestamp) -> Vec<PaceWindow> {
-    let window = |status: &crate::budget::Status| {
+fn windows(standing: &LimitsSnapshot, budget: &Budget, now: Timestamp) -> Vec<PaceWindow> {
+    let window = |status: &crate::budget::ScopeStatus| {
         let by = moment_in_words(now, &budget.zone, status.scope);
         Some(PaceWindow {
             scope: status.scope,

@@ -4,7 +4,7 @@
 //! Refuses: to hold or to send; the user chooses, and the choice is planned and reserved like any other question.
 //! Invariant: what is offered fits, by a plan made with the money that is left at that moment.
 
-use crate::budget::Place;
+use crate::budget::{ChargePlace, Spending};
 use crate::chat::{ModelId, Params, Selection, Usd};
 use crate::gateway::exchange::ExchangeRun;
 use crate::gateway::plan::candidates::Tried;
@@ -140,12 +140,12 @@ impl Gateway {
         let (budget, now) = (self.budget(), self.parts.clock.now());
         let (session, run) = (ask.session.clone(), self.parts.run.clone());
         let look = move |db: &mut Db| {
-            let place = Place {
+            let place = ChargePlace {
                 session: Some(&session),
                 exchange: None,
                 run: &run,
             };
-            budget.standing(db, &place, None, now)
+            Spending(&budget).standing(db, &place, None, now)
         };
         self.store().await.ok()?.run(look).await.ok()?.left(model)
     }

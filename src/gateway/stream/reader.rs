@@ -21,7 +21,10 @@ use crate::gateway::stream::output_cap::Side;
 use crate::gateway::upstream::provider_state::SelectedKey;
 use crate::protocol::{AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress};
 use crate::provider::{ReplyStream, WireError};
-use crate::store::{Db, Ending, Hold, Settlement, StoreError};
+use crate::store::{
+    ChatLog, Corrections, Db, Ending, ExchangeLog, Reservation, ServerHealth, Settlement,
+    StoreError,
+};
 
 /// What the user hears of an answer with a hole in it.
 const DAMAGED: &str = "a part of the answer came in pieces that cannot be read";
@@ -59,7 +62,7 @@ impl ExchangeRun {
         &mut self,
         on: &AttemptContext<'_>,
         key: &SelectedKey,
-        hold: &Hold,
+        hold: &Reservation,
         mut stream: ReplyStream,
     ) -> AttemptEnd {
         let status = stream.meta().status;
@@ -239,7 +242,7 @@ impl ExchangeRun {
         let (answer, kept) = (self.ask.answer.clone(), Arc::clone(&pieces));
         live.writing = Some(tokio::spawn(async move {
             let stored = store
-                .run(move |db| db.append_answer(&answer, &pieces.0, &pieces.1))
+                .run(move |db| ChatLog(db).append_answer(&answer, &pieces.0, &pieces.1))
                 .await;
             stored.err().map(|error| {
                 tracing::error!(%error, "a part of an answer could not be stored yet");
@@ -252,7 +255,7 @@ impl ExchangeRun {
     async fn conclude(
         &mut self,
         on: &AttemptContext<'_>,
-        hold: &Hold,
+        hold: &Reservation,
         mut live: StreamState,
         end: End,
         outcome: String,
@@ -372,7 +375,7 @@ impl ExchangeRun {
     /// was booked above the reservation.
     async fn store_answer(
         &self,
-        hold: &Hold,
+        hold: &Reservation,
         live: &mut StreamState,
         facts: &mut AnswerFacts,
         counted_input: u64,
@@ -406,23 +409,23 @@ impl ExchangeRun {
         let (mut known, step, answers) = (facts.clone(), self.ask.step.clone(), self.ask.answers());
         let job = move |db: &mut Db| {
             db.write(|db| {
-                let booked = db.book(&attempt, &settlement)?;
+                let booked = Corrections(db).book(&attempt, &settlement)?;
                 known.cost = booked.cost;
                 let whole = steps::whole(step.as_ref(), db, &answer, known)?;
                 let words = |db: &Db| {
                     if !(text.is_empty() && reasoning.is_empty()) {
-                        db.append_answer(&answer, &text, &reasoning)?;
+                        ChatLog(db).append_answer(&answer, &text, &reasoning)?;
                     }
-                    db.finish_answer(&answer, ending, Some(&whole))
+                    ChatLog(db).finish_answer(&answer, ending, Some(&whole))
                 };
                 match if answers { db.write(words) } else { Ok(()) } {
                     // The chat was deleted meanwhile; what it cost is booked all the same.
                     Err(StoreError::NotStreaming(_)) => {}
                     stored => stored?,
                 }
-                db.finish_exchange(&exchange, &done)?;
+                ExchangeLog(db).finish_exchange(&exchange, &done)?;
                 if blame {
-                    db.blame_server(&attempt)?;
+                    ServerHealth(db).blame_server(&attempt)?;
                 }
                 Ok((booked, whole))
             })

@@ -18,7 +18,7 @@ use crate::gateway::exchange::ExchangeRun;
 use crate::gateway::upstream::provider_state::{ProviderState, SelectedKey};
 use crate::gateway::upstream::rate_limits::Headroom;
 use crate::provider::{ResponseMeta, Secret};
-use crate::redis::{Away, Cooldowns, Cooling, LONGEST, Redis, Told, Waiting};
+use crate::redis::{Away, Cooldowns, Cooling, LONGEST, PeerReport, Redis, Waiting};
 
 /// What may be being told at a time; one thing more is not told.
 const TELLING: usize = 64;
@@ -59,7 +59,7 @@ impl PeerCooldowns {
             .unzip();
         match self.cooldowns.within(waiting).read(&of, now).await {
             Ok(found) => {
-                for (place, Told { until, room }) in places.into_iter().zip(found) {
+                for (place, PeerReport { until, room }) in places.into_iter().zip(found) {
                     let room = room.and_then(|text| Headroom::heard(&text, now, LONGEST));
                     route.with_ring(|ring| {
                         if let Some(until) = until {

@@ -3,23 +3,25 @@
 use super::*;
 
 /// An exchange that was asked of `asked` and answered as `outcome` says, `age` milliseconds before noon.
-fn exchange(db: &Db, name: &str, asked: &ModelId, age: i64, outcome: &Outcome) {
+fn exchange(db: &Db, name: &str, asked: &ModelId, age: i64, outcome: &ExchangeOutcome) {
     let begin = Begin {
         model: asked.clone(),
         at: Timestamp(NOON.0 - age),
         ..begin("c", name, None, "why?")
     };
-    db.begin_exchange(&begin).unwrap();
-    db.finish_exchange(&begin.exchange, outcome).unwrap();
+    ChatLog(db).begin_exchange(&begin).unwrap();
+    ExchangeLog(db)
+        .finish_exchange(&begin.exchange, outcome)
+        .unwrap();
 }
 
 /// A whole answer of `model` for which we counted `counted` and the server `actual`.
-fn answered(model: &ModelId, counted: u64, actual: u64) -> Outcome {
+fn answered(model: &ModelId, counted: u64, actual: u64) -> ExchangeOutcome {
     let usage = Usage {
         source: UsageSource::Provider,
         ..Usage::counted(actual, 34)
     };
-    Outcome {
+    ExchangeOutcome {
         model: Some(model.clone()),
         ended: NOON,
         cache: CacheHit::None,
@@ -61,12 +63,12 @@ fn after_a_fail_over_the_row_holds_what_was_foreseen_of_the_model_that_answered(
         "x",
         &model(),
         0,
-        &Outcome {
+        &ExchangeOutcome {
             foreseen: Some(foreseen),
             ..answered(&lower, 77, 80)
         },
     );
-    let silent = Outcome {
+    let silent = ExchangeOutcome {
         model: None,
         usage: None,
         finish: None,
@@ -91,7 +93,7 @@ fn after_a_fail_over_the_row_holds_what_was_foreseen_of_the_model_that_answered(
     assert_eq!(
         row("y"),
         ("openai/gpt-5-mini".to_owned(), 12, 12, 600, false),
-        "nobody answered: as it was asked"
+        "no model answered: as it was asked"
     );
 }
 
@@ -101,15 +103,15 @@ fn the_factor_is_learned_from_whole_answers_with_the_servers_own_usage() {
     let db = Db::open(data.path()).unwrap();
     let (learns, other) = (ModelId::new("mistral", "m"), ModelId::new("mistral", "n"));
     let good = answered(&learns, 1000, 1200);
-    let counted = Outcome {
+    let counted = ExchangeOutcome {
         usage: Some(Usage::counted(9, 9)),
         ..good.clone()
     };
-    let cut = Outcome {
+    let cut = ExchangeOutcome {
         finish: Some(Finish::Cut),
         ..answered(&learns, 1000, 3)
     };
-    let cached = Outcome {
+    let cached = ExchangeOutcome {
         cache: CacheHit::Disk,
         ..answered(&learns, 1000, 3)
     };
@@ -120,7 +122,7 @@ fn the_factor_is_learned_from_whole_answers_with_the_servers_own_usage() {
         cache_write: 300,
         ..good.usage.unwrap()
     };
-    let in_parts = Outcome {
+    let in_parts = ExchangeOutcome {
         usage: Some(split),
         ..good.clone()
     };
@@ -140,13 +142,18 @@ fn the_factor_is_learned_from_whole_answers_with_the_servers_own_usage() {
         exchange(&db, &format!("a{n}"), &learns, 100, outcome);
     }
     assert_eq!(
-        db.calibration(&learns).unwrap(),
+        EstimateHistory(&db).calibration(&learns).unwrap(),
         None,
         "four answers are too few"
     );
     exchange(&db, "fifth", &learns, 100, &good);
     assert_eq!(
-        db.calibration(&learns).unwrap().unwrap().apply(1000).0,
+        EstimateHistory(&db)
+            .calibration(&learns)
+            .unwrap()
+            .unwrap()
+            .apply(1000)
+            .0,
         1200
     );
     for n in 0..50 {
@@ -159,7 +166,11 @@ fn the_factor_is_learned_from_whole_answers_with_the_servers_own_usage() {
         );
     }
     assert_eq!(
-        db.calibration(&learns).unwrap().unwrap().apply(1000),
+        EstimateHistory(&db)
+            .calibration(&learns)
+            .unwrap()
+            .unwrap()
+            .apply(1000),
         (2000, 10),
         "only the last 50 count"
     );
@@ -167,11 +178,11 @@ fn the_factor_is_learned_from_whole_answers_with_the_servers_own_usage() {
         exchange(&db, &format!("c{n}"), &learns, 0, &counted);
     }
     assert_eq!(
-        db.calibration(&learns).unwrap(),
+        EstimateHistory(&db).calibration(&learns).unwrap(),
         None,
         "the look is bounded"
     );
-    assert_eq!(db.calibration(&other).unwrap(), None);
+    assert_eq!(EstimateHistory(&db).calibration(&other).unwrap(), None);
 }
 
 #[test]
@@ -200,35 +211,41 @@ fn the_report_card_is_over_the_last_fifty_replies() {
             at: Timestamp(NOON.0 + n),
             ..begin("c", &name, None, "why?")
         };
-        db.begin_exchange(&begin).unwrap();
+        ChatLog(&db).begin_exchange(&begin).unwrap();
         for (attempt, outcome) in [("1", "500"), ("2", "ok")] {
             let amount = (n != 20).then(|| usd("0.01"));
-            let hold = hold("c", &name, &format!("{name}-{attempt}"), amount, begin.at);
-            db.insert_hold(&hold, begin.at, &ledger::NOVEMBER).unwrap();
+            let reservation =
+                reservation("c", &name, &format!("{name}-{attempt}"), amount, begin.at);
+            Ledger(&db)
+                .insert_reservation(&reservation, begin.at, &ledger::NOVEMBER)
+                .unwrap();
             let known = if amount.is_some() {
                 Cost::new(usd("0.001"), CostKind::Exact)
             } else {
                 Cost::UNKNOWN
             };
-            db.settle(
-                &hold.attempt,
-                &Settlement {
-                    outcome: outcome.to_owned(),
-                    ..settlement(known)
-                },
-            )
-            .unwrap();
+            Ledger(&db)
+                .settle(
+                    &reservation.attempt,
+                    &Settlement {
+                        outcome: outcome.to_owned(),
+                        ..settlement(known)
+                    },
+                )
+                .unwrap();
         }
-        let outcome = Outcome {
+        let outcome = ExchangeOutcome {
             foreseen: Some(foreseen),
             ..answered(&model(), 1, actual)
         };
-        db.finish_exchange(&begin.exchange, &outcome).unwrap();
+        ExchangeLog(&db)
+            .finish_exchange(&begin.exchange, &outcome)
+            .unwrap();
     }
     let expected = Accuracy {
         model: model(),
         replies: 50,
-        input: Some(Error {
+        input: Some(InputError {
             median: -20,
             worst: 300,
         }),
@@ -238,5 +255,5 @@ fn the_report_card_is_over_the_last_fifty_replies() {
         expected: usd("0.098"),
         booked: usd("0.049"),
     };
-    assert_eq!(db.report_card().unwrap(), [expected]);
+    assert_eq!(EstimateHistory(&db).report_card().unwrap(), [expected]);
 }

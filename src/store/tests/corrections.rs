@@ -11,14 +11,15 @@ fn attempt(name: &str) -> AttemptId {
 fn with(settlement: Option<&Settlement>) -> (tempfile::TempDir, Db) {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.insert_hold(
-        &hold("c", "x", "t", Some(usd("0.10")), NOON),
-        NOON,
-        &NOVEMBER,
-    )
-    .unwrap();
+    Ledger(&db)
+        .insert_reservation(
+            &reservation("c", "x", "t", Some(usd("0.10")), NOON),
+            NOON,
+            &NOVEMBER,
+        )
+        .unwrap();
     if let Some(settlement) = settlement {
-        db.settle(&attempt("t"), settlement).unwrap();
+        Ledger(&db).settle(&attempt("t"), settlement).unwrap();
     }
     (data, db)
 }
@@ -56,7 +57,7 @@ fn only_a_bound_without_a_last_word_is_uncertain() {
         (exact("0.05"), None),
     ] {
         let (_data, db) = with(Some(&settlement));
-        let found: Vec<Usd> = db
+        let found: Vec<Usd> = Corrections(&db)
             .uncertain(NOON, 9)
             .unwrap()
             .iter()
@@ -71,13 +72,20 @@ fn the_list_is_of_this_day_and_month_newest_first_and_bounded() {
     let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
     for (name, at) in [("u", 5), ("v", 7)] {
         let at = Timestamp(NOON.0 + at);
-        db.insert_hold(&hold("c", "x", name, Some(usd("0.10")), at), at, &NOVEMBER)
+        Ledger(&db)
+            .insert_reservation(
+                &reservation("c", "x", name, Some(usd("0.10")), at),
+                at,
+                &NOVEMBER,
+            )
             .unwrap();
-        db.settle(&attempt(name), &settlement(Cost::UNKNOWN))
+        Ledger(&db)
+            .settle(&attempt(name), &settlement(Cost::UNKNOWN))
             .unwrap();
     }
     let listed = |at: Timestamp, most| -> Vec<String> {
-        db.uncertain(at, most)
+        Corrections(&db)
+            .uncertain(at, most)
             .unwrap()
             .iter()
             .map(|charge| charge.id.to_string())
@@ -92,7 +100,7 @@ fn the_list_is_of_this_day_and_month_newest_first_and_bounded() {
     );
     assert!(listed(Timestamp(NOVEMBER.month_end.0), 9).is_empty());
     assert!(
-        db.uncertain_charge("t").unwrap().is_some(),
+        Corrections(&db).uncertain_charge("t").unwrap().is_some(),
         "and can be put right all the same"
     );
 }
@@ -106,7 +114,9 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
         (None, estimated("0.10"), "0"),
     ] {
         let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
-        let booked = db.correct(&attempt("t"), said.map(usd), NOON).unwrap();
+        let booked = Corrections(&db)
+            .correct(&attempt("t"), said.map(usd), NOON)
+            .unwrap();
         assert_eq!(
             booked,
             Booked {
@@ -121,7 +131,7 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
             ChargeScope::Session(&session("c")),
             ChargeScope::ModelDay(&model(), NOON),
         ] {
-            let sum = db.sum(over).unwrap();
+            let sum = ScopeSums(&db).sum(over).unwrap();
             assert_eq!(
                 (sum.settled, sum.reserved),
                 (stands.usd.unwrap(), Usd::ZERO),
@@ -134,7 +144,7 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
             );
         }
         assert_eq!(
-            db.breach(&model()).unwrap().unwrap_or_default(),
+            Ledger(&db).breach(&model()).unwrap().unwrap_or_default(),
             usd(breach)
         );
         let pico = |usd: Usd| i64::try_from(usd.pico()).unwrap();
@@ -142,12 +152,12 @@ fn a_correction_gives_back_the_difference_and_keeps_what_was() {
             history(&db),
             [(pico(usd("0.10")), pico(stands.usd.unwrap()))]
         );
-        assert_eq!(db.uncertain(NOON, 9).unwrap(), [], "{said:?}");
+        assert_eq!(Corrections(&db).uncertain(NOON, 9).unwrap(), [], "{said:?}");
         assert_eq!(
-            db.correct(&attempt("t"), said.map(usd), NOON),
+            Corrections(&db).correct(&attempt("t"), said.map(usd), NOON),
             Err(StoreError::NotOpen("t".to_owned()))
         );
-        db.check().unwrap();
+        check(&db).unwrap();
     }
 }
 
@@ -156,17 +166,20 @@ fn what_is_not_uncertain_is_not_corrected() {
     for settlement in [None, Some(exact("0.01"))] {
         let (_data, db) = with(settlement.as_ref());
         assert_eq!(
-            db.correct(&attempt("t"), Some(usd("0")), NOON),
+            Corrections(&db).correct(&attempt("t"), Some(usd("0")), NOON),
             Err(StoreError::NotOpen("t".to_owned()))
         );
         assert_eq!(history(&db), []);
     }
     let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
     assert_eq!(
-        db.correct(&attempt("t"), Some(usd("-0.01")), NOON),
+        Corrections(&db).correct(&attempt("t"), Some(usd("-0.01")), NOON),
         Err(StoreError::Money)
     );
-    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().settled, usd("0.10"));
+    assert_eq!(
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().settled,
+        usd("0.10")
+    );
 }
 
 #[test]
@@ -198,26 +211,26 @@ fn an_answer_that_ends_after_it_was_settled_books_the_difference() {
             ..settlement(billed(by_user))
         }));
         assert_eq!(
-            db.book(&attempt("t"), &late).unwrap().cost,
+            Corrections(&db).book(&attempt("t"), &late).unwrap().cost,
             stands,
             "{by_user} {late:?}"
         );
-        let sum = db.sum(ChargeScope::Day(NOON)).unwrap();
+        let sum = ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap();
         assert_eq!(
             (sum.settled, sum.estimated),
             (stands.usd.unwrap(), stands.kind == CostKind::Estimated)
         );
         assert_eq!(
-            !db.uncertain(NOON, 9).unwrap().is_empty(),
+            !Corrections(&db).uncertain(NOON, 9).unwrap().is_empty(),
             uncertain,
             "{by_user} {late:?}"
         );
-        db.check().unwrap();
+        check(&db).unwrap();
     }
     let (_data, db) = with(None);
-    db.release(&attempt("t"), "429", NOON).unwrap();
+    Ledger(&db).release(&attempt("t"), "429", NOON).unwrap();
     assert_eq!(
-        db.book(&attempt("t"), &exact("0.07")),
+        Corrections(&db).book(&attempt("t"), &exact("0.07")),
         Err(StoreError::NotOpen("t".to_owned()))
     );
 }
@@ -225,7 +238,9 @@ fn an_answer_that_ends_after_it_was_settled_books_the_difference() {
 #[test]
 fn the_file_itself_keeps_corrections_and_takes_no_other_change() {
     let (_data, db) = with(Some(&settlement(Cost::UNKNOWN)));
-    db.correct(&attempt("t"), Some(usd("0.04")), NOON).unwrap();
+    Corrections(&db)
+        .correct(&attempt("t"), Some(usd("0.04")), NOON)
+        .unwrap();
     let insert = |was: i64, usd: i64| {
         format!(
             "INSERT INTO corrections (attempt, at, was, was_kind, usd, kind, reason)
@@ -245,36 +260,42 @@ fn the_file_itself_keeps_corrections_and_takes_no_other_change() {
     ] {
         assert!(db.conn.execute_batch(tampering).is_err(), "{tampering}");
     }
-    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().settled, usd("0.04"));
-    db.check().unwrap();
+    assert_eq!(
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().settled,
+        usd("0.04")
+    );
+    check(&db).unwrap();
 }
 
 #[test]
 fn a_program_that_runs_settles_what_it_asked_itself() {
     let (_data, db) = with(None);
-    assert!(db.open_items().unwrap()[0].under_way);
+    assert!(Ledger(&db).open_items().unwrap()[0].under_way);
     for gone in ["'another-boot pid:[1] 7 1'", "NULL"] {
         db.conn
             .execute_batch(&format!("UPDATE charges SET owner = {gone}"))
             .unwrap();
-        assert!(!db.open_items().unwrap()[0].under_way, "{gone}");
+        assert!(!Ledger(&db).open_items().unwrap()[0].under_way, "{gone}");
     }
 }
 
 #[test]
-fn a_hold_that_its_exchange_left_behind_is_nobodys() {
+fn a_reservation_that_its_exchange_left_open_counts_as_abandoned() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
-    db.insert_hold(
-        &hold("c", "x", "t", Some(usd("0.10")), NOON),
-        NOON,
-        &NOVEMBER,
-    )
-    .unwrap();
-    assert!(db.open_items().unwrap()[0].under_way);
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
+    Ledger(&db)
+        .insert_reservation(
+            &reservation("c", "x", "t", Some(usd("0.10")), NOON),
+            NOON,
+            &NOVEMBER,
+        )
+        .unwrap();
+    assert!(Ledger(&db).open_items().unwrap()[0].under_way);
     db.conn
         .execute_batch("UPDATE exchanges SET ended = 1")
         .unwrap();
-    assert!(!db.open_items().unwrap()[0].under_way);
+    assert!(!Ledger(&db).open_items().unwrap()[0].under_way);
 }

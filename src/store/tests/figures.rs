@@ -16,9 +16,11 @@ fn health_is_of_the_last_minutes_and_of_what_the_server_failed() {
     };
     let attempt = |name: &str, minutes: i64| {
         let at = Timestamp(NOON.0 - minutes * MINUTE);
-        let hold = hold("c", name, name, Some(usd("0.01")), at);
-        db.insert_hold(&hold, at, &windows).unwrap();
-        hold.attempt
+        let reservation = reservation("c", name, name, Some(usd("0.01")), at);
+        Ledger(&db)
+            .insert_reservation(&reservation, at, &windows)
+            .unwrap();
+        reservation.attempt
     };
     for (name, minutes, failed) in [
         ("old", 11, true),
@@ -29,9 +31,9 @@ fn health_is_of_the_last_minutes_and_of_what_the_server_failed() {
     ] {
         let attempt = attempt(name, minutes);
         db.write(|db| {
-            db.release(&attempt, "500", NOON)?;
+            Ledger(db).release(&attempt, "500", NOON)?;
             if failed {
-                db.blame_server(&attempt)
+                ServerHealth(db).blame_server(&attempt)
             } else {
                 Ok(())
             }
@@ -40,18 +42,21 @@ fn health_is_of_the_last_minutes_and_of_what_the_server_failed() {
     }
     attempt("under way", 0);
     assert_eq!(
-        db.health(&model(), NOON).unwrap(),
+        ServerHealth(&db).health(&model(), NOON).unwrap(),
         Health {
             requests: 4,
             failed: 2
         }
     );
     assert_eq!(
-        db.health(&ModelId::new("openai", "gpt-5"), NOON).unwrap(),
+        ServerHealth(&db)
+            .health(&ModelId::new("openai", "gpt-5"), NOON)
+            .unwrap(),
         Health::default()
     );
     assert_eq!(
-        db.health(&model(), Timestamp(NOON.0 + 11 * MINUTE))
+        ServerHealth(&db)
+            .health(&model(), Timestamp(NOON.0 + 11 * MINUTE))
             .unwrap(),
         Health::default(),
         "it heals"
@@ -73,8 +78,8 @@ fn lengths_are_those_of_the_kind_when_there_are_enough() {
                 at: Timestamp(NOON.0 + n),
                 ..question
             };
-            db.begin_exchange(&question).unwrap();
-            let outcome = Outcome {
+            ChatLog(&db).begin_exchange(&question).unwrap();
+            let outcome = ExchangeOutcome {
                 model: None,
                 ended: NOON,
                 cache: CacheHit::None,
@@ -85,11 +90,13 @@ fn lengths_are_those_of_the_kind_when_there_are_enough() {
                 usage: Some(Usage::counted(10, output)),
                 foreseen: None,
             };
-            db.finish_exchange(&question.exchange, &outcome).unwrap();
+            ExchangeLog(&db)
+                .finish_exchange(&question.exchange, &outcome)
+                .unwrap();
         }
     };
     let median = |kind, effort| {
-        let lengths = db.lengths(&model(), effort, kind).unwrap();
+        let lengths = PastLengths(&db).lengths(&model(), effort, kind).unwrap();
         lengths.map(|l| (l.median, l.answers, l.of_kind))
     };
     assert_eq!(median("code", None), None);
@@ -125,19 +132,22 @@ fn the_level_of_the_pace_is_stored_with_the_question_or_not_at_all() {
     let db = Db::open(data.path()).unwrap();
     let held = || db.remembered::<u32>(PACE).unwrap();
     assert_eq!(held(), None);
-    db.begin_exchange(&Begin {
-        pace: Some(2),
-        ..begin("c", "a", None, "?")
-    })
-    .unwrap();
+    ChatLog(&db)
+        .begin_exchange(&Begin {
+            pace: Some(2),
+            ..begin("c", "a", None, "?")
+        })
+        .unwrap();
     assert_eq!(held(), Some(2));
-    db.begin_exchange(&begin("c", "b", None, "?")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "b", None, "?"))
+        .unwrap();
     assert_eq!(held(), Some(2), "nothing new");
     let twice = Begin {
         pace: Some(0),
         ..begin("c", "b", None, "?")
     };
-    assert!(db.begin_exchange(&twice).is_err());
+    assert!(ChatLog(&db).begin_exchange(&twice).is_err());
     assert_eq!(held(), Some(2));
     db.remember(PACE, &"no number").unwrap();
     assert_eq!(held(), None, "a value of another make is none");

@@ -13,10 +13,11 @@ fn attempt(name: &str) -> AttemptId {
     AttemptId::from_text(name)
 }
 
-fn with_hold(amount: Option<Usd>) -> (tempfile::TempDir, Db) {
+fn with_reservation(amount: Option<Usd>) -> (tempfile::TempDir, Db) {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.insert_hold(&hold("c", "x", "t", amount, NOON), NOON, &NOVEMBER)
+    Ledger(&db)
+        .insert_reservation(&reservation("c", "x", "t", amount, NOON), NOON, &NOVEMBER)
         .unwrap();
     (data, db)
 }
@@ -45,8 +46,10 @@ fn what_is_booked_depends_on_what_is_known() {
             "0",
         ),
     ] {
-        let (_data, db) = with_hold(reserved.map(usd));
-        let found = db.settle(&attempt("t"), &settlement(cost)).unwrap();
+        let (_data, db) = with_reservation(reserved.map(usd));
+        let found = Ledger(&db)
+            .settle(&attempt("t"), &settlement(cost))
+            .unwrap();
         assert_eq!(
             found,
             Booked {
@@ -55,53 +58,57 @@ fn what_is_booked_depends_on_what_is_known() {
             },
             "{reserved:?} {cost:?}"
         );
-        let sum = db.sum(ChargeScope::Day(NOON)).unwrap();
+        let sum = ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap();
         assert_eq!(sum.total(), booked.usd.unwrap_or_default());
         assert_eq!(
             (sum.estimated, sum.unknown > 0),
             (booked.kind == CostKind::Estimated, booked.usd.is_none())
         );
         let expected = Some(usd(breach)).filter(|breach| *breach > Usd::ZERO);
-        assert_eq!(db.breach(&model()).unwrap(), expected);
+        assert_eq!(Ledger(&db).breach(&model()).unwrap(), expected);
     }
 }
 
 #[test]
 fn a_charge_is_closed_once() {
-    let (_data, db) = with_hold(Some(usd("0.10")));
-    db.settle(&attempt("t"), &exact("0.01")).unwrap();
+    let (_data, db) = with_reservation(Some(usd("0.10")));
+    Ledger(&db).settle(&attempt("t"), &exact("0.01")).unwrap();
     let closed = StoreError::NotOpen("t".to_owned());
     assert_eq!(
-        db.settle(&attempt("t"), &exact("0.02")),
+        Ledger(&db).settle(&attempt("t"), &exact("0.02")),
         Err(closed.clone())
     );
     assert_eq!(
-        db.release(&attempt("t"), "refused", NOON),
+        Ledger(&db).release(&attempt("t"), "refused", NOON),
         Err(closed.clone())
     );
-    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().total(), usd("0.01"));
+    assert_eq!(
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().total(),
+        usd("0.01")
+    );
 
-    db.insert_hold(
-        &hold("c", "x", "u", Some(usd("0.10")), NOON),
-        NOON,
-        &NOVEMBER,
-    )
-    .unwrap();
-    db.release(&attempt("u"), "429", NOON).unwrap();
+    Ledger(&db)
+        .insert_reservation(
+            &reservation("c", "x", "u", Some(usd("0.10")), NOON),
+            NOON,
+            &NOVEMBER,
+        )
+        .unwrap();
+    Ledger(&db).release(&attempt("u"), "429", NOON).unwrap();
     assert_eq!(
-        db.release(&attempt("u"), "429", NOON),
+        Ledger(&db).release(&attempt("u"), "429", NOON),
         Err(StoreError::NotOpen("u".to_owned()))
     );
     assert_eq!(
-        db.settle(&attempt("u"), &exact("0.02")),
+        Ledger(&db).settle(&attempt("u"), &exact("0.02")),
         Err(StoreError::NotOpen("u".to_owned()))
     );
     assert_eq!(
-        db.settle(&attempt("none"), &exact("0.02")),
+        Ledger(&db).settle(&attempt("none"), &exact("0.02")),
         Err(StoreError::NoCharge("none".to_owned()))
     );
-    let again = db.insert_hold(
-        &hold("c", "x", "u", Some(usd("0.10")), NOON),
+    let again = Ledger(&db).insert_reservation(
+        &reservation("c", "x", "u", Some(usd("0.10")), NOON),
         NOON,
         &NOVEMBER,
     );
@@ -110,46 +117,51 @@ fn a_charge_is_closed_once() {
         "an attempt is reserved once"
     );
     assert_eq!(
-        db.sum(ChargeScope::Session(&session("c"))).unwrap().total(),
+        ScopeSums(&db)
+            .sum(ChargeScope::Session(&session("c")))
+            .unwrap()
+            .total(),
         usd("0.01")
     );
 }
 
 #[test]
 fn money_that_does_not_fit_is_an_error_and_books_nothing() {
-    let (_data, db) = with_hold(Some(usd("0.10")));
+    let (_data, db) = with_reservation(Some(usd("0.10")));
     for amount in ["-0.01", "9300000", "1e12"] {
         assert_eq!(
-            db.settle(&attempt("t"), &exact(amount)),
+            Ledger(&db).settle(&attempt("t"), &exact(amount)),
             Err(StoreError::Money),
             "{amount}"
         );
-        let held = hold("c", "x", "u", Some(usd(amount)), NOON);
+        let held = reservation("c", "x", "u", Some(usd(amount)), NOON);
         assert_eq!(
-            db.insert_hold(&held, NOON, &NOVEMBER),
+            Ledger(&db).insert_reservation(&held, NOON, &NOVEMBER),
             Err(StoreError::Money),
             "{amount}"
         );
     }
-    assert_eq!(db.open_items().unwrap().len(), 1);
-    let huge = |name: &str| hold("c", "x", name, Some(usd("9000000")), NOON);
-    db.insert_hold(&huge("a"), NOON, &NOVEMBER).unwrap();
+    assert_eq!(Ledger(&db).open_items().unwrap().len(), 1);
+    let huge = |name: &str| reservation("c", "x", name, Some(usd("9000000")), NOON);
+    Ledger(&db)
+        .insert_reservation(&huge("a"), NOON, &NOVEMBER)
+        .unwrap();
     assert_eq!(
-        db.insert_hold(&huge("b"), NOON, &NOVEMBER),
+        Ledger(&db).insert_reservation(&huge("b"), NOON, &NOVEMBER),
         Err(StoreError::Money),
         "a sum that would not fit"
     );
     assert_eq!(
-        db.sum(ChargeScope::Day(NOON)).unwrap().reserved,
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().reserved,
         usd("9000000.10")
     );
-    db.check().unwrap();
+    check(&db).unwrap();
 }
 
 #[test]
 fn the_file_itself_keeps_charges_as_they_are() {
-    let (_data, db) = with_hold(Some(usd("0.10")));
-    db.settle(&attempt("t"), &exact("0.01")).unwrap();
+    let (_data, db) = with_reservation(Some(usd("0.10")));
+    Ledger(&db).settle(&attempt("t"), &exact("0.01")).unwrap();
     for tampering in [
         "UPDATE charges SET settled = 0",
         "UPDATE charges SET state = 'held'",
@@ -158,19 +170,20 @@ fn the_file_itself_keeps_charges_as_they_are() {
     ] {
         assert!(db.conn.execute_batch(tampering).is_err(), "{tampering}");
     }
-    db.check().unwrap();
+    check(&db).unwrap();
     db.conn
         .execute_batch("UPDATE totals SET settled = settled - 1 WHERE scope = 'day'")
         .unwrap();
-    assert!(matches!(db.check(), Err(StoreError::Damaged(_))));
+    assert!(matches!(check(&db), Err(StoreError::Damaged(_))));
 }
 
 #[test]
 fn what_is_open_can_be_listed() {
-    let (_data, db) = with_hold(Some(usd("0.10")));
-    let mut later = hold("d", "y", "u", None, NOON);
+    let (_data, db) = with_reservation(Some(usd("0.10")));
+    let mut later = reservation("d", "y", "u", None, NOON);
     later.model = ModelId::new("groq", "openai/gpt-oss-120b");
-    db.insert_hold(&later, Timestamp(NOON.0 + 5), &NOVEMBER)
+    Ledger(&db)
+        .insert_reservation(&later, Timestamp(NOON.0 + 5), &NOVEMBER)
         .unwrap();
     let item = |id: &str, chat: &str, model: &ModelId, usd, at| OpenItem {
         id: attempt(id),
@@ -182,24 +195,30 @@ fn what_is_open_can_be_listed() {
     };
     let first = item("t", "c", &model(), Some(usd("0.10")), NOON.0);
     let second = item("u", "d", &later.model, None, NOON.0 + 5);
-    assert_eq!(db.open_items().unwrap(), [first, second.clone()]);
-    db.settle(&attempt("t"), &exact("0")).unwrap();
-    assert_eq!(db.open_items().unwrap(), [second]);
-    assert_eq!(db.sum(ChargeScope::Day(NOON)).unwrap().unknown, 1);
+    assert_eq!(Ledger(&db).open_items().unwrap(), [first, second.clone()]);
+    Ledger(&db).settle(&attempt("t"), &exact("0")).unwrap();
+    assert_eq!(Ledger(&db).open_items().unwrap(), [second]);
+    assert_eq!(
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().unknown,
+        1
+    );
 }
 
 #[test]
 fn a_breach_stands_until_the_user_clears_it() {
-    let (_data, db) = with_hold(Some(usd("0.10")));
-    db.settle(&attempt("t"), &exact("0.30")).unwrap();
-    assert_eq!(db.breaches().unwrap(), [(model(), usd("0.20"))]);
-    db.clear_breach(&model()).unwrap();
+    let (_data, db) = with_reservation(Some(usd("0.10")));
+    Ledger(&db).settle(&attempt("t"), &exact("0.30")).unwrap();
+    assert_eq!(Ledger(&db).breaches().unwrap(), [(model(), usd("0.20"))]);
+    Ledger(&db).clear_breach(&model()).unwrap();
     assert_eq!(
-        (db.breaches().unwrap(), db.breach(&model()).unwrap()),
+        (
+            Ledger(&db).breaches().unwrap(),
+            Ledger(&db).breach(&model()).unwrap()
+        ),
         (vec![], None)
     );
     assert_eq!(
-        db.sum(ChargeScope::Day(NOON)).unwrap().settled,
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().settled,
         usd("0.30"),
         "it was billed all the same"
     );

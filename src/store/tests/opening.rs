@@ -26,7 +26,9 @@ fn folder_and_files_are_for_the_user_alone() {
     let top = folder();
     let data = top.path().join("a").join("b");
     let db = Db::open(&data).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
     assert_eq!(mode(&data), 0o700);
     for file in [FILE, "chat.db-wal", "chat.db-shm"] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
@@ -57,9 +59,14 @@ fn the_connection_is_set_for_safety() {
             .unwrap();
         assert_eq!(found, expected, "{pragma}");
     }
-    db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
-    db.append_answer(&message("x-a"), "piece", "").unwrap();
-    db.append_answer(&message("nobody"), "piece", "")
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
+    ChatLog(&db)
+        .append_answer(&message("x-a"), "piece", "")
+        .unwrap();
+    ChatLog(&db)
+        .append_answer(&message("missing"), "piece", "")
         .unwrap_err();
     let level: i64 = db
         .conn
@@ -69,7 +76,7 @@ fn the_connection_is_set_for_safety() {
         level, 2,
         "a streaming piece leaves the safe setting behind, also when it fails"
     );
-    db.check().unwrap();
+    check(&db).unwrap();
 }
 
 #[test]
@@ -101,7 +108,8 @@ fn a_damaged_page_is_found_and_never_a_panic() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for n in 0..50 {
-        db.begin_exchange(&begin("c", &format!("x{n}"), None, &"word ".repeat(500)))
+        ChatLog(&db)
+            .begin_exchange(&begin("c", &format!("x{n}"), None, &"word ".repeat(500)))
             .unwrap();
     }
     drop(db);
@@ -110,7 +118,7 @@ fn a_damaged_page_is_found_and_never_a_panic() {
     let middle = bytes.len() / 2;
     bytes[middle..middle + 20_000].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
-    let outcome = Db::open(data.path()).and_then(|db| db.check());
+    let outcome = Db::open(data.path()).and_then(|db| check(&db));
     assert!(
         matches!(outcome, Err(StoreError::Damaged(_))),
         "{outcome:?}"
@@ -121,7 +129,12 @@ fn a_damaged_page_is_found_and_never_a_panic() {
 fn an_empty_file_is_a_new_store() {
     let data = folder();
     fs::write(data.path().join(FILE), b"").unwrap();
-    assert_eq!(Db::open(data.path()).unwrap().list_sessions(9).unwrap(), []);
+    assert_eq!(
+        ChatList(&Db::open(data.path()).unwrap())
+            .list_sessions(9)
+            .unwrap(),
+        []
+    );
 }
 
 #[test]
@@ -129,7 +142,9 @@ fn a_store_that_lost_its_file_or_its_end_is_not_made_anew() {
     let data = folder();
     let path = data.path().join(FILE);
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
     let log = fs::read(data.path().join("chat.db-wal")).unwrap();
     drop(db);
     let whole = fs::read(&path).unwrap();
@@ -212,23 +227,27 @@ fn a_locked_store_is_waited_for_and_then_reported() {
     let other = Connection::open(data.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(
-        db.begin_exchange(&begin("c", "x", None, "hi")),
+        ChatLog(&db).begin_exchange(&begin("c", "x", None, "hi")),
         Err(StoreError::Locked)
     );
     assert_eq!(
-        db.list_sessions(9).unwrap(),
+        ChatList(&db).list_sessions(9).unwrap(),
         [],
         "reading goes on while another writes"
     );
     other.execute_batch("COMMIT").unwrap();
-    db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
 }
 
 #[test]
 fn a_full_disk_is_reported_and_nothing_is_half_done() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
     let pages: i64 = db
         .conn
         .query_row("PRAGMA page_count", [], |row| row.get(0))
@@ -238,14 +257,18 @@ fn a_full_disk_is_reported_and_nothing_is_half_done() {
         .unwrap();
     let long = "word ".repeat(20_000);
     assert_eq!(
-        db.begin_exchange(&begin("c", "y", Some("x-a"), &long)),
+        ChatLog(&db).begin_exchange(&begin("c", "y", Some("x-a"), &long)),
         Err(StoreError::Full)
     );
-    assert_eq!(words(&db.chat(&session("c")).unwrap()), ["you: hi", "it: "]);
+    assert_eq!(
+        words(&ChatLog(&db).chat(&session("c")).unwrap()),
+        ["you: hi", "it: "]
+    );
     db.conn
         .query_row("PRAGMA max_page_count = 1000000", [], |_| Ok(()))
         .unwrap();
-    db.begin_exchange(&begin("c", "y", Some("x-a"), &long))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "y", Some("x-a"), &long))
         .unwrap();
 }
 
@@ -269,7 +292,12 @@ fn many_who_open_a_new_store_at_once_all_get_it() {
                 let path = data.path();
                 scope.spawn(move || {
                     let db = Db::open(path)?;
-                    db.begin_exchange(&begin(&format!("c{n}"), &format!("x{n}"), None, "hi"))
+                    ChatLog(&db).begin_exchange(&begin(
+                        &format!("c{n}"),
+                        &format!("x{n}"),
+                        None,
+                        "hi",
+                    ))
                 })
             })
             .collect();
@@ -278,8 +306,7 @@ fn many_who_open_a_new_store_at_once_all_get_it() {
         }
     });
     assert_eq!(
-        Db::open(data.path())
-            .unwrap()
+        ChatList(&Db::open(data.path()).unwrap())
             .list_sessions(99)
             .unwrap()
             .len(),
@@ -326,8 +353,8 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
     drop(old);
 
     let db = Db::open(data.path()).unwrap();
-    db.check().unwrap();
-    let uncertain: Vec<String> = db
+    check(&db).unwrap();
+    let uncertain: Vec<String> = Corrections(&db)
         .uncertain(NOON, 9)
         .unwrap()
         .iter()
@@ -338,7 +365,7 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
         ["2"],
         "an estimate of before can be put right too"
     );
-    let key = Key {
+    let key = KeyName {
         provider: "openai",
         last4: "…f3a1",
     };
@@ -356,7 +383,7 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
         (ChargeScope::KeyMonth(key, NOON), 37, 100),
         (
             ChargeScope::KeyDay(
-                Key {
+                KeyName {
                     provider: "groq",
                     ..key
                 },
@@ -371,20 +398,22 @@ fn a_ledger_of_the_first_format_keeps_its_charges_and_gets_the_new_totals() {
             0,
         ),
     ] {
-        let sum = db.sum(over).unwrap();
+        let sum = ScopeSums(&db).sum(over).unwrap();
         assert_eq!(
             (sum.settled, sum.reserved),
             (Usd::from_pico(settled), Usd::from_pico(reserved)),
             "{over:?}"
         );
     }
-    db.settle(&AttemptId::from_text("3"), &exact("0.000000000001"))
+    Ledger(&db)
+        .settle(&AttemptId::from_text("3"), &exact("0.000000000001"))
         .unwrap();
     assert_eq!(
-        db.sum(ChargeScope::ModelDay(&model(), NOON))
+        ScopeSums(&db)
+            .sum(ChargeScope::ModelDay(&model(), NOON))
             .unwrap()
             .total(),
         Usd::from_pico(31)
     );
-    db.check().unwrap();
+    check(&db).unwrap();
 }

@@ -5,16 +5,20 @@ use proptest::prelude::*;
 use super::*;
 
 fn talk(db: &Db, chat: &str, name: &str, question: &str, answer: &str) {
-    db.begin_exchange(&begin(chat, name, None, question))
+    ChatLog(db)
+        .begin_exchange(&begin(chat, name, None, question))
         .unwrap();
-    db.append_answer(&message(&format!("{name}-a")), answer, "")
+    ChatLog(db)
+        .append_answer(&message(&format!("{name}-a")), answer, "")
         .unwrap();
-    db.finish_answer(&message(&format!("{name}-a")), Ending::Complete, None)
+    ChatLog(db)
+        .finish_answer(&message(&format!("{name}-a")), Ending::Complete, None)
         .unwrap();
 }
 
 fn texts(db: &Db, query: &str) -> Vec<String> {
-    db.search(query, 50)
+    ChatSearch(db)
+        .search(query, 50)
         .unwrap()
         .into_iter()
         .map(|hit| hit.text)
@@ -39,10 +43,11 @@ fn words_are_found_where_they_were_said() {
         "Ist Käse gelb?",
         "Meistens -> ja 🦀. 所有権と借用",
     );
-    db.rename_session(&session("c"), "Ownership trouble")
+    ChatList(&db)
+        .rename_session(&session("c"), "Ownership trouble")
         .unwrap();
 
-    let hits = db.search("borrow check", 50).unwrap();
+    let hits = ChatSearch(&db).search("borrow check", 50).unwrap();
     assert_eq!(hits.len(), 1);
     assert_eq!(
         (&hits[0].session, hits[0].role, hits[0].at),
@@ -52,7 +57,7 @@ fn words_are_found_where_they_were_said() {
         (hits[0].title.as_str(), hits[0].text.as_str()),
         ("Ownership trouble", "Why does the borrow checker complain?")
     );
-    let title = db.search("ownership", 50).unwrap();
+    let title = ChatSearch(&db).search("ownership", 50).unwrap();
     assert_eq!(
         (title[0].role, title[0].text.as_str()),
         (None, "Ownership trouble")
@@ -71,16 +76,20 @@ fn words_are_found_where_they_were_said() {
         ("nothing", 0),
         ("", 0),
     ] {
-        assert_eq!(db.search(query, 50).unwrap().len(), count, "{query:?}");
+        assert_eq!(
+            ChatSearch(&db).search(query, 50).unwrap().len(),
+            count,
+            "{query:?}"
+        );
     }
-    assert_eq!(db.search("e", 1).unwrap().len(), 0);
-    let rows = db.search_sessions("kase", 50).unwrap();
+    assert_eq!(ChatSearch(&db).search("e", 1).unwrap().len(), 0);
+    let rows = ChatSearch(&db).search_sessions("kase", 50).unwrap();
     assert_eq!(rows.len(), 1, "one row for each chat");
     assert_eq!(
         (rows[0].id.as_str(), rows[0].snippet.as_deref()),
         ("d", Some("Ist Käse gelb?"))
     );
-    assert_eq!(db.search("borrow OR käse", 50).unwrap(), []);
+    assert_eq!(ChatSearch(&db).search("borrow OR käse", 50).unwrap(), []);
 }
 
 #[test]
@@ -158,9 +167,11 @@ fn hostile_queries_are_only_text() {
         &long,
         &many,
     ] {
-        db.search(query, 50)
+        ChatSearch(&db)
+            .search(query, 50)
             .unwrap_or_else(|error| panic!("{query:.40?}: {error}"));
-        db.search_sessions(query, 50)
+        ChatSearch(&db)
+            .search_sessions(query, 50)
             .unwrap_or_else(|error| panic!("{query:.40?}: {error}"));
     }
     for found in [
@@ -189,9 +200,9 @@ proptest! {
         let data = folder();
         let db = Db::open(data.path()).unwrap();
         talk(&db, "c", "1", &text, &query);
-        prop_assert_eq!(words(&db.chat(&session("c")).unwrap()), [format!("you: {text}"), format!("it: {query}")]);
-        prop_assert!(db.search(&query, 50).is_ok());
-        db.delete_session(&session("c")).unwrap();
-        prop_assert_eq!(db.search(&query, 50).unwrap(), []);
+        prop_assert_eq!(words(&ChatLog(&db).chat(&session("c")).unwrap()), [format!("you: {text}"), format!("it: {query}")]);
+        prop_assert!(ChatSearch(&db).search(&query, 50).is_ok());
+        ChatList(&db).delete_session(&session("c")).unwrap();
+        prop_assert_eq!(ChatSearch(&db).search(&query, 50).unwrap(), []);
     }
 }

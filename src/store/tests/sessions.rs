@@ -38,24 +38,27 @@ fn chats_are_listed_newest_first_with_their_cost() {
     for (n, chat) in ["aa1", "aa2", "b"].into_iter().enumerate() {
         let mut begin = begin(chat, chat, None, &format!("question {n}"));
         begin.at = Timestamp(NOON.0 + i64::try_from(n).unwrap());
-        db.begin_exchange(&begin).unwrap();
+        ChatLog(&db).begin_exchange(&begin).unwrap();
     }
     let windows = ledger::NOVEMBER;
-    db.insert_hold(
-        &hold("b", "b", "t1", Some(usd("0.02")), NOON),
-        NOON,
-        &windows,
-    )
-    .unwrap();
-    db.insert_hold(
-        &hold("b", "b", "t2", Some(usd("0.5")), NOON),
-        NOON,
-        &windows,
-    )
-    .unwrap();
-    db.settle(&AttemptId::from_text("t2"), &exact("0.001"))
+    Ledger(&db)
+        .insert_reservation(
+            &reservation("b", "b", "t1", Some(usd("0.02")), NOON),
+            NOON,
+            &windows,
+        )
         .unwrap();
-    let rows = db.list_sessions(2).unwrap();
+    Ledger(&db)
+        .insert_reservation(
+            &reservation("b", "b", "t2", Some(usd("0.5")), NOON),
+            NOON,
+            &windows,
+        )
+        .unwrap();
+    Ledger(&db)
+        .settle(&AttemptId::from_text("t2"), &exact("0.001"))
+        .unwrap();
+    let rows = ChatList(&db).list_sessions(2).unwrap();
     assert_eq!(
         rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
         ["b", "aa2"]
@@ -64,17 +67,17 @@ fn chats_are_listed_newest_first_with_their_cost() {
         (rows[0].title.as_str(), rows[0].messages, rows[0].cost),
         ("question 2", 2, usd("0.021"))
     );
-    assert_eq!(db.latest_session().unwrap(), Some(session("b")));
+    assert_eq!(ChatList(&db).latest_session().unwrap(), Some(session("b")));
 
-    assert_eq!(db.find_session("b"), Ok(session("b")));
-    assert_eq!(db.find_session("aa1"), Ok(session("aa1")));
+    assert_eq!(ChatList(&db).find_session("b"), Ok(session("b")));
+    assert_eq!(ChatList(&db).find_session("aa1"), Ok(session("aa1")));
     assert_eq!(
-        db.find_session("aa"),
+        ChatList(&db).find_session("aa"),
         Err(StoreError::AmbiguousSession("aa".to_owned(), 2))
     );
     for none in ["", "c", "%", "a_1", "b'"] {
         assert_eq!(
-            db.find_session(none),
+            ChatList(&db).find_session(none),
             Err(StoreError::NoSession(none.to_owned())),
             "{none:?}"
         );
@@ -85,37 +88,48 @@ fn chats_are_listed_newest_first_with_their_cost() {
 fn a_name_given_by_the_user_stays() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "1", None, "first")).unwrap();
-    db.rename_session(&session("c"), "Mine").unwrap();
-    db.begin_exchange(&begin("c", "2", Some("1-a"), "second"))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "1", None, "first"))
         .unwrap();
-    assert_eq!(db.chat(&session("c")).unwrap().title, "Mine");
-    assert!(db.rename_session(&session("none"), "x").is_err());
+    ChatList(&db).rename_session(&session("c"), "Mine").unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "2", Some("1-a"), "second"))
+        .unwrap();
+    assert_eq!(ChatLog(&db).chat(&session("c")).unwrap().title, "Mine");
+    assert!(ChatList(&db).rename_session(&session("none"), "x").is_err());
 }
 
 #[test]
 fn a_deleted_chat_is_gone_but_its_money_is_not() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "1", None, "secret word"))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "1", None, "secret word"))
         .unwrap();
-    db.append_answer(&message("1-a"), "a streaming piece", "")
+    ChatLog(&db)
+        .append_answer(&message("1-a"), "a streaming piece", "")
         .unwrap();
-    db.begin_exchange(&begin("c", "2", Some("1-a"), "more"))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "2", Some("1-a"), "more"))
         .unwrap();
-    db.rewind(&session("c"), &message("2-q"), NOON).unwrap();
-    db.insert_hold(
-        &hold("c", "1", "t", Some(usd("0.02")), NOON),
-        NOON,
-        &ledger::NOVEMBER,
-    )
-    .unwrap();
-    db.begin_exchange(&begin("d", "3", None, "stays")).unwrap();
+    ChatLog(&db)
+        .rewind(&session("c"), &message("2-q"), NOON)
+        .unwrap();
+    Ledger(&db)
+        .insert_reservation(
+            &reservation("c", "1", "t", Some(usd("0.02")), NOON),
+            NOON,
+            &ledger::NOVEMBER,
+        )
+        .unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("d", "3", None, "stays"))
+        .unwrap();
 
-    db.delete_session(&session("c")).unwrap();
-    assert!(db.chat(&session("c")).is_err());
-    assert_eq!(db.search("secret", 9).unwrap(), []);
-    assert_eq!(db.prompt_history(9).unwrap(), ["stays"]);
+    ChatList(&db).delete_session(&session("c")).unwrap();
+    assert!(ChatLog(&db).chat(&session("c")).is_err());
+    assert_eq!(ChatSearch(&db).search("secret", 9).unwrap(), []);
+    assert_eq!(ChatList(&db).prompt_history(9).unwrap(), ["stays"]);
     let rest: i64 = db
         .conn
         .query_row(
@@ -126,11 +140,11 @@ fn a_deleted_chat_is_gone_but_its_money_is_not() {
         .unwrap();
     assert_eq!(rest, 2);
     assert_eq!(
-        db.sum(ChargeScope::Day(NOON)).unwrap().reserved,
+        ScopeSums(&db).sum(ChargeScope::Day(NOON)).unwrap().reserved,
         usd("0.02")
     );
-    assert!(db.delete_session(&session("c")).is_err());
-    db.check().unwrap();
+    assert!(ChatList(&db).delete_session(&session("c")).is_err());
+    check(&db).unwrap();
     db.conn
         .execute_batch("INSERT INTO message_words (message_words) VALUES ('integrity-check')")
         .unwrap();
@@ -144,27 +158,36 @@ fn prompts_are_remembered_once_each_newest_last() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     for (n, text) in ["a", "b", "a", "c", "b"].into_iter().enumerate() {
-        db.begin_exchange(&begin(&format!("c{n}"), &format!("x{n}"), None, text))
+        ChatLog(&db)
+            .begin_exchange(&begin(&format!("c{n}"), &format!("x{n}"), None, text))
             .unwrap();
     }
-    assert_eq!(db.prompt_history(9).unwrap(), ["a", "c", "b"]);
-    assert_eq!(db.prompt_history(2).unwrap(), ["c", "b"]);
-    assert_eq!(db.prompt_history(0).unwrap(), Vec::<String>::new());
+    assert_eq!(ChatList(&db).prompt_history(9).unwrap(), ["a", "c", "b"]);
+    assert_eq!(ChatList(&db).prompt_history(2).unwrap(), ["c", "b"]);
+    assert_eq!(
+        ChatList(&db).prompt_history(0).unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn a_draft_waits_until_it_is_sent() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    let setting = Setting {
+    let setting = ChatSetting {
         selection: Selection::Pinned(model()),
         effort: Some(Effort::High),
         system: Some("Be brief.".to_owned()),
     };
-    db.save_draft(&session("c"), &setting, "half a thou", NOON)
+    ChatList(&db)
+        .save_draft(&session("c"), &setting, "half a thou", NOON)
         .unwrap();
-    assert_eq!(db.list_sessions(9).unwrap(), [], "a draft alone is no chat");
-    let chat = db.chat(&session("c")).unwrap();
+    assert_eq!(
+        ChatList(&db).list_sessions(9).unwrap(),
+        [],
+        "a draft alone is no chat"
+    );
+    let chat = ChatLog(&db).chat(&session("c")).unwrap();
     assert_eq!(
         (chat.setting.clone(), chat.draft.as_str()),
         (setting.clone(), "half a thou")
@@ -172,32 +195,48 @@ fn a_draft_waits_until_it_is_sent() {
 
     let mut sent = begin("c", "1", None, "half a thought");
     sent.setting = setting.clone();
-    db.begin_exchange(&sent).unwrap();
-    let chat = db.chat(&session("c")).unwrap();
+    ChatLog(&db).begin_exchange(&sent).unwrap();
+    let chat = ChatLog(&db).chat(&session("c")).unwrap();
     assert_eq!(
         (chat.title.as_str(), chat.draft.as_str(), &chat.setting),
         ("half a thought", "", &setting)
     );
 
-    db.save_draft(&session("d"), &setting, "never mind", NOON)
+    ChatList(&db)
+        .save_draft(&session("d"), &setting, "never mind", NOON)
         .unwrap();
-    db.save_draft(&session("d"), &setting, "", NOON).unwrap();
+    ChatList(&db)
+        .save_draft(&session("d"), &setting, "", NOON)
+        .unwrap();
     assert!(
-        db.chat(&session("d")).is_err(),
+        ChatLog(&db).chat(&session("d")).is_err(),
         "an emptied draft leaves nothing"
     );
-    db.save_draft(&session("c"), &setting, "", NOON).unwrap();
-    db.set_setting(&session("c"), &Setting::default()).unwrap();
-    assert_eq!(db.chat(&session("c")).unwrap().setting, Setting::default());
+    ChatList(&db)
+        .save_draft(&session("c"), &setting, "", NOON)
+        .unwrap();
+    ChatList(&db)
+        .set_setting(&session("c"), &ChatSetting::default())
+        .unwrap();
+    assert_eq!(
+        ChatLog(&db).chat(&session("c")).unwrap().setting,
+        ChatSetting::default()
+    );
 }
 
 #[test]
 fn figures_are_learned_from_what_happened() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    assert_eq!(db.learned(&model(), NOON).unwrap(), Learned::default());
-    assert_eq!(db.overview(NOON).unwrap(), Overview::default());
-    let outcome = |output, ttft, cache, failure| Outcome {
+    assert_eq!(
+        PastExchanges(&db).learned(&model(), NOON).unwrap(),
+        Learned::default()
+    );
+    assert_eq!(
+        PastExchanges(&db).overview(NOON).unwrap(),
+        Overview::default()
+    );
+    let outcome = |output, ttft, cache, failure| ExchangeOutcome {
         model: None,
         ended: NOON,
         cache,
@@ -226,14 +265,14 @@ fn figures_are_learned_from_what_happened() {
         (7, outcome(7, 1, CacheHit::Memory, None)),
         (
             6,
-            Outcome {
+            ExchangeOutcome {
                 finish: None,
                 ..outcome(5, 400, CacheHit::None, Some(failed))
             },
         ),
         (
             5,
-            Outcome {
+            ExchangeOutcome {
                 finish: Some(Finish::Interrupted),
                 ..outcome(5, 200, CacheHit::None, Some(stopped))
             },
@@ -244,14 +283,18 @@ fn figures_are_learned_from_what_happened() {
     {
         let mut begin = begin("c", &format!("x{n}"), None, "?");
         begin.at = Timestamp(NOON.0 - age);
-        db.begin_exchange(&begin).unwrap();
-        db.finish_exchange(&begin.exchange, &outcome).unwrap();
+        ChatLog(&db).begin_exchange(&begin).unwrap();
+        ExchangeLog(&db)
+            .finish_exchange(&begin.exchange, &outcome)
+            .unwrap();
         assert!(
-            db.finish_exchange(&begin.exchange, &outcome).is_err(),
+            ExchangeLog(&db)
+                .finish_exchange(&begin.exchange, &outcome)
+                .is_err(),
             "it ends once"
         );
     }
-    let learned = db.learned(&model(), NOON).unwrap();
+    let learned = PastExchanges(&db).learned(&model(), NOON).unwrap();
     assert_eq!(
         learned.expected_output,
         Some(300),
@@ -262,7 +305,7 @@ fn figures_are_learned_from_what_happened() {
         (Some(300), Some(500), Some(100.0))
     );
     assert_eq!((learned.exchanges, learned.errors), (4, 1));
-    let overview = db.overview(NOON).unwrap();
+    let overview = PastExchanges(&db).overview(NOON).unwrap();
     assert_eq!(
         (overview.exchanges, overview.cache_hits, overview.errors),
         (5, 1, 1)
@@ -271,14 +314,16 @@ fn figures_are_learned_from_what_happened() {
         (overview.saved, overview.cache_share()),
         (usd("0.25"), Some(0.2))
     );
-    let recent: Vec<_> = db
+    let recent: Vec<_> = PastExchanges(&db)
         .recent(3)
         .unwrap()
         .into_iter()
         .filter_map(|pace| pace.ttft_ms)
         .collect();
     assert_eq!(recent, [500, 400, 200]);
-    let other = db.learned(&ModelId::new("openai", "gpt-5"), NOON).unwrap();
+    let other = PastExchanges(&db)
+        .learned(&ModelId::new("openai", "gpt-5"), NOON)
+        .unwrap();
     assert_eq!(other, Learned::default());
 }
 
@@ -286,14 +331,18 @@ fn figures_are_learned_from_what_happened() {
 fn a_draft_left_behind_is_adopted_and_one_in_hand_is_not() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    let setting = Setting::default();
-    db.begin_exchange(&begin("old", "1", None, "a question"))
+    let setting = ChatSetting::default();
+    ChatLog(&db)
+        .begin_exchange(&begin("old", "1", None, "a question"))
         .unwrap();
-    let newest = db.chat(&session("old")).unwrap().updated;
-    db.save_draft(&session("old"), &setting, "left behind", NOON)
+    let newest = ChatLog(&db).chat(&session("old")).unwrap().updated;
+    ChatList(&db)
+        .save_draft(&session("old"), &setting, "left behind", NOON)
         .unwrap();
     assert_eq!(
-        db.adopt_draft(&session("new"), &setting, NOON).unwrap(),
+        ChatList(&db)
+            .adopt_draft(&session("new"), &setting, NOON)
+            .unwrap(),
         None,
         "this process is writing it"
     );
@@ -304,10 +353,15 @@ fn a_draft_left_behind_is_adopted_and_one_in_hand_is_not() {
             [],
         )
         .unwrap();
-    let adopted = db.adopt_draft(&session("new"), &setting, NOON).unwrap();
+    let adopted = ChatList(&db)
+        .adopt_draft(&session("new"), &setting, NOON)
+        .unwrap();
     assert_eq!(adopted.as_deref(), Some("left behind"));
-    assert_eq!(db.chat(&session("new")).unwrap().draft, "left behind");
-    let old = db.chat(&session("old")).unwrap();
+    assert_eq!(
+        ChatLog(&db).chat(&session("new")).unwrap().draft,
+        "left behind"
+    );
+    let old = ChatLog(&db).chat(&session("old")).unwrap();
     assert_eq!(
         (old.draft.as_str(), old.messages.len()),
         ("", 2),

@@ -17,12 +17,16 @@ fn asked(
         at,
         ..begin(chat, name, None, "why?")
     };
-    let hold = hold(chat, name, name, amount.map(usd), at);
-    db.begin_exchange(&begin).unwrap();
-    db.insert_hold(&hold, at, &ledger::NOVEMBER).unwrap();
+    let reservation = reservation(chat, name, name, amount.map(usd), at);
+    ChatLog(db).begin_exchange(&begin).unwrap();
+    Ledger(db)
+        .insert_reservation(&reservation, at, &ledger::NOVEMBER)
+        .unwrap();
     let Some(settlement) = settled else { return };
-    db.settle(&hold.attempt, &settlement).unwrap();
-    let outcome = Outcome {
+    Ledger(db)
+        .settle(&reservation.attempt, &settlement)
+        .unwrap();
+    let outcome = ExchangeOutcome {
         model: None,
         ended: at,
         cache: CacheHit::None,
@@ -37,7 +41,9 @@ fn asked(
         usage: settlement.usage,
         foreseen: None,
     };
-    db.finish_exchange(&begin.exchange, &outcome).unwrap();
+    ExchangeLog(db)
+        .finish_exchange(&begin.exchange, &outcome)
+        .unwrap();
 }
 
 fn cost(text: &str, kind: CostKind) -> Settlement {
@@ -84,7 +90,7 @@ fn day(at: Timestamp) -> String {
 fn every_grouping_has_the_same_total() {
     let (_data, db) = past();
     let since = Timestamp(NOON.0 - 24 * HOUR);
-    let whole = db.stats(By::Model, since, day).unwrap().total;
+    let whole = StatsReader(&db).stats(By::Model, since, day).unwrap().total;
     assert_eq!(
         (whole.requests, whole.spent, whole.reserved, whole.unpriced),
         (4, usd("0.03"), usd("1"), 1)
@@ -100,7 +106,7 @@ fn every_grouping_has_the_same_total() {
         (By::Session, vec!["c", "d"]),
         (By::Key, vec!["f3a1"]),
     ] {
-        let stats = db.stats(by, since, day).unwrap();
+        let stats = StatsReader(&db).stats(by, since, day).unwrap();
         assert_eq!(stats.total, whole, "{by:?}");
         assert_eq!(
             stats
@@ -112,7 +118,7 @@ fn every_grouping_has_the_same_total() {
             "{by:?}"
         );
         let sum =
-            |of: fn(&Figures) -> u64| stats.groups.iter().map(|g| of(&g.figures)).sum::<u64>();
+            |of: fn(&StatsFigures) -> u64| stats.groups.iter().map(|g| of(&g.figures)).sum::<u64>();
         assert_eq!(
             (sum(|f| f.requests), sum(|f| f.output), sum(|f| f.unpriced)),
             (4, 102, 1),
@@ -125,12 +131,13 @@ fn every_grouping_has_the_same_total() {
         );
     }
     assert_eq!(
-        db.stats(By::Model, Timestamp(NOON.0 + 1), day)
+        StatsReader(&db)
+            .stats(By::Model, Timestamp(NOON.0 + 1), day)
             .unwrap()
             .groups,
         []
     );
-    let titles: Vec<_> = db
+    let titles: Vec<_> = StatsReader(&db)
         .stats(By::Session, since, day)
         .unwrap()
         .groups
@@ -168,7 +175,11 @@ fn a_sum_is_no_surer_than_its_parts() {
             );
         }
         assert_eq!(
-            db.stats(By::Model, NOON, day).unwrap().total.kind(),
+            StatsReader(&db)
+                .stats(By::Model, NOON, day)
+                .unwrap()
+                .total
+                .kind(),
             kind,
             "{costs:?}"
         );
@@ -196,7 +207,7 @@ fn absurd_usage_is_summed_without_overflow() {
             }),
         );
     }
-    let total = db.stats(By::Model, NOON, day).unwrap().total;
+    let total = StatsReader(&db).stats(By::Model, NOON, day).unwrap().total;
     assert_eq!((total.output, total.spent), (u64::MAX, usd("3")));
-    assert_eq!(db.report_card().unwrap()[0].replies, 3);
+    assert_eq!(EstimateHistory(&db).report_card().unwrap()[0].replies, 3);
 }

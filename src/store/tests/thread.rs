@@ -10,14 +10,14 @@ async fn clones_share_one_store_and_answers_come_back() {
     let store = Store::open(data.path()).unwrap();
     let other = store.clone();
     store
-        .run(|db| db.begin_exchange(&begin("c", "x", None, "hi")))
+        .run(|db| ChatLog(db).begin_exchange(&begin("c", "x", None, "hi")))
         .await
         .unwrap();
     assert_eq!(
-        other.run(|db| db.latest_session()).await,
+        other.run(|db| ChatList(db).latest_session()).await,
         Ok(Some(session("c")))
     );
-    let missing = store.run(|db| db.chat(&session("none"))).await;
+    let missing = store.run(|db| ChatLog(db).chat(&session("none"))).await;
     assert_eq!(missing, Err(StoreError::NoSession("none".to_owned())));
 }
 
@@ -57,7 +57,7 @@ async fn a_job_whose_asker_has_gone_is_still_done() {
     let store = Store::open(data.path()).unwrap();
     let (go, gate) = std::sync::mpsc::sync_channel::<()>(1);
     let blocker = store.run(move |_| gate.recv().map_err(|_| StoreError::Closed));
-    let asked = store.run(|db| db.begin_exchange(&begin("c", "x", None, "hi")));
+    let asked = store.run(|db| ChatLog(db).begin_exchange(&begin("c", "x", None, "hi")));
     {
         let (mut blocker, mut asked) = (std::pin::pin!(blocker), std::pin::pin!(asked));
         assert!(futures_util::poll!(&mut blocker).is_pending());
@@ -65,7 +65,7 @@ async fn a_job_whose_asker_has_gone_is_still_done() {
     }
     go.send(()).unwrap();
     assert_eq!(
-        store.run(|db| db.latest_session()).await,
+        store.run(|db| ChatList(db).latest_session()).await,
         Ok(Some(session("c")))
     );
 }
@@ -75,7 +75,7 @@ fn the_thread_ends_with_the_last_handle_and_closes_the_file() {
     let data = folder();
     let store = Store::open(data.path()).unwrap();
     store
-        .run_blocking(|db| db.begin_exchange(&begin("c", "x", None, "hi")))
+        .run_blocking(|db| ChatLog(db).begin_exchange(&begin("c", "x", None, "hi")))
         .unwrap();
     let log = std::fs::canonicalize(data.path())
         .unwrap()
@@ -87,17 +87,21 @@ fn the_thread_ends_with_the_last_handle_and_closes_the_file() {
     };
     assert!(is_open());
     drop(store.clone());
-    assert!(store.run_blocking(|db| db.latest_session()).is_ok());
+    assert!(
+        store
+            .run_blocking(|db| ChatList(db).latest_session())
+            .is_ok()
+    );
     drop(store);
     let end = Instant::now() + Duration::from_mins(1);
     while is_open() {
         assert!(Instant::now() < end, "the thread is still there");
         std::thread::yield_now();
     }
-    // What the log holds is not lost: whoever opens the file next reads it.
+    // What the log holds is not lost: the next process that opens the file reads it.
     let again = Store::open(data.path()).unwrap();
     assert_eq!(
-        again.run_blocking(|db| db.latest_session()),
+        again.run_blocking(|db| ChatList(db).latest_session()),
         Ok(Some(session("c")))
     );
 }

@@ -9,26 +9,33 @@ use super::*;
 fn an_answer_streams_and_ends() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "Why?\nmore"))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "Why?\nmore"))
         .unwrap();
     for (text, reasoning) in [("", "hm"), ("Be", "m"), ("cause\0 🦀", "")] {
-        db.append_answer(&message("x-a"), text, reasoning).unwrap();
+        ChatLog(&db)
+            .append_answer(&message("x-a"), text, reasoning)
+            .unwrap();
     }
-    let open = db.chat(&session("c")).unwrap();
+    let open = ChatLog(&db).chat(&session("c")).unwrap();
     assert_eq!(words(&open), ["you: Why?\nmore", "it: Because\0 🦀"]);
     assert_eq!(
         (
             open.messages[1].state,
             open.messages[1].entry.reasoning.as_str()
         ),
-        (State::Streaming, "hmm")
+        (MessageState::Streaming, "hmm")
     );
 
-    db.finish_answer(&message("x-a"), Ending::Complete, Some(&facts()))
+    ChatLog(&db)
+        .finish_answer(&message("x-a"), Ending::Complete, Some(&facts()))
         .unwrap();
-    let ended = db.chat(&session("c")).unwrap();
+    let ended = ChatLog(&db).chat(&session("c")).unwrap();
     assert_eq!(words(&ended), words(&open));
-    assert_eq!(ended.messages[1].state, State::Ended(Ending::Complete));
+    assert_eq!(
+        ended.messages[1].state,
+        MessageState::Ended(Ending::Complete)
+    );
     assert_eq!(ended.messages[1].entry.answer, Some(facts()));
     assert_eq!(ended.messages[1].parent, Some(message("x-q")));
     assert_eq!(ended.title, "Why?");
@@ -38,9 +45,9 @@ fn an_answer_streams_and_ends() {
         .unwrap();
     assert_eq!(parts, 0);
     for late in [
-        db.append_answer(&message("x-a"), "!", ""),
-        db.finish_answer(&message("x-a"), Ending::Cut, None),
-        db.finish_answer(&message("nobody"), Ending::Cut, None),
+        ChatLog(&db).append_answer(&message("x-a"), "!", ""),
+        ChatLog(&db).finish_answer(&message("x-a"), Ending::Cut, None),
+        ChatLog(&db).finish_answer(&message("missing"), Ending::Cut, None),
     ] {
         assert!(matches!(late, Err(StoreError::NotStreaming(_))), "{late:?}");
     }
@@ -50,31 +57,33 @@ fn an_answer_streams_and_ends() {
 fn a_question_that_cannot_be_stored_whole_is_not_stored_at_all() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "first")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "first"))
+        .unwrap();
     // The exchange's id is taken: the last row of four fails.
     let mut again = begin("d", "y", None, "second");
     again.exchange = ExchangeId::from_text("x");
     assert!(matches!(
-        db.begin_exchange(&again),
+        ChatLog(&db).begin_exchange(&again),
         Err(StoreError::Rule(_))
     ));
     assert_eq!(
-        db.chat(&session("d")),
+        ChatLog(&db).chat(&session("d")),
         Err(StoreError::NoSession("d".to_owned()))
     );
     // An inner failure that is caught takes back its own part only.
     db.write(|db| {
-        db.rename_session(&session("c"), "kept")?;
-        assert!(db.begin_exchange(&again).is_err());
+        ChatList(db).rename_session(&session("c"), "kept")?;
+        assert!(ChatLog(db).begin_exchange(&again).is_err());
         Ok(())
     })
     .unwrap();
-    assert_eq!(db.chat(&session("c")).unwrap().title, "kept");
-    assert!(db.chat(&session("d")).is_err());
+    assert_eq!(ChatLog(&db).chat(&session("c")).unwrap().title, "kept");
+    assert!(ChatLog(&db).chat(&session("d")).is_err());
     let mut stray = begin("d", "z", Some("x-a"), "a parent in another chat");
     stray.prompt = None;
     assert_eq!(
-        db.begin_exchange(&stray),
+        ChatLog(&db).begin_exchange(&stray),
         Err(StoreError::NoMessage("x-a".to_owned()))
     );
 }
@@ -84,58 +93,70 @@ fn a_rewind_and_a_retry_keep_the_old_branch() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
     let done = |name: &str, text: &str| {
-        db.append_answer(&message(&format!("{name}-a")), text, "")
+        ChatLog(&db)
+            .append_answer(&message(&format!("{name}-a")), text, "")
             .unwrap();
-        db.finish_answer(&message(&format!("{name}-a")), Ending::Complete, None)
+        ChatLog(&db)
+            .finish_answer(&message(&format!("{name}-a")), Ending::Complete, None)
             .unwrap();
     };
-    db.begin_exchange(&begin("c", "1", None, "one")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "1", None, "one"))
+        .unwrap();
     done("1", "eins");
-    db.begin_exchange(&begin("c", "2", Some("1-a"), "two"))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "2", Some("1-a"), "two"))
         .unwrap();
     done("2", "zwei");
     // The same question again: its answer hangs under the same prompt.
     let mut retry = begin("c", "3", Some("2-q"), "");
     retry.prompt = None;
-    db.begin_exchange(&retry).unwrap();
+    ChatLog(&db).begin_exchange(&retry).unwrap();
     done("3", "deux");
     assert_eq!(
-        words(&db.chat(&session("c")).unwrap()),
+        words(&ChatLog(&db).chat(&session("c")).unwrap()),
         ["you: one", "it: eins", "you: two", "it: deux"]
     );
 
     assert_eq!(
-        db.rewind(&session("c"), &message("2-q"), NOON).unwrap(),
+        ChatLog(&db)
+            .rewind(&session("c"), &message("2-q"), NOON)
+            .unwrap(),
         "two"
     );
     assert_eq!(
-        words(&db.chat(&session("c")).unwrap()),
+        words(&ChatLog(&db).chat(&session("c")).unwrap()),
         ["you: one", "it: eins"]
     );
-    db.begin_exchange(&begin("c", "4", Some("1-a"), "three"))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "4", Some("1-a"), "three"))
         .unwrap();
     done("4", "drei");
     assert_eq!(
-        words(&db.chat(&session("c")).unwrap()),
+        words(&ChatLog(&db).chat(&session("c")).unwrap()),
         ["you: one", "it: eins", "you: three", "it: drei"]
     );
     assert_eq!(
-        db.list_sessions(1).unwrap()[0].messages,
+        ChatList(&db).list_sessions(1).unwrap()[0].messages,
         7,
         "nothing was erased"
     );
 
     assert_eq!(
-        db.rewind(&session("c"), &message("1-q"), NOON).unwrap(),
+        ChatLog(&db)
+            .rewind(&session("c"), &message("1-q"), NOON)
+            .unwrap(),
         "one"
     );
-    assert_eq!(db.chat(&session("c")).unwrap().messages, []);
+    assert_eq!(ChatLog(&db).chat(&session("c")).unwrap().messages, []);
     assert!(
-        db.rewind(&session("c"), &message("1-a"), NOON).is_err(),
+        ChatLog(&db)
+            .rewind(&session("c"), &message("1-a"), NOON)
+            .is_err(),
         "an answer is no place to go back to"
     );
     assert_eq!(
-        db.latest_session().unwrap(),
+        ChatList(&db).latest_session().unwrap(),
         Some(session("c")),
         "the chat is still there"
     );
@@ -145,18 +166,25 @@ fn a_rewind_and_a_retry_keep_the_old_branch() {
 fn what_failed_or_was_stopped_stays() {
     let data = folder();
     let db = Db::open(data.path()).unwrap();
-    db.begin_exchange(&begin("c", "1", None, "one")).unwrap();
-    db.finish_answer(&message("1-a"), Ending::Failed, None)
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "1", None, "one"))
         .unwrap();
-    db.begin_exchange(&begin("c", "2", Some("1-a"), "two"))
+    ChatLog(&db)
+        .finish_answer(&message("1-a"), Ending::Failed, None)
         .unwrap();
-    db.append_answer(&message("2-a"), "zw", "").unwrap();
-    db.finish_answer(&message("2-a"), Ending::Cut, Some(&facts()))
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "2", Some("1-a"), "two"))
         .unwrap();
-    let chat = db.chat(&session("c")).unwrap();
+    ChatLog(&db)
+        .append_answer(&message("2-a"), "zw", "")
+        .unwrap();
+    ChatLog(&db)
+        .finish_answer(&message("2-a"), Ending::Cut, Some(&facts()))
+        .unwrap();
+    let chat = ChatLog(&db).chat(&session("c")).unwrap();
     assert_eq!(words(&chat), ["you: one", "it: ", "you: two", "it: zw"]);
-    assert_eq!(chat.messages[1].state, State::Ended(Ending::Failed));
-    assert_eq!(chat.messages[3].state, State::Ended(Ending::Cut));
+    assert_eq!(chat.messages[1].state, MessageState::Ended(Ending::Failed));
+    assert_eq!(chat.messages[3].state, MessageState::Ended(Ending::Cut));
 }
 
 const FOLDER: &str = "CHAT_AGENT_TEST_STREAM_FOLDER";
@@ -186,10 +214,13 @@ fn streams_until_it_is_killed() {
         return;
     };
     let db = Db::open(std::path::Path::new(&folder)).unwrap();
-    db.begin_exchange(&begin("c", "x", None, "count")).unwrap();
+    ChatLog(&db)
+        .begin_exchange(&begin("c", "x", None, "count"))
+        .unwrap();
     // It ends by itself too, should the one who is to kill it have failed.
     for n in 0..100_000 {
-        db.append_answer(&message("x-a"), &format!("{n} "), "")
+        ChatLog(&db)
+            .append_answer(&message("x-a"), &format!("{n} "), "")
             .unwrap();
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -212,8 +243,8 @@ fn a_kill_loses_no_piece() {
     let mut child = Child(child);
     let end = Instant::now() + Duration::from_mins(1);
     let before = loop {
-        let text = db.chat(&session("c")).ok().map(|chat| {
-            assert_eq!(chat.messages[1].state, State::Streaming);
+        let text = ChatLog(&db).chat(&session("c")).ok().map(|chat| {
+            assert_eq!(chat.messages[1].state, MessageState::Streaming);
             chat.messages[1].entry.text.clone()
         });
         match text {
@@ -223,25 +254,25 @@ fn a_kill_loses_no_piece() {
     };
     child.kill();
 
-    let chat = db.chat(&session("c")).unwrap();
+    let chat = ChatLog(&db).chat(&session("c")).unwrap();
     let text = chat.messages[1].entry.text.clone();
     assert!(text.starts_with(&before), "{before:?} then {text:?}");
     let numbers = text.split_whitespace().map(|n| n.parse::<usize>().unwrap());
     assert!(numbers.enumerate().all(|(n, found)| n == found), "{text:?}");
     assert_eq!(
         (chat.messages[0].entry.text.as_str(), chat.messages[1].state),
-        ("count", State::Ended(Ending::Cut))
+        ("count", MessageState::Ended(Ending::Cut))
     );
 
     assert_eq!(
-        db.search("7", 9).unwrap(),
+        ChatSearch(&db).search("7", 9).unwrap(),
         [],
         "the index knows only what has ended"
     );
-    assert_eq!(db.fold_dead_streams().unwrap(), 1);
-    assert_eq!(db.fold_dead_streams().unwrap(), 0);
-    assert_eq!(db.chat(&session("c")).unwrap(), chat);
-    assert_eq!(db.search("7", 9).unwrap().len(), 1);
+    assert_eq!(ChatLog(&db).fold_dead_streams().unwrap(), 1);
+    assert_eq!(ChatLog(&db).fold_dead_streams().unwrap(), 0);
+    assert_eq!(ChatLog(&db).chat(&session("c")).unwrap(), chat);
+    assert_eq!(ChatSearch(&db).search("7", 9).unwrap().len(), 1);
 }
 
 #[test]
@@ -251,18 +282,29 @@ fn another_connection_sees_an_answer_while_it_streams() {
         Db::open(data.path()).unwrap(),
         Db::open(data.path()).unwrap(),
     );
-    here.begin_exchange(&begin("c", "x", None, "hi")).unwrap();
-    here.append_answer(&message("x-a"), "he", "").unwrap();
-    assert_eq!(
-        words(&there.chat(&session("c")).unwrap()),
-        ["you: hi", "it: he"]
-    );
-    assert_eq!(there.fold_dead_streams().unwrap(), 0, "its process lives");
-    here.append_answer(&message("x-a"), "llo", "").unwrap();
-    here.finish_answer(&message("x-a"), Ending::Complete, None)
+    ChatLog(&here)
+        .begin_exchange(&begin("c", "x", None, "hi"))
+        .unwrap();
+    ChatLog(&here)
+        .append_answer(&message("x-a"), "he", "")
         .unwrap();
     assert_eq!(
-        words(&there.chat(&session("c")).unwrap()),
+        words(&ChatLog(&there).chat(&session("c")).unwrap()),
+        ["you: hi", "it: he"]
+    );
+    assert_eq!(
+        ChatLog(&there).fold_dead_streams().unwrap(),
+        0,
+        "its process lives"
+    );
+    ChatLog(&here)
+        .append_answer(&message("x-a"), "llo", "")
+        .unwrap();
+    ChatLog(&here)
+        .finish_answer(&message("x-a"), Ending::Complete, None)
+        .unwrap();
+    assert_eq!(
+        words(&ChatLog(&there).chat(&session("c")).unwrap()),
         ["you: hi", "it: hello"]
     );
 }

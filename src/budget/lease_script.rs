@@ -1,20 +1,25 @@
 //! The script that leases a group's money: what it is asked and what it answers.
 //!
-//! Owns: `shared.lua`, the order of its arguments and of its reply.
-//! Refuses: to judge a reply; that is `shared`.
-//! Invariant: a reply is taken only for the call whose number it repeats; whatever else comes is none.
+//! Owns: `lease.lua`, the order of its arguments and of its reply.
+//! Refuses: to judge a reply; `group_budget` does.
+//! Invariant: a reply counts only for the call whose number it repeats.
+//!
+//! # Numbers
+//!
+//! Lua calculates in doubles, exact up to 2^53. Leases are whole nano-dollars, rounded up, and limits are cut at 2^50 of
+//! them (1.1 million dollars). A sum above 2^53 is far above any limit, so its last digit does not matter.
 
 use super::DayMonth;
 use crate::chat::Usd;
-use crate::store::{GroupSnapshot, Share, Windows};
+use crate::store::{GroupSnapshot, LeaseShare, Windows};
 
-pub(super) const SCRIPT: &str = include_str!("shared.lua");
-/// The largest limit that the script reckons with, in nano-dollars.
+pub(super) const SCRIPT: &str = include_str!("lease.lua");
+/// The largest limit that the script takes, in nano-dollars.
 const MOST: i64 = 1 << 50;
 
-/// What is asked of the script.
+/// What the script is asked for.
 pub(super) enum LeaseRequest<'a> {
-    /// `share`: what is granted while there is plenty. `ahead`: for later; nothing, when there is not.
+    /// `share`: granted while there is plenty. `ahead`: for later requests, so it may be refused.
     Lease {
         id: &'a str,
         least: i64,
@@ -39,16 +44,16 @@ impl LeaseRequest<'_> {
     }
 }
 
-/// What this machine has to say.
+/// What this machine reports: who it is, what it was last told, and the leases that Redis does not know.
 #[derive(Clone)]
-pub(super) struct Brief {
+pub(super) struct MachineReport {
     pub(super) machine: String,
-    pub(super) heard: GroupSnapshot,
+    pub(super) snapshot: GroupSnapshot,
     pub(super) windows: Windows,
-    pub(super) shares: Vec<Share>,
+    pub(super) leases: Vec<LeaseShare>,
 }
 
-pub(super) struct Reply {
+pub(super) struct ScriptReply {
     pub(super) status: String,
     pub(super) granted: i64,
     pub(super) epoch: String,
@@ -59,18 +64,16 @@ pub(super) struct Reply {
     pub(super) members: Vec<(String, bool)>,
     pub(super) low: bool,
     pub(super) calls: i64,
-    pub(super) all_calls: i64,
 }
 
-impl Reply {
-    /// What is remembered of it.
-    pub(super) fn heard(&self, windows: &Windows) -> GroupSnapshot {
+impl ScriptReply {
+    /// The part of it that the ledger remembers.
+    pub(super) fn snapshot(&self, windows: &Windows) -> GroupSnapshot {
         GroupSnapshot {
             month_start: windows.month_start.0,
             epoch: self.epoch.clone(),
             members: self.members.iter().cloned().collect(),
-            calls: self.calls,
-            all_calls: self.all_calls,
+            all_calls: self.calls,
             day_start: windows.day_start.0,
             others_day: self.day.saturating_sub(self.mine_today),
             others_month: self.month.saturating_sub(self.mine),
@@ -78,40 +81,39 @@ impl Reply {
     }
 }
 
-impl Brief {
-    /// The same, from a machine that has just heard of this memory.
-    pub(super) fn knowing(&self, reply: &Reply) -> Self {
-        let heard = GroupSnapshot {
+impl MachineReport {
+    /// The same from a machine that already knows the memory of this reply.
+    pub(super) fn with_epoch_of(&self, reply: &ScriptReply) -> Self {
+        let snapshot = GroupSnapshot {
             epoch: reply.epoch.clone(),
-            calls: 0,
             all_calls: 0,
-            ..self.heard.clone()
+            ..self.snapshot.clone()
         };
         Self {
-            heard,
+            snapshot,
             ..self.clone()
         }
     }
 }
 
 /// One call.
-pub(super) struct Asked {
-    /// What the reply repeats.
+pub(super) struct ScriptCall {
+    /// The reply repeats it.
     pub(super) nonce: String,
-    /// The name of Redis's memory, should a new one begin with this call.
+    /// The name of Redis's memory if a new one begins with this call.
     pub(super) fresh: String,
     pub(super) mode: &'static str,
 }
 
-impl Asked {
+impl ScriptCall {
     /// The arguments, in the order of the script.
     pub(super) fn args(
         &self,
-        brief: &Brief,
-        wish: &LeaseRequest<'_>,
+        report: &MachineReport,
+        request: &LeaseRequest<'_>,
         limit: DayMonth,
     ) -> Vec<String> {
-        let (id, least, share) = match wish {
+        let (id, least, share) = match request {
             LeaseRequest::Lease {
                 id, least, share, ..
             } => (*id, *least, *share),
@@ -119,11 +121,11 @@ impl Asked {
         };
         let limit_of =
             |limit: Option<Usd>| limit.map_or(String::new(), |limit| cut(limit).to_string());
-        let w = &brief.windows;
+        let w = &report.windows;
         let mut args = vec![
             self.nonce.clone(),
-            brief.machine.clone(),
-            brief.heard.epoch.clone(),
+            report.machine.clone(),
+            report.snapshot.epoch.clone(),
             self.fresh.clone(),
             self.mode.to_owned(),
             w.day_start.0.to_string(),
@@ -134,30 +136,29 @@ impl Asked {
             share.to_string(),
             limit_of(limit.per_day),
             limit_of(limit.per_month),
-            brief.shares.len().to_string(),
-            brief.heard.members.len().to_string(),
-            brief.heard.calls.to_string(),
-            brief.heard.all_calls.to_string(),
+            report.leases.len().to_string(),
+            report.snapshot.members.len().to_string(),
+            report.snapshot.all_calls.to_string(),
         ];
-        for share in &brief.shares {
+        for lease in &report.leases {
             args.extend([
-                share.id.clone(),
-                share.amount.to_string(),
-                share.day_start.0.to_string(),
+                lease.id.clone(),
+                lease.amount.to_string(),
+                lease.day_start.0.to_string(),
             ]);
         }
-        args.extend(brief.heard.members.keys().cloned());
+        args.extend(report.snapshot.members.keys().cloned());
         args
     }
 }
 
-/// A limit as the script reckons with it: whole nano-dollars, not above [`MOST`].
+/// A limit as the script takes it: whole nano-dollars, not above [`MOST`].
 pub(super) fn cut(limit: Usd) -> i64 {
     crate::store::nano_down(limit).clamp(0, MOST)
 }
 
 /// The reply to the call with this number; `None` for anything else.
-pub(super) fn read(reply: &[String], nonce: &str) -> Option<Reply> {
+pub(super) fn read(reply: &[String], nonce: &str) -> Option<ScriptReply> {
     let [
         echo,
         status,
@@ -170,14 +171,13 @@ pub(super) fn read(reply: &[String], nonce: &str) -> Option<Reply> {
         low,
         mine_today,
         calls,
-        all_calls,
     ] = reply
     else {
         return None;
     };
     let members: std::collections::BTreeMap<String, u8> = serde_json::from_str(members).ok()?;
     (echo == nonce).then_some(())?;
-    Some(Reply {
+    Some(ScriptReply {
         status: status.clone(),
         granted: granted.parse().ok()?,
         epoch: epoch.clone(),
@@ -191,6 +191,5 @@ pub(super) fn read(reply: &[String], nonce: &str) -> Option<Reply> {
             .collect(),
         low: low == "1",
         calls: calls.parse().ok()?,
-        all_calls: all_calls.parse().ok()?,
     })
 }

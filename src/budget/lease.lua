@@ -1,23 +1,22 @@
 -- What a group has leased in one month: one hash, so that Redis forgets all of it or nothing.
---   epoch, opened     the name of this memory, and when it began (ms)
---   life              the run of the server in which that was (its `run_id`), where it says one
---   was:<epoch>       a memory that this one carries on, and how many calls that one had counted
---   restarted         it was carried on by another run of the server, whose copy may be an older one: until all members
---                     have said again what they have, or the user's word
---   rebuilt           a machine came that knew an earlier memory, or more of this one: it began in the middle of things,
---                     and nobody can know whether all that was leased has been said again; until the user's word
---   members           machine -> 1, or 0 for one that was only heard of
+--   epoch, opened     the random name of this memory, and when it began (ms)
+--   life              the run of the server in which it began (its `run_id`), where the server tells one
+--   was:<epoch>       an earlier memory that this one carries on, and how many calls that one had counted
+--   restarted         another run of the server carries the memory on, perhaps from an older copy. Removed when every
+--                     member has reported its leases again, or by the user's word.
+--   rebuilt           a machine knew an earlier memory, or more calls of this one, so something was lost. Nothing shows
+--                     whether all leases were reported again, so it stays until the user's word.
+--   members           machine -> 1, or 0 for one that has not reported its leases to this memory
 --   l:<lease>         nano-dollars; never rises
 --   day:<start> month m:<machine> <machine>:<start>    sums of these
---   calls c:<machine> calls of all machines and of each: they only grow, so fewer than were answered means that an older
---                     copy of this memory was put back
+--   calls             calls of all machines; it only grows, so a copy that counts fewer than a machine was told is older
 local K, A = KEYS[1], ARGV
 local nonce, machine, known, fresh, mode = A[1], A[2], A[3], A[4], A[5]
 local day, day_start, day_end, month_end = A[6], tonumber(A[6]), tonumber(A[7]), tonumber(A[8])
 local id, least, slice = A[9], tonumber(A[10]), tonumber(A[11])
 local day_limit, month_limit = tonumber(A[12]), tonumber(A[13])
 local shares, others = tonumber(A[14]), tonumber(A[15])
-local answered, answered_all = tonumber(A[16]), tonumber(A[17])
+local answered = tonumber(A[16])
 
 local function text(x) return string.format('%.0f', x) end
 local function field(name) return redis.call('HGET', K, name) end
@@ -29,23 +28,23 @@ local members = cjson.decode(field('members') or '{}')
 local function reply(status, granted, epoch, low)
   return {nonce, status, text(granted), epoch, text(number('day:' .. day)), text(number('month')),
     text(number('m:' .. machine)), cjson.encode(members), low and '1' or '0',
-    text(number(machine .. ':' .. day)), text(number('c:' .. machine)), text(number('calls'))}
+    text(number(machine .. ':' .. day)), text(number('calls'))}
 end
 
 local epoch = field('epoch')
 if mode == 'look' then return reply('ok', 0, epoch or '', false) end
--- Ten minutes are the work of time servers.
+-- Time servers correct up to ten minutes.
 if now < day_start - 600000 or now >= day_end + 600000 then return reply('clock', 0, '', false) end
--- Asked here, it is said by the very node that holds this key, whatever became of the connection.
+-- Asked inside the script, the answer comes from the node that holds this key.
 local life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
-local lived, mine = field('life') or '', number('c:' .. machine)
-local older = known == epoch and (mine < answered or number('calls') < answered_all)
+local lived = field('life') or ''
+local older = known == epoch and number('calls') < answered
 if not epoch then
   epoch = fresh
   redis.call('HSET', K, 'epoch', fresh, 'opened', text(now), 'life', life)
   redis.call('PEXPIREAT', K, text(month_end + 3456000000))
 elseif older or (life ~= '' and lived ~= '' and life ~= lived) then
-  -- An older copy, or what may be one: it is another memory from now on, so that every machine says again what it has.
+  -- This is an older copy, or may be one. It gets a new name, so that every machine reports its leases again.
   for name in pairs(members) do members[name] = 0 end
   redis.call('HSET', K, 'epoch', fresh, 'opened', text(now), 'members', cjson.encode(members), 'life', life,
     'was:' .. epoch, text(number('calls')), older and 'rebuilt' or 'restarted', '1')
@@ -53,15 +52,14 @@ elseif older or (life ~= '' and lived ~= '' and life ~= lived) then
 end
 local moved = known ~= '' and known ~= epoch
 local counted = moved and field('was:' .. known)
-if moved and (not counted or tonumber(counted) < answered_all or mine < answered) then
+if moved and (not counted or tonumber(counted) < answered) then
   redis.call('HSET', K, 'rebuilt', '1')
 end
-redis.call('HINCRBY', K, 'c:' .. machine, 1)
 redis.call('HINCRBY', K, 'calls', 1)
 if moved then
   if mode ~= 'again' then return reply('emptied', 0, epoch, false) end
   for i = 1, others do
-    local name = A[17 + 3 * shares + i]
+    local name = A[16 + 3 * shares + i]
     if members[name] == nil then members[name] = 0 end
   end
 end
@@ -81,21 +79,21 @@ local function put(lease, amount, of_day)
   redis.call('HINCRBY', K, 'm:' .. machine, change)
   redis.call('HINCRBY', K, machine .. ':' .. of_day, change)
 end
-for i = 0, shares - 1 do put(A[18 + 3 * i], tonumber(A[19 + 3 * i]), A[20 + 3 * i]) end
+for i = 0, shares - 1 do put(A[17 + 3 * i], tonumber(A[18 + 3 * i]), A[19 + 3 * i]) end
 
 local silent = false
 for _, said in pairs(members) do silent = silent or said ~= 1 end
 if not silent then redis.call('HDEL', K, 'restarted') end
 
 local spent_day, spent_month = number('day:' .. day), number('month')
--- Near the end of the money nobody gets more than is needed, and nothing for later.
+-- When little is left, a lease is no larger than needed, and nothing is leased ahead.
 local low = (day_limit and (spent_day + least) * 4 > day_limit * 3)
   or (month_limit and (spent_month + least) * 4 > month_limit * 3)
 if id == '' then return reply('ok', 0, epoch, low) end
 local have = field('l:' .. id)
 if have then return reply('ok', tonumber(have), epoch, low) end
 
--- A day that began under this memory is all in it; the month is not.
+-- The sums are complete for a day that began under this memory, but not for the month.
 if month_limit or (day_limit and day_start < number('opened')) then
   if number('rebuilt') == 1 then return reply('forgotten', 0, epoch, true) end
   if number('restarted') == 1 then return reply('restarted', 0, epoch, true) end

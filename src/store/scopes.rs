@@ -1,8 +1,8 @@
-//! The places that charges count in, and what is known of each: sums, limits raised, alerts told.
+//! The scopes that charges count in, and what is known of each: sums, raised limits, alerts told.
 //!
-//! Owns: [`Over`]; the rows of `totals`, `raises` and `alerts_told`.
+//! Owns: [`ChargeScope`]; the rows of `totals`, `raises` and `alerts_told`.
 //! Refuses: limits; what a sum may come to is decided in `budget`.
-//! Invariant: a total is the sum of the charges in its place, because the file's own triggers keep it.
+//! Invariant: a total is the sum of the charges in its scope, because triggers in the file keep it.
 
 use std::borrow::Cow;
 
@@ -25,8 +25,8 @@ pub enum ChargeScope<'a> {
     Month(Timestamp),
     ModelDay(&'a ModelId, Timestamp),
     ModelMonth(&'a ModelId, Timestamp),
-    KeyDay(Key<'a>, Timestamp),
-    KeyMonth(Key<'a>, Timestamp),
+    KeyDay(KeyName<'a>, Timestamp),
+    KeyMonth(KeyName<'a>, Timestamp),
     /// What this machine has spent of a group's money. Its windows are in UTC.
     GroupDay(&'a str, Timestamp),
     GroupMonth(&'a str, Timestamp),
@@ -34,7 +34,7 @@ pub enum ChargeScope<'a> {
 
 /// A key as the ledger knows it. Two keys of one provider that end alike are one key here, and share its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key<'a> {
+pub struct KeyName<'a> {
     pub provider: &'a str,
     /// As it is shown: `…` and four characters.
     pub last4: &'a str,
@@ -123,7 +123,7 @@ impl ChargeScope<'_> {
 
 /// A sum of charges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sum {
+pub struct ChargeSum {
     pub settled: Usd,
     pub reserved: Usd,
     /// Some of `settled` is an estimate.
@@ -132,7 +132,7 @@ pub struct Sum {
     pub unknown: u64,
 }
 
-impl Sum {
+impl ChargeSum {
     /// All that counts against a limit.
     pub fn total(&self) -> Usd {
         self.settled + self.reserved
@@ -163,9 +163,12 @@ const TOTALS_APART: &str =
     "SELECT (SELECT count(*) FROM (SELECT * FROM totals EXCEPT SELECT * FROM charge_sums))
     + (SELECT count(*) FROM (SELECT * FROM charge_sums EXCEPT SELECT * FROM totals))";
 
-impl Db {
+/// What is known of each scope: sums, raises, alerts told.
+pub struct ScopeSums<'a>(pub &'a Db);
+
+impl ScopeSums<'_> {
     /// Sums the charges of a place. A held one counts with its reservation, a settled one with what it cost.
-    pub fn sum(&self, over: ChargeScope<'_>) -> Result<Sum, StoreError> {
+    pub fn sum(&self, over: ChargeScope<'_>) -> Result<ChargeSum, StoreError> {
         match over {
             ChargeScope::Exchange(id) => self.sum_by(OF_EXCHANGE, [id.as_str()]),
             ChargeScope::Answer(id) => self.sum_by(OF_ANSWER, [id.as_str()]),
@@ -176,9 +179,9 @@ impl Db {
         }
     }
 
-    fn sum_by(&self, sql: &str, params: impl Params) -> Result<Sum, StoreError> {
-        Ok(self.conn.prepare_cached(sql)?.query_row(params, |row| {
-            Ok(Sum {
+    fn sum_by(&self, sql: &str, params: impl Params) -> Result<ChargeSum, StoreError> {
+        Ok(self.0.conn.prepare_cached(sql)?.query_row(params, |row| {
+            Ok(ChargeSum {
                 settled: usd(row.get(0)?),
                 reserved: usd(row.get(1)?),
                 estimated: row.get(2)?,
@@ -189,7 +192,7 @@ impl Db {
 
     /// Compares the running totals with the charges they are made of.
     pub(super) fn check_totals(&self) -> Result<(), StoreError> {
-        let wrong: i64 = self.conn.query_row(TOTALS_APART, [], |row| row.get(0))?;
+        let wrong: i64 = self.0.conn.query_row(TOTALS_APART, [], |row| row.get(0))?;
         if wrong == 0 {
             Ok(())
         } else {
@@ -202,6 +205,7 @@ impl Db {
     /// What the user has added to the limit of a place.
     pub fn raised(&self, over: ChargeScope<'_>) -> Result<Usd, StoreError> {
         let sum: i64 = self
+            .0
             .conn
             .prepare_cached(
                 "SELECT coalesce(sum(usd), 0) FROM raises
@@ -217,6 +221,7 @@ impl Db {
     /// Whether a question's raise of this limit is recorded already.
     pub fn has_raised(&self, exchange: &ExchangeId, scope: Scope) -> Result<bool, StoreError> {
         Ok(self
+            .0
             .conn
             .prepare_cached("SELECT 1 FROM raises WHERE exchange = ?1 AND scope = ?2")?
             .exists([exchange.as_str(), scope.as_str()])?)
@@ -232,7 +237,7 @@ impl Db {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let (usd, (starts, ends)) = (pico(by)?, over.cells(windows));
-        self.write(|db| {
+        self.0.write(|db| {
             db.conn
                 .prepare_cached(
                     "INSERT INTO raises (exchange, scope, place, starts, ends, usd, at)
@@ -261,7 +266,7 @@ impl Db {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let (starts, ends) = over.cells(windows);
-        self.write(|db| {
+        self.0.write(|db| {
             let rows = db
                 .conn
                 .prepare_cached(

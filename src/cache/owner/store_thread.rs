@@ -1,7 +1,7 @@
-//! The thread that has the shelf.
+//! The thread that owns the store.
 //!
 //! Owns: opening it, one job after another, and what becomes of it when sled fails or panics.
-//! Refuses: to be waited for by anything but the connection that asked.
+//! Refuses: to block any connection but the one that asked.
 //! Invariant: a panic ends here; damage is set aside and the tier goes on empty, trouble with the disk switches it off for
 //! a while.
 
@@ -15,79 +15,79 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::super::disk_store::DiskStore;
+use crate::cache::disk_store::DiskStore;
 
 /// Jobs that may wait.
 const QUEUE: usize = 256;
 /// How long the tier is off when the disk refuses.
 const OFF: Duration = Duration::from_mins(1);
 
-type Job = Box<dyn FnOnce(&mut Room) + Send>;
+type Job = Box<dyn FnOnce(&mut StoreThread) + Send>;
 
-/// How a job with the shelf ends.
-pub(super) enum Trouble {
+/// Why a job on the store failed.
+pub(super) enum JobError {
     Sled(sled::Error),
     Other(String),
 }
 
-impl From<sled::Error> for Trouble {
+impl From<sled::Error> for JobError {
     fn from(error: sled::Error) -> Self {
         Self::Sled(error)
     }
 }
 
-impl From<String> for Trouble {
+impl From<String> for JobError {
     fn from(text: String) -> Self {
         Self::Other(text)
     }
 }
 
-/// The way to the thread.
-pub(super) struct Worker {
+/// A handle to the thread.
+pub(super) struct StoreHandle {
     jobs: SyncSender<Job>,
     notice: Arc<Mutex<Option<String>>>,
 }
 
-/// What the thread has.
-struct Room {
+/// What the thread owns.
+struct StoreThread {
     folder: PathBuf,
     limit: u64,
-    state: State,
+    state: StoreState,
     notice: Arc<Mutex<Option<String>>>,
 }
 
-enum State {
+enum StoreState {
     Open(DiskStore),
     Off { until: Instant },
     Closed,
 }
 
-impl Worker {
+impl StoreHandle {
     pub(super) fn start(folder: PathBuf, limit: u64) -> io::Result<Self> {
         let (jobs, receiver) = sync_channel(QUEUE);
         let notice = Arc::<Mutex<Option<String>>>::default();
-        let room = Room {
+        let thread = StoreThread {
             folder,
             limit,
-            state: State::Off {
+            state: StoreState::Off {
                 until: Instant::now(),
             },
             notice: Arc::clone(&notice),
         };
         thread::Builder::new()
-            .name("cache-disk_store".into())
-            .spawn(move || run(room, &receiver))?;
+            .name("cache-store".into())
+            .spawn(move || run(thread, &receiver))?;
         Ok(Self { jobs, notice })
     }
 
-    /// Does something with the shelf; `None`: it cannot be had, or that failed.
+    /// Runs a job on the store; `None`: the store is off, or the job failed.
     pub(super) async fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut DiskStore) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&mut DiskStore) -> Result<T, JobError> + Send + 'static,
     ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |room| {
-            if let Some(value) = room.attempt(work) {
+        let job: Job = Box::new(move |thread| {
+            if let Some(value) = thread.attempt(work) {
                 let _ = reply.send(value);
             }
         });
@@ -95,17 +95,17 @@ impl Worker {
         answer.await.ok()
     }
 
-    /// A sentence for the user, for the first client that comes by.
+    /// A sentence for the user; the next client that asks gets it.
     pub(super) fn notice(&self) -> Option<String> {
         self.notice.lock().ok()?.take()
     }
 
-    /// Writes everything out and lets go of the folder.
+    /// Writes everything out and gives up the folder.
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        let job: Job = Box::new(move |room| {
-            room.attempt(|disk_store| Ok(disk_store.flush()?));
-            room.close();
+        let job: Job = Box::new(move |thread| {
+            thread.attempt(|store| Ok(store.flush()?));
+            thread.close();
             let _ = done.send(());
         });
         if self.jobs.try_send(job).is_ok() {
@@ -114,28 +114,28 @@ impl Worker {
     }
 }
 
-fn run(mut room: Room, jobs: &Receiver<Job>) {
-    // Before the first question, so that it need not wait for it.
-    room.open();
+fn run(mut thread: StoreThread, jobs: &Receiver<Job>) {
+    // Open before the first job, so that it need not wait.
+    thread.open();
     for job in jobs {
-        job(&mut room);
+        job(&mut thread);
     }
-    room.close();
+    thread.close();
 }
 
-impl Room {
+impl StoreThread {
     fn open(&mut self) {
         self.settle(DiskStore::open);
     }
 
-    /// Opens the shelf in one way or another.
+    /// Opens the store with this function.
     fn settle(
         &mut self,
         open: impl FnOnce(&Path, u64) -> Result<(DiskStore, Option<String>), String>,
     ) {
         match catch_unwind(AssertUnwindSafe(|| open(&self.folder, self.limit))) {
             Ok(Ok((opened, notice))) => {
-                self.state = State::Open(opened);
+                self.state = StoreState::Open(opened);
                 if let Some(notice) = notice {
                     self.tell(notice);
                 }
@@ -145,26 +145,29 @@ impl Room {
         }
     }
 
-    fn attempt<T>(&mut self, work: impl FnOnce(&mut DiskStore) -> Result<T, Trouble>) -> Option<T> {
-        if matches!(self.state, State::Off { until } if Instant::now() >= until) {
+    fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&mut DiskStore) -> Result<T, JobError>,
+    ) -> Option<T> {
+        if matches!(self.state, StoreState::Off { until } if Instant::now() >= until) {
             self.open();
         }
-        let State::Open(opened) = &mut self.state else {
+        let StoreState::Open(opened) = &mut self.state else {
             return None;
         };
         match catch_unwind(AssertUnwindSafe(|| work(opened))) {
             Ok(Ok(value)) => Some(value),
-            Ok(Err(Trouble::Sled(sled::Error::Io(error)))) => {
+            Ok(Err(JobError::Sled(sled::Error::Io(error)))) => {
                 self.close();
                 self.off(&error.to_string());
                 None
             }
-            Ok(Err(Trouble::Sled(sled::Error::Unsupported(cause)) | Trouble::Other(cause))) => {
+            Ok(Err(JobError::Sled(sled::Error::Unsupported(cause)) | JobError::Other(cause))) => {
                 self.close();
                 self.off(&cause);
                 None
             }
-            Ok(Err(Trouble::Sled(_))) | Err(_) => {
+            Ok(Err(JobError::Sled(_))) | Err(_) => {
                 self.damaged();
                 None
             }
@@ -173,7 +176,7 @@ impl Room {
 
     /// What cannot be read is moved out of the way.
     fn damaged(&mut self) {
-        let State::Open(opened) = &self.state else {
+        let StoreState::Open(opened) = &self.state else {
             return;
         };
         let generation = opened.generation();
@@ -181,14 +184,14 @@ impl Room {
         self.settle(|folder, limit| DiskStore::anew(folder, limit, generation));
     }
 
-    /// sled may panic when it is let go, too.
+    /// Drops the store; sled may panic then, too.
     fn close(&mut self) {
-        let last = std::mem::replace(&mut self.state, State::Closed);
+        let last = std::mem::replace(&mut self.state, StoreState::Closed);
         let _ = catch_unwind(AssertUnwindSafe(move || drop(last)));
     }
 
     fn off(&mut self, cause: &str) {
-        self.state = State::Off {
+        self.state = StoreState::Off {
             until: Instant::now() + OFF,
         };
         self.tell(format!("answers are not kept on disk for now: {cause}"));

@@ -1,13 +1,14 @@
-//! Where the owner of the disk tier is to be found: its folder, its socket, and its card.
+//! The folder of the disk tier, and the record that tells which process owns it.
 //!
-//! Owns: the folder of the tier (made, and only its user's), the card beside it (who owns it now, and at which socket),
-//! and where sockets lie.
-//! Refuses: folders and sockets that belong to somebody else.
-//! Invariant: who holds the lock of the card is the owner; only a process that the card proves to be ours is killed.
+//! Owns: the folder (made for its user alone), the record beside it (the owner's process and socket), and the paths of
+//! sockets.
+//! Refuses: folders and sockets of other users.
+//! Invariant: the process that holds the record's lock is the owner; only a process that the record proves to be ours is
+//! killed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,16 +17,18 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 
+use super::generations::CURRENT;
+use super::private_folder::private_folder;
 use crate::store::{Life, life, this_process};
 
 /// Bytes that the path of a socket may have; the shortest limit of the systems we know is 104.
 const LONGEST_SOCKET: usize = 100;
-/// How long an owner counts as just come up.
+/// How long an owner counts as just started.
 const RISE: Duration = Duration::from_secs(2);
 
 /// Who owns a folder now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Card {
+pub(super) struct OwnerRecord {
     pub(super) pid: u32,
     /// As [`this_process`] writes it: it tells this process from a later one of the same number.
     mark: String,
@@ -34,53 +37,53 @@ pub(super) struct Card {
 
 /// The folder of a disk tier.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) folder: PathBuf,
+pub(super) struct CacheFolder {
+    pub(super) path: PathBuf,
 }
 
-impl Place {
-    pub(super) fn new(folder: &Path) -> Self {
+impl CacheFolder {
+    pub(super) fn new(path: &Path) -> Self {
         Self {
-            folder: folder.to_path_buf(),
+            path: path.to_path_buf(),
         }
     }
 
-    fn card_file(&self) -> PathBuf {
-        self.folder.with_extension("owner")
+    fn record_file(&self) -> PathBuf {
+        self.path.with_extension("owner")
     }
 
-    /// Whether an earlier run left answers here; without any, nobody needs to wait for an owner.
+    /// Whether an earlier run left answers here. Without answers there is no need to wait for an owner.
     pub(super) fn has_answers(&self) -> bool {
-        self.folder.join(super::disk_store::CURRENT).exists()
+        self.path.join(CURRENT).exists()
     }
 
     /// Whether the folder that holds all this is still there.
     pub(super) fn exists(&self) -> bool {
-        self.folder.parent().is_some_and(Path::exists)
+        self.path.parent().is_some_and(Path::exists)
     }
 
     /// Makes the folder, or makes sure that it is one, is ours, and can be written. In words for the user.
     pub(super) fn prepare(&self) -> Result<(), String> {
-        let told = |error: io::Error| format!("{}: {error}", self.folder.display());
-        private_folder(&self.folder).map_err(told)?;
-        self.open_card()
+        let told = |error: io::Error| format!("{}: {error}", self.path.display());
+        private_folder(&self.path).map_err(told)?;
+        self.open_record()
             .map(drop)
-            .map_err(|error| format!("{}: {error}", self.card_file().display()))
+            .map_err(|error| format!("{}: {error}", self.record_file().display()))
     }
 
-    /// The card, as far as there is one that can be read.
-    pub(super) fn card(&self) -> Option<Card> {
+    /// The record, if there is one that can be read.
+    pub(super) fn record(&self) -> Option<OwnerRecord> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(no_follow())
-            .open(self.card_file())
+            .open(self.record_file())
             .ok()?;
         let mut text = String::new();
         file.take(4096).read_to_string(&mut text).ok()?;
         serde_json::from_str(&text).ok()
     }
 
-    fn open_card(&self) -> io::Result<File> {
+    fn open_record(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -88,34 +91,34 @@ impl Place {
             .create(true)
             .truncate(false)
             .mode(0o600);
-        options.custom_flags(no_follow()).open(self.card_file())
+        options.custom_flags(no_follow()).open(self.record_file())
     }
 
     /// Becomes the owner, if there is none.
-    pub(super) fn own(&self) -> io::Result<Option<Owned>> {
-        let file = self.open_card()?;
+    pub(super) fn own(&self) -> io::Result<Option<OwnerLock>> {
+        let file = self.open_record()?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Owned { file })),
+            Ok(()) => Ok(Some(OwnerLock { file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether somebody owns it, or is about to.
+    /// Whether a process owns it, or is about to.
     pub(super) fn is_owned(&self) -> bool {
         matches!(self.own(), Ok(None))
     }
 
-    /// Whether somebody listens at the socket of the owner.
+    /// Whether a process listens at the owner's socket.
     pub(super) fn listens(&self) -> bool {
-        self.card()
-            .is_some_and(|card| UnixStream::connect(card.socket).is_ok())
+        self.record()
+            .is_some_and(|record| UnixStream::connect(record.socket).is_ok())
     }
 
-    /// Whether an owner is coming up, or has to: it needs a moment to open what lies here.
+    /// Whether an owner has just started or must be started: it needs a moment to open the folder.
     pub(super) fn is_rising(&self) -> bool {
-        let signed = fs::metadata(self.card_file())
-            .and_then(|card| card.modified())
+        let signed = fs::metadata(self.record_file())
+            .and_then(|record| record.modified())
             .ok();
         signed
             .and_then(|at| at.elapsed().ok())
@@ -125,7 +128,7 @@ impl Place {
 
     /// Where an owner started from here has its socket.
     pub(super) fn socket(&self) -> io::Result<PathBuf> {
-        let folder = fs::canonicalize(&self.folder)?;
+        let folder = fs::canonicalize(&self.path)?;
         let name = format!(
             "{}.sock",
             &blake3::hash(folder.as_os_str().as_encoded_bytes()).to_hex()[..16]
@@ -155,29 +158,29 @@ impl Place {
     }
 }
 
-/// The lock of the card, for as long as this lives.
-pub(super) struct Owned {
+/// The lock of the record. Dropping it gives the lock up.
+pub(super) struct OwnerLock {
     file: File,
 }
 
-impl Owned {
-    /// Writes who owns the folder.
+impl OwnerLock {
+    /// Writes this process into the record.
     pub(super) fn sign(&mut self, socket: &Path) -> io::Result<()> {
-        let card = Card {
+        let record = OwnerRecord {
             pid: std::process::id(),
             mark: this_process(),
             socket: socket.to_path_buf(),
         };
-        let text = serde_json::to_vec(&card)?;
+        let text = serde_json::to_vec(&record)?;
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.file.write_all(&text)
     }
 }
 
-impl Card {
-    /// Ends the owner that this card names, if it still is that process. For one that no longer answers: stopped, it
-    /// would hold the folder for ever, and whatever it has written survives its end.
+impl OwnerRecord {
+    /// Kills the owner that this record names, if it still is that process. For one that no longer answers: a stopped one
+    /// would hold the folder for ever. What it has written survives.
     pub(super) fn kill(&self) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
             return;
@@ -207,27 +210,4 @@ impl Card {
 
 fn no_follow() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()
-}
-
-/// Makes a folder that only its user can enter, or sees to it that it is one.
-pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
-    if let Err(error) = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        && error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error);
-    }
-    let meta = fs::symlink_metadata(folder)?;
-    if !meta.is_dir() {
-        return Err(io::Error::other("is not a folder of its own"));
-    }
-    if meta.uid() != geteuid().as_raw() {
-        return Err(io::Error::other("belongs to another user"));
-    }
-    if meta.mode() & 0o777 != 0o700 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
 }
