@@ -6,10 +6,18 @@
 
 #![allow(clippy::unwrap_used, reason = "the small functions of tests are tests")]
 
+#[path = "architecture/arrows.rs"]
+mod arrows;
 #[path = "architecture/paths.rs"]
 mod paths;
 #[path = "architecture/proof.rs"]
 mod proof;
+#[path = "architecture/still.rs"]
+mod still;
+#[path = "architecture/structure.rs"]
+mod structure;
+#[path = "architecture/types.rs"]
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

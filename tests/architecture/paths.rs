@@ -201,37 +201,55 @@ fn resolve(segments: &[String], module: &[String]) -> Option<Target> {
     }
 }
 
-/// Everything that a file names. `module`: the file's own place, such as `["budget", "windows"]`.
-pub fn named(source: &str, module: &[&str]) -> Vec<Named> {
+/// A path as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub line: usize,
+    pub segments: Vec<String>,
+    /// The module it is written in, from the top of the crate.
+    pub here: Vec<String>,
+    /// For a path in a `use`.
+    pub import: Option<Alias>,
+}
+
+/// What a `use` makes of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    pub name: String,
+    /// Handed on to other modules.
+    pub public: bool,
+}
+
+/// Every path that a file writes, and the names of the modules that it declares. `module`: the file's own place, such as
+/// `["budget", "windows"]`.
+pub fn written(source: &str, module: &[&str]) -> (Vec<Written>, BTreeSet<String>) {
     let tokens = tokens(source);
     let word = |i: usize| tokens.get(i).map_or("", |token| token.text.as_str());
     let mut here: Vec<String> = module.iter().map(|&name| name.to_owned()).collect();
     // The depths of braces at which inline modules end.
     let (mut inline, mut depth) = (Vec::new(), 0);
-    let mut known = BTreeSet::new();
-    let mut found = Vec::new();
+    let (mut found, mut declared) = (Vec::new(), BTreeSet::new());
     let mut i = 0;
     while i < tokens.len() {
         let line = tokens[i].line;
         match word(i) {
             "use" if word(i + 1) != "<" => {
+                let public = i > 0 && matches!(word(i - 1), "pub" | ")");
                 let mut imports = Vec::new();
                 i = use_tree(&tokens, i + 1, &[], &mut imports);
-                for import in imports {
-                    if let Some(target) = resolve(&import.segments, &here) {
-                        if matches!(target, Target::Room(_)) {
-                            known.insert(import.alias);
-                        }
-                        found.push(Named {
-                            line: import.line,
-                            target,
-                        });
-                    }
-                }
+                found.extend(imports.into_iter().map(|import| Written {
+                    line: import.line,
+                    segments: import.segments,
+                    here: here.clone(),
+                    import: Some(Alias {
+                        name: import.alias,
+                        public,
+                    }),
+                }));
                 continue;
             }
             "mod" => {
-                known.insert(word(i + 1).to_owned());
+                declared.insert(word(i + 1).to_owned());
                 if word(i + 2) == "{" {
                     here.push(word(i + 1).to_owned());
                     inline.push(depth);
@@ -246,9 +264,11 @@ pub fn named(source: &str, module: &[&str]) -> Vec<Named> {
                 }
             }
             "extern" if word(i + 1) == "crate" => {
-                found.push(Named {
+                found.push(Written {
                     line,
-                    target: Target::Outside(word(i + 2).to_owned()),
+                    segments: vec![word(i + 2).to_owned()],
+                    here: here.clone(),
+                    import: None,
                 });
             }
             _ if word(i + 1) == "::" && starts_path(&tokens, i) => {
@@ -259,11 +279,35 @@ pub fn named(source: &str, module: &[&str]) -> Vec<Named> {
                     segments.push(word(i + 2).to_owned());
                     i += 2;
                 }
-                found.extend(resolve(&segments, &here).map(|target| Named { line, target }));
+                found.push(Written {
+                    line,
+                    segments,
+                    here: here.clone(),
+                    import: None,
+                });
             }
             _ => {}
         }
         i += 1;
+    }
+    (found, declared)
+}
+
+/// The rooms and crates that a file names.
+pub fn named(source: &str, module: &[&str]) -> Vec<Named> {
+    let (paths, mut known) = written(source, module);
+    let mut found = Vec::new();
+    for path in paths {
+        let Some(target) = resolve(&path.segments, &path.here) else {
+            continue;
+        };
+        if let (Some(alias), Target::Room(_)) = (path.import, &target) {
+            known.insert(alias.name);
+        }
+        found.push(Named {
+            line: path.line,
+            target,
+        });
     }
     // A name that the file itself explains is no other crate.
     found.retain(|named| !matches!(&named.target, Target::Outside(name) if known.contains(name)));

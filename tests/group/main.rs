@@ -13,6 +13,7 @@ mod cache_machines;
 mod network;
 mod redis_answers;
 mod redis_budget;
+mod redis_cooldowns;
 mod redis_keys;
 mod redis_memory;
 mod redis_purse;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         network::tests(),
         redis_answers::tests(),
         redis_budget::tests(),
+        redis_cooldowns::tests(),
         redis_keys::tests(),
         redis_memory::tests(),
         redis_purse::tests(),

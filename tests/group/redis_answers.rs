@@ -11,9 +11,8 @@ use crate::support;
 use std::time::{Duration, Instant};
 
 use chat_agent::cache::{SharedTier, Tier};
-use chat_agent::chat::Timestamp;
 use chat_agent::chat::request::Digest;
-use chat_agent::redis::{Away, Cooldowns, Cooling, PATIENCE, Redis, RedisSettings, Seal, Waiting};
+use chat_agent::redis::{Away, PATIENCE, Redis, RedisSettings, Seal, Waiting};
 use support::home::Home;
 use support::redis::RedisServer;
 use support::scene::KEY;
@@ -335,103 +334,6 @@ async fn a_patient_machine_waits_for_a_slow_secret_and_for_what_is_on_its_way() 
     assert_eq!(get(&slow(), Digest([1; 32])).await.as_deref(), Some("ours"));
 }
 
-async fn cool_downs_are_told_and_end() {
-    let server = RedisServer::start();
-    let shared = Cooldowns::new(redis(&server));
-    let cooling = |model: &str| Cooling {
-        provider: "p".into(),
-        fingerprint: "f".into(),
-        model: model.into(),
-    };
-    let now = Timestamp(1_000_000);
-    shared
-        .cool(&cooling("a"), now.plus(HOUR), now)
-        .await
-        .unwrap();
-    shared
-        .cool(&cooling("a"), Timestamp(1_001_000), now)
-        .await
-        .unwrap();
-    let found = shared
-        .read(&[cooling("a"), cooling("b")], now)
-        .await
-        .unwrap();
-    let (until, none) = (found[0].until.unwrap(), found[1].until);
-    assert!(
-        until > now.plus(HOUR / 2) && until <= now.plus(HOUR),
-        "the later end stays: {until:?}"
-    );
-    assert_eq!(none, None);
-    shared
-        .cool(&cooling("c"), Timestamp(1_000_001), now)
-        .await
-        .unwrap();
-    while shared.read(&[cooling("c")], now).await.unwrap()[0]
-        .until
-        .is_some()
-    {}
-    // What is left of its limits lies beside it, and is somebody else's to read.
-    shared.tell_room(&cooling("b"), b"ten", HOUR).await.unwrap();
-    let found = shared
-        .read(&[cooling("a"), cooling("b")], now)
-        .await
-        .unwrap();
-    assert_eq!(
-        (found[0].room.as_deref(), found[1].room.as_deref()),
-        (None, Some(&b"ten"[..]))
-    );
-    shared
-        .tell_room(&cooling("b"), &[b'x'; 2000], HOUR)
-        .await
-        .unwrap();
-    assert_eq!(
-        shared.read(&[cooling("b")], now).await.unwrap()[0].room,
-        None,
-        "too long to be one of ours"
-    );
-}
-
-async fn a_cool_down_is_as_long_for_a_machine_whose_clock_is_wrong() {
-    let server = RedisServer::start();
-    let shared = Cooldowns::new(redis(&server));
-    let what = Cooling {
-        provider: "p".into(),
-        fingerprint: "f".into(),
-        model: "m".into(),
-    };
-    let told = async |now| shared.read(std::slice::from_ref(&what), now).await.unwrap()[0].until;
-    let (now, half) = (Timestamp(1_800_000_000_000), HOUR / 2);
-    shared.cool(&what, now.plus(half), now).await.unwrap();
-    for other in [
-        Timestamp(now.0 - 86_400_000),
-        Timestamp(now.0 - 7_000_000),
-        now,
-        now.plus(HOUR),
-        now.plus(24 * HOUR),
-    ] {
-        let until = told(other).await.unwrap();
-        assert!(
-            until > other && until <= other.plus(half),
-            "{other:?}: {until:?}"
-        );
-    }
-    // What others may have written there is taken with care.
-    let name = server.keys().pop().unwrap();
-    for (value, holds) in [
-        ("soon", false),
-        ("inf", false),
-        ("", false),
-        ("9e15", true),
-        ("1", false),
-    ] {
-        server.tell(&["SET", &name, value]);
-        assert_eq!(told(now).await, holds.then(|| now.plus(HOUR)), "{value:?}");
-    }
-    server.tell(&["DEL", &name]);
-    server.tell(&["LPUSH", &name, "x"]);
-    assert_eq!(told(now).await, None);
-}
-
 fn a_trouble_behind_the_answer_is_told_when_it_is_known() {
     let (redis, server) = (
         RedisServer::start(),
@@ -513,8 +415,6 @@ tests![
     a_value_of_any_length_is_read_no_further_than_asked,
     a_user_with_a_password_and_few_rights_suffices,
     a_patient_machine_waits_for_a_slow_secret_and_for_what_is_on_its_way,
-    cool_downs_are_told_and_end,
-    a_cool_down_is_as_long_for_a_machine_whose_clock_is_wrong,
     a_trouble_behind_the_answer_is_told_when_it_is_known,
     a_real_one_that_is_slowed_in_mid_run_is_a_miss_until_it_is_quick_again,
     a_slow_one_holds_no_question_back,

@@ -7,7 +7,6 @@ use crate::support;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 use support::home::{Home, Output, run};
 use support::redis::RedisServer;
@@ -301,9 +300,7 @@ fn an_address_that_is_none_is_refused_with_its_place() {
         );
     }
     let unreachable = Team::at("redis://127.0.0.1:1", "");
-    let began = std::time::Instant::now();
     unreachable.says("the connection is refused");
-    assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 tests![

@@ -15,11 +15,11 @@ use support::server::{Answer, Script};
 /// A network of its own in which every packet goes nowhere and is counted, and every name server is as far away. The
 /// line's own output comes first, then how many packets left.
 const APART: &str = r#"
-ip link set lo up && ip link add out type dummy || exit 77
+ip link set lo up || exit 77
 echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
-ip addr add 192.0.2.2/24 dev out && ip link set out up && ip route add default via 192.0.2.1 || exit 77
+ip addr add 192.0.2.2/32 dev lo && ip route add default dev lo || exit 77
 echo 'nameserver 192.0.2.53' > "$RESOLV" && mount --bind "$RESOLV" /etc/resolv.conf || exit 77
-sent() { cat /sys/class/net/out/statistics/tx_packets /sys/class/net/lo/statistics/tx_packets; }
+sent() { cat /sys/class/net/lo/statistics/tx_packets; }
 mount -t sysfs sysfs /sys || exit 77
 before=$(sent)
 "$PROGRAM" "$@"

@@ -8,7 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
+};
 
 use super::PATIENCE;
 
@@ -24,7 +26,9 @@ impl Closed {
 
     /// There, as soon as whoever listens there has gone.
     pub fn at(address: SocketAddr) -> Self {
-        let held = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        let kind = (AddressFamily::INET, SocketType::STREAM);
+        // Not handed on to programs that other tests start meanwhile.
+        let held = socket_with(kind.0, kind.1, SocketFlags::CLOEXEC, None).unwrap();
         // Connections of the past do not keep a port.
         sockopt::set_socket_reuseaddr(&held, address.port() != 0).unwrap();
         let end = Instant::now() + PATIENCE;

@@ -192,10 +192,13 @@ pub fn run(mut command: Command, stdin: &[u8], deadline: Duration) -> Output {
 }
 
 /// Starts it. A program that was just written may still be open for writing in a child that another test has started.
-fn spawn(command: &mut Command) -> Child {
+pub fn spawn(command: &mut Command) -> Child {
     let end = Instant::now() + DEADLINE;
     loop {
-        match command.spawn() {
+        let starting = super::starting();
+        let started = command.spawn();
+        drop(starting);
+        match started {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < end => {
                 std::thread::yield_now();
             }

@@ -31,7 +31,15 @@ pub mod server;
 pub mod slow;
 pub mod terminal;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a test waits for something that should happen at once. Generous: it is only ever used up by a failure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Held while a program is started. A pseudo-terminal is open for a moment before it is marked as this process's own; a
+/// program that another test starts in that moment would inherit it, and the terminal would never come to its end.
+pub fn starting() -> MutexGuard<'static, ()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}

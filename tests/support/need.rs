@@ -33,7 +33,7 @@ impl Need {
             Self::MountNamespace => (mounts(), "`unshare -Urm` is not allowed here"),
             Self::NetworkNamespace => (
                 succeeds("unshare", &["-Urmn", "sh", "-c", NETWORK]),
-                "`unshare -Urmn` with a network device of its own is not allowed here",
+                "`unshare -Urmn` is not allowed here, or `ip` is missing",
             ),
             Self::NameServer => (
                 mounts() && UdpSocket::bind("127.53.0.1:53").is_ok(),
@@ -45,7 +45,8 @@ impl Need {
 }
 
 /// As `offline` sets up its own.
-const NETWORK: &str = "ip link set lo up && ip link add out type dummy && ip link set out up && mount -t sysfs sysfs /sys";
+const NETWORK: &str =
+    "ip link set lo up && ip route add default dev lo && mount -t sysfs sysfs /sys";
 
 fn mounts() -> bool {
     succeeds("unshare", &["-Urm", "mount", "--bind", "/tmp", "/tmp"])

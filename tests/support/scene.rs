@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::PATIENCE;
-use super::home::{Home, Output, run};
+use super::home::{Home, Output, run, spawn};
 use super::server::{Answer, Prices, Script, Server};
 
 pub const KEY: &str = "sk-scene-4f9d2c71b8a3e650-zq7w";
@@ -137,7 +137,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         Self {
-            child: command.spawn().expect("the program starts"),
+            child: spawn(&mut command),
             read: Vec::new(),
         }
     }

@@ -71,6 +71,7 @@ impl Terminal {
     }
 
     pub fn spawn_in(nature: Nature, command: &Command, cols: u16, rows: u16) -> Self {
+        let starting = super::starting();
         let pair = native_pty_system()
             .openpty(size(cols, rows))
             .expect("a pseudo-terminal");
@@ -90,6 +91,7 @@ impl Terminal {
             .spawn_command(builder)
             .expect("the program starts");
         let pid = Pid::from_raw(i32::try_from(child.process_id().unwrap()).unwrap()).unwrap();
+        drop(starting);
         // Else the end of the program would not be the end of its output.
         drop(pair.slave);
         let keyboard: Keyboard = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chat_agent::chat::{Clock, Reply};
 use chat_agent::provider::{Call, Endpoint, Network, Proxies, Secret, SendGuard, Wire};
-use servers::{Heard, Line, data, h2_server, proxy, tls_server, tls_server_of};
+use servers::{Heard, Line, data, h2_server, proxy, proxy_of, tls_server, tls_server_of};
 use support::home::Home;
 use support::scene::KEY;
 use support::terminal::Terminal;
@@ -160,14 +160,10 @@ fn program(home: &Home, proxy: SocketAddr) -> Command {
     command
 }
 
-/// How often it is tried: a quick question may overtake the answer to what was made ahead, on its way through a busy
-/// machine. Each time the user types more slowly.
-const TRIES: u32 = 10;
-const SLOWER: Duration = Duration::from_millis(50);
-
-/// Whether the question took the connection that was made at its first key.
-async fn warmed(server: SocketAddr, heard: Heard, http2: bool, pause: Duration) -> bool {
-    let (through, tunnels) = proxy(Some(server)).await;
+/// The question takes the connection that was made at its first key. There is no other one: the proxy leads a single tunnel,
+/// and a question that asks for a second one waits for the first.
+async fn warmed(server: SocketAddr, heard: Heard) {
+    let (through, tunnels) = proxy_of(Some(server), 1).await;
     let home = Home::new();
     let command = program(&home, through);
     let terminal = tokio::task::spawn_blocking(move || {
@@ -181,14 +177,11 @@ async fn warmed(server: SocketAddr, heard: Heard, http2: bool, pause: Duration) 
         "nothing is warmed at start: {tunnels:#?}"
     );
     terminal.send("w");
-    // Its answer is on its way before the next key is.
-    let made = |line: &Line| line.heads.len() == 1 && (http2 || line.answered == 1);
     heard
         .until("the connection made ahead", |lines| {
-            lines.len() == 1 && made(&lines[0])
+            lines.len() == 1 && lines[0].heads.len() == 1
         })
         .await;
-    tokio::time::sleep(pause).await;
     let question = move || {
         terminal.send("hy?");
         terminal.wait_for("why?");
@@ -199,39 +192,30 @@ async fn warmed(server: SocketAddr, heard: Heard, http2: bool, pause: Duration) 
     let terminal = tokio::task::spawn_blocking(question).await.unwrap();
     drop(terminal);
     let lines = heard.lines();
-    let ahead = &lines[0].heads[0];
+    let [line] = &lines[..] else {
+        panic!("more than one connection: {lines:#?}");
+    };
+    let [ahead, asked] = &line.heads[..] else {
+        panic!("not one request ahead and one question: {line:#?}");
+    };
     assert!(
         ahead.starts_with("head /v1") && !ahead.contains("key") && !ahead.contains("authorization"),
         "{ahead}"
     );
     assert!(!ahead.contains(KEY), "{ahead}");
-    let [_, asked] = &lines[0].heads[..] else {
-        return false;
-    };
     assert!(asked.starts_with("post /v1/chat/completions"), "{asked}");
-    lines.len() == 1 && tunnels.connections().len() == 1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_connection_made_at_the_first_key_is_the_one_the_question_uses() {
-    for n in 0..TRIES {
-        let (server, heard) = tls_server("good", "http/1.1").await;
-        if warmed(server, heard, false, SLOWER * n).await {
-            return;
-        }
-    }
-    panic!("the question made a connection of its own, each time");
+    let (server, heard) = tls_server("good", "http/1.1").await;
+    warmed(server, heard).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_so_it_is_in_http_2() {
-    for n in 0..TRIES {
-        let (server, heard) = h2_server(1).await;
-        if warmed(server, heard, true, SLOWER * n).await {
-            return;
-        }
-    }
-    panic!("the question made a connection of its own, each time");
+    let (server, heard) = h2_server(1).await;
+    warmed(server, heard).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,8 +34,6 @@ const MODELS: &str = r#"{"data":[{"id":"m"}]}"#;
 #[derive(Debug, Clone, Default)]
 pub struct Line {
     pub heads: Vec<String>,
-    /// Answers that were written to their ends; HTTP/2 does not tell.
-    pub answered: usize,
     pub took_leave: Option<bool>,
 }
 
@@ -178,7 +176,6 @@ where
         "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n"
     );
     let _ = stream.write_all((response + body).as_bytes()).await;
-    heard.change(connection, |line| line.answered += 1);
 }
 
 /// The same in HTTP/2.
@@ -234,6 +231,11 @@ pub async fn h2_server(together: usize) -> (SocketAddr, Heard) {
 
 /// A proxy that leads every tunnel to one place, or refuses it.
 pub async fn proxy(to: Option<SocketAddr>) -> (SocketAddr, Heard) {
+    proxy_of(to, usize::MAX).await
+}
+
+/// As [`proxy`], for so many tunnels; it never answers those who ask for more.
+pub async fn proxy_of(to: Option<SocketAddr>, tunnels: usize) -> (SocketAddr, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, heard) = (listener.local_addr().unwrap(), Heard::default());
     let noted = heard.clone();
@@ -246,6 +248,11 @@ pub async fn proxy(to: Option<SocketAddr>) -> (SocketAddr, Heard) {
                     return;
                 };
                 heard.note(connection, asked);
+                if connection >= tunnels {
+                    // Open until the client gives it up.
+                    let _ = head(&mut socket).await;
+                    return;
+                }
                 let Some(to) = to else {
                     let refusal =
                         "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
