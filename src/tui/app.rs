@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use super::burst::Burst;
 use super::composer::Composer;
 use super::cue::PriceAlert;
-use super::draft::Draft;
+use super::draft::DraftSync;
+use super::frame::Redraw;
 use super::keymap::{KeyError, Keymap};
+use super::layout::ScreenLayout;
 use super::overlay::Overlay;
 use super::rescue::Rescue;
 use super::scrollback::Scrollback;
@@ -122,7 +124,7 @@ pub struct App {
     pub now: Instant,
     pub composer: Composer,
     pub burst: Burst,
-    pub draft: Draft,
+    pub draft: DraftSync,
     pub log: Scrollback,
     pub focus: Focus,
     pub overlay: Overlay,
@@ -151,8 +153,8 @@ pub struct App {
     pub notify: bool,
     pub toast: Option<Toast>,
     pub panel_on: bool,
-    /// The last frame had room for it.
-    pub panel_shown: bool,
+    /// Where everything stood in the last frame; `None`: nothing was drawn yet, or there was no room.
+    pub layout: Option<ScreenLayout>,
     pub panel_scroll: u16,
     pub mouse_on: bool,
     /// Ctrl-C was pressed with nothing left to stop: the next one quits.
@@ -168,7 +170,8 @@ pub struct App {
     pub failure: Option<Failure>,
     /// The core ended without being asked.
     pub forsaken: bool,
-    pub draw: bool,
+    /// What the last message has changed on the screen.
+    pub redraw: Redraw,
 }
 
 impl App {
@@ -180,7 +183,7 @@ impl App {
             now,
             composer: Composer::default(),
             burst: Burst::default(),
-            draft: Draft::default(),
+            draft: DraftSync::default(),
             log: Scrollback::new(palette),
             focus: Focus::Input,
             overlay: Overlay::None,
@@ -208,7 +211,7 @@ impl App {
             notify: options.notify,
             toast: None,
             panel_on: options.panel,
-            panel_shown: false,
+            layout: None,
             panel_scroll: 0,
             mouse_on: options.mouse,
             armed: false,
@@ -218,8 +221,13 @@ impl App {
             rewinding: false,
             failure: None,
             forsaken: false,
-            draw: true,
+            redraw: Redraw::Soon,
         })
+    }
+
+    /// The last frame had room for the panel.
+    pub fn panel_shown(&self) -> bool {
+        self.layout.is_some_and(|layout| layout.panel.is_some())
     }
 
     pub fn busy(&self) -> bool {
@@ -264,7 +272,11 @@ impl App {
             let whole = self.now.saturating_duration_since(since).as_secs();
             since + Duration::from_secs(whole + 1)
         });
-        [self.burst.deadline(), self.draft.deadline(), second]
+        [
+            self.burst.deadline(),
+            self.draft.deadline(self.composer.rev()),
+            second,
+        ]
             .into_iter()
             .flatten()
             .min()

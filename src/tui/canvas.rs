@@ -18,6 +18,8 @@ use ratatui::widgets::Widget;
 #[derive(Debug, Default)]
 pub struct Canvas {
     size: Size,
+    /// A frame of this size was finished.
+    drawn: bool,
     rows: Vec<Row>,
     cursor: Option<Position>,
 }
@@ -30,6 +32,8 @@ struct Row {
     cells: Buffer,
     before: Buffer,
     changed: bool,
+    /// It stays as it is in this frame.
+    kept: bool,
 }
 
 /// A line in a part of a row.
@@ -56,15 +60,30 @@ impl Canvas {
                 })
             };
             self.size = size;
+            self.drawn = false;
             self.rows = (0..size.height).map(row).collect();
         }
-        self.rows.iter_mut().for_each(|row| row.strokes.clear());
+        for row in &mut self.rows {
+            row.strokes.clear();
+            row.kept = false;
+        }
         self.cursor = None;
+    }
+
+    /// Leaves these rows as they are in this frame, whatever is drawn there; `false`: they were not drawn yet.
+    pub fn keep(&mut self, rows: std::ops::Range<u16>) -> bool {
+        let range = usize::from(rows.start)..usize::from(rows.end);
+        let Some(rows) = self.rows.get_mut(range).filter(|_| self.drawn) else {
+            return false;
+        };
+        rows.iter_mut().for_each(|row| row.kept = true);
+        true
     }
 
     /// The terminal was cleared.
     pub fn forget(&mut self) {
         self.size = Size::ZERO;
+        self.drawn = false;
         self.rows.clear();
     }
 
@@ -115,6 +134,7 @@ impl Canvas {
     /// Ends the frame: makes the cells of the rows that changed.
     pub fn finish(&mut self) {
         self.rows.iter_mut().for_each(Row::finish);
+        self.drawn = true;
     }
 
     /// The cells that differ from those of the frame before.
@@ -148,10 +168,15 @@ impl Row {
             cells,
             before,
             changed: false,
+            kept: false,
         }
     }
 
     fn finish(&mut self) {
+        if self.kept {
+            self.changed = false;
+            return;
+        }
         let same = self
             .shown
             .as_ref()

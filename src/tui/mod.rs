@@ -18,6 +18,7 @@ mod format;
 mod frame;
 mod input;
 pub mod keymap;
+mod layout;
 mod msg;
 mod overlay;
 mod picker;

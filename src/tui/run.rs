@@ -14,12 +14,13 @@ use tokio::time::{sleep, timeout};
 
 use super::app::App;
 use super::editor::Editing;
-use super::frame::Pace;
+use super::frame::{FrameClock, Redraw};
 use super::input::{Keys, Signalled, Signals, message};
 use super::msg::{Effect, Msg};
 use super::replies::Replies;
 use super::terminal::Screen;
 use super::update::update;
+use super::view::Part;
 use super::{Error, Exit, Options, clipboard, draft, view};
 use crate::protocol::{Command, Handle, Level};
 
@@ -43,7 +44,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Exit, Error> {
         signals,
         keys: Keys::default(),
         replies: Replies::default(),
-        pace: Pace::default(),
+        frames: FrameClock::default(),
         outbox: VecDeque::new(),
         editing: None,
         status: None,
@@ -64,7 +65,7 @@ struct Shell {
     signals: Signals,
     keys: Keys,
     replies: Replies,
-    pace: Pace,
+    frames: FrameClock,
     outbox: VecDeque<Command>,
     editing: Option<Editing>,
     /// Set when it is time to end.
@@ -76,18 +77,19 @@ impl Shell {
     async fn serve(&mut self) -> u8 {
         loop {
             let now = Instant::now();
+            // Drawn first: what the core has to do with a key must not delay its echo.
+            if self.screen.live() && self.frames.due(now) {
+                self.draw(now);
+            }
             for effect in draft::due(&mut self.app, now) {
                 self.perform(effect).await;
-            }
-            if self.screen.live() && self.pace.due(now) {
-                self.draw(now);
             }
             if let Some(status) = self.status
                 && self.editing.is_none()
             {
                 return status;
             }
-            let frame = self.pace.next(now).filter(|_| self.screen.live());
+            let frame = self.frames.next(now).filter(|_| self.screen.live());
             let wake = [self.app.deadline(), frame].into_iter().flatten().min();
             tokio::select! {
                 biased;
@@ -154,9 +156,7 @@ impl Shell {
 
     async fn take_at(&mut self, msg: Msg, now: Instant) {
         let effects = update(&mut self.app, msg, now);
-        if self.app.draw {
-            self.pace.want();
-        }
+        self.frames.want(self.app.redraw);
         for effect in effects {
             self.perform(effect).await;
         }
@@ -164,7 +164,7 @@ impl Shell {
 
     fn say(&mut self, level: Level, text: String) {
         update(&mut self.app, Msg::Said(level, text), Instant::now());
-        self.pace.want();
+        self.frames.want(Redraw::Now);
     }
 
     async fn perform(&mut self, effect: Effect) {
@@ -290,13 +290,18 @@ impl Shell {
         let done = self.screen.enter();
         self.wrote(&done);
         self.keys.open();
-        self.pace.want();
+        self.frames.want(Redraw::Now);
     }
 
     fn draw(&mut self, now: Instant) {
         let app = &mut self.app;
-        let done = self.screen.draw(|canvas| view::draw(canvas, app));
-        self.pace.drawn(now, now.elapsed());
+        let part = if self.frames.foot_only() {
+            Part::Foot
+        } else {
+            Part::Whole
+        };
+        let done = self.screen.draw(|canvas| view::draw(canvas, app, part));
+        self.frames.drawn(now, now.elapsed());
         self.wrote(&done);
     }
 

@@ -14,8 +14,10 @@ use crate::protocol::{
 };
 use crate::tui::app::{App, Reply, Toast, Turn};
 use crate::tui::cue::PriceAlert;
+use crate::tui::frame::Redraw;
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
+use crate::tui::scrollback::Scrollback;
 use crate::tui::view::words;
 
 /// The least time between two looks at the live figures.
@@ -44,6 +46,7 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
                         .quoted(&quote.model, quote.estimate.expected_usd, app.busy());
                 }
                 app.receipt = Some(*receipt);
+                app.draft.answered();
             }
         }
         Event::Prompted { id, text, at } => {
@@ -59,11 +62,12 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Attempt(attempt) => attempted(app, &attempt),
         Event::Text { id, text } => {
             heard(app);
-            app.log.text(&id, &text);
+            piece(app, !text.is_empty(), |log| log.text(&id, &text));
         }
         Event::Reasoning { id, text } => {
             heard(app);
-            app.log.reasoning(&id, &text, app.now);
+            let now = app.now;
+            piece(app, !text.is_empty(), |log| log.reasoning(&id, &text, now));
         }
         Event::Progress(progress) => progressed(app, progress),
         Event::Finished(answer) => return finished(app, &answer),
@@ -146,7 +150,19 @@ fn heard(app: &mut App) {
     app.wire.go_on();
 }
 
+/// A piece of the answer. The first of its text and the first of its reasoning are drawn at once.
+fn piece(app: &mut App, visible: bool, push: impl FnOnce(&mut Scrollback) -> bool) {
+    let first = push(&mut app.log);
+    if first && visible {
+        app.redraw = Redraw::Now;
+    }
+}
+
 fn attempted(app: &mut App, attempt: &Attempt) {
+    // The answer's last piece came before this event: it waits for no frame.
+    if matches!(app.turn, Turn::Streaming { .. }) {
+        app.redraw = Redraw::Now;
+    }
     if attempt.outcome == "ok" {
         if let Some(reply) = &mut app.reply
             && !attempt.key.is_empty()
@@ -235,6 +251,7 @@ fn show(app: &mut App, progress: &Progress) {
 }
 
 fn finished(app: &mut App, answer: &Answer) -> Vec<Effect> {
+    app.redraw = Redraw::Now;
     let away = !app.in_front && app.elapsed().is_some_and(|d| d.as_secs() >= 5);
     settle(app, Some(answer));
     app.log.finished(answer);
@@ -252,6 +269,7 @@ fn failed(app: &mut App, failure: &Failure, answer: Option<&Answer>) -> Vec<Effe
         _ => None,
     };
     settle(app, answer);
+    app.redraw = Redraw::Now;
     if let Some(answer) = answer {
         app.log.finished(answer);
     }

@@ -11,6 +11,7 @@ use crate::chat::Selection;
 use crate::protocol::{Command, Level};
 use crate::tui::app::{App, Focus, Turn};
 use crate::tui::burst::Enter;
+use crate::tui::frame::Redraw;
 use crate::tui::keymap::{Action, Chord, Edit, Place};
 use crate::tui::msg::Effect;
 use crate::tui::overlay::{Commands, Overlay, Rewind, Search};
@@ -69,10 +70,11 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
         (Some(action), _) => act(app, action),
         (None, Some(c)) if app.focus == Focus::Input => {
             app.composer.insert(c.encode_utf8(&mut [0; 4]));
+            app.redraw = Redraw::Foot;
             Vec::new()
         }
         (None, _) => {
-            app.draw = false;
+            app.redraw = Redraw::Nothing;
             Vec::new()
         }
     }
@@ -96,7 +98,10 @@ fn enter(app: &mut App) -> Vec<Effect> {
 pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Send => return submit::enter(app),
-        Action::NewLine => app.composer.insert("\n"),
+        Action::NewLine => {
+            app.composer.insert("\n");
+            app.redraw = Redraw::Foot;
+        }
         Action::Escape => return escape(app),
         Action::Interrupt => return interrupt(app),
         Action::DeleteOrQuit if app.composer.is_empty() => return vec![Effect::Quit],
@@ -127,16 +132,21 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Help => app.overlay = Overlay::Page(commands::help(app)),
         Action::Previous => {
             app.composer.up();
+            app.redraw = Redraw::Foot;
         }
         Action::Next => {
             app.composer.down();
+            app.redraw = Redraw::Foot;
         }
         Action::SearchHistory => app.overlay = Overlay::HistorySearch(Search::default()),
         Action::TakeBack => take_back(app),
         Action::Editor => return vec![Effect::OpenEditor(app.composer.text().to_owned())],
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
-        Action::Edit(edit) => app.composer.edit(edit),
+        Action::Edit(edit) => {
+            app.composer.edit(edit);
+            app.redraw = Redraw::Foot;
+        }
         Action::Accept => app.focus = Focus::Input,
         Action::NextFocus => app.focus = focus(app, true),
         Action::PreviousFocus => app.focus = focus(app, false),
@@ -234,7 +244,7 @@ fn interrupt(app: &mut App) -> Vec<Effect> {
 }
 
 fn focus(app: &App, forward: bool) -> Focus {
-    let ring: &[Focus] = if app.panel_shown {
+    let ring: &[Focus] = if app.panel_shown() {
         &[Focus::Input, Focus::Transcript, Focus::Panel]
     } else {
         &[Focus::Input, Focus::Transcript]

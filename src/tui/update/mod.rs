@@ -18,6 +18,7 @@ use std::time::Instant;
 use crossterm::event::KeyEventKind;
 
 use super::app::{App, Focus};
+use super::frame::Redraw;
 use super::keymap::Chord;
 use super::msg::{Effect, Msg};
 use super::overlay::Overlay;
@@ -26,14 +27,18 @@ use crate::protocol::Level;
 /// Takes a message in.
 pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
     app.now = app.now.max(now);
-    app.draw = true;
+    app.redraw = Redraw::Soon;
     match msg {
         Msg::Key(key) if key.kind == KeyEventKind::Release => {
-            app.draw = false;
+            app.redraw = Redraw::Nothing;
             Vec::new()
         }
-        Msg::Key(key) => keys::key(app, Chord::from(key)),
+        Msg::Key(key) => {
+            app.redraw = Redraw::Now;
+            keys::key(app, Chord::from(key))
+        }
         Msg::Paste(text) => {
+            app.redraw = Redraw::Now;
             paste(app, &text);
             Vec::new()
         }
@@ -58,10 +63,17 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
             vec![Effect::Quit]
         }
         Msg::Tick => {
-            app.draw = app.busy();
+            app.redraw = if app.busy() {
+                Redraw::Soon
+            } else {
+                Redraw::Nothing
+            };
             core::tick(app);
+            if app.draft.grows_late(now) {
+                app.redraw = Redraw::Soon;
+            }
             if app.burst.expired(now) {
-                app.draw = true;
+                app.redraw = Redraw::Now;
                 return submit::enter(app);
             }
             Vec::new()

@@ -24,7 +24,7 @@ fn row(canvas: &mut Canvas, area: Rect, words: String, style: Style) {
 
 pub fn receipt(canvas: &mut Canvas, app: &App, area: Rect) {
     let Some(receipt) = &app.receipt else { return };
-    let fresh = receipt.rev >= app.composer.rev();
+    let fresh = receipt.rev >= app.composer.rev() || !app.draft.is_late();
     match &receipt.outcome {
         Ok(quote) => {
             let style = if fresh {
