@@ -11,7 +11,7 @@ built-in guide, waits until it is ready, types so many keys, one every so many m
   bytes a key    what it wrote to the terminal in that time, divided by the keys
 
 and prints the median with the least and the most of all runs. The letters are ones that no other part of a screen shows.
-With --same-home the program sees the home of whoever calls, for programs that do not start without a configuration. Linux;
+With --same-home the program sees the home of the caller, for programs that do not start without a configuration. Linux;
 standard library only.
 """
 

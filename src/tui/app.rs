@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::burst::Burst;
 use super::composer::Composer;
-use super::cue::PriceAlert;
 use super::draft::DraftSync;
 use super::frame::Redraw;
-use super::keymap::{KeyError, Keymap};
+use super::keymap::{Keymap, KeymapError};
 use super::layout::ScreenLayout;
 use super::overlay::Overlay;
+use super::price_alert::PriceAlert;
 use super::rescue::Rescue;
 use super::scrollback::Scrollback;
 use super::theme::Palette;
-use super::wire::Wire;
+use super::wire::ConnectionState;
 use super::{Exit, Options};
 use crate::chat::{
     Cost, Failure, MessageId, ModelId, Overflow, Selection, SessionId, Timestamp, Usage,
@@ -40,7 +40,7 @@ pub enum Focus {
 
 /// Where the conversation stands.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Turn {
+pub enum TurnState {
     Idle,
     /// Something was asked. `prompt` until the core has stored it.
     Waiting {
@@ -57,7 +57,7 @@ pub enum Turn {
 
 /// The figures of the reply that is streaming, or of the last one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub struct ReplyFigures {
     pub model: ModelId,
     pub route: Route,
     pub estimate: Estimate,
@@ -72,7 +72,7 @@ pub struct Reply {
     pub others: Vec<Counterfactual>,
 }
 
-impl Reply {
+impl ReplyFigures {
     pub fn started(s: &Started) -> Self {
         Self {
             model: s.model.clone(),
@@ -131,25 +131,25 @@ pub struct App {
     /// Id and title of the open chat; `None` until the core is ready.
     pub session: Option<(SessionId, String)>,
     pub choice: Choice,
-    pub turn: Turn,
-    pub wire: Wire,
+    pub turn: TurnState,
+    pub wire: ConnectionState,
     /// When the live figures were shown last, and newer ones that wait.
     pub figures: (Option<Instant>, Option<Progress>),
     pub queue: VecDeque<String>,
     pub receipt: Option<Receipt>,
     pub panel: Option<Panel>,
-    pub reply: Option<Reply>,
+    pub reply: Option<ReplyFigures>,
     /// The price of going on with the last answer, which its cap cut off.
     pub offer: Option<(MessageId, Quote)>,
     /// What can be had for the last question, which no provider could be reached for.
     pub rescue: Option<Rescue>,
     /// Whether the next turn has become dear.
-    pub cue: PriceAlert,
+    pub price_alert: PriceAlert,
     /// The wall clock as the core told it last, and when.
-    pub told: Option<(Timestamp, Instant)>,
+    pub core_clock: Option<(Timestamp, Instant)>,
     /// A time of day in the user's zone.
     pub time_of_day: fn(Timestamp) -> String,
-    /// Alerts go to the terminal too while it is not looked at.
+    /// Alerts go to the desktop too while the window has no focus.
     pub notify: bool,
     pub toast: Option<Toast>,
     pub panel_on: bool,
@@ -169,13 +169,13 @@ pub struct App {
     /// The last thing that went wrong.
     pub failure: Option<Failure>,
     /// The core ended without being asked.
-    pub forsaken: bool,
+    pub core_gone: bool,
     /// What the last message has changed on the screen.
     pub redraw: Redraw,
 }
 
 impl App {
-    pub fn new(options: &Options, now: Instant) -> Result<Self, KeyError> {
+    pub fn new(options: &Options, now: Instant) -> Result<Self, KeymapError> {
         let palette = palette(options);
         Ok(Self {
             palette,
@@ -196,8 +196,8 @@ impl App {
                 overflow: Overflow::Refuse,
                 cached: true,
             },
-            turn: Turn::Idle,
-            wire: Wire::default(),
+            turn: TurnState::Idle,
+            wire: ConnectionState::default(),
             figures: (None, None),
             queue: options.prompt.iter().cloned().collect(),
             receipt: None,
@@ -205,8 +205,8 @@ impl App {
             reply: None,
             offer: None,
             rescue: None,
-            cue: PriceAlert::default(),
-            told: None,
+            price_alert: PriceAlert::default(),
+            core_clock: None,
             time_of_day: options.time_of_day,
             notify: options.notify,
             toast: None,
@@ -220,7 +220,7 @@ impl App {
             sent_any: false,
             rewinding: false,
             failure: None,
-            forsaken: false,
+            core_gone: false,
             redraw: Redraw::Soon,
         })
     }
@@ -231,7 +231,7 @@ impl App {
     }
 
     pub fn busy(&self) -> bool {
-        self.turn != Turn::Idle
+        self.turn != TurnState::Idle
     }
 
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
@@ -245,8 +245,8 @@ impl App {
 
     /// The wall clock now, as far as the core has told it. A screen has no clock of its own to read.
     pub fn wall(&self) -> Option<Timestamp> {
-        let (at, heard) = self.told?;
-        Some(at.plus(self.now.saturating_duration_since(heard)))
+        let (at, since) = self.core_clock?;
+        Some(at.plus(self.now.saturating_duration_since(since)))
     }
 
     pub fn info(&mut self, text: impl Into<String>) {
@@ -261,8 +261,8 @@ impl App {
     /// When the turn began.
     fn since(&self) -> Option<Instant> {
         match &self.turn {
-            Turn::Idle => None,
-            Turn::Waiting { since, .. } | Turn::Streaming { since, .. } => Some(*since),
+            TurnState::Idle => None,
+            TurnState::Waiting { since, .. } | TurnState::Streaming { since, .. } => Some(*since),
         }
     }
 
@@ -277,9 +277,9 @@ impl App {
             self.draft.deadline(self.composer.rev()),
             second,
         ]
-            .into_iter()
-            .flatten()
-            .min()
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub fn exit(&self, status: u8) -> Exit {
@@ -288,7 +288,7 @@ impl App {
             .as_ref()
             .filter(|_| self.sent_any)
             .map(|(id, _)| id.clone());
-        let failure = self.failure.clone().filter(|_| self.forsaken);
+        let failure = self.failure.clone().filter(|_| self.core_gone);
         Exit {
             resume,
             status,

@@ -20,12 +20,12 @@ pub struct Canvas {
     size: Size,
     /// A frame of this size was finished.
     drawn: bool,
-    rows: Vec<Row>,
+    rows: Vec<CanvasRow>,
     cursor: Option<Position>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct CanvasRow {
     /// What it is to show, in this order, and what it showed in the frame before; `None`: its cells are blank.
     strokes: Vec<Stroke>,
     shown: Option<Vec<Stroke>>,
@@ -52,7 +52,7 @@ impl Canvas {
         let size = size.into();
         if size != self.size {
             let row = |y| {
-                Row::blank(Rect {
+                CanvasRow::blank(Rect {
                     x: 0,
                     y,
                     width: size.width,
@@ -133,7 +133,7 @@ impl Canvas {
 
     /// Ends the frame: makes the cells of the rows that changed.
     pub fn finish(&mut self) {
-        self.rows.iter_mut().for_each(Row::finish);
+        self.rows.iter_mut().for_each(CanvasRow::finish);
         self.drawn = true;
     }
 
@@ -159,7 +159,7 @@ impl Canvas {
     }
 }
 
-impl Row {
+impl CanvasRow {
     fn blank(area: Rect) -> Self {
         let (cells, before) = (Buffer::empty(area), Buffer::empty(area));
         Self {
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(row, "  dialog    ");
     }
 
-    /// Frames of lines that do not overlap: what a wide cluster covers of another line is no one's promise.
+    /// Frames of lines that do not overlap: what a wide cluster covers of another line is not defined.
     fn frames() -> impl Strategy<Value = Vec<Frame>> {
         let cluster = prop::sample::select(vec![
             "a",

@@ -57,7 +57,12 @@ impl FrameClock {
         let wish = self.wanted?;
         Some(self.last.map_or(now, |(begun, took)| {
             // Even keys must leave time for reading what comes next.
-            begun + if wish.at_once { took * 2 } else { GAP.max(took * SHARE) }
+            begun
+                + if wish.at_once {
+                    took * 2
+                } else {
+                    GAP.max(took * SHARE)
+                }
         }))
     }
 
@@ -124,7 +129,11 @@ mod tests {
         clock.want(Redraw::Foot);
         assert!(clock.foot_only());
         let soon = start + Duration::from_millis(2);
-        assert_eq!(clock.next(start), Some(soon), "a frame leaves as much time as it took");
+        assert_eq!(
+            clock.next(start),
+            Some(soon),
+            "a frame leaves as much time as it took"
+        );
         clock.want(Redraw::Soon);
         assert_eq!(clock.next(start), Some(soon));
         assert!(!clock.foot_only(), "the stream is drawn with the key");

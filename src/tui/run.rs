@@ -1,4 +1,4 @@
-//! The loop: waits, updates, carries out, draws.
+//! The loop: wait, update, carry out the effects, draw.
 //!
 //! Owns: every await of the screen, and the order of things at the start and the end.
 //! Refuses: decisions; those are in `update`.
@@ -15,13 +15,14 @@ use tokio::time::{sleep, timeout};
 use super::app::App;
 use super::editor::Editing;
 use super::frame::{FrameClock, Redraw};
-use super::input::{Keys, Signalled, Signals, message};
+use super::input::{KeyStream, Signalled, Signals, message};
 use super::msg::{Effect, Msg};
 use super::replies::Replies;
 use super::terminal::Screen;
-use super::update::update;
-use super::view::Part;
-use super::{Error, Exit, Options, clipboard, draft, view};
+use super::timer::WakeTimer;
+use super::update::{draft, update};
+use super::view::Extent;
+use super::{Exit, Options, ScreenError, clipboard, view};
 use crate::protocol::{Command, Handle, Level};
 
 /// Commands that wait while the core takes none.
@@ -32,19 +33,20 @@ const BATCH: usize = 1_024;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Shows the chat until the user leaves, the terminal goes or a signal ends it.
-pub async fn run(handle: Handle, options: Options) -> Result<Exit, Error> {
+pub async fn run(handle: Handle, options: Options) -> Result<Exit, ScreenError> {
     let app = App::new(&options, Instant::now())?;
-    let signals = Signals::new().map_err(Error::Terminal)?;
-    let screen = Screen::open(options.kitty, options.mouse).map_err(Error::Terminal)?;
+    let signals = Signals::new().map_err(ScreenError::Terminal)?;
+    let screen = Screen::open(options.kitty, options.mouse).map_err(ScreenError::Terminal)?;
     let mut shell = Shell {
         app,
         screen,
         handle,
         options,
         signals,
-        keys: Keys::default(),
+        keys: KeyStream::default(),
         replies: Replies::default(),
         frames: FrameClock::default(),
+        timer: WakeTimer::default(),
         outbox: VecDeque::new(),
         editing: None,
         status: None,
@@ -63,9 +65,10 @@ struct Shell {
     handle: Handle,
     options: Options,
     signals: Signals,
-    keys: Keys,
+    keys: KeyStream,
     replies: Replies,
     frames: FrameClock,
+    timer: WakeTimer,
     outbox: VecDeque<Command>,
     editing: Option<Editing>,
     /// Set when it is time to end.
@@ -96,12 +99,12 @@ impl Shell {
                 signal = self.signals.next() => self.signalled(signal),
                 event = self.keys.next() => match event {
                     Some(event) => self.typed(event).await,
-                    // The terminal is gone: nobody can read what we would say.
+                    // The terminal is gone.
                     None => self.status = Some(129),
                 },
                 open = has_room(&self.handle.commands), if !self.outbox.is_empty() => {
                     let command = self.outbox.pop_front().filter(|_| open);
-                    // We are the only one who sends: the room is still there.
+                    // No other task sends on this channel, so the room is still there.
                     if command.is_none_or(|command| self.handle.commands.try_send(command).is_err()) {
                         self.outbox.clear();
                     }
@@ -114,7 +117,7 @@ impl Shell {
                     }
                 }
                 ended = ended(&mut self.editing) => self.edited(ended).await,
-                () = until(wake) => {
+                () = self.timer.until(wake) => {
                     if self.app.deadline().is_some_and(|at| at <= Instant::now()) {
                         self.take(Msg::Tick).await;
                     }
@@ -131,18 +134,18 @@ impl Shell {
         let mut next = Some(first);
         for _ in 0..BATCH {
             let Some(event) = next else { return };
-            self.heard(event, now).await;
+            self.terminal_event(event, now).await;
             if self.status.is_some() {
                 return;
             }
             next = self.keys.ready();
         }
         if let Some(event) = next {
-            self.heard(event, now).await;
+            self.terminal_event(event, now).await;
         }
     }
 
-    async fn heard(&mut self, event: crossterm::event::Event, now: Instant) {
+    async fn terminal_event(&mut self, event: crossterm::event::Event, now: Instant) {
         match message(event) {
             Some(Msg::Key(key)) if self.replies.swallow(key, now) => {}
             Some(msg) => self.take_at(msg, now).await,
@@ -295,12 +298,12 @@ impl Shell {
 
     fn draw(&mut self, now: Instant) {
         let app = &mut self.app;
-        let part = if self.frames.foot_only() {
-            Part::Foot
+        let extent = if self.frames.foot_only() {
+            Extent::Foot
         } else {
-            Part::Whole
+            Extent::Whole
         };
-        let done = self.screen.draw(|canvas| view::draw(canvas, app, part));
+        let done = self.screen.draw(|canvas| view::draw(canvas, app, extent));
         self.frames.drawn(now, now.elapsed());
         self.wrote(&done);
     }
@@ -348,11 +351,4 @@ async fn ended(editing: &mut Option<Editing>) -> io::Result<std::process::ExitSt
 /// Waits for room in the channel; `false`: the core is gone.
 async fn has_room(commands: &Sender<Command>) -> bool {
     commands.reserve().await.is_ok()
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -208,7 +208,7 @@ impl Scrollback {
         self.draw_below(canvas, area, focused);
     }
 
-    /// Says that more stands below: whoever scrolled up must not think the answer stopped.
+    /// Says that more stands below, so that a view scrolled up does not look as if the answer had stopped.
     fn draw_below(&self, canvas: &mut Canvas, area: Rect, focused: bool) {
         if self.transcript.is_at_end() || area.height < 2 {
             return;

@@ -7,19 +7,20 @@
 use super::{commands, limit};
 use crate::protocol::{Command, Level};
 use crate::tui::app::{App, Focus};
-use crate::tui::keymap::{Action, Chord, Place};
+use crate::tui::field::Field;
+use crate::tui::keymap::{Action, Chord, KeyContext};
 use crate::tui::msg::Effect;
-use crate::tui::overlay::{Field, Overlay, Search, moved};
+use crate::tui::overlay::{Overlay, Search, moved};
 use crate::tui::slash::{self, Parsed};
 
 /// Rows of a page, near enough: the view knows, the state need not.
 const PAGE: isize = 10;
 
 pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
-    let places: &[Place] = if matches!(app.overlay, Overlay::Picker(_)) {
-        &[Place::Picker, Place::Dialog]
+    let places: &[KeyContext] = if matches!(app.overlay, Overlay::Picker(_)) {
+        &[KeyContext::Picker, KeyContext::Dialog]
     } else {
-        &[Place::Dialog]
+        &[KeyContext::Dialog]
     };
     match (app.keymap.find(places, chord), chord.types()) {
         (Some(action), _) => act(app, action),

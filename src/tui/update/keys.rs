@@ -9,13 +9,12 @@ use std::time::Duration;
 use super::{commands, dialog, rescue, submit};
 use crate::chat::Selection;
 use crate::protocol::{Command, Level};
-use crate::tui::app::{App, Focus, Turn};
+use crate::tui::app::{App, Focus, TurnState};
 use crate::tui::burst::Enter;
 use crate::tui::frame::Redraw;
-use crate::tui::keymap::{Action, Chord, Edit, Place};
+use crate::tui::keymap::{Action, Chord, Edit, KeyContext};
 use crate::tui::msg::Effect;
 use crate::tui::overlay::{Commands, Overlay, Rewind, Search};
-use crate::tui::picker::Picker;
 
 /// Two presses of Esc within this are one gesture.
 const TWICE: Duration = Duration::from_secs(1);
@@ -35,19 +34,21 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
     }
     let now = app.now;
     let heeded = app.rescue.as_mut().is_some_and(|rescue| rescue.heeds(now)) && !app.busy();
-    let places: &[Place] = match app.focus {
+    let places: &[KeyContext] = match app.focus {
         Focus::Input if app.composer.is_empty() && heeded => &[
-            Place::Offer,
-            Place::EmptyInput,
-            Place::Input,
-            Place::Anywhere,
+            KeyContext::Offer,
+            KeyContext::EmptyInput,
+            KeyContext::Input,
+            KeyContext::Anywhere,
         ],
-        Focus::Input if app.composer.is_empty() => {
-            &[Place::EmptyInput, Place::Input, Place::Anywhere]
-        }
-        Focus::Input => &[Place::Input, Place::Anywhere],
-        Focus::Transcript => &[Place::Transcript, Place::Anywhere],
-        Focus::Panel => &[Place::Panel, Place::Anywhere],
+        Focus::Input if app.composer.is_empty() => &[
+            KeyContext::EmptyInput,
+            KeyContext::Input,
+            KeyContext::Anywhere,
+        ],
+        Focus::Input => &[KeyContext::Input, KeyContext::Anywhere],
+        Focus::Transcript => &[KeyContext::Transcript, KeyContext::Anywhere],
+        Focus::Panel => &[KeyContext::Panel, KeyContext::Anywhere],
     };
     let action = app.keymap.find(places, chord);
     if action != Some(Action::Interrupt) {
@@ -86,7 +87,7 @@ fn enter(app: &mut App) -> Vec<Effect> {
         app.composer.insert("\n");
     }
     match enter {
-        Enter::Act => submit::enter(app),
+        Enter::Act => commands::enter(app),
         Enter::Hold => Vec::new(),
         Enter::Break => {
             app.composer.insert("\n");
@@ -97,7 +98,7 @@ fn enter(app: &mut App) -> Vec<Effect> {
 
 pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
-        Action::Send => return submit::enter(app),
+        Action::Send => return commands::enter(app),
         Action::NewLine => {
             app.composer.insert("\n");
             app.redraw = Redraw::Foot;
@@ -108,7 +109,7 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::DeleteOrQuit => app.composer.edit(Edit::Delete),
         Action::NextModel => return cycle(app, true),
         Action::PreviousModel => return cycle(app, false),
-        Action::Models => return models(app, ""),
+        Action::Models => return commands::models(app, ""),
         Action::Escalate => return submit::retry(app, true),
         Action::Continue => return submit::go_on(app),
         Action::Take(way) => return rescue::take(app, way),
@@ -285,19 +286,11 @@ fn cycle(app: &mut App, forward: bool) -> Vec<Effect> {
     vec![Effect::Send(Command::Select(next))]
 }
 
-/// Opens the picker, filtered.
-pub fn models(app: &mut App, filter: &str) -> Vec<Effect> {
-    app.overlay = Overlay::Picker(Box::new(Picker::new(filter)));
-    vec![Effect::Send(Command::ListModels {
-        draft: app.composer.text().into(),
-    })]
-}
-
 fn take_back(app: &mut App) {
     if let Some(prompt) = app.queue.pop_back() {
         app.composer.restore(&prompt);
         app.focus = Focus::Input;
-    } else if matches!(app.turn, Turn::Idle) {
+    } else if matches!(app.turn, TurnState::Idle) {
         app.info("nothing is queued");
     } else {
         app.say(Level::Info, "nothing is queued; Esc stops the answer");

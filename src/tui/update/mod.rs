@@ -7,6 +7,7 @@
 mod commands;
 mod core;
 mod dialog;
+pub mod draft;
 mod keys;
 mod limit;
 mod rescue;
@@ -48,7 +49,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Resize => Vec::new(),
         Msg::Focus => {
-            // The day may have turned while nobody looked.
+            // The day may have changed in the meantime, and with it what is left of the budget.
             app.in_front = true;
             app.composer.touch();
             Vec::new()
@@ -59,7 +60,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Core(event) => core::event(app, *event),
         Msg::CoreClosed => {
-            app.forsaken = true;
+            app.core_gone = true;
             vec![Effect::Quit]
         }
         Msg::Tick => {
@@ -74,7 +75,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
             }
             if app.burst.expired(now) {
                 app.redraw = Redraw::Now;
-                return submit::enter(app);
+                return commands::enter(app);
             }
             Vec::new()
         }

@@ -11,7 +11,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::chat::text::one_line;
 use crate::tui::app::{App, Focus};
 use crate::tui::canvas::Canvas;
-use crate::tui::composer::{Window, shown};
+use crate::tui::composer::{RowWindow, shown};
 use crate::tui::layout::QUEUE_ROWS;
 use crate::tui::overlay::Overlay;
 use crate::tui::wrap;
@@ -21,7 +21,7 @@ const MARK: &str = " › ";
 const INDENT: u16 = 3;
 
 /// The rows of the input for this screen.
-pub struct Measured(Window);
+pub struct Measured(RowWindow);
 
 impl Measured {
     pub fn height(&self) -> u16 {

@@ -16,6 +16,7 @@
 //!  hints, or a notice
 //! ```
 
+mod content;
 mod dialog;
 mod input;
 mod limit;
@@ -37,19 +38,19 @@ use super::overlay::Overlay;
 use super::wrap;
 use crate::chat::text::one_line;
 
-/// Less than this and nothing can be told.
+/// A smaller screen shows only that it is too small.
 const LEAST: (u16, u16) = (16, 5);
 
 /// How much of a frame to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Extent {
     Whole,
     /// The rows below the rule; the rest stays as it is.
     Foot,
 }
 
 /// Draws a frame. One that no longer fits the frame before it is drawn whole, whatever was asked for.
-pub fn draw(canvas: &mut Canvas, app: &mut App, part: Part) {
+pub fn draw(canvas: &mut Canvas, app: &mut App, extent: Extent) {
     let area = canvas.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         app.layout = None;
@@ -61,7 +62,7 @@ pub fn draw(canvas: &mut Canvas, app: &mut App, part: Part) {
     let input = input::measure(app, area);
     let layout = ScreenLayout::new(area, input.height(), app.queue.len(), app.panel_on);
     let same = app.layout.replace(layout) == Some(layout);
-    let foot_only = part == Part::Foot && same && matches!(app.overlay, Overlay::None);
+    let foot_only = extent == Extent::Foot && same && matches!(app.overlay, Overlay::None);
     if !(foot_only && canvas.keep(0..layout.queue.y)) {
         above(canvas, app, &layout);
     }
@@ -73,7 +74,12 @@ pub fn draw(canvas: &mut Canvas, app: &mut App, part: Part) {
     }
     if !matches!(app.overlay, Overlay::None) {
         let above = Rect {
-            height: layout.input.y.saturating_sub(area.y).max(3).min(area.height),
+            height: layout
+                .input
+                .y
+                .saturating_sub(area.y)
+                .max(3)
+                .min(area.height),
             ..area
         };
         dialog::draw(canvas, app, above);

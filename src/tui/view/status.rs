@@ -73,8 +73,8 @@ enum Tone {
 }
 
 /// The parts of a receipt in an order that keeps the price in sight.
-fn arranged(parts: &words::Receipt, width: usize) -> Vec<(String, Tone)> {
-    let words::Receipt {
+fn arranged(parts: &words::ReceiptParts, width: usize) -> Vec<(String, Tone)> {
+    let words::ReceiptParts {
         model,
         reason,
         tokens: [spread, single],
