@@ -76,7 +76,9 @@ impl Canvas {
         let Some(rows) = self.rows.get_mut(range).filter(|_| self.drawn) else {
             return false;
         };
-        rows.iter_mut().for_each(|row| row.kept = true);
+        for row in rows {
+            row.kept = true;
+        }
         true
     }
 

@@ -272,7 +272,7 @@ impl Shell {
                 self.status = Some(status);
             }
             Signalled::Interrupt if self.editing.is_none() && self.screen.live() => {
-                self.status = Some(130)
+                self.status = Some(130);
             }
             Signalled::Continued if self.editing.is_none() && Screen::in_foreground() => {
                 // Stopped from outside we could not leave first: whatever the modes are now, take them anew.

@@ -90,7 +90,7 @@ impl Screen {
             mouse,
         };
         before_panics(Arc::clone(&screen.live), || {
-            restore(&mut io::stdout().lock())
+            restore(&mut io::stdout().lock());
         });
         screen.enter()?;
         Ok(screen)

@@ -301,7 +301,7 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
                 put(
                     c.encode_utf8(&mut [0; 4]),
                     self::width(c.encode_utf8(&mut [0; 4])),
-                )
+                );
             });
             column += cells;
         } else {

@@ -130,7 +130,7 @@ fn filtered(app: &mut App) -> Vec<Effect> {
             return vec![Effect::Send(Command::ListSessions { query })];
         }
         Overlay::HistorySearch(search) => {
-            search.hit = found(app.composer.history.search(search.field.as_str(), None))
+            search.hit = found(app.composer.history.search(search.field.as_str(), None));
         }
         Overlay::None
         | Overlay::Page(_)
@@ -164,7 +164,7 @@ fn select(app: &mut App, by: isize) {
             picker.selected = moved(picker.selected, by, len);
         }
         Overlay::Sessions(list) => {
-            list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len))
+            list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len));
         }
         Overlay::Rewind(list) => list.selected = moved(list.selected, by, list.rows.len()),
         Overlay::Limit(limit) => limit.selected = moved(limit.selected, by, limit.ways().len()),

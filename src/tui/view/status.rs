@@ -147,8 +147,19 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             style,
         );
     }
+    let hints = hints(app);
+    let hints = hints.iter().filter(|(key, _)| !key.trim().is_empty());
+    let words = hints
+        .map(|(key, what)| format!(" {key} {what}"))
+        .collect::<Vec<_>>()
+        .join("  ");
+    row(canvas, area, words, app.palette.dim);
+}
+
+/// Keys and what they do.
+fn hints(app: &App) -> Vec<(String, &'static str)> {
     let key = |name: &str| app.keymap.key(name);
-    let hints: Vec<(String, &str)> = match (&app.overlay, app.focus) {
+    match (&app.overlay, app.focus) {
         (Overlay::None, Focus::Input) if app.busy() => vec![
             (key("stop"), "stop"),
             (key("send"), "queue"),
@@ -232,13 +243,7 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             (key("accept"), "edit it (the old branch is kept)"),
             (key("close"), "close"),
         ],
-    };
-    let hints = hints.iter().filter(|(key, _)| !key.trim().is_empty());
-    let words = hints
-        .map(|(key, what)| format!(" {key} {what}"))
-        .collect::<Vec<_>>()
-        .join("  ");
-    row(canvas, area, words, app.palette.dim);
+    }
 }
 
 /// The panel's most wanted figures on one row, those that warn first.
