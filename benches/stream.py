@@ -72,10 +72,12 @@ class Server(threading.Thread):
                      "choices": choices, "usage": usage}
             connection.sendall(b"data: " + json.dumps(piece, separators=(",", ":")).encode() + b"\n\n")
 
-        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-        send([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        # The first token is not to meet the drawing of the question.
+        # A model thinks first. The first token is not to meet the drawing of the question.
         time.sleep(0.3)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        # OpenAI opens the answer with this chunk, just before the first token; it must not take the frame of the token.
+        send([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        time.sleep(0.002)
         began = time.monotonic()
         for number in range(self.tokens):
             if self.rate:

@@ -12,7 +12,7 @@ Each run starts COMMAND in a new pseudo-terminal and measures
   RSS, PSS      memory after the idle time, child processes included
 
 and prints the median with the least and the most of all runs. Questions that programs ask a terminal (who are you, where is
-the cursor, what is the background) are answered at once, so that nobody waits for an answer. Linux; standard library only.
+the cursor, what is the background) are answered at once, so that no program waits for an answer. Linux; standard library only.
 """
 
 import argparse

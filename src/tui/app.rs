@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::burst::Burst;
 use super::composer::Composer;
-use super::cue::PriceAlert;
-use super::draft::Draft;
-use super::keymap::{KeyError, Keymap};
+use super::draft::DraftSync;
+use super::frame::Redraw;
+use super::keymap::{Keymap, KeymapError};
+use super::layout::ScreenLayout;
 use super::overlay::Overlay;
+use super::price_alert::PriceAlert;
 use super::rescue::Rescue;
 use super::scrollback::Scrollback;
 use super::theme::Palette;
-use super::wire::Wire;
+use super::wire::ConnectionState;
 use super::{Exit, Options};
 use crate::chat::{
     Cost, Failure, MessageId, ModelId, Overflow, Selection, SessionId, Timestamp, Usage,
@@ -38,7 +40,7 @@ pub enum Focus {
 
 /// Where the conversation stands.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Turn {
+pub enum TurnState {
     Idle,
     /// Something was asked. `prompt` until the core has stored it.
     Waiting {
@@ -55,7 +57,7 @@ pub enum Turn {
 
 /// The figures of the reply that is streaming, or of the last one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub struct ReplyFigures {
     pub model: ModelId,
     pub route: Route,
     pub estimate: Estimate,
@@ -70,7 +72,7 @@ pub struct Reply {
     pub others: Vec<Counterfactual>,
 }
 
-impl Reply {
+impl ReplyFigures {
     pub fn started(s: &Started) -> Self {
         Self {
             model: s.model.clone(),
@@ -122,37 +124,37 @@ pub struct App {
     pub now: Instant,
     pub composer: Composer,
     pub burst: Burst,
-    pub draft: Draft,
+    pub draft: DraftSync,
     pub log: Scrollback,
     pub focus: Focus,
     pub overlay: Overlay,
     /// Id and title of the open chat; `None` until the core is ready.
     pub session: Option<(SessionId, String)>,
     pub choice: Choice,
-    pub turn: Turn,
-    pub wire: Wire,
+    pub turn: TurnState,
+    pub wire: ConnectionState,
     /// When the live figures were shown last, and newer ones that wait.
     pub figures: (Option<Instant>, Option<Progress>),
     pub queue: VecDeque<String>,
     pub receipt: Option<Receipt>,
     pub panel: Option<Panel>,
-    pub reply: Option<Reply>,
+    pub reply: Option<ReplyFigures>,
     /// The price of going on with the last answer, which its cap cut off.
     pub offer: Option<(MessageId, Quote)>,
     /// What can be had for the last question, which no provider could be reached for.
     pub rescue: Option<Rescue>,
     /// Whether the next turn has become dear.
-    pub cue: PriceAlert,
+    pub price_alert: PriceAlert,
     /// The wall clock as the core told it last, and when.
-    pub told: Option<(Timestamp, Instant)>,
+    pub core_clock: Option<(Timestamp, Instant)>,
     /// A time of day in the user's zone.
     pub time_of_day: fn(Timestamp) -> String,
-    /// Alerts go to the terminal too while it is not looked at.
+    /// Alerts go to the desktop too while the window has no focus.
     pub notify: bool,
     pub toast: Option<Toast>,
     pub panel_on: bool,
-    /// The last frame had room for it.
-    pub panel_shown: bool,
+    /// Where everything stood in the last frame; `None`: nothing was drawn yet, or there was no room.
+    pub layout: Option<ScreenLayout>,
     pub panel_scroll: u16,
     pub mouse_on: bool,
     /// Ctrl-C was pressed with nothing left to stop: the next one quits.
@@ -167,12 +169,13 @@ pub struct App {
     /// The last thing that went wrong.
     pub failure: Option<Failure>,
     /// The core ended without being asked.
-    pub forsaken: bool,
-    pub draw: bool,
+    pub core_gone: bool,
+    /// What the last message has changed on the screen.
+    pub redraw: Redraw,
 }
 
 impl App {
-    pub fn new(options: &Options, now: Instant) -> Result<Self, KeyError> {
+    pub fn new(options: &Options, now: Instant) -> Result<Self, KeymapError> {
         let palette = palette(options);
         Ok(Self {
             palette,
@@ -180,7 +183,7 @@ impl App {
             now,
             composer: Composer::default(),
             burst: Burst::default(),
-            draft: Draft::default(),
+            draft: DraftSync::default(),
             log: Scrollback::new(palette),
             focus: Focus::Input,
             overlay: Overlay::None,
@@ -193,8 +196,8 @@ impl App {
                 overflow: Overflow::Refuse,
                 cached: true,
             },
-            turn: Turn::Idle,
-            wire: Wire::default(),
+            turn: TurnState::Idle,
+            wire: ConnectionState::default(),
             figures: (None, None),
             queue: options.prompt.iter().cloned().collect(),
             receipt: None,
@@ -202,13 +205,13 @@ impl App {
             reply: None,
             offer: None,
             rescue: None,
-            cue: PriceAlert::default(),
-            told: None,
+            price_alert: PriceAlert::default(),
+            core_clock: None,
             time_of_day: options.time_of_day,
             notify: options.notify,
             toast: None,
             panel_on: options.panel,
-            panel_shown: false,
+            layout: None,
             panel_scroll: 0,
             mouse_on: options.mouse,
             armed: false,
@@ -217,13 +220,18 @@ impl App {
             sent_any: false,
             rewinding: false,
             failure: None,
-            forsaken: false,
-            draw: true,
+            core_gone: false,
+            redraw: Redraw::Soon,
         })
     }
 
+    /// The last frame had room for the panel.
+    pub fn panel_shown(&self) -> bool {
+        self.layout.is_some_and(|layout| layout.panel.is_some())
+    }
+
     pub fn busy(&self) -> bool {
-        self.turn != Turn::Idle
+        self.turn != TurnState::Idle
     }
 
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
@@ -237,8 +245,8 @@ impl App {
 
     /// The wall clock now, as far as the core has told it. A screen has no clock of its own to read.
     pub fn wall(&self) -> Option<Timestamp> {
-        let (at, heard) = self.told?;
-        Some(at.plus(self.now.saturating_duration_since(heard)))
+        let (at, since) = self.core_clock?;
+        Some(at.plus(self.now.saturating_duration_since(since)))
     }
 
     pub fn info(&mut self, text: impl Into<String>) {
@@ -253,8 +261,8 @@ impl App {
     /// When the turn began.
     fn since(&self) -> Option<Instant> {
         match &self.turn {
-            Turn::Idle => None,
-            Turn::Waiting { since, .. } | Turn::Streaming { since, .. } => Some(*since),
+            TurnState::Idle => None,
+            TurnState::Waiting { since, .. } | TurnState::Streaming { since, .. } => Some(*since),
         }
     }
 
@@ -264,10 +272,14 @@ impl App {
             let whole = self.now.saturating_duration_since(since).as_secs();
             since + Duration::from_secs(whole + 1)
         });
-        [self.burst.deadline(), self.draft.deadline(), second]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.burst.deadline(),
+            self.draft.deadline(self.composer.rev()),
+            second,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub fn exit(&self, status: u8) -> Exit {
@@ -276,7 +288,7 @@ impl App {
             .as_ref()
             .filter(|_| self.sent_any)
             .map(|(id, _)| id.clone());
-        let failure = self.failure.clone().filter(|_| self.forsaken);
+        let failure = self.failure.clone().filter(|_| self.core_gone);
         Exit {
             resume,
             status,

@@ -18,18 +18,22 @@ use ratatui::widgets::Widget;
 #[derive(Debug, Default)]
 pub struct Canvas {
     size: Size,
-    rows: Vec<Row>,
+    /// A frame of this size was finished.
+    drawn: bool,
+    rows: Vec<CanvasRow>,
     cursor: Option<Position>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct CanvasRow {
     /// What it is to show, in this order, and what it showed in the frame before; `None`: its cells are blank.
     strokes: Vec<Stroke>,
     shown: Option<Vec<Stroke>>,
     cells: Buffer,
     before: Buffer,
     changed: bool,
+    /// It stays as it is in this frame.
+    kept: bool,
 }
 
 /// A line in a part of a row.
@@ -48,7 +52,7 @@ impl Canvas {
         let size = size.into();
         if size != self.size {
             let row = |y| {
-                Row::blank(Rect {
+                CanvasRow::blank(Rect {
                     x: 0,
                     y,
                     width: size.width,
@@ -56,15 +60,32 @@ impl Canvas {
                 })
             };
             self.size = size;
+            self.drawn = false;
             self.rows = (0..size.height).map(row).collect();
         }
-        self.rows.iter_mut().for_each(|row| row.strokes.clear());
+        for row in &mut self.rows {
+            row.strokes.clear();
+            row.kept = false;
+        }
         self.cursor = None;
+    }
+
+    /// Leaves these rows as they are in this frame, whatever is drawn there; `false`: they were not drawn yet.
+    pub fn keep(&mut self, rows: std::ops::Range<u16>) -> bool {
+        let range = usize::from(rows.start)..usize::from(rows.end);
+        let Some(rows) = self.rows.get_mut(range).filter(|_| self.drawn) else {
+            return false;
+        };
+        for row in rows {
+            row.kept = true;
+        }
+        true
     }
 
     /// The terminal was cleared.
     pub fn forget(&mut self) {
         self.size = Size::ZERO;
+        self.drawn = false;
         self.rows.clear();
     }
 
@@ -114,7 +135,8 @@ impl Canvas {
 
     /// Ends the frame: makes the cells of the rows that changed.
     pub fn finish(&mut self) {
-        self.rows.iter_mut().for_each(Row::finish);
+        self.rows.iter_mut().for_each(CanvasRow::finish);
+        self.drawn = true;
     }
 
     /// The cells that differ from those of the frame before.
@@ -139,7 +161,7 @@ impl Canvas {
     }
 }
 
-impl Row {
+impl CanvasRow {
     fn blank(area: Rect) -> Self {
         let (cells, before) = (Buffer::empty(area), Buffer::empty(area));
         Self {
@@ -148,10 +170,15 @@ impl Row {
             cells,
             before,
             changed: false,
+            kept: false,
         }
     }
 
     fn finish(&mut self) {
+        if self.kept {
+            self.changed = false;
+            return;
+        }
         let same = self
             .shown
             .as_ref()
@@ -323,7 +350,7 @@ mod tests {
         assert_eq!(row, "  dialog    ");
     }
 
-    /// Frames of lines that do not overlap: what a wide cluster covers of another line is no one's promise.
+    /// Frames of lines that do not overlap: what a wide cluster covers of another line is not defined.
     fn frames() -> impl Strategy<Value = Vec<Frame>> {
         let cluster = prop::sample::select(vec![
             "a",

@@ -2,7 +2,7 @@
 //!
 //! Owns: how much may be copied, and what the user is told.
 //! Refuses: other programs; OSC 52 works over ssh and in tmux, and a terminal that does not know it ignores it.
-//! Invariant: the toast says which way was taken, since nobody can tell whether the terminal obeyed.
+//! Invariant: the toast says which way was taken, since the terminal does not say whether it took the text.
 
 use super::format::thousands;
 

@@ -1,7 +1,7 @@
 //! The draft in the user's own editor.
 //!
 //! Owns: the file that the editor gets, from its making to its removal.
-//! Refuses: the terminal; whoever calls has left it.
+//! Refuses: the terminal; the caller has left it.
 //! Invariant: only the user can read the file, and it is gone when this is dropped.
 
 use std::fs::{self, OpenOptions};

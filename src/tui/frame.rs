@@ -1,33 +1,69 @@
-//! When to draw.
+//! When to draw, and how much.
 //!
-//! Owns: the pace of frames: at once on the first change, then at most sixty a second, and fewer where one takes long.
+//! Owns: the pace of frames: keys, and the first and the last piece of an answer, are drawn at once; everything else
+//! waits until thirty frames a second are not exceeded, and longer where a frame takes long.
 //! Refuses: drawing; a clock of its own.
 //! Invariant: without a wish there is no deadline, so an idle screen never wakes.
 
 use std::time::{Duration, Instant};
 
-/// The least time between two frames. An answer comes in fewer, as the core gathers it; this is for what is typed too.
-const GAP: Duration = Duration::from_micros(16_667);
-/// The share of the time that drawing may take is one part in this many, whatever there is to draw.
+/// The least time between two frames that can wait. Text that comes thirty times a second reads as smoothly as text that
+/// comes sixty times, at half the work.
+const GAP: Duration = Duration::from_millis(33);
+/// The share of the time that frames which can wait may take is one part in this many.
 const SHARE: u32 = 4;
 
+/// What a change wants drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redraw {
+    Nothing,
+    /// The rows below the rule (queue, input, receipt, hints), at once: a key was typed.
+    Foot,
+    /// Everything, at once.
+    Now,
+    /// Everything, with the next frame.
+    Soon,
+}
+
+/// Decides when the next frame is due.
 #[derive(Debug, Default)]
-pub struct Pace {
-    wanted: bool,
-    /// When the last frame was begun, and the time until the next.
+pub struct FrameClock {
+    wanted: Option<Wish>,
+    /// When the last frame was begun, and how long it took.
     last: Option<(Instant, Duration)>,
 }
 
-impl Pace {
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    whole: bool,
+    at_once: bool,
+}
+
+impl FrameClock {
     /// Something visible has changed.
-    pub fn want(&mut self) {
-        self.wanted = true;
+    pub fn want(&mut self, redraw: Redraw) {
+        if redraw == Redraw::Nothing {
+            return;
+        }
+        let before = self.wanted;
+        self.wanted = Some(Wish {
+            whole: redraw != Redraw::Foot || before.is_some_and(|wish| wish.whole),
+            at_once: redraw != Redraw::Soon || before.is_some_and(|wish| wish.at_once),
+        });
     }
 
     /// When the next frame is to be drawn; `None`: never, as things are.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        self.wanted
-            .then(|| self.last.map_or(now, |(last, gap)| last + gap))
+        let wish = self.wanted?;
+        Some(self.last.map_or(now, |(begun, took)| {
+            // Even keys must leave time for reading what comes next.
+            begun
+                + if wish.at_once {
+                    took * 2
+                } else {
+                    GAP.max(took * SHARE)
+                }
+        }))
     }
 
     /// Whether to draw now.
@@ -35,10 +71,15 @@ impl Pace {
         self.next(now).is_some_and(|at| at <= now)
     }
 
+    /// Whether nothing but the foot has changed.
+    pub fn foot_only(&self) -> bool {
+        self.wanted.is_some_and(|wish| !wish.whole)
+    }
+
     /// A frame was begun then, and took so long.
     pub fn drawn(&mut self, begun: Instant, took: Duration) {
-        self.wanted = false;
-        self.last = Some((begun, GAP.max(took * SHARE)));
+        self.wanted = None;
+        self.last = Some((begun, took));
     }
 }
 
@@ -47,36 +88,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_change_is_drawn_at_once_and_a_storm_sixty_times_a_second() {
+    fn the_first_change_is_drawn_at_once_and_a_storm_thirty_times_a_second() {
         let start = Instant::now();
-        let mut pace = Pace::default();
-        assert_eq!(pace.next(start), None, "idle");
+        let mut clock = FrameClock::default();
+        assert_eq!(clock.next(start), None, "idle");
         let mut frames = 0;
         for ms in 0..1000 {
             let now = start + Duration::from_millis(ms);
-            pace.want();
-            if pace.due(now) {
+            clock.want(Redraw::Soon);
+            if clock.due(now) {
                 assert!(ms > 0 || frames == 0);
-                pace.drawn(now, Duration::ZERO);
+                clock.drawn(now, Duration::ZERO);
                 frames += 1;
             }
         }
-        assert!((50..=60).contains(&frames), "{frames}");
+        assert!((28..=31).contains(&frames), "{frames}");
         let later = start + Duration::from_secs(5);
-        assert_eq!(pace.next(later).is_some(), pace.wanted);
-        pace.drawn(later, Duration::ZERO);
-        assert_eq!(pace.next(later), None, "idle again");
+        assert!(clock.next(later).is_some());
+        clock.drawn(later, Duration::ZERO);
+        assert_eq!(clock.next(later), None, "idle again");
     }
 
     #[test]
     fn frames_that_take_long_are_few() {
         let start = Instant::now();
-        for (took, gap) in [(1, 16), (4, 16), (5, 20), (50, 200)] {
-            let mut pace = Pace::default();
-            pace.drawn(start, Duration::from_millis(took));
-            pace.want();
-            let next = pace.next(start).map(|at| (at - start).as_millis());
+        for (took, gap) in [(1, 33), (8, 33), (10, 40), (50, 200)] {
+            let mut clock = FrameClock::default();
+            clock.drawn(start, Duration::from_millis(took));
+            clock.want(Redraw::Soon);
+            let next = clock.next(start).map(|at| (at - start).as_millis());
             assert_eq!(next, Some(gap), "a frame of {took} ms");
         }
+    }
+
+    #[test]
+    fn a_key_waits_for_no_frame_and_takes_what_waits_along() {
+        let start = Instant::now();
+        let mut clock = FrameClock::default();
+        clock.drawn(start, Duration::from_millis(1));
+        clock.want(Redraw::Foot);
+        assert!(clock.foot_only());
+        let soon = start + Duration::from_millis(2);
+        assert_eq!(
+            clock.next(start),
+            Some(soon),
+            "a frame leaves as much time as it took"
+        );
+        clock.want(Redraw::Soon);
+        assert_eq!(clock.next(start), Some(soon));
+        assert!(!clock.foot_only(), "the stream is drawn with the key");
+        clock.drawn(soon, Duration::ZERO);
+        clock.want(Redraw::Soon);
+        clock.want(Redraw::Now);
+        assert!(clock.due(soon) && !clock.foot_only());
+        clock.want(Redraw::Nothing);
+        clock.drawn(soon, Duration::ZERO);
+        clock.want(Redraw::Nothing);
+        assert_eq!(clock.next(soon), None);
     }
 }

@@ -18,14 +18,15 @@ use super::msg::Msg;
 
 /// Rows that one notch of the wheel turns.
 const NOTCH: i32 = 3;
-/// A look at what has come already. With no time at all crossterm does not even look at what it has read.
-const GLANCE: Duration = Duration::from_micros(50);
+/// A look at what has come already. With no time at all crossterm does not even look at what it has read, and it uses
+/// all the time it is given, which every key pays for.
+const GLANCE: Duration = Duration::from_micros(10);
 
 /// Keys while the screen is ours; nothing while it is another's.
 #[derive(Debug, Default)]
-pub struct Keys(Option<EventStream>);
+pub struct KeyStream(Option<EventStream>);
 
-impl Keys {
+impl KeyStream {
     pub fn open(&mut self) {
         self.0 = Some(EventStream::new());
     }

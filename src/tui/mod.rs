@@ -11,22 +11,26 @@ mod app;
 mod burst;
 mod clipboard;
 mod composer;
-mod cue;
 mod draft;
 mod editor;
+mod field;
 mod format;
 mod frame;
 mod input;
 pub mod keymap;
+mod layout;
 mod msg;
 mod overlay;
 mod picker;
+mod price_alert;
+mod prices;
 mod replies;
 mod rescue;
 mod run;
 mod scrollback;
 mod slash;
 mod terminal;
+mod timer;
 mod uneven;
 mod update;
 mod view;
@@ -59,9 +63,9 @@ pub struct Options {
     pub no_color: bool,
     /// Show the panel where it fits.
     pub panel: bool,
-    /// Take the mouse (which takes the terminal's own selection away).
+    /// Capture the mouse (the terminal's own selection does not work then).
     pub mouse: bool,
-    /// Tell of alerts by a notification and the bell while the window is not looked at.
+    /// Send alerts as a desktop notification, with the bell, while the window has no focus.
     pub notify: bool,
     /// A time of day in the user's zone, as `14:32`.
     pub time_of_day: fn(Timestamp) -> String,
@@ -96,7 +100,7 @@ impl Default for Options {
     }
 }
 
-/// The time of day in UTC, for whoever knows no zone.
+/// The time of day in UTC, for a caller without a time zone.
 fn utc(at: Timestamp) -> String {
     let minutes = at.0.div_euclid(60_000).rem_euclid(24 * 60);
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
@@ -109,7 +113,7 @@ pub struct Exit {
     pub resume: Option<SessionId>,
     /// Exit status: 0, or 128 plus the signal that ended it.
     pub status: u8,
-    /// Why the core ended by itself: nobody could read it on a screen that is gone.
+    /// Why the core ended by itself, to be printed after the screen is gone.
     pub failure: Option<Failure>,
 }
 
@@ -124,9 +128,9 @@ impl Exit {
 
 /// Why the chat screen could not open or had to end.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ScreenError {
     #[error("cannot use the terminal: {0}; `chat-agent ask` works without one")]
     Terminal(#[source] std::io::Error),
     #[error(transparent)]
-    Keys(#[from] keymap::KeyError),
+    Keys(#[from] keymap::KeymapError),
 }

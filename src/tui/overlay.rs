@@ -4,8 +4,7 @@
 //! Refuses: keys and drawing.
 //! Invariant: a selection points at a row, or there is no row.
 
-use unicode_segmentation::UnicodeSegmentation;
-
+use super::field::Field;
 use super::picker::Picker;
 use super::slash;
 use crate::chat::{Effort, MessageId};
@@ -16,7 +15,7 @@ pub enum Overlay {
     #[default]
     None,
     /// Something to read: help, budget, cost, why.
-    Page(Page),
+    Page(TextPage),
     /// Commands, filtered by what is typed.
     Palette(Commands),
     Picker(Box<Picker>),
@@ -30,43 +29,6 @@ pub enum Overlay {
     Effort(Levels),
 }
 
-/// A line typed in a dialog.
-#[derive(Debug, Default, Clone)]
-pub struct Field(String);
-
-impl Field {
-    pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub fn push(&mut self, text: &str) {
-        self.0.extend(text.chars().map(|c| {
-            if c == '\n' || c == '\r' || c == '\t' {
-                ' '
-            } else {
-                c
-            }
-        }));
-    }
-
-    /// Takes the last grapheme away; `false`: there was none.
-    pub fn pop(&mut self) -> bool {
-        let Some((at, _)) = self.0.grapheme_indices(true).next_back() else {
-            return false;
-        };
-        self.0.truncate(at);
-        true
-    }
-
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
 /// Moves a selection by `by` in a list of `len`.
 pub fn moved(selected: usize, by: isize, len: usize) -> usize {
     selected
@@ -75,7 +37,7 @@ pub fn moved(selected: usize, by: isize, len: usize) -> usize {
 }
 
 #[derive(Debug)]
-pub struct Page {
+pub struct TextPage {
     pub title: &'static str,
     /// Left column and text; an empty left column continues, an empty text heads a section.
     pub lines: Vec<(String, String)>,
@@ -90,7 +52,7 @@ pub struct Commands {
 
 impl Commands {
     /// The commands whose names begin with, else hold, the first word typed.
-    pub fn matches(&self) -> Vec<&'static slash::Row> {
+    pub fn matches(&self) -> Vec<&'static slash::SlashCommand> {
         let word = self.field.as_str().split(' ').next().unwrap_or("");
         let begin = slash::TABLE.iter().filter(|row| row.name.starts_with(word));
         let hold = slash::TABLE
@@ -152,13 +114,13 @@ pub struct Limit {
 
 /// A line of the dialog.
 #[derive(Debug, Clone, Copy)]
-pub enum Way<'a> {
+pub enum LimitOption<'a> {
     Cheaper(&'a Quote),
     Raise(Raise),
     Cancel,
 }
 
-impl Way<'_> {
+impl LimitOption<'_> {
     /// The key that takes it; `None`: Esc.
     pub fn key(&self) -> Option<char> {
         match self {
@@ -192,11 +154,11 @@ impl Limit {
         limit
     }
 
-    pub fn ways(&self) -> Vec<Way<'_>> {
-        let cheaper = self.at.cheaper.iter().map(Way::Cheaper);
+    pub fn ways(&self) -> Vec<LimitOption<'_>> {
+        let cheaper = self.at.cheaper.iter().map(LimitOption::Cheaper);
         cheaper
-            .chain(self.at.raise.map(Way::Raise))
-            .chain([Way::Cancel])
+            .chain(self.at.raise.map(LimitOption::Raise))
+            .chain([LimitOption::Cancel])
             .collect()
     }
 }

@@ -7,7 +7,7 @@
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::overlay::Field;
+use super::field::Field;
 use crate::chat::Selection;
 use crate::protocol::ModelRow;
 

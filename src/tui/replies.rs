@@ -1,4 +1,4 @@
-//! Answers of the terminal that nobody waits for.
+//! Answers of the terminal that we did not ask for.
 //!
 //! Owns: telling an operating-system reply (`ESC ] … ESC \`) that arrives as keys from keys that were pressed.
 //! Refuses: asking the terminal anything; other programs do, and their answers may come to us.

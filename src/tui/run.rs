@@ -1,4 +1,4 @@
-//! The loop: waits, updates, carries out, draws.
+//! The loop: wait, update, carry out the effects, draw.
 //!
 //! Owns: every await of the screen, and the order of things at the start and the end.
 //! Refuses: decisions; those are in `update`.
@@ -14,13 +14,15 @@ use tokio::time::{sleep, timeout};
 
 use super::app::App;
 use super::editor::Editing;
-use super::frame::Pace;
-use super::input::{Keys, Signalled, Signals, message};
+use super::frame::{FrameClock, Redraw};
+use super::input::{KeyStream, Signalled, Signals, message};
 use super::msg::{Effect, Msg};
 use super::replies::Replies;
 use super::terminal::Screen;
-use super::update::update;
-use super::{Error, Exit, Options, clipboard, draft, view};
+use super::timer::WakeTimer;
+use super::update::{draft, update};
+use super::view::Extent;
+use super::{Exit, Options, ScreenError, clipboard, view};
 use crate::protocol::{Command, Handle, Level};
 
 /// Commands that wait while the core takes none.
@@ -31,19 +33,20 @@ const BATCH: usize = 1_024;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Shows the chat until the user leaves, the terminal goes or a signal ends it.
-pub async fn run(handle: Handle, options: Options) -> Result<Exit, Error> {
+pub async fn run(handle: Handle, options: Options) -> Result<Exit, ScreenError> {
     let app = App::new(&options, Instant::now())?;
-    let signals = Signals::new().map_err(Error::Terminal)?;
-    let screen = Screen::open(options.kitty, options.mouse).map_err(Error::Terminal)?;
+    let signals = Signals::new().map_err(ScreenError::Terminal)?;
+    let screen = Screen::open(options.kitty, options.mouse).map_err(ScreenError::Terminal)?;
     let mut shell = Shell {
         app,
         screen,
         handle,
         options,
         signals,
-        keys: Keys::default(),
+        keys: KeyStream::default(),
         replies: Replies::default(),
-        pace: Pace::default(),
+        frames: FrameClock::default(),
+        timer: WakeTimer::default(),
         outbox: VecDeque::new(),
         editing: None,
         status: None,
@@ -62,9 +65,10 @@ struct Shell {
     handle: Handle,
     options: Options,
     signals: Signals,
-    keys: Keys,
+    keys: KeyStream,
     replies: Replies,
-    pace: Pace,
+    frames: FrameClock,
+    timer: WakeTimer,
     outbox: VecDeque<Command>,
     editing: Option<Editing>,
     /// Set when it is time to end.
@@ -76,30 +80,31 @@ impl Shell {
     async fn serve(&mut self) -> u8 {
         loop {
             let now = Instant::now();
+            // Drawn first: what the core has to do with a key must not delay its echo.
+            if self.screen.live() && self.frames.due(now) {
+                self.draw(now);
+            }
             for effect in draft::due(&mut self.app, now) {
                 self.perform(effect).await;
-            }
-            if self.screen.live() && self.pace.due(now) {
-                self.draw(now);
             }
             if let Some(status) = self.status
                 && self.editing.is_none()
             {
                 return status;
             }
-            let frame = self.pace.next(now).filter(|_| self.screen.live());
+            let frame = self.frames.next(now).filter(|_| self.screen.live());
             let wake = [self.app.deadline(), frame].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 signal = self.signals.next() => self.signalled(signal),
                 event = self.keys.next() => match event {
                     Some(event) => self.typed(event).await,
-                    // The terminal is gone: nobody can read what we would say.
+                    // The terminal is gone.
                     None => self.status = Some(129),
                 },
                 open = has_room(&self.handle.commands), if !self.outbox.is_empty() => {
                     let command = self.outbox.pop_front().filter(|_| open);
-                    // We are the only one who sends: the room is still there.
+                    // No other task sends on this channel, so the room is still there.
                     if command.is_none_or(|command| self.handle.commands.try_send(command).is_err()) {
                         self.outbox.clear();
                     }
@@ -112,7 +117,7 @@ impl Shell {
                     }
                 }
                 ended = ended(&mut self.editing) => self.edited(ended).await,
-                () = until(wake) => {
+                () = self.timer.until(wake) => {
                     if self.app.deadline().is_some_and(|at| at <= Instant::now()) {
                         self.take(Msg::Tick).await;
                     }
@@ -129,18 +134,18 @@ impl Shell {
         let mut next = Some(first);
         for _ in 0..BATCH {
             let Some(event) = next else { return };
-            self.heard(event, now).await;
+            self.terminal_event(event, now).await;
             if self.status.is_some() {
                 return;
             }
             next = self.keys.ready();
         }
         if let Some(event) = next {
-            self.heard(event, now).await;
+            self.terminal_event(event, now).await;
         }
     }
 
-    async fn heard(&mut self, event: crossterm::event::Event, now: Instant) {
+    async fn terminal_event(&mut self, event: crossterm::event::Event, now: Instant) {
         match message(event) {
             Some(Msg::Key(key)) if self.replies.swallow(key, now) => {}
             Some(msg) => self.take_at(msg, now).await,
@@ -154,9 +159,7 @@ impl Shell {
 
     async fn take_at(&mut self, msg: Msg, now: Instant) {
         let effects = update(&mut self.app, msg, now);
-        if self.app.draw {
-            self.pace.want();
-        }
+        self.frames.want(self.app.redraw);
         for effect in effects {
             self.perform(effect).await;
         }
@@ -164,7 +167,7 @@ impl Shell {
 
     fn say(&mut self, level: Level, text: String) {
         update(&mut self.app, Msg::Said(level, text), Instant::now());
-        self.pace.want();
+        self.frames.want(Redraw::Now);
     }
 
     async fn perform(&mut self, effect: Effect) {
@@ -269,7 +272,7 @@ impl Shell {
                 self.status = Some(status);
             }
             Signalled::Interrupt if self.editing.is_none() && self.screen.live() => {
-                self.status = Some(130)
+                self.status = Some(130);
             }
             Signalled::Continued if self.editing.is_none() && Screen::in_foreground() => {
                 // Stopped from outside we could not leave first: whatever the modes are now, take them anew.
@@ -290,13 +293,18 @@ impl Shell {
         let done = self.screen.enter();
         self.wrote(&done);
         self.keys.open();
-        self.pace.want();
+        self.frames.want(Redraw::Now);
     }
 
     fn draw(&mut self, now: Instant) {
         let app = &mut self.app;
-        let done = self.screen.draw(|canvas| view::draw(canvas, app));
-        self.pace.drawn(now, now.elapsed());
+        let extent = if self.frames.foot_only() {
+            Extent::Foot
+        } else {
+            Extent::Whole
+        };
+        let done = self.screen.draw(|canvas| view::draw(canvas, app, extent));
+        self.frames.drawn(now, now.elapsed());
         self.wrote(&done);
     }
 
@@ -343,11 +351,4 @@ async fn ended(editing: &mut Option<Editing>) -> io::Result<std::process::ExitSt
 /// Waits for room in the channel; `false`: the core is gone.
 async fn has_room(commands: &Sender<Command>) -> bool {
     commands.reserve().await.is_ok()
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }

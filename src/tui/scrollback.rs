@@ -64,26 +64,20 @@ impl Scrollback {
         self.streaming = Some((started.id.clone(), 0, 0));
     }
 
-    pub fn text(&mut self, id: &MessageId, text: &str) {
-        if let Some((_, heard, _)) = self
-            .streaming
-            .as_mut()
-            .filter(|(streaming, ..)| streaming == id)
-        {
-            *heard += text.len();
-        }
+    /// Takes a piece of the text; returns whether it is the first.
+    pub fn text(&mut self, id: &MessageId, text: &str) -> bool {
+        let streaming = self.streaming.as_mut().filter(|(own, ..)| own == id);
+        let first = streaming.is_some_and(|(_, length, _)| grow(length, text));
         self.transcript.push_text(id, text);
+        first
     }
 
-    pub fn reasoning(&mut self, id: &MessageId, text: &str, now: Instant) {
-        if let Some((_, _, heard)) = self
-            .streaming
-            .as_mut()
-            .filter(|(streaming, ..)| streaming == id)
-        {
-            *heard += text.len();
-        }
+    /// Takes a piece of the reasoning; returns whether it is the first.
+    pub fn reasoning(&mut self, id: &MessageId, text: &str, now: Instant) -> bool {
+        let streaming = self.streaming.as_mut().filter(|(own, ..)| own == id);
+        let first = streaming.is_some_and(|(_, _, length)| grow(length, text));
         self.transcript.push_thought(id, text, now);
+        first
     }
 
     pub fn progress(&mut self, progress: &Progress) {
@@ -214,7 +208,7 @@ impl Scrollback {
         self.draw_below(canvas, area, focused);
     }
 
-    /// Says that more stands below: whoever scrolled up must not think the answer stopped.
+    /// Says that more stands below, so that a view scrolled up does not look as if the answer had stopped.
     fn draw_below(&self, canvas: &mut Canvas, area: Rect, focused: bool) {
         if self.transcript.is_at_end() || area.height < 2 {
             return;
@@ -240,4 +234,11 @@ impl Scrollback {
             self.transcript.abandon_answer(&id);
         }
     }
+}
+
+/// Adds the length of a piece; returns whether nothing came before it.
+fn grow(length: &mut usize, piece: &str) -> bool {
+    let first = *length == 0;
+    *length += piece.len();
+    first
 }

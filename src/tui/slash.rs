@@ -26,7 +26,7 @@ pub enum Slash {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct SlashCommand {
     pub name: &'static str,
     pub slash: Slash,
     /// In words for the palette; empty: none. In brackets: may be left out.
@@ -34,8 +34,13 @@ pub struct Row {
     pub help: &'static str,
 }
 
-const fn row(name: &'static str, slash: Slash, argument: &'static str, help: &'static str) -> Row {
-    Row {
+const fn row(
+    name: &'static str,
+    slash: Slash,
+    argument: &'static str,
+    help: &'static str,
+) -> SlashCommand {
+    SlashCommand {
         name,
         slash,
         argument,
@@ -43,7 +48,7 @@ const fn row(name: &'static str, slash: Slash, argument: &'static str, help: &'s
     }
 }
 
-pub const TABLE: &[Row] = &[
+pub const TABLE: &[SlashCommand] = &[
     row(
         "model",
         Slash::Model,
@@ -128,7 +133,7 @@ pub const TABLE: &[Row] = &[
 pub enum Parsed<'a> {
     /// Not a command: a prompt.
     Prompt,
-    Command(&'static Row, &'a str),
+    Command(&'static SlashCommand, &'a str),
     /// It looks like a command; this one is nearest.
     Unknown {
         typed: &'a str,
@@ -155,7 +160,7 @@ pub fn parse(text: &str) -> Parsed<'_> {
 }
 
 /// The command of this name, or the nearest name.
-pub fn find(name: &str) -> Result<&'static Row, &'static str> {
+pub fn find(name: &str) -> Result<&'static SlashCommand, &'static str> {
     let lower = name.to_ascii_lowercase();
     let known = match lower.as_str() {
         "clear" => "new",
@@ -165,7 +170,7 @@ pub fn find(name: &str) -> Result<&'static Row, &'static str> {
         other => other,
     };
     TABLE.iter().find(|row| row.name == known).ok_or_else(|| {
-        let distance = |row: &Row| strsim::damerau_levenshtein(row.name, &lower);
+        let distance = |row: &SlashCommand| strsim::damerau_levenshtein(row.name, &lower);
         TABLE
             .iter()
             .min_by_key(|row| distance(row))

@@ -24,7 +24,7 @@ use ratatui::layout::{Position, Size};
 use rustix::{process, stdio, termios};
 
 use super::canvas::Canvas;
-use super::uneven::{Row, Uneven};
+use super::uneven::{DisputedRows, WholeRow};
 
 /// Frames from this many bytes on are marked as one update, so that no half of one is seen.
 const MARKED: usize = 1024;
@@ -67,7 +67,7 @@ pub struct Screen {
     out: CrosstermBackend<Collector>,
     live: Arc<AtomicBool>,
     canvas: Canvas,
-    uneven: Uneven,
+    uneven: DisputedRows,
     /// The size of the terminal when it was drawn on last; `None`: it is to be cleared first.
     size: Option<Size>,
     /// Where the cursor stands; `None`: it is hidden.
@@ -83,14 +83,14 @@ impl Screen {
             out: CrosstermBackend::new(Collector::default()),
             live: Arc::new(AtomicBool::new(false)),
             canvas: Canvas::default(),
-            uneven: Uneven::default(),
+            uneven: DisputedRows::default(),
             size: None,
             cursor: None,
             kitty,
             mouse,
         };
         before_panics(Arc::clone(&screen.live), || {
-            restore(&mut io::stdout().lock())
+            restore(&mut io::stdout().lock());
         });
         screen.enter()?;
         Ok(screen)
@@ -238,7 +238,7 @@ fn size() -> io::Result<Size> {
 }
 
 /// Draws a row from an empty one, each cluster at its own place, wherever the terminal thinks the last one ended.
-fn draw_whole(out: &mut CrosstermBackend<Collector>, (y, cells): &Row) -> io::Result<()> {
+fn draw_whole(out: &mut CrosstermBackend<Collector>, (y, cells): &WholeRow) -> io::Result<()> {
     queue!(
         out,
         cursor::SavePosition,

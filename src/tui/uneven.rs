@@ -10,17 +10,17 @@ use ratatui::buffer::Cell;
 use unicode_width::UnicodeWidthStr;
 
 #[derive(Debug, Default)]
-pub struct Uneven {
+pub struct DisputedRows {
     /// As they were drawn last.
     rows: BTreeMap<u16, Vec<Cell>>,
 }
 
 /// A row to be drawn whole: cells with their columns, without those that a wide cell covers.
-pub type Row = (u16, Vec<(u16, Cell)>);
+pub type WholeRow = (u16, Vec<(u16, Cell)>);
 
-impl Uneven {
+impl DisputedRows {
     /// Takes note of a row that changed; returns it if it is to be drawn once more, whole.
-    pub fn changed(&mut self, y: u16, cells: &[Cell]) -> Option<Row> {
+    pub fn changed(&mut self, y: u16, cells: &[Cell]) -> Option<WholeRow> {
         let before = self.rows.remove(&y);
         let uneven = cells.iter().any(|cell| disputed(cell.symbol()));
         if uneven {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     /// The rows of a frame that are to be drawn whole.
-    fn changed(uneven: &mut Uneven, lines: &[&str]) -> Vec<Row> {
+    fn changed(uneven: &mut DisputedRows, lines: &[&str]) -> Vec<WholeRow> {
         let frame = frame(lines);
         (0u16..)
             .zip(frame.content.chunks(8))
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn only_rows_with_disputed_clusters_are_drawn_again_and_once_more_when_they_go() {
-        let mut uneven = Uneven::default();
+        let mut uneven = DisputedRows::default();
         for (lines, rows) in [
             (["plain", "日本", "é👍"], vec![]),
             (["plain", "a👩\u{200d}👩\u{200d}👧b", "x"], vec![1]),

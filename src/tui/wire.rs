@@ -12,7 +12,7 @@ use crate::protocol::{Circuit, Link};
 const LINKS: usize = 16;
 
 #[derive(Debug, Default)]
-pub struct Wire {
+pub struct ConnectionState {
     /// The one in use last.
     links: Vec<Link>,
     pause: Option<Pause>,
@@ -25,7 +25,7 @@ pub struct Pause {
     pub until: Instant,
 }
 
-impl Wire {
+impl ConnectionState {
     /// The newest word about a provider.
     pub fn linked(&mut self, link: Link) {
         self.links.retain(|known| known.provider != link.provider);
@@ -36,7 +36,7 @@ impl Wire {
     }
 
     pub fn paused(&mut self, why: String, ms: u64, now: Instant) {
-        // No pause that anybody would wait for is longer than a day; one that is must not overflow the clock.
+        // A longer pause than a day is not worth counting down, and must not overflow the clock.
         let length = Duration::from_millis(ms).min(Duration::from_hours(24));
         self.pause = Some(Pause {
             why,
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_newest_word_of_each_provider_counts() {
-        let mut wire = Wire::default();
+        let mut wire = ConnectionState::default();
         wire.linked(link("a", Circuit::HalfOpen, 0));
         wire.linked(link("b", Circuit::Closed, 0));
         assert_eq!(wire.current().map(|link| link.provider.as_str()), Some("b"));
@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn a_pause_ends_by_its_time_or_by_data() {
-        let (mut wire, now) = (Wire::default(), Instant::now());
+        let (mut wire, now) = (ConnectionState::default(), Instant::now());
         wire.paused("rate limited".to_owned(), 4_000, now);
-        let left = |wire: &Wire, ms: u64| {
+        let left = |wire: &ConnectionState, ms: u64| {
             wire.pause(now + Duration::from_millis(ms))
                 .map(|(_, left)| left.as_millis())
         };

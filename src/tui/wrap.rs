@@ -43,12 +43,12 @@ pub fn line_width(line: &Line<'_>) -> usize {
 
 /// A line under construction: neighbours of one style share a span.
 #[derive(Debug, Default)]
-struct Row {
+struct RowBuilder {
     spans: Vec<Span<'static>>,
     cells: usize,
 }
 
-impl Row {
+impl RowBuilder {
     fn push(&mut self, text: &str, cells: usize, style: Style) {
         match self.spans.last_mut() {
             Some(last) if last.style == style => last.content.to_mut().push_str(text),
@@ -93,9 +93,9 @@ impl<'a> Run<'a> {
 /// line of the source stay, those at a break go. Wide characters may break anywhere but before closing punctuation.
 /// Words that are too long are cut. No text at all is no line.
 pub fn words(spans: &[Span<'_>], width: usize) -> Vec<Line<'static>> {
-    let mut wrapper = Words {
+    let mut wrapper = WordWrapper {
         width: width.max(1),
-        ..Words::default()
+        ..WordWrapper::default()
     };
     for span in spans {
         let mut rest = &*span.content;
@@ -130,10 +130,10 @@ fn letters(text: &str, most: usize) -> usize {
 }
 
 #[derive(Debug, Default)]
-struct Words<'a> {
+struct WordWrapper<'a> {
     width: usize,
     lines: Vec<Line<'static>>,
-    line: Row,
+    line: RowBuilder,
     /// Spaces that count only when a word follows on the same line.
     spaces: Run<'a>,
     word: Run<'a>,
@@ -145,7 +145,7 @@ struct Words<'a> {
     open: bool,
 }
 
-impl<'a> Words<'a> {
+impl<'a> WordWrapper<'a> {
     /// How many letters the word can take without a look at each of them.
     fn room(&self) -> usize {
         if self.loose {
@@ -279,7 +279,7 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
     let mark_cells = self::width(&mark.content);
     let mark = (mark_cells + 2 <= width).then_some(mark);
     let mut lines = Vec::new();
-    let mut row = Row::default();
+    let mut row = RowBuilder::default();
     let (mut column, mut empty) = (0, true);
     let mut put = |part: &str, cells: usize| {
         if row.cells + cells > width && !empty {
@@ -301,7 +301,7 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
                 put(
                     c.encode_utf8(&mut [0; 4]),
                     self::width(c.encode_utf8(&mut [0; 4])),
-                )
+                );
             });
             column += cells;
         } else {
@@ -329,7 +329,7 @@ pub fn cut(line: &Line<'_>, width: usize) -> Line<'static> {
         return spans(line).collect();
     }
     let room = width.saturating_sub(1);
-    let mut row = Row::default();
+    let mut row = RowBuilder::default();
     'spans: for span in spans(line) {
         for (cluster, cells) in clusters(&span.content) {
             if row.cells + cells > room {

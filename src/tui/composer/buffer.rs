@@ -17,7 +17,7 @@ const UNDO: usize = 500;
 
 /// One replacement, as it can be taken back.
 #[derive(Debug, Clone)]
-struct Step {
+struct UndoStep {
     at: usize,
     removed: String,
     inserted: usize,
@@ -31,7 +31,7 @@ pub struct Buffer {
     text: String,
     cursor: usize,
     cut: String,
-    undo: Vec<Step>,
+    undo: Vec<UndoStep>,
 }
 
 impl Buffer {
@@ -140,7 +140,7 @@ impl Buffer {
             inserted: text.len(),
             breaks: removed.contains('\n') || text.contains('\n'),
         };
-        self.note(Step {
+        self.note(UndoStep {
             at: range.start,
             removed,
             inserted: text.len(),
@@ -157,7 +157,7 @@ impl Buffer {
     }
 
     /// Letters typed in a row are one step.
-    fn note(&mut self, step: Step) {
+    fn note(&mut self, step: UndoStep) {
         if let Some(last) = self.undo.last_mut()
             && step.typed
             && last.typed
@@ -174,7 +174,7 @@ impl Buffer {
     }
 
     fn take_back(&mut self) -> Option<Edited> {
-        let Step {
+        let UndoStep {
             at,
             removed,
             inserted,

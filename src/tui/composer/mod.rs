@@ -11,17 +11,17 @@ mod buffer;
 mod history;
 mod rows;
 
-pub use rows::{Window, shown};
+pub use rows::{RowWindow, shown};
 
 use self::buffer::Buffer;
 use self::history::History;
-use self::rows::Rows;
+use self::rows::SoftWrap;
 use super::keymap::Edit;
 
 #[derive(Debug, Default)]
 pub struct Composer {
     buffer: Buffer,
-    rows: Rows,
+    rows: SoftWrap,
     pub history: History,
     /// The column that Up and Down aim at.
     goal: Option<usize>,
@@ -130,7 +130,7 @@ impl Composer {
     }
 
     /// The rows to show.
-    pub fn window(&mut self, width: usize, height: usize) -> Window {
+    pub fn window(&mut self, width: usize, height: usize) -> RowWindow {
         self.rows
             .window(self.buffer.text(), self.buffer.cursor(), width, height)
     }

@@ -30,7 +30,7 @@ pub struct Edited {
 
 /// Rows of one line between two line breaks; offsets from its start.
 #[derive(Debug)]
-struct Line {
+struct WrappedLine {
     start: usize,
     end: usize,
     starts: Vec<usize>,
@@ -39,7 +39,7 @@ struct Line {
 
 /// The rows on view: byte ranges, and the cursor's place among them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Window {
+pub struct RowWindow {
     pub rows: Vec<Range<usize>>,
     pub cursor: (usize, usize),
     /// More stands above or below.
@@ -48,9 +48,9 @@ pub struct Window {
 }
 
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct SoftWrap {
     width: usize,
-    lines: Vec<Line>,
+    lines: Vec<WrappedLine>,
     /// Start of the first row on view.
     top: usize,
 }
@@ -58,7 +58,7 @@ pub struct Rows {
 /// A row: the line it is in (by its start) and its number there.
 type At = (usize, usize);
 
-impl Rows {
+impl SoftWrap {
     pub fn edited(&mut self, edit: Edited) {
         let end = edit.at + edit.removed;
         self.lines.retain_mut(|line| {
@@ -83,7 +83,7 @@ impl Rows {
     }
 
     /// The rows to show in `height` rows of `width` cells, scrolled no further than the cursor needs.
-    pub fn window(&mut self, text: &str, cursor: usize, width: usize, height: usize) -> Window {
+    pub fn window(&mut self, text: &str, cursor: usize, width: usize, height: usize) -> RowWindow {
         self.set_width(width);
         let height = height.max(1);
         let here = self.locate(text, cursor);
@@ -123,7 +123,7 @@ impl Rows {
         let rows: Vec<_> = rows.into_iter().map(|at| self.range(text, at)).collect();
         self.top = rows[0].start;
         let x = cells_of(&text[rows[y].start..cursor]);
-        Window {
+        RowWindow {
             above: self.before(text, first).is_some(),
             below: self.after(text, last).is_some(),
             rows,
@@ -166,7 +166,7 @@ impl Rows {
         }
     }
 
-    fn line(&mut self, text: &str, start: usize) -> &mut Line {
+    fn line(&mut self, text: &str, start: usize) -> &mut WrappedLine {
         let i = self
             .lines
             .iter()
@@ -174,7 +174,7 @@ impl Rows {
             .unwrap_or_else(|| {
                 let end = memchr::memchr(b'\n', &text.as_bytes()[start..])
                     .map_or(text.len(), |i| start + i);
-                self.lines.push(Line {
+                self.lines.push(WrappedLine {
                     start,
                     end,
                     starts: vec![0],
@@ -186,7 +186,12 @@ impl Rows {
     }
 
     /// Finds rows of a line until `enough` says so or the line ends.
-    fn extend(&mut self, text: &str, start: usize, enough: impl Fn(&Line) -> bool) -> &Line {
+    fn extend(
+        &mut self,
+        text: &str,
+        start: usize,
+        enough: impl Fn(&WrappedLine) -> bool,
+    ) -> &WrappedLine {
         let width = if self.width == 0 {
             UNMEASURED
         } else {
@@ -286,7 +291,7 @@ mod tests {
     use super::*;
 
     fn window(text: &str, cursor: usize, width: usize, height: usize) -> Vec<String> {
-        let window = Rows::default().window(text, cursor, width, height);
+        let window = SoftWrap::default().window(text, cursor, width, height);
         window
             .rows
             .into_iter()
@@ -312,7 +317,7 @@ mod tests {
     #[test]
     fn the_window_follows_the_cursor_and_no_further() {
         let text = "0\n1\n2\n3\n4\n5";
-        let mut rows = Rows::default();
+        let mut rows = SoftWrap::default();
         for (cursor, first, y) in [
             (0, 0, 0),
             (11, 6, 2),
@@ -333,7 +338,7 @@ mod tests {
     #[test]
     fn a_key_in_a_megabyte_wraps_only_what_is_near() {
         let mut text = "lorem ipsum ".repeat(90_000);
-        let mut rows = Rows::default();
+        let mut rows = SoftWrap::default();
         rows.window(&text, text.len(), 80, 10);
         let known = rows.lines[0].starts.len();
         text.push('x');
@@ -366,7 +371,7 @@ mod tests {
         fn remembered_rows_equal_fresh_rows(
             text in "[a-c \n犬]{0,60}", edits in prop::collection::vec((any::<u16>(), 0usize..6, "[a \n犬]{0,4}"), 0..8), width in 1usize..12,
         ) {
-            let (mut text, mut rows) = (text, Rows::default());
+            let (mut text, mut rows) = (text, SoftWrap::default());
             let floor = |text: &str, mut at: usize| { while !text.is_char_boundary(at) { at -= 1; } at };
             for (at, removed, inserted) in edits {
                 let at = floor(&text, usize::from(at) % (text.len() + 1));
@@ -377,7 +382,7 @@ mod tests {
                 rows.edited(Edited { at, removed: end - at, inserted: inserted.len(), breaks });
                 let cursor = at + inserted.len();
                 let kept = rows.window(&text, cursor, width, 100).rows;
-                let fresh = Rows::default().window(&text, cursor, width, 100).rows;
+                let fresh = SoftWrap::default().window(&text, cursor, width, 100).rows;
                 prop_assert_eq!(kept, fresh);
             }
         }

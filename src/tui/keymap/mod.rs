@@ -4,73 +4,21 @@
 //! Refuses: doing it.
 //! Invariant: within one place no key means two things.
 
+mod action;
+mod binding;
 mod chord;
 mod table;
 
 use std::collections::BTreeMap;
 
+pub use action::{Action, Edit};
+pub use binding::{KeyBinding, KeyContext};
 pub use chord::{Chord, NotAKey};
-pub use table::{Action, Edit, TABLE};
-
-/// Where a binding holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// Everywhere but in a dialog, after the place itself.
-    Anywhere,
-    /// The input.
-    Input,
-    /// The input while nothing stands in it and an offer waits for a word.
-    Offer,
-    /// The input while nothing stands in it.
-    EmptyInput,
-    Transcript,
-    Panel,
-    /// Any dialog.
-    Dialog,
-    /// The model picker, before the other dialog keys.
-    Picker,
-}
-
-impl Place {
-    pub const ALL: [Self; 8] = [
-        Self::Anywhere,
-        Self::Input,
-        Self::EmptyInput,
-        Self::Offer,
-        Self::Transcript,
-        Self::Panel,
-        Self::Picker,
-        Self::Dialog,
-    ];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Anywhere => "anywhere",
-            Self::Input => "in the input",
-            Self::EmptyInput => "first in an empty input",
-            Self::Offer => "in an empty input, when no provider can be reached",
-            Self::Transcript => "in the transcript",
-            Self::Panel => "in the panel",
-            Self::Dialog => "in a dialog",
-            Self::Picker => "in the model picker",
-        }
-    }
-}
-
-/// One row of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Row {
-    /// The name in `[keys]`.
-    pub name: &'static str,
-    pub place: Place,
-    pub action: Action,
-    pub keys: &'static [&'static str],
-    pub help: &'static str,
-}
+pub use table::TABLE;
 
 /// A `[keys]` section that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub enum KeymapError {
     #[error("keys.{name}: no such action; did you mean `{nearest}`?")]
     UnknownAction { name: String, nearest: &'static str },
     #[error("keys.{name}: {source}")]
@@ -84,26 +32,26 @@ pub enum KeyError {
         name: String,
         key: Chord,
         other: &'static str,
-        place: Place,
+        place: KeyContext,
     },
 }
 
 /// The table with the user's changes.
 #[derive(Debug, Clone)]
 pub struct Keymap {
-    rows: Vec<(&'static Row, Vec<Chord>)>,
+    rows: Vec<(&'static KeyBinding, Vec<Chord>)>,
 }
 
 impl Keymap {
     /// The built-in table with these rows' keys replaced (an empty list takes the keys away).
-    pub fn new(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, KeyError> {
+    pub fn new(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
         let mut rows = Vec::with_capacity(TABLE.len());
         for row in TABLE {
             rows.push((row, parse(row.name, row.keys.iter().copied())?));
         }
         for (name, keys) in overrides {
             let Some(slot) = rows.iter_mut().find(|(row, _)| row.name == name.as_str()) else {
-                return Err(KeyError::UnknownAction {
+                return Err(KeymapError::UnknownAction {
                     name: name.clone(),
                     nearest: nearest(name),
                 });
@@ -116,7 +64,7 @@ impl Keymap {
     }
 
     /// What `chord` does in the first of `places` that knows it.
-    pub fn find(&self, places: &[Place], chord: Chord) -> Option<Action> {
+    pub fn find(&self, places: &[KeyContext], chord: Chord) -> Option<Action> {
         places.iter().find_map(|place| {
             self.rows
                 .iter()
@@ -134,7 +82,7 @@ impl Keymap {
     }
 
     /// The rows with their keys in words, in the order of the table.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static Row, String)> {
+    pub fn rows(&self) -> impl Iterator<Item = (&'static KeyBinding, String)> {
         self.rows.iter().map(|(row, keys)| {
             (
                 *row,
@@ -146,7 +94,7 @@ impl Keymap {
         })
     }
 
-    fn check(&self, overrides: &BTreeMap<String, Vec<String>>) -> Result<(), KeyError> {
+    fn check(&self, overrides: &BTreeMap<String, Vec<String>>) -> Result<(), KeymapError> {
         for (i, (row, keys)) in self.rows.iter().enumerate() {
             for (other, taken) in &self.rows[..i] {
                 let Some(key) = keys
@@ -161,7 +109,7 @@ impl Keymap {
                 } else {
                     (other.name, row.name)
                 };
-                return Err(KeyError::Taken {
+                return Err(KeymapError::Taken {
                     name: name.to_owned(),
                     key: *key,
                     other,
@@ -173,9 +121,9 @@ impl Keymap {
     }
 }
 
-fn parse<'a>(name: &str, keys: impl Iterator<Item = &'a str>) -> Result<Vec<Chord>, KeyError> {
+fn parse<'a>(name: &str, keys: impl Iterator<Item = &'a str>) -> Result<Vec<Chord>, KeymapError> {
     keys.map(|key| {
-        key.parse().map_err(|source| KeyError::NotAKey {
+        key.parse().map_err(|source| KeymapError::NotAKey {
             name: name.to_owned(),
             source,
         })
@@ -219,7 +167,7 @@ mod tests {
         assert_eq!(map.rows().count(), TABLE.len());
     }
 
-    fn with(name: &str, keys: &[&str]) -> Result<Keymap, KeyError> {
+    fn with(name: &str, keys: &[&str]) -> Result<Keymap, KeymapError> {
         Keymap::new(&BTreeMap::from([(
             name.to_owned(),
             keys.iter().map(|k| (*k).to_owned()).collect(),
@@ -230,10 +178,13 @@ mod tests {
     fn bindings_can_be_changed() {
         let map = with("models", &["Ctrl-O"]).unwrap();
         assert_eq!(
-            map.find(&[Place::Anywhere], "Ctrl-O".parse().unwrap()),
+            map.find(&[KeyContext::Anywhere], "Ctrl-O".parse().unwrap()),
             Some(Action::Models)
         );
-        assert_eq!(map.find(&[Place::Anywhere], "Alt-P".parse().unwrap()), None);
+        assert_eq!(
+            map.find(&[KeyContext::Anywhere], "Alt-P".parse().unwrap()),
+            None
+        );
         assert_eq!(map.key("models"), "Ctrl-O");
         assert_eq!(with("models", &[]).unwrap().key("models"), "");
     }

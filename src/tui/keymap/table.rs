@@ -4,83 +4,17 @@
 //! Refuses: dispatch.
 //! Invariant: every action has a row, so that the help screen is whole.
 
-use super::Place::{Anywhere, Dialog, EmptyInput, Input, Offer, Panel, Picker, Transcript};
-use super::Row;
+use super::action::{Action, Edit};
+use super::binding::KeyBinding;
+use super::binding::KeyContext::{
+    Anywhere, Dialog, EmptyInput, Input, Offer, Panel, Picker, Transcript,
+};
 use crate::protocol::Degraded;
-
-/// What a key can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Send,
-    NewLine,
-    Escape,
-    Interrupt,
-    DeleteOrQuit,
-    NextModel,
-    PreviousModel,
-    Models,
-    Escalate,
-    Continue,
-    /// A way out when no provider can be reached.
-    Take(Degraded),
-    LeaveOffer,
-    TogglePanel,
-    ToggleMouse,
-    Commands,
-    Help,
-    Previous,
-    Next,
-    SearchHistory,
-    TakeBack,
-    PageUp,
-    PageDown,
-    Top,
-    Bottom,
-    NextFocus,
-    PreviousFocus,
-    LineDown,
-    LineUp,
-    NextMessage,
-    PreviousMessage,
-    ToggleReasoning,
-    CopyMessage,
-    CopyAll,
-    CopyBlock(u8),
-    Editor,
-    Redraw,
-    Suspend,
-    Edit(Edit),
-    Accept,
-    Complete,
-    Erase,
-    ClearField,
-    SetDefault,
-    ToggleFavourite,
-}
-
-/// What a key can do to the draft.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edit {
-    Left,
-    Right,
-    WordLeft,
-    WordRight,
-    LineStart,
-    LineEnd,
-    Backspace,
-    Delete,
-    KillWordLeft,
-    KillWordRight,
-    KillToEnd,
-    KillToStart,
-    Yank,
-    Undo,
-}
 
 macro_rules! table {
     ($($name:literal $place:ident $action:expr, [$($key:literal),*], $help:literal;)*) => {
         /// Every binding. `name` is the key in `[keys]`.
-        pub const TABLE: &[Row] = &[$(Row { name: $name, place: $place, action: $action, keys: &[$($key),*], help: $help }),*];
+        pub const TABLE: &[KeyBinding] = &[$(KeyBinding { name: $name, place: $place, action: $action, keys: &[$($key),*], help: $help }),*];
     };
 }
 

@@ -9,8 +9,8 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::Page;
 use super::code::{self, CodeBlock};
+use super::laid_out::LaidOutText;
 use super::prefix::Prefix;
 use super::table::Table;
 use crate::chat::Sanitiser;
@@ -19,7 +19,7 @@ use crate::tui::theme::Palette;
 use crate::tui::wrap;
 
 /// Adds the lines of `text` to `page`.
-pub(super) fn segment(text: &str, width: usize, palette: &Palette, page: &mut Page) {
+pub(super) fn segment(text: &str, width: usize, palette: &Palette, page: &mut LaidOutText) {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
@@ -36,7 +36,7 @@ pub(super) fn segment(text: &str, width: usize, palette: &Palette, page: &mut Pa
         })
         .collect();
     definitions.sort_unstable();
-    let mut layout = Layout {
+    let mut layout = BlockLayout {
         width,
         palette,
         page,
@@ -68,10 +68,10 @@ struct Target {
     image: bool,
 }
 
-struct Layout<'p> {
+struct BlockLayout<'p> {
     width: usize,
     palette: &'p Palette,
-    page: &'p mut Page,
+    page: &'p mut LaidOutText,
     prefix: Prefix,
     /// The open lists: the number of the next item, if they are numbered.
     lists: Vec<Option<u64>>,
@@ -86,7 +86,7 @@ struct Layout<'p> {
     gap: bool,
 }
 
-impl Layout<'_> {
+impl BlockLayout<'_> {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.start(tag),

@@ -1,6 +1,6 @@
 //! Markdown as lines for the screen.
 //!
-//! Owns: the look of every block and inline element, and [`Answer`], which lays out a text that is still growing.
+//! Owns: the look of every block and inline element, and [`AnswerText`], which lays out a text that is still growing.
 //! Refuses: text that is not safe (it takes [`SafeText`], or makes its input safe itself), colours of its own, HTML.
 //! Invariant: a text laid out piece by piece ends as the same lines as the text laid out at once; work per piece is
 //! linear in the tail that is not settled; nothing here recurses, whatever the depth of the input.
@@ -14,39 +14,22 @@
 //! so that no address is ever hidden.
 
 mod code;
+mod laid_out;
 mod layout;
 mod prefix;
 mod stream;
 mod table;
 
-use ratatui::text::Line;
-
 use crate::chat::SafeText;
 use crate::tui::theme::Palette;
 
 pub use code::CodeBlock;
-pub use stream::Answer;
-
-/// Laid out markdown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
-    pub lines: Vec<Line<'static>>,
-    /// The blocks of code in order; the screen numbers them from 1.
-    pub code_blocks: Vec<CodeBlock>,
-}
-
-impl Page {
-    /// A blank line between two blocks.
-    fn gap(&mut self) {
-        if !self.lines.is_empty() {
-            self.lines.push(Line::default());
-        }
-    }
-}
+pub use laid_out::LaidOutText;
+pub use stream::AnswerText;
 
 /// Lays out a whole text in lines of at most `width` cells.
-pub fn lay_out(text: &SafeText, width: usize, palette: Palette) -> Page {
-    let mut answer = Answer::from_safe(text.clone());
+pub fn lay_out(text: &SafeText, width: usize, palette: Palette) -> LaidOutText {
+    let mut answer = AnswerText::from_safe(text.clone());
     answer.set_view(width, palette);
     answer.into_page()
 }

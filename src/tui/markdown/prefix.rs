@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use crate::tui::wrap;
 
 #[derive(Debug)]
-struct Level {
+struct ContainerPrefix {
     /// On the first line.
     marker: Span<'static>,
     /// On every other line; as wide as the marker.
@@ -21,7 +21,7 @@ struct Level {
 /// The open containers, as far as they are shown.
 #[derive(Debug, Default)]
 pub(super) struct Prefix {
-    levels: Vec<Level>,
+    levels: Vec<ContainerPrefix>,
     /// For each open container whether it is shown.
     shown: Vec<bool>,
     cells: usize,
@@ -53,7 +53,7 @@ impl Prefix {
                 || Span::raw(" ".repeat(cells)),
                 |rest| Span::styled(rest, style),
             );
-            self.levels.push(Level {
+            self.levels.push(ContainerPrefix {
                 marker: Span::styled(marker, style),
                 rest,
                 fresh: true,

@@ -1,6 +1,6 @@
 //! A markdown text that grows, laid out as it does.
 //!
-//! Owns: [`Answer`]: its source, its lines, and which of them can no longer change.
+//! Owns: [`AnswerText`]: its source, its lines, and which of them can no longer change.
 //! Refuses: parsing inside a segment; see `layout`.
 //! Invariant: where segments end depends on whole lines of source alone, never on how the text was cut into pieces.
 //!
@@ -12,7 +12,8 @@
 use ratatui::text::Line;
 
 use super::code::{self, CodeBlock};
-use super::{Page, layout};
+use super::laid_out::LaidOutText;
+use super::layout;
 use crate::chat::{SafeText, Sanitiser};
 use crate::tui::theme::Palette;
 
@@ -21,13 +22,13 @@ const LONG: usize = 4_096;
 
 /// An answer, whole or still streaming.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct AnswerText {
     sanitiser: Sanitiser,
     source: SafeText,
     width: usize,
     palette: Palette,
-    page: Page,
-    state: State,
+    page: LaidOutText,
+    state: StableBlocks,
     /// What to go back to before the tail is laid out again.
     settled: Settled,
     /// How much of the source is in `page`; `None`: nothing has been laid out for this view.
@@ -38,7 +39,7 @@ pub struct Answer {
 
 /// Where the walk over the lines stands.
 #[derive(Debug, Clone, Default)]
-struct State {
+struct StableBlocks {
     /// The first byte that no settled line shows.
     start: usize,
     /// The first byte of the first incomplete line.
@@ -54,7 +55,7 @@ struct State {
 
 #[derive(Debug, Clone, Default)]
 struct Settled {
-    state: State,
+    state: StableBlocks,
     lines: usize,
     blocks: usize,
     last_block: usize,
@@ -70,7 +71,7 @@ struct Fence {
     empty: bool,
 }
 
-impl Answer {
+impl AnswerText {
     /// An empty answer for a view of `width` cells.
     pub fn new(width: usize, palette: Palette) -> Self {
         let mut answer = Self::from_safe(SafeText::default());
@@ -85,8 +86,8 @@ impl Answer {
             source,
             width: 80,
             palette: Palette::plain(),
-            page: Page::default(),
-            state: State::default(),
+            page: LaidOutText::default(),
+            state: StableBlocks::default(),
             settled: Settled::default(),
             shown: None,
             #[cfg(test)]
@@ -127,8 +128,8 @@ impl Answer {
 
     /// Drops the lines; they are laid out again when asked for.
     pub fn forget(&mut self) {
-        self.page = Page::default();
-        self.state = State::default();
+        self.page = LaidOutText::default();
+        self.state = StableBlocks::default();
         self.settled = Settled::default();
         self.shown = None;
     }
@@ -145,7 +146,7 @@ impl Answer {
         &self.page.code_blocks
     }
 
-    pub fn into_page(mut self) -> Page {
+    pub fn into_page(mut self) -> LaidOutText {
         self.lay_out();
         self.page
     }
@@ -212,10 +213,10 @@ impl Answer {
                 if fence.empty {
                     self.code_line("");
                 }
-                self.state = State {
+                self.state = StableBlocks {
                     start: next,
                     scanned: next,
-                    ..State::default()
+                    ..StableBlocks::default()
                 };
             } else {
                 let spaces = indent(line).min(fence.indent);
@@ -234,22 +235,22 @@ impl Answer {
             self.segment(text, start);
             self.page.gap();
             self.page.code_blocks.push(CodeBlock::new(info));
-            self.state = State {
+            self.state = StableBlocks {
                 start: next,
                 scanned: next,
                 fence: Some(fence),
-                ..State::default()
+                ..StableBlocks::default()
             };
         } else {
             let boundary = self.state.ink && self.is_boundary(line);
             if boundary || self.is_long(line, start) {
                 let joined = !boundary && !self.state.after_blank;
                 self.segment(text, start);
-                self.state = State {
+                self.state = StableBlocks {
                     start,
                     scanned: next,
                     joined,
-                    ..State::default()
+                    ..StableBlocks::default()
                 };
             }
             self.state.ink = true;

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use ratatui::text::Line;
 
 use super::*;
 use crate::chat::text::sanitise;
@@ -129,7 +130,7 @@ fn entities_and_dropped_marks_make_nothing_unsafe() {
 
 #[test]
 fn a_piece_lays_out_the_tail_alone() {
-    let mut answer = Answer::new(80, Palette::dark());
+    let mut answer = AnswerText::new(80, Palette::dark());
     for n in 0..1_000 {
         answer.push(&format!("Paragraph {n} with *some* words.\n\n"));
     }
@@ -259,7 +260,7 @@ proptest! {
         let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let mut at: Vec<usize> = cuts.iter().map(|cut| ends[cut.index(ends.len())]).chain([0, text.len()]).collect();
         at.sort_unstable();
-        let mut answer = Answer::new(width, Palette::dark());
+        let mut answer = AnswerText::new(width, Palette::dark());
         for pair in at.windows(2) {
             answer.push(&text[pair[0]..pair[1]]);
             answer.lines();
@@ -298,7 +299,7 @@ fn a_long_list_or_paragraph_is_settled_in_parts_without_a_gap() {
             whole.lines.iter().all(|line| line.width() > 0),
             "a gap in one block"
         );
-        let mut pieces = Answer::new(40, Palette::dark());
+        let mut pieces = AnswerText::new(40, Palette::dark());
         for (n, piece) in text.as_bytes().chunks(7).enumerate() {
             pieces.push(std::str::from_utf8(piece).unwrap());
             if n % 50 == 0 {

@@ -227,7 +227,7 @@ fn the_warm_clock_ticks_while_an_answer_streams_and_stands_still_else() {
 }
 
 #[test]
-fn an_alert_is_told_to_the_terminal_only_if_wanted_and_when_nobody_looks() {
+fn an_alert_notifies_the_desktop_only_when_enabled_and_the_window_is_out_of_focus() {
     let told = |notify: bool, blurred: bool| {
         let mut app = open();
         app.notify = notify;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sample::*;
 use crate::chat::{Finish, Selection};
 use crate::protocol::{Command, Event};
-use crate::tui::app::{Focus, Turn};
+use crate::tui::app::{Focus, TurnState};
 use crate::tui::msg::{Effect, Msg};
 use crate::tui::overlay::Overlay;
 use crate::tui::update::update;
@@ -141,7 +141,7 @@ fn stopping_an_answer_gives_the_queue_back() {
         "nothing is sent unasked"
     );
     assert_eq!((app.composer.text(), app.queue.len()), ("two\n\ndraft", 0));
-    assert_eq!(app.turn, Turn::Idle);
+    assert_eq!(app.turn, TurnState::Idle);
 }
 
 #[test]
@@ -263,24 +263,24 @@ fn a_draft_is_priced_once_per_change_and_saved_within_a_second() {
     let mut app = open();
     keys(&mut app, "abc");
     let now = app.now;
-    let due = crate::tui::draft::due(&mut app, now);
+    let due = crate::tui::update::draft::due(&mut app, now);
     let [Effect::Draft { rev, text }] = &due[..] else {
         panic!("{due:?}")
     };
     assert_eq!(&**text, "abc");
     app.draft.priced(*rev);
-    assert!(crate::tui::draft::due(&mut app, now).is_empty());
+    assert!(crate::tui::update::draft::due(&mut app, now).is_empty());
     let deadline = app.deadline().expect("armed");
     assert!(deadline <= app.now + std::time::Duration::from_secs(1));
     assert_eq!(
-        crate::tui::draft::due(&mut app, deadline),
+        crate::tui::update::draft::due(&mut app, deadline),
         [Effect::Send(Command::SaveDraft(Arc::from("abc")))]
     );
     assert_eq!(app.deadline(), None, "idle is idle");
     let stash = keys(&mut app, "<Ctrl-C>");
     assert!(stash.is_empty());
     assert_eq!(
-        crate::tui::draft::save(&mut app),
+        crate::tui::update::draft::save(&mut app),
         Effect::Send(Command::SaveDraft(Arc::from("abc"))),
         "what was put aside survives a crash"
     );
@@ -289,7 +289,7 @@ fn a_draft_is_priced_once_per_change_and_saved_within_a_second() {
 #[test]
 fn a_countdown_runs_only_while_an_answer_streams() {
     let mut app = open();
-    crate::tui::draft::save(&mut app);
+    crate::tui::update::draft::save(&mut app);
     assert_eq!(app.deadline(), None);
     core(&mut app, started(2));
     let at = app.deadline().expect("an answer is awaited");

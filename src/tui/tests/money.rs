@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use super::sample::*;
 use crate::chat::{Cost, CostKind, Finish, ModelId, Overflow, SessionId, Timestamp, Usd};
 use crate::protocol::{Answer, Command, Counterfactual, Event, RouteMode, SessionRow, WayOut};
-use crate::tui::app::{App, Turn};
+use crate::tui::app::{App, TurnState};
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
 
@@ -94,7 +94,7 @@ fn each_way_out_is_one_key_and_sends_once() {
             "precious",
             "it survives a crash while the dialog is open"
         );
-        assert_eq!(app.turn, Turn::Idle);
+        assert_eq!(app.turn, TurnState::Idle);
         let effects = keys(&mut app, script);
         let expected: Vec<Command> = way
             .clone()

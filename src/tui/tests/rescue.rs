@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use super::sample::*;
 use crate::chat::{Failure, FailureKind, ModelId, Timestamp};
 use crate::protocol::{CacheHit, Command, Degraded, Event, Kept, Offer};
-use crate::tui::app::{App, Turn};
+use crate::tui::app::{App, TurnState};
 use crate::tui::msg::{Effect, Msg};
 use crate::tui::update::update;
 
@@ -131,7 +131,7 @@ fn what_is_being_typed_when_it_comes_is_text() {
     }
     // An Enter that was on its way neither sends nor tries again.
     let mut app = failed_with(offer(true, None));
-    assert!(taken(&keys(&mut app, "<Enter>")).is_empty() && app.turn == Turn::Idle);
+    assert!(taken(&keys(&mut app, "<Enter>")).is_empty() && app.turn == TurnState::Idle);
 }
 
 #[test]

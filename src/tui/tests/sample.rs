@@ -70,7 +70,7 @@ pub fn keys(app: &mut App, script: &str) -> Vec<Effect> {
 pub fn screen(app: &mut App, width: u16, height: u16) -> String {
     let mut canvas = Canvas::default();
     canvas.begin(Size { width, height });
-    view::draw(&mut canvas, app);
+    view::draw(&mut canvas, app, view::Extent::Whole);
     canvas.finish();
     let mut out = String::new();
     for cells in canvas.rows() {

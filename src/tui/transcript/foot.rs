@@ -11,8 +11,8 @@ use crate::chat::text::{one_line, truncate};
 use crate::chat::{Finish, SafeText};
 use crate::protocol::{AnswerFacts, Attempt, CacheHit};
 use crate::tui::format::thousands;
+use crate::tui::prices;
 use crate::tui::theme::Palette;
-use crate::tui::view::words;
 use crate::tui::wrap;
 
 /// Failed requests that are named; the others are counted.
@@ -37,7 +37,7 @@ impl Foot {
         let others = facts
             .others
             .iter()
-            .map(|other| format!("{} {}", other.model.model(), words::elsewhere(other)));
+            .map(|other| format!("{} {}", other.model.model(), prices::elsewhere(other)));
         let others: Vec<String> = others.collect();
         Self {
             cap: (facts.finish == Some(Finish::Length)).then_some(facts.estimate.output_cap),

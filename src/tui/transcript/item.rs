@@ -10,41 +10,15 @@ use ratatui::text::{Line, Span};
 use super::foot::Foot;
 use super::head::Head;
 use super::reasoning::Reasoning;
+use super::view::View;
 use crate::chat::text::sanitise;
 use crate::chat::{MessageId, SafeText};
-use crate::tui::markdown::Answer;
+use crate::tui::markdown::AnswerText;
 use crate::tui::theme::Palette;
 use crate::tui::wrap;
 
-/// How wide, and in which colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) width: usize,
-    pub(super) palette: Palette,
-}
-
-impl View {
-    /// The column for the mark of the selected message; none on a very narrow screen.
-    pub(super) fn gutter(self) -> usize {
-        usize::from(self.width >= 4)
-    }
-
-    /// Bodies stand to the right of their heads, where there is room.
-    pub(super) fn indent(self) -> usize {
-        if self.width >= 32 { 2 } else { 0 }
-    }
-
-    fn head_width(self) -> usize {
-        self.width.saturating_sub(self.gutter()).max(1)
-    }
-
-    pub(super) fn body_width(self) -> usize {
-        self.head_width().saturating_sub(self.indent()).max(1)
-    }
-}
-
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum ItemBody {
     /// Shown as typed, under this name.
     Words {
         name: &'static str,
@@ -66,7 +40,7 @@ pub(super) enum Body {
 pub(super) struct AnswerItem {
     pub(super) head: Head,
     pub(super) foot: Foot,
-    pub(super) text: Answer,
+    pub(super) text: AnswerText,
     pub(super) reasoning: Reasoning,
     pub(super) streaming: bool,
 }
@@ -74,7 +48,7 @@ pub(super) struct AnswerItem {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: Option<MessageId>,
-    pub(super) body: Body,
+    pub(super) body: ItemBody,
     pub(super) height: usize,
     pub(super) exact: bool,
     /// The lines above the body; empty: to be made.
@@ -86,7 +60,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn new(id: Option<MessageId>, body: Body, view: View) -> Self {
+    pub(super) fn new(id: Option<MessageId>, body: ItemBody, view: View) -> Self {
         let mut item = Self {
             id,
             body,
@@ -104,7 +78,7 @@ impl Item {
     pub(super) fn words(id: Option<MessageId>, name: &'static str, raw: &str, view: View) -> Self {
         Self::new(
             id,
-            Body::Words {
+            ItemBody::Words {
                 name,
                 text: sanitise(raw),
                 lines: Vec::new(),
@@ -115,19 +89,19 @@ impl Item {
 
     /// Whether it is part of the chat, and so can be selected and copied.
     pub(super) fn is_message(&self) -> bool {
-        !matches!(self.body, Body::Remark { .. })
+        !matches!(self.body, ItemBody::Remark { .. })
     }
 
     /// Whether it is an answer that still comes.
     pub(super) fn streams(&self) -> bool {
-        matches!(&self.body, Body::Answer(answer) if answer.streaming)
+        matches!(&self.body, ItemBody::Answer(answer) if answer.streaming)
     }
 
     /// The source text, safe.
     pub(super) fn source(&self) -> &SafeText {
         match &self.body {
-            Body::Words { text, .. } | Body::Remark { text, .. } => text,
-            Body::Answer(answer) => answer.text.source(),
+            ItemBody::Words { text, .. } | ItemBody::Remark { text, .. } => text,
+            ItemBody::Answer(answer) => answer.text.source(),
         }
     }
 
@@ -159,8 +133,8 @@ impl Item {
         self.top = Vec::new();
         self.bottom = Vec::new();
         match &mut self.body {
-            Body::Words { lines, .. } | Body::Remark { lines, .. } => *lines = Vec::new(),
-            Body::Answer(answer) => {
+            ItemBody::Words { lines, .. } | ItemBody::Remark { lines, .. } => *lines = Vec::new(),
+            ItemBody::Answer(answer) => {
                 answer.text.forget();
                 answer.reasoning.forget();
             }
@@ -174,7 +148,7 @@ impl Item {
         }
         let palette = &view.palette;
         let body = match &mut self.body {
-            Body::Words { name, text, lines } => {
+            ItemBody::Words { name, text, lines } => {
                 self.top = vec![wrap::cut(
                     &Line::styled(*name, palette.user),
                     view.head_width(),
@@ -185,7 +159,7 @@ impl Item {
                 );
                 lines.len()
             }
-            Body::Remark {
+            ItemBody::Remark {
                 mark,
                 style,
                 text,
@@ -201,7 +175,7 @@ impl Item {
                 }
                 lines.len()
             }
-            Body::Answer(answer) => {
+            ItemBody::Answer(answer) => {
                 if self.top.is_empty() {
                     self.top.push(answer.head.line(view.head_width(), palette));
                     let old = answer
@@ -247,9 +221,9 @@ impl Item {
         };
         let (thoughts, body, indent): (Option<&[_]>, &[Line<'static>], usize) = match &mut self.body
         {
-            Body::Words { lines, .. } => (None, lines, view.indent()),
-            Body::Remark { lines, .. } => (None, lines, 0),
-            Body::Answer(answer) => {
+            ItemBody::Words { lines, .. } => (None, lines, view.indent()),
+            ItemBody::Remark { lines, .. } => (None, lines, 0),
+            ItemBody::Answer(answer) => {
                 let thinking = answer.thinking();
                 let thoughts =
                     (!answer.reasoning.is_empty()).then(|| answer.reasoning.lines(thinking));

@@ -10,69 +10,42 @@ mod head;
 mod item;
 mod reasoning;
 mod scroll;
+mod view;
 
-use std::collections::VecDeque;
 use std::time::Instant;
+
+use ratatui::text::Line;
 
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Failure, MessageId, Role, SafeText};
 use crate::protocol::{AnswerFacts, Entry, Level, Notice};
-use crate::tui::markdown::{Answer, CodeBlock};
+use crate::tui::markdown::{AnswerText, CodeBlock};
 use crate::tui::theme::Palette;
 
 use foot::Foot;
 pub use head::Head;
-use item::{AnswerItem, Body, Item, View};
+use item::{AnswerItem, Item, ItemBody};
 use reasoning::Reasoning;
-pub use scroll::Position;
-use scroll::{Anchor, Place};
+pub use scroll::ScrollPosition;
+use scroll::ScrolledItems;
 
 /// A chat on the screen.
 #[derive(Debug)]
 pub struct Transcript {
-    items: Vec<Item>,
-    view: View,
-    anchor: Anchor,
-    /// The place at the top of the last screen, and its height.
-    top: Place,
-    page: usize,
-    /// The view is at the end with some room below, which what comes fills before all moves up again.
-    roomy: bool,
-    /// The last item on the last screen.
-    bottom: usize,
-    selected: Option<usize>,
-    /// The sum of the heights.
-    total: usize,
-    /// Items that hold lines, the one longest unseen first.
-    warm: VecDeque<usize>,
+    list: ScrolledItems,
 }
 
 impl Transcript {
     /// An empty chat in `width` columns.
     pub fn new(width: usize, palette: Palette) -> Self {
         Self {
-            items: Vec::new(),
-            view: View {
-                width: width.max(1),
-                palette,
-            },
-            anchor: Anchor::End,
-            top: Place::default(),
-            page: 0,
-            roomy: false,
-            bottom: 0,
-            selected: None,
-            total: 0,
-            warm: VecDeque::new(),
+            list: ScrolledItems::new(width, palette),
         }
     }
 
     /// Shows these messages instead of what was there.
     pub fn load(&mut self, entries: &[Entry]) {
-        *self = Self {
-            page: self.page,
-            ..Self::new(self.view.width, self.view.palette)
-        };
+        self.list.clear();
         for entry in entries {
             match (&entry.role, &entry.answer) {
                 (Role::Assistant, Some(facts)) => {
@@ -89,11 +62,11 @@ impl Transcript {
                     } else {
                         "assistant · cut"
                     };
-                    self.add(Item::words(
+                    self.list.push(Item::words(
                         Some(entry.id.clone()),
                         name,
                         &entry.text,
-                        self.view,
+                        self.list.view,
                     ));
                 }
             }
@@ -101,8 +74,9 @@ impl Transcript {
     }
 
     pub fn push_prompt(&mut self, id: MessageId, raw: &str) {
-        self.anchor = Anchor::End;
-        self.add(Item::words(Some(id), "you", raw, self.view));
+        self.list.follow_end();
+        self.list
+            .push(Item::words(Some(id), "you", raw, self.list.view));
     }
 
     /// An answer begins; its pieces come with the same id.
@@ -110,14 +84,14 @@ impl Transcript {
         let answer = AnswerItem {
             head,
             foot: Foot::default(),
-            text: Answer::new(self.view.width, self.view.palette),
+            text: AnswerText::new(self.list.view.width, self.list.view.palette),
             reasoning: Reasoning::default(),
             streaming: true,
         };
-        self.add(Item::new(
+        self.list.push(Item::new(
             Some(id),
-            Body::Answer(Box::new(answer)),
-            self.view,
+            ItemBody::Answer(Box::new(answer)),
+            self.list.view,
         ));
     }
 
@@ -170,15 +144,15 @@ impl Transcript {
     /// The answer ended and nothing is known about it but what came. One that never began leaves nothing behind.
     pub fn abandon_answer(&mut self, id: &MessageId) {
         let silent = |item: &Item| {
-            let Body::Answer(answer) = &item.body else {
+            let ItemBody::Answer(answer) = &item.body else {
                 return false;
             };
             item.id.as_ref() == Some(id)
                 && answer.text.source().is_empty()
                 && answer.reasoning.text.is_empty()
         };
-        if self.items.last().is_some_and(silent) {
-            self.drop_last();
+        if self.list.items.last().is_some_and(silent) {
+            self.list.drop_last();
             return;
         }
         let end = |answer: &mut AnswerItem| {
@@ -196,44 +170,95 @@ impl Transcript {
             Level::Error => ("✗", |palette| palette.error),
         };
         let (text, hint) = (one_line(&notice.text), SafeText::default());
-        self.add(Item::new(
+        self.list.push(Item::new(
             None,
-            Body::Remark {
+            ItemBody::Remark {
                 mark,
                 style,
                 text,
                 hint,
                 lines: Vec::new(),
             },
-            self.view,
+            self.list.view,
         ));
     }
 
     pub fn push_failure(&mut self, failure: &Failure) {
-        let body = Body::Remark {
+        let body = ItemBody::Remark {
             mark: "✗",
             style: |palette| palette.error,
             text: one_line(&failure.message),
             hint: failure.hint.as_deref().map(one_line).unwrap_or_default(),
             lines: Vec::new(),
         };
-        self.add(Item::new(None, body, self.view));
+        self.list.push(Item::new(None, body, self.list.view));
     }
 
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.list.items.is_empty()
     }
 
     /// The id of the selected message.
     pub fn selected(&self) -> Option<&MessageId> {
-        self.items.get(self.selected?)?.id.as_ref()
+        self.list.items.get(self.list.selected?)?.id.as_ref()
+    }
+
+    /// Lays the chat out for another width or palette, each item when it is next shown.
+    pub fn set_view(&mut self, width: usize, palette: Palette) {
+        self.list.set_view(width, palette);
+    }
+
+    /// The lines of a screen `height` lines high; fewer when the chat is shorter.
+    pub fn visible(&mut self, height: usize) -> Vec<Line<'static>> {
+        self.list.visible(height)
+    }
+
+    /// Moves the view by lines: negative towards the start.
+    pub fn scroll(&mut self, by: isize) {
+        self.list.scroll(by);
+    }
+
+    /// Moves the view by screens, less two lines.
+    pub fn scroll_pages(&mut self, by: isize) {
+        self.list.scroll_pages(by);
+    }
+
+    pub fn scroll_to_start(&mut self) {
+        self.list.scroll_to_start();
+    }
+
+    pub fn scroll_to_end(&mut self) {
+        self.list.scroll_to_end();
+    }
+
+    /// Whether the view follows what comes.
+    pub fn is_at_end(&self) -> bool {
+        self.list.is_at_end()
+    }
+
+    pub fn position(&self) -> ScrollPosition {
+        self.list.position()
+    }
+
+    /// Selects the next message; the first one on the screen if none is selected.
+    pub fn select_next(&mut self) {
+        self.list.select_next();
+    }
+
+    /// Selects the message before; the last one if none is selected.
+    pub fn select_previous(&mut self) {
+        self.list.select_previous();
+    }
+
+    pub fn deselect(&mut self) {
+        self.list.selected = None;
     }
 
     /// Folds or unfolds the reasoning of the selected answer, or of the last.
     pub fn toggle_reasoning(&mut self) {
         if let Some(id) = self
             .current_answer()
-            .and_then(|at| self.items[at].id.clone())
+            .and_then(|at| self.list.items[at].id.clone())
         {
             self.change(&id, |answer| answer.reasoning.toggle(), "");
         }
@@ -241,15 +266,15 @@ impl Transcript {
 
     /// The source of the selected message, or of the last answer, with unsafe characters made visible.
     pub fn copy_message(&self) -> Option<String> {
-        let at = self.selected.or_else(|| self.current_answer())?;
-        Some(self.items.get(at)?.source().to_string())
+        let at = self.list.selected.or_else(|| self.current_answer())?;
+        Some(self.list.items.get(at)?.source().to_string())
     }
 
     /// Block `number` (from 1, as on the screen) of the selected answer, or of the last.
     pub fn copy_code(&mut self, number: usize) -> Option<CodeBlock> {
         let at = self.current_answer()?;
-        self.lay_out(at);
-        let Body::Answer(answer) = &mut self.items[at].body else {
+        self.list.lay_out(at);
+        let ItemBody::Answer(answer) = &mut self.list.items[at].body else {
             return None;
         };
         answer
@@ -262,14 +287,15 @@ impl Transcript {
     /// The whole chat as markdown, each message under the name of who wrote it.
     pub fn copy_chat(&self) -> String {
         let messages = self
+            .list
             .items
             .iter()
             .filter(|item| item.is_message())
             .map(|item| {
                 let name = match &item.body {
-                    Body::Answer(answer) => answer.head.model().as_str(),
-                    Body::Words { name, .. } => name,
-                    Body::Remark { .. } => "",
+                    ItemBody::Answer(answer) => answer.head.model().as_str(),
+                    ItemBody::Words { name, .. } => name,
+                    ItemBody::Remark { .. } => "",
                 };
                 format!("## {name}\n\n{}\n", item.source().as_str().trim_end())
             });
@@ -280,54 +306,37 @@ impl Transcript {
     #[cfg(test)]
     pub(in crate::tui) fn laid_bytes(&self) -> u64 {
         let laid = |item: &Item| match &item.body {
-            Body::Answer(answer) => answer.text.laid_bytes() + answer.reasoning.laid_bytes(),
-            Body::Words { .. } | Body::Remark { .. } => 0,
+            ItemBody::Answer(answer) => answer.text.laid_bytes() + answer.reasoning.laid_bytes(),
+            ItemBody::Words { .. } | ItemBody::Remark { .. } => 0,
         };
-        self.items.iter().map(laid).sum()
-    }
-
-    fn add(&mut self, item: Item) {
-        self.total += item.height;
-        self.items.push(item);
-    }
-
-    /// The view follows: its place is made anew when it is shown.
-    fn drop_last(&mut self) {
-        let Some(item) = self.items.pop() else { return };
-        let at = self.items.len();
-        self.total -= item.height;
-        self.warm.retain(|warm| *warm != at);
-        self.selected = self.selected.filter(|selected| *selected != at);
-        self.bottom = self.bottom.min(at.saturating_sub(1));
-        if self.top.item >= at {
-            self.top = self.clamp(self.top);
-        }
+        self.list.items.iter().map(laid).sum()
     }
 
     /// The selected answer if one is selected, the last one if nothing is.
     fn current_answer(&self) -> Option<usize> {
-        let is_answer = |at: &usize| matches!(self.items[*at].body, Body::Answer(_));
-        match self.selected {
+        let is_answer = |at: &usize| matches!(self.list.items[*at].body, ItemBody::Answer(_));
+        match self.list.selected {
             Some(at) => Some(at).filter(is_answer),
-            None => (0..self.items.len()).rev().find(is_answer),
+            None => (0..self.list.items.len()).rev().find(is_answer),
         }
     }
 
     /// Changes an answer; `grown` is what was added to its text.
     fn change(&mut self, id: &MessageId, change: impl FnOnce(&mut AnswerItem), grown: &str) {
         let found = self
+            .list
             .items
             .iter_mut()
             .rev()
             .find(|item| item.id.as_ref() == Some(id));
         if let Some(item) = found
-            && let Body::Answer(answer) = &mut item.body
+            && let ItemBody::Answer(answer) = &mut item.body
         {
             let had_text = !answer.text.source().is_empty();
             change(answer);
             let before = item.height;
             item.changed(grown, had_text);
-            self.total = self.total - before + item.height;
+            self.list.total = self.list.total - before + item.height;
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::text::{Line, Span};
 
-use super::item::View;
+use super::view::View;
 use crate::chat::{Cost, SafeText, Sanitiser};
 use crate::tui::format::{seconds, thousands};
 use crate::tui::wrap;
@@ -26,17 +26,17 @@ pub(super) struct Reasoning {
     /// 0: the provider did not say.
     pub(super) tokens: u64,
     pub(super) cost: Option<Cost>,
-    /// When its first piece came, as far as somebody watched, and how long it has gone on.
+    /// When its first piece came, if it streamed here, and how long it has gone on.
     began: Option<Instant>,
     lasted: Duration,
     /// The user's word: unfolded or folded; `None`: as it goes.
     unfolded: Option<bool>,
-    rows: Rows,
+    rows: ReasoningRows,
 }
 
 /// The rows laid out so far.
 #[derive(Debug, Default)]
-struct Rows {
+struct ReasoningRows {
     lines: Vec<Line<'static>>,
     /// Lines that can no longer change, and the bytes that they show.
     settled: usize,
@@ -45,7 +45,7 @@ struct Rows {
 }
 
 /// How much is on view.
-enum Shown {
+enum Unfolded {
     Nothing,
     Tail,
     All,
@@ -83,9 +83,9 @@ impl Reasoning {
     }
 
     pub(super) fn forget(&mut self) {
-        self.rows = Rows {
+        self.rows = ReasoningRows {
             laid: self.rows.laid,
-            ..Rows::default()
+            ..ReasoningRows::default()
         };
     }
 
@@ -99,8 +99,8 @@ impl Reasoning {
     pub(super) fn head(&self, view: View, thinking: bool) -> Line<'static> {
         let fold = match self.shown(thinking) {
             _ if self.text.is_empty() => "·",
-            Shown::Nothing => "▸",
-            Shown::Tail | Shown::All => "▾",
+            Unfolded::Nothing => "▸",
+            Unfolded::Tail | Unfolded::All => "▾",
         };
         let mut words = format!("{fold} {}", if thinking { "thinking" } else { "thought" });
         if self.lasted.as_secs() > 0 {
@@ -127,7 +127,7 @@ impl Reasoning {
 
     /// Makes the rows that are on view, and says how many they are.
     pub(super) fn lay_out(&mut self, view: View, thinking: bool) -> usize {
-        if !matches!(self.shown(thinking), Shown::Nothing) {
+        if !matches!(self.shown(thinking), Unfolded::Nothing) {
             self.rows.lay_out(self.text.as_str(), view);
         }
         self.lines(thinking).len()
@@ -137,22 +137,22 @@ impl Reasoning {
     pub(super) fn lines(&self, thinking: bool) -> &[Line<'static>] {
         let all = self.rows.lines.as_slice();
         match self.shown(thinking) {
-            Shown::Nothing => &[],
-            Shown::Tail => &all[all.len().saturating_sub(TAIL)..],
-            Shown::All => all,
+            Unfolded::Nothing => &[],
+            Unfolded::Tail => &all[all.len().saturating_sub(TAIL)..],
+            Unfolded::All => all,
         }
     }
 
-    fn shown(&self, thinking: bool) -> Shown {
+    fn shown(&self, thinking: bool) -> Unfolded {
         match (self.unfolded, thinking) {
-            (Some(true), _) => Shown::All,
-            (None, true) => Shown::Tail,
-            (None, false) | (Some(false), _) => Shown::Nothing,
+            (Some(true), _) => Unfolded::All,
+            (None, true) => Unfolded::Tail,
+            (None, false) | (Some(false), _) => Unfolded::Nothing,
         }
     }
 }
 
-impl Rows {
+impl ReasoningRows {
     fn lay_out(&mut self, text: &str, view: View) {
         self.lines.truncate(self.settled);
         while let Some(length) = settled(&text[self.done..]) {

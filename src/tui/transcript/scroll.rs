@@ -4,10 +4,12 @@
 //! Refuses: laying out what is neither shown nor passed by.
 //! Invariant: an anchor at the end stays at the end; any other stays at its line.
 
+use std::collections::VecDeque;
+
 use ratatui::text::Line;
 
-use super::Transcript;
-use super::item::{Item, View};
+use super::item::Item;
+use super::view::View;
 use crate::tui::theme::Palette;
 
 /// Items beside those on the screen that keep their lines, at most, and the lines they may hold together.
@@ -20,29 +22,93 @@ const MOST_STEP: usize = 8;
 
 /// A line of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Place {
+pub(super) struct LineIndex {
     pub(super) item: usize,
     pub(super) line: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+enum Anchor {
     /// The last line is the last on the screen.
     End,
     /// This is the first line on the screen.
-    Top(Place),
+    Top(LineIndex),
 }
 
 /// For a scroll bar, in lines. Items that have not been near the view count with an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct ScrollPosition {
     pub above: usize,
     pub total: usize,
 }
 
-impl Transcript {
+/// The items of a chat and the part of them that is on the screen.
+#[derive(Debug)]
+pub(super) struct ScrolledItems {
+    pub(super) items: Vec<Item>,
+    pub(super) view: View,
+    anchor: Anchor,
+    /// The line at the top of the last screen, and its height.
+    pub(super) top: LineIndex,
+    page: usize,
+    /// The view is at the end with some room below, which what comes fills before all moves up again.
+    pub(super) roomy: bool,
+    /// The last item on the last screen.
+    bottom: usize,
+    pub(super) selected: Option<usize>,
+    /// The sum of the heights.
+    pub(super) total: usize,
+    /// Items that hold lines, the one longest unseen first.
+    warm: VecDeque<usize>,
+}
+
+impl ScrolledItems {
+    pub(super) fn new(width: usize, palette: Palette) -> Self {
+        Self {
+            items: Vec::new(),
+            view: View {
+                width: width.max(1),
+                palette,
+            },
+            anchor: Anchor::End,
+            top: LineIndex::default(),
+            page: 0,
+            roomy: false,
+            bottom: 0,
+            selected: None,
+            total: 0,
+            warm: VecDeque::new(),
+        }
+    }
+
+    /// Takes every item away; the view keeps its size.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            page: self.page,
+            ..Self::new(self.view.width, self.view.palette)
+        };
+    }
+
+    pub(super) fn push(&mut self, item: Item) {
+        self.total += item.height;
+        self.items.push(item);
+    }
+
+    /// The view follows: its place is made anew when it is shown.
+    pub(super) fn drop_last(&mut self) {
+        let Some(item) = self.items.pop() else { return };
+        let at = self.items.len();
+        self.total -= item.height;
+        self.warm.retain(|warm| *warm != at);
+        self.selected = self.selected.filter(|selected| *selected != at);
+        self.bottom = self.bottom.min(at.saturating_sub(1));
+        if self.top.item >= at {
+            self.top = self.clamp(self.top);
+        }
+    }
+
     /// Lays the chat out for another width or palette, each item when it is next shown.
-    pub fn set_view(&mut self, width: usize, palette: Palette) {
+    pub(super) fn set_view(&mut self, width: usize, palette: Palette) {
         let view = View {
             width: width.max(1),
             palette,
@@ -75,12 +141,12 @@ impl Transcript {
                 .items
                 .get(place.item)
                 .map_or(0, |item| place.line * item.height / height);
-            self.anchor = Anchor::Top(Place { line, ..place });
+            self.anchor = Anchor::Top(LineIndex { line, ..place });
         }
     }
 
     /// The lines of a screen `height` lines high; fewer when the chat is shorter.
-    pub fn visible(&mut self, height: usize) -> Vec<Line<'static>> {
+    pub(super) fn visible(&mut self, height: usize) -> Vec<Line<'static>> {
         self.page = height;
         let mut lines = Vec::with_capacity(height);
         if let Anchor::Top(top) = self.anchor {
@@ -101,7 +167,7 @@ impl Transcript {
 
     /// The top of a view at the end. While an answer streams, what is on the screen moves up by several lines at once:
     /// by one at a time it is hard to read, and much to write to the terminal.
-    fn follow(&mut self, height: usize) -> Place {
+    fn follow(&mut self, height: usize) -> LineIndex {
         let full = self.up(self.end(), height);
         let roomiest = self.up(self.end(), height - (height / STEP).min(MOST_STEP));
         let stands = self.roomy && full <= self.top && self.top <= roomiest;
@@ -109,12 +175,12 @@ impl Transcript {
         if stands {
             return self.top;
         }
-        self.roomy = streams && full != Place::default();
+        self.roomy = streams && full != LineIndex::default();
         if self.roomy { roomiest } else { full }
     }
 
     /// Moves the view by lines: negative towards the start.
-    pub fn scroll(&mut self, by: isize) {
+    pub(super) fn scroll(&mut self, by: isize) {
         let top = self.resolve();
         let place = if by < 0 {
             self.up(top, by.unsigned_abs())
@@ -128,38 +194,43 @@ impl Transcript {
     }
 
     /// Moves the view by screens, less two lines.
-    pub fn scroll_pages(&mut self, by: isize) {
+    pub(super) fn scroll_pages(&mut self, by: isize) {
         let page = isize::try_from(self.page.saturating_sub(2).max(1)).unwrap_or(isize::MAX);
         self.scroll(by.saturating_mul(page));
     }
 
-    pub fn scroll_to_start(&mut self) {
-        self.anchor = Anchor::Top(Place::default());
+    pub(super) fn scroll_to_start(&mut self) {
+        self.anchor = Anchor::Top(LineIndex::default());
     }
 
-    pub fn scroll_to_end(&mut self) {
+    /// Follows the end again, from where the view stands.
+    pub(super) fn follow_end(&mut self) {
+        self.anchor = Anchor::End;
+    }
+
+    pub(super) fn scroll_to_end(&mut self) {
         self.roomy = false;
         self.anchor = Anchor::End;
     }
 
     /// Whether the view follows what comes.
-    pub fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.anchor == Anchor::End
     }
 
-    pub fn position(&self) -> Position {
+    pub(super) fn position(&self) -> ScrollPosition {
         let above: usize = self.items[..self.top.item.min(self.items.len())]
             .iter()
             .map(|item| item.height)
             .sum();
-        Position {
+        ScrollPosition {
             above: above + self.top.line,
             total: self.total,
         }
     }
 
     /// Selects the next message; the first one on the screen if none is selected.
-    pub fn select_next(&mut self) {
+    pub(super) fn select_next(&mut self) {
         let from = self
             .selected
             .map_or_else(|| self.resolve().item, |at| at + 1);
@@ -168,21 +239,17 @@ impl Transcript {
     }
 
     /// Selects the message before; the last one if none is selected.
-    pub fn select_previous(&mut self) {
+    pub(super) fn select_previous(&mut self) {
         let to = self.selected.unwrap_or(self.items.len());
         let previous = (0..to).rev().find(|at| self.items[*at].is_message());
         self.select(previous.or(self.selected));
-    }
-
-    pub fn deselect(&mut self) {
-        self.selected = None;
     }
 
     fn select(&mut self, at: Option<usize>) {
         self.selected = at;
         let Some(at) = at else { return };
         let top = self.resolve();
-        let start = Place { item: at, line: 0 };
+        let start = LineIndex { item: at, line: 0 };
         self.lay_out(at);
         let height = self.items[at].height;
         if start < top || height >= self.page {
@@ -190,7 +257,7 @@ impl Transcript {
         } else {
             // The lowest top at which all of the message is in view.
             let lowest = self.up(
-                Place {
+                LineIndex {
                     item: at,
                     line: height,
                 },
@@ -203,7 +270,7 @@ impl Transcript {
     }
 
     /// The first line of the view as it stands now.
-    fn resolve(&mut self) -> Place {
+    fn resolve(&mut self) -> LineIndex {
         match self.anchor {
             Anchor::End if self.roomy => self.clamp(self.top),
             Anchor::End => self.up(self.end(), self.page),
@@ -212,48 +279,48 @@ impl Transcript {
     }
 
     /// Behind the last line.
-    fn end(&self) -> Place {
-        Place {
+    fn end(&self) -> LineIndex {
+        LineIndex {
             item: self.items.len(),
             line: 0,
         }
     }
 
-    pub(super) fn clamp(&mut self, place: Place) -> Place {
+    fn clamp(&mut self, place: LineIndex) -> LineIndex {
         let Some(last) = self.items.len().checked_sub(1) else {
-            return Place::default();
+            return LineIndex::default();
         };
         let item = place.item.min(last);
         self.lay_out(item);
-        Place {
+        LineIndex {
             item,
             line: place.line.min(self.items[item].height - 1),
         }
     }
 
     /// `lines` above `from`, or the start.
-    fn up(&mut self, from: Place, lines: usize) -> Place {
+    fn up(&mut self, from: LineIndex, lines: usize) -> LineIndex {
         let (mut at, mut left) = (from, lines);
         while left > at.line {
             left -= at.line;
             let Some(item) = at.item.checked_sub(1) else {
-                return Place::default();
+                return LineIndex::default();
             };
             self.lay_out(item);
-            at = Place {
+            at = LineIndex {
                 item,
                 line: self.items[item].height,
             };
         }
-        Place {
+        LineIndex {
             line: at.line - left,
             ..at
         }
     }
 
     /// `lines` below `from`, or the last line.
-    fn down(&mut self, from: Place, lines: usize) -> Place {
-        let mut at = Place {
+    fn down(&mut self, from: LineIndex, lines: usize) -> LineIndex {
+        let mut at = LineIndex {
             line: from.line.saturating_add(lines),
             ..from
         };
@@ -263,7 +330,7 @@ impl Transcript {
             if at.line < height || at.item + 1 == self.items.len() {
                 break;
             }
-            at = Place {
+            at = LineIndex {
                 item: at.item + 1,
                 line: at.line - height,
             };
@@ -284,7 +351,7 @@ impl Transcript {
             if to < item.height {
                 return false;
             }
-            at = Place {
+            at = LineIndex {
                 item: at.item + 1,
                 line: 0,
             };

@@ -7,16 +7,41 @@
 use crate::chat::{Effort, ModelId, Overflow, Selection};
 use crate::protocol::{Command, Level};
 use crate::tui::app::App;
+use crate::tui::field::Field;
 use crate::tui::format::{age, millis_or_na, speed, thousands};
-use crate::tui::keymap::{Action, Place};
+use crate::tui::keymap::{Action, KeyContext};
 use crate::tui::msg::Effect;
-use crate::tui::overlay::Field;
-use crate::tui::overlay::{Levels, Overlay, Page, Sessions};
-use crate::tui::slash::{self, Row, Slash};
-use crate::tui::update::{keys, submit, why};
+use crate::tui::overlay::{Levels, Overlay, Sessions, TextPage};
+use crate::tui::picker::Picker;
+use crate::tui::slash::{self, Parsed, Slash, SlashCommand};
+use crate::tui::update::{submit, why};
 use crate::tui::view::words;
 
-pub fn run(app: &mut App, row: &Row, argument: &str) -> Vec<Effect> {
+/// What Enter does with the draft.
+pub fn enter(app: &mut App) -> Vec<Effect> {
+    if app.composer.break_at_backslash() || app.composer.is_blank() {
+        return Vec::new();
+    }
+    let text = app.composer.text().trim_end().to_owned();
+    match slash::parse(&text) {
+        Parsed::Command(row, argument) => {
+            app.composer.take();
+            run(app, row, argument)
+        }
+        Parsed::Unknown { typed, nearest } => {
+            app.say(
+                Level::Warning,
+                format!(
+                    "no command /{typed}: did you mean /{nearest}? A space first sends it as it is"
+                ),
+            );
+            Vec::new()
+        }
+        Parsed::Prompt => submit::prompt(app, text),
+    }
+}
+
+pub fn run(app: &mut App, row: &SlashCommand, argument: &str) -> Vec<Effect> {
     match row.slash {
         Slash::Model => return model(app, argument),
         Slash::Effort => return effort(app, argument),
@@ -59,10 +84,18 @@ fn model(app: &mut App, name: &str) -> Vec<Effect> {
             Ok(id) => Selection::Pinned(id),
             Err(_) => return Vec::new(),
         },
-        filter => return keys::models(app, filter),
+        filter => return models(app, filter),
     };
     app.composer.touch();
     vec![Effect::Send(Command::Select(selection))]
+}
+
+/// Opens the picker, filtered.
+pub fn models(app: &mut App, filter: &str) -> Vec<Effect> {
+    app.overlay = Overlay::Picker(Box::new(Picker::new(filter)));
+    vec![Effect::Send(Command::ListModels {
+        draft: app.composer.text().into(),
+    })]
 }
 
 fn effort(app: &mut App, level: &str) -> Vec<Effect> {
@@ -76,7 +109,7 @@ fn effort(app: &mut App, level: &str) -> Vec<Effect> {
                     );
                     app.info(text);
                 }
-                // Without a receipt nobody knows which the model takes.
+                // Only a receipt says which efforts the model takes.
                 quote => {
                     let levels =
                         quote.map_or_else(|| Effort::ALL.to_vec(), |quote| quote.efforts.clone());
@@ -123,7 +156,7 @@ fn cache(app: &mut App, argument: &str) -> Vec<Effect> {
 }
 
 /// What is known of kept answers: for this question, and so far.
-fn cache_page(app: &App) -> Page {
+fn cache_page(app: &App) -> TextPage {
     let state = match (app.choice.cached, words::quote(app)) {
         (false, _) => "off: kept answers are neither used nor stored".to_owned(),
         (true, None) => "n/a: nothing is typed yet".to_owned(),
@@ -151,7 +184,7 @@ fn cache_page(app: &App) -> Page {
             "off; /cache on turns it on"
         },
     ));
-    Page {
+    TextPage {
         title: "cache",
         lines,
         scroll: 0,
@@ -261,9 +294,9 @@ fn line(left: impl Into<String>, right: impl Into<String>) -> (String, String) {
     (left.into(), right.into())
 }
 
-pub fn help(app: &App) -> Page {
+pub fn help(app: &App) -> TextPage {
     let mut lines = Vec::new();
-    for place in Place::ALL {
+    for place in KeyContext::ALL {
         lines.push(line(place.title(), ""));
         for (row, keys) in app
             .keymap
@@ -283,14 +316,14 @@ pub fn help(app: &App) -> Page {
             .iter()
             .map(|row| line(format!("/{} {}", row.name, row.argument), row.help)),
     );
-    Page {
+    TextPage {
         title: "help",
         lines,
         scroll: 0,
     }
 }
 
-fn budget(app: &App) -> Page {
+fn budget(app: &App) -> TextPage {
     let panel = app.panel.clone().unwrap_or_default();
     let mut lines = Vec::new();
     for (name, meter) in [
@@ -306,14 +339,14 @@ fn budget(app: &App) -> Page {
     if app.panel.is_none() {
         lines = vec![line("", "no figures yet")];
     }
-    Page {
+    TextPage {
         title: "budget",
         lines,
         scroll: 0,
     }
 }
 
-fn cost(app: &App) -> Page {
+fn cost(app: &App) -> TextPage {
     let mut lines = Vec::new();
     if let Some(reply) = &app.reply {
         lines.push(line("this reply", ""));
@@ -343,7 +376,7 @@ fn cost(app: &App) -> Page {
         lines.push(line("month $", words::meter(&panel.month)));
         lines.push(line("saved", panel.saved.short_sum(panel.saved_unknown)));
     }
-    Page {
+    TextPage {
         title: "cost",
         lines,
         scroll: 0,

@@ -12,10 +12,12 @@ use crate::chat::{Failure, Finish, MessageId};
 use crate::protocol::{
     Alert, Answer, Attempt, Event, Level, Notice, Progress, Quote, SessionView, Started,
 };
-use crate::tui::app::{App, Reply, Toast, Turn};
-use crate::tui::cue::PriceAlert;
+use crate::tui::app::{App, ReplyFigures, Toast, TurnState};
+use crate::tui::frame::Redraw;
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
+use crate::tui::price_alert::PriceAlert;
+use crate::tui::scrollback::Scrollback;
 use crate::tui::view::words;
 
 /// The least time between two looks at the live figures.
@@ -40,16 +42,17 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
                 .is_none_or(|shown| shown.rev <= receipt.rev)
             {
                 if let Ok(quote) = &receipt.outcome {
-                    app.cue
+                    app.price_alert
                         .quoted(&quote.model, quote.estimate.expected_usd, app.busy());
                 }
                 app.receipt = Some(*receipt);
+                app.draft.answered();
             }
         }
         Event::Prompted { id, text, at } => {
-            app.told = Some((at, app.now));
+            app.core_clock = Some((at, app.now));
             withdraw(app);
-            if let Turn::Waiting { prompt, .. } = &mut app.turn {
+            if let TurnState::Waiting { prompt, .. } = &mut app.turn {
                 *prompt = None;
             }
             app.sent_any = true;
@@ -58,12 +61,13 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Started(started) => begin(app, &started),
         Event::Attempt(attempt) => attempted(app, &attempt),
         Event::Text { id, text } => {
-            heard(app);
-            app.log.text(&id, &text);
+            data_arrived(app);
+            piece(app, !text.is_empty(), |log| log.text(&id, &text));
         }
         Event::Reasoning { id, text } => {
-            heard(app);
-            app.log.reasoning(&id, &text, app.now);
+            data_arrived(app);
+            let now = app.now;
+            piece(app, !text.is_empty(), |log| log.reasoning(&id, &text, now));
         }
         Event::Progress(progress) => progressed(app, progress),
         Event::Finished(answer) => return finished(app, &answer),
@@ -98,7 +102,7 @@ pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
 
 fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
     if app.session.as_ref().is_none_or(|(id, _)| *id != view.id) {
-        app.cue = PriceAlert::default();
+        app.price_alert = PriceAlert::default();
     }
     app.offer = None;
     app.rescue = None;
@@ -114,7 +118,7 @@ fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
         .iter()
         .rev()
         .find_map(|entry| entry.answer.as_ref())
-        .map(Reply::of);
+        .map(ReplyFigures::of);
     app.sent_any = !view.entries.is_empty();
     // A new chat has another price for the same draft.
     app.composer.touch();
@@ -123,30 +127,42 @@ fn session(app: &mut App, view: &SessionView) -> Vec<Effect> {
 
 fn begin(app: &mut App, started: &Started) {
     let since = match &app.turn {
-        Turn::Waiting { since, .. } | Turn::Streaming { since, .. } => *since,
-        Turn::Idle => app.now,
+        TurnState::Waiting { since, .. } | TurnState::Streaming { since, .. } => *since,
+        TurnState::Idle => app.now,
     };
-    app.told = Some((started.at, app.now));
+    app.core_clock = Some((started.at, app.now));
     withdraw(app);
-    app.turn = Turn::Streaming {
+    app.turn = TurnState::Streaming {
         id: started.id.clone(),
         since,
         last_data: None,
     };
     app.wire.go_on();
-    app.reply = Some(Reply::started(started));
+    app.reply = Some(ReplyFigures::started(started));
     app.log.started(started);
 }
 
-fn heard(app: &mut App) {
+fn data_arrived(app: &mut App) {
     let now = app.now;
-    if let Turn::Streaming { last_data, .. } = &mut app.turn {
+    if let TurnState::Streaming { last_data, .. } = &mut app.turn {
         *last_data = Some(now);
     }
     app.wire.go_on();
 }
 
+/// A piece of the answer. The first of its text and the first of its reasoning are drawn at once.
+fn piece(app: &mut App, visible: bool, push: impl FnOnce(&mut Scrollback) -> bool) {
+    let first = push(&mut app.log);
+    if first && visible {
+        app.redraw = Redraw::Now;
+    }
+}
+
 fn attempted(app: &mut App, attempt: &Attempt) {
+    // The answer's last piece came before this event: it waits for no frame.
+    if matches!(app.turn, TurnState::Streaming { .. }) {
+        app.redraw = Redraw::Now;
+    }
     if attempt.outcome == "ok" {
         if let Some(reply) = &mut app.reply
             && !attempt.key.is_empty()
@@ -205,7 +221,7 @@ fn alerted(app: &mut App, alert: &Alert) -> Vec<Effect> {
 
 /// Figures that change sixty times a second cannot be read.
 fn progressed(app: &mut App, progress: Progress) {
-    heard(app);
+    data_arrived(app);
     if app
         .figures
         .0
@@ -235,6 +251,7 @@ fn show(app: &mut App, progress: &Progress) {
 }
 
 fn finished(app: &mut App, answer: &Answer) -> Vec<Effect> {
+    app.redraw = Redraw::Now;
     let away = !app.in_front && app.elapsed().is_some_and(|d| d.as_secs() >= 5);
     settle(app, Some(answer));
     app.log.finished(answer);
@@ -248,10 +265,11 @@ fn finished(app: &mut App, answer: &Answer) -> Vec<Effect> {
 
 fn failed(app: &mut App, failure: &Failure, answer: Option<&Answer>) -> Vec<Effect> {
     let unsent = match &mut app.turn {
-        Turn::Waiting { prompt, .. } => prompt.take(),
+        TurnState::Waiting { prompt, .. } => prompt.take(),
         _ => None,
     };
     settle(app, answer);
+    app.redraw = Redraw::Now;
     if let Some(answer) = answer {
         app.log.finished(answer);
     }
@@ -262,14 +280,14 @@ fn failed(app: &mut App, failure: &Failure, answer: Option<&Answer>) -> Vec<Effe
 }
 
 fn settle(app: &mut App, answer: Option<&Answer>) {
-    app.turn = Turn::Idle;
+    app.turn = TurnState::Idle;
     app.figures = (None, None);
     app.wire.go_on();
     // What was said of single attempts is settled too; warnings that matter stand in the transcript.
     app.toast.take_if(|toast| toast.passing);
     if let Some(answer) = answer {
         let before = app.reply.take();
-        let mut reply = Reply::of(&answer.facts);
+        let mut reply = ReplyFigures::of(&answer.facts);
         reply.context = before.as_ref().and_then(|b| b.context);
         if reply.key.is_empty() {
             reply.key = before.map(|b| b.key).unwrap_or_default();

@@ -7,19 +7,20 @@
 use super::{commands, limit};
 use crate::protocol::{Command, Level};
 use crate::tui::app::{App, Focus};
-use crate::tui::keymap::{Action, Chord, Place};
+use crate::tui::field::Field;
+use crate::tui::keymap::{Action, Chord, KeyContext};
 use crate::tui::msg::Effect;
-use crate::tui::overlay::{Field, Overlay, Search, moved};
+use crate::tui::overlay::{Overlay, Search, moved};
 use crate::tui::slash::{self, Parsed};
 
 /// Rows of a page, near enough: the view knows, the state need not.
 const PAGE: isize = 10;
 
 pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
-    let places: &[Place] = if matches!(app.overlay, Overlay::Picker(_)) {
-        &[Place::Picker, Place::Dialog]
+    let places: &[KeyContext] = if matches!(app.overlay, Overlay::Picker(_)) {
+        &[KeyContext::Picker, KeyContext::Dialog]
     } else {
-        &[Place::Dialog]
+        &[KeyContext::Dialog]
     };
     match (app.keymap.find(places, chord), chord.types()) {
         (Some(action), _) => act(app, action),
@@ -129,7 +130,7 @@ fn filtered(app: &mut App) -> Vec<Effect> {
             return vec![Effect::Send(Command::ListSessions { query })];
         }
         Overlay::HistorySearch(search) => {
-            search.hit = found(app.composer.history.search(search.field.as_str(), None))
+            search.hit = found(app.composer.history.search(search.field.as_str(), None));
         }
         Overlay::None
         | Overlay::Page(_)
@@ -163,7 +164,7 @@ fn select(app: &mut App, by: isize) {
             picker.selected = moved(picker.selected, by, len);
         }
         Overlay::Sessions(list) => {
-            list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len))
+            list.selected = moved(list.selected, by, list.rows.as_ref().map_or(0, Vec::len));
         }
         Overlay::Rewind(list) => list.selected = moved(list.selected, by, list.rows.len()),
         Overlay::Limit(limit) => limit.selected = moved(limit.selected, by, limit.ways().len()),

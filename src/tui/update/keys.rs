@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::{commands, dialog, rescue, submit};
 use crate::chat::Selection;
 use crate::protocol::{Command, Level};
-use crate::tui::app::{App, Focus, Turn};
+use crate::tui::app::{App, Focus, TurnState};
 use crate::tui::burst::Enter;
-use crate::tui::keymap::{Action, Chord, Edit, Place};
+use crate::tui::frame::Redraw;
+use crate::tui::keymap::{Action, Chord, Edit, KeyContext};
 use crate::tui::msg::Effect;
 use crate::tui::overlay::{Commands, Overlay, Rewind, Search};
-use crate::tui::picker::Picker;
 
 /// Two presses of Esc within this are one gesture.
 const TWICE: Duration = Duration::from_secs(1);
@@ -34,19 +34,21 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
     }
     let now = app.now;
     let heeded = app.rescue.as_mut().is_some_and(|rescue| rescue.heeds(now)) && !app.busy();
-    let places: &[Place] = match app.focus {
+    let places: &[KeyContext] = match app.focus {
         Focus::Input if app.composer.is_empty() && heeded => &[
-            Place::Offer,
-            Place::EmptyInput,
-            Place::Input,
-            Place::Anywhere,
+            KeyContext::Offer,
+            KeyContext::EmptyInput,
+            KeyContext::Input,
+            KeyContext::Anywhere,
         ],
-        Focus::Input if app.composer.is_empty() => {
-            &[Place::EmptyInput, Place::Input, Place::Anywhere]
-        }
-        Focus::Input => &[Place::Input, Place::Anywhere],
-        Focus::Transcript => &[Place::Transcript, Place::Anywhere],
-        Focus::Panel => &[Place::Panel, Place::Anywhere],
+        Focus::Input if app.composer.is_empty() => &[
+            KeyContext::EmptyInput,
+            KeyContext::Input,
+            KeyContext::Anywhere,
+        ],
+        Focus::Input => &[KeyContext::Input, KeyContext::Anywhere],
+        Focus::Transcript => &[KeyContext::Transcript, KeyContext::Anywhere],
+        Focus::Panel => &[KeyContext::Panel, KeyContext::Anywhere],
     };
     let action = app.keymap.find(places, chord);
     if action != Some(Action::Interrupt) {
@@ -69,10 +71,11 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
         (Some(action), _) => act(app, action),
         (None, Some(c)) if app.focus == Focus::Input => {
             app.composer.insert(c.encode_utf8(&mut [0; 4]));
+            app.redraw = Redraw::Foot;
             Vec::new()
         }
         (None, _) => {
-            app.draw = false;
+            app.redraw = Redraw::Nothing;
             Vec::new()
         }
     }
@@ -84,7 +87,7 @@ fn enter(app: &mut App) -> Vec<Effect> {
         app.composer.insert("\n");
     }
     match enter {
-        Enter::Act => submit::enter(app),
+        Enter::Act => commands::enter(app),
         Enter::Hold => Vec::new(),
         Enter::Break => {
             app.composer.insert("\n");
@@ -95,15 +98,18 @@ fn enter(app: &mut App) -> Vec<Effect> {
 
 pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
-        Action::Send => return submit::enter(app),
-        Action::NewLine => app.composer.insert("\n"),
+        Action::Send => return commands::enter(app),
+        Action::NewLine => {
+            app.composer.insert("\n");
+            app.redraw = Redraw::Foot;
+        }
         Action::Escape => return escape(app),
         Action::Interrupt => return interrupt(app),
         Action::DeleteOrQuit if app.composer.is_empty() => return vec![Effect::Quit],
         Action::DeleteOrQuit => app.composer.edit(Edit::Delete),
         Action::NextModel => return cycle(app, true),
         Action::PreviousModel => return cycle(app, false),
-        Action::Models => return models(app, ""),
+        Action::Models => return commands::models(app, ""),
         Action::Escalate => return submit::retry(app, true),
         Action::Continue => return submit::go_on(app),
         Action::Take(way) => return rescue::take(app, way),
@@ -127,16 +133,21 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Help => app.overlay = Overlay::Page(commands::help(app)),
         Action::Previous => {
             app.composer.up();
+            app.redraw = Redraw::Foot;
         }
         Action::Next => {
             app.composer.down();
+            app.redraw = Redraw::Foot;
         }
         Action::SearchHistory => app.overlay = Overlay::HistorySearch(Search::default()),
         Action::TakeBack => take_back(app),
         Action::Editor => return vec![Effect::OpenEditor(app.composer.text().to_owned())],
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
-        Action::Edit(edit) => app.composer.edit(edit),
+        Action::Edit(edit) => {
+            app.composer.edit(edit);
+            app.redraw = Redraw::Foot;
+        }
         Action::Accept => app.focus = Focus::Input,
         Action::NextFocus => app.focus = focus(app, true),
         Action::PreviousFocus => app.focus = focus(app, false),
@@ -234,7 +245,7 @@ fn interrupt(app: &mut App) -> Vec<Effect> {
 }
 
 fn focus(app: &App, forward: bool) -> Focus {
-    let ring: &[Focus] = if app.panel_shown {
+    let ring: &[Focus] = if app.panel_shown() {
         &[Focus::Input, Focus::Transcript, Focus::Panel]
     } else {
         &[Focus::Input, Focus::Transcript]
@@ -275,19 +286,11 @@ fn cycle(app: &mut App, forward: bool) -> Vec<Effect> {
     vec![Effect::Send(Command::Select(next))]
 }
 
-/// Opens the picker, filtered.
-pub fn models(app: &mut App, filter: &str) -> Vec<Effect> {
-    app.overlay = Overlay::Picker(Box::new(Picker::new(filter)));
-    vec![Effect::Send(Command::ListModels {
-        draft: app.composer.text().into(),
-    })]
-}
-
 fn take_back(app: &mut App) {
     if let Some(prompt) = app.queue.pop_back() {
         app.composer.restore(&prompt);
         app.focus = Focus::Input;
-    } else if matches!(app.turn, Turn::Idle) {
+    } else if matches!(app.turn, TurnState::Idle) {
         app.info("nothing is queued");
     } else {
         app.say(Level::Info, "nothing is queued; Esc stops the answer");

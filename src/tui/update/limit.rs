@@ -7,17 +7,17 @@
 
 use super::submit;
 use crate::protocol::{AtLimit, Command};
-use crate::tui::app::{App, Turn};
+use crate::tui::app::{App, TurnState};
 use crate::tui::msg::Effect;
-use crate::tui::overlay::{Limit, Overlay, Way};
+use crate::tui::overlay::{Limit, LimitOption, Overlay};
 
 /// The core asks what to do. Nothing was sent.
 pub fn open(app: &mut App, at: AtLimit) {
     let unsent = match &mut app.turn {
-        Turn::Waiting { prompt, .. } => prompt.take(),
+        TurnState::Waiting { prompt, .. } => prompt.take(),
         _ => None,
     };
-    app.turn = Turn::Idle;
+    app.turn = TurnState::Idle;
     app.composer.touch();
     if let Some(text) = &unsent {
         app.composer.restore(text);
@@ -35,7 +35,7 @@ pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
         Some(_) => ways.iter().find(|way| way.key() == key),
         None => ways.get(limit.selected),
     };
-    let Some(way) = chosen.and_then(Way::out) else {
+    let Some(way) = chosen.and_then(LimitOption::out) else {
         if key.is_none() {
             close(app);
         }
@@ -47,7 +47,7 @@ pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
         take_from_input(app, &text);
     }
     submit::awaits(app);
-    app.turn = Turn::Waiting {
+    app.turn = TurnState::Waiting {
         since: app.now,
         prompt: drafted.then(|| text.to_string()),
     };

@@ -7,6 +7,7 @@
 mod commands;
 mod core;
 mod dialog;
+pub mod draft;
 mod keys;
 mod limit;
 mod rescue;
@@ -18,6 +19,7 @@ use std::time::Instant;
 use crossterm::event::KeyEventKind;
 
 use super::app::{App, Focus};
+use super::frame::Redraw;
 use super::keymap::Chord;
 use super::msg::{Effect, Msg};
 use super::overlay::Overlay;
@@ -26,14 +28,18 @@ use crate::protocol::Level;
 /// Takes a message in.
 pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
     app.now = app.now.max(now);
-    app.draw = true;
+    app.redraw = Redraw::Soon;
     match msg {
         Msg::Key(key) if key.kind == KeyEventKind::Release => {
-            app.draw = false;
+            app.redraw = Redraw::Nothing;
             Vec::new()
         }
-        Msg::Key(key) => keys::key(app, Chord::from(key)),
+        Msg::Key(key) => {
+            app.redraw = Redraw::Now;
+            keys::key(app, Chord::from(key))
+        }
         Msg::Paste(text) => {
+            app.redraw = Redraw::Now;
             paste(app, &text);
             Vec::new()
         }
@@ -43,7 +49,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Resize => Vec::new(),
         Msg::Focus => {
-            // The day may have turned while nobody looked.
+            // The day may have changed in the meantime, and with it what is left of the budget.
             app.in_front = true;
             app.composer.touch();
             Vec::new()
@@ -54,15 +60,22 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Core(event) => core::event(app, *event),
         Msg::CoreClosed => {
-            app.forsaken = true;
+            app.core_gone = true;
             vec![Effect::Quit]
         }
         Msg::Tick => {
-            app.draw = app.busy();
+            app.redraw = if app.busy() {
+                Redraw::Soon
+            } else {
+                Redraw::Nothing
+            };
             core::tick(app);
+            if app.draft.grows_late(now) {
+                app.redraw = Redraw::Soon;
+            }
             if app.burst.expired(now) {
-                app.draw = true;
-                return submit::enter(app);
+                app.redraw = Redraw::Now;
+                return commands::enter(app);
             }
             Vec::new()
         }

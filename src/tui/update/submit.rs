@@ -1,42 +1,18 @@
 //! Sending.
 //!
-//! Owns: what Enter does with the draft, the queue, retries.
+//! Owns: what becomes of a prompt, the queue, retries.
 //! Refuses: sending anything that the user did not ask for: after a stop or a failure the queue comes back to the input.
 //! Invariant: a prompt is in the input, in the queue, waiting for the core, or in the transcript; never nowhere.
 
 use std::sync::Arc;
 
-use super::commands;
 use crate::protocol::{Command, Level};
-use crate::tui::app::{App, QUEUE, Turn};
+use crate::tui::app::{App, QUEUE, TurnState};
 use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
-use crate::tui::slash::{self, Parsed};
 
-pub fn enter(app: &mut App) -> Vec<Effect> {
-    if app.composer.break_at_backslash() || app.composer.is_blank() {
-        return Vec::new();
-    }
-    let text = app.composer.text().trim_end().to_owned();
-    match slash::parse(&text) {
-        Parsed::Command(row, argument) => {
-            app.composer.take();
-            commands::run(app, row, argument)
-        }
-        Parsed::Unknown { typed, nearest } => {
-            app.say(
-                Level::Warning,
-                format!(
-                    "no command /{typed}: did you mean /{nearest}? A space first sends it as it is"
-                ),
-            );
-            Vec::new()
-        }
-        Parsed::Prompt => prompt(app, text),
-    }
-}
-
-fn prompt(app: &mut App, text: String) -> Vec<Effect> {
+/// Takes a prompt off the input and sends or queues it.
+pub fn prompt(app: &mut App, text: String) -> Vec<Effect> {
     if app.queue.len() >= QUEUE {
         app.say(
             Level::Warning,
@@ -62,7 +38,7 @@ pub fn next(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     };
     awaits(app);
-    app.turn = Turn::Waiting {
+    app.turn = TurnState::Waiting {
         since: app.now,
         prompt: Some(text.clone()),
     };
@@ -73,13 +49,13 @@ pub fn next(app: &mut App) -> Vec<Effect> {
 
 /// Something is asked: an answer is awaited from now on.
 pub fn awaits(app: &mut App) {
-    app.turn = Turn::Waiting {
+    app.turn = TurnState::Waiting {
         since: app.now,
         prompt: None,
     };
     app.reply = None;
     app.rescue = None;
-    app.cue.asked();
+    app.price_alert.asked();
     app.log.bottom();
 }
 

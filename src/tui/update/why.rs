@@ -7,13 +7,14 @@
 use crate::chat::{ModelId, Usd};
 use crate::protocol::{Counterfactual, Route};
 use crate::tui::app::App;
-use crate::tui::overlay::Page;
+use crate::tui::overlay::TextPage;
+use crate::tui::prices;
 use crate::tui::view::words;
 
 /// Cells of a price.
 const PRICE: usize = 10;
 
-pub fn page(app: &App) -> Page {
+pub fn page(app: &App) -> TextPage {
     let mut lines = Vec::new();
     if let Some(reply) = &app.reply {
         let cost = reply.cost.map(|cost| cost.to_string());
@@ -41,7 +42,7 @@ pub fn page(app: &App) -> Page {
     if lines.is_empty() {
         lines.push(line("", "nothing was chosen yet"));
     }
-    Page {
+    TextPage {
         title: "why",
         lines,
         scroll: 0,
@@ -75,7 +76,7 @@ fn choice(
             None => (own.1.clone(), "chosen"),
             Some(why) => (
                 elsewhere(&candidate.model)
-                    .map(words::elsewhere)
+                    .map(prices::elsewhere)
                     .unwrap_or_default(),
                 why.as_str(),
             ),
@@ -89,7 +90,7 @@ fn choice(
         if other.model != *own.0 {
             lines.push(line(
                 other.model.to_string(),
-                row("-", &words::elsewhere(other), "not a candidate"),
+                row("-", &prices::elsewhere(other), "not a candidate"),
             ));
         }
     }

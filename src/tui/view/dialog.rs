@@ -8,24 +8,13 @@ use ratatui::layout::{Margin, Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::content::Content;
 use super::{limit, lists};
 use crate::chat::text::one_line;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
-use crate::tui::overlay::{Overlay, Page};
+use crate::tui::overlay::{Overlay, TextPage};
 use crate::tui::wrap;
-
-/// What a dialog shows.
-pub struct Content {
-    pub title: String,
-    /// The mark before the field and what stands in it; `None`: there is no field.
-    pub field: Option<(&'static str, String)>,
-    pub head: Option<Line<'static>>,
-    pub rows: Vec<Line<'static>>,
-    pub selected: Option<usize>,
-    /// The first row on view; without a selection.
-    pub scroll: usize,
-}
 
 /// Draws the open dialog into `area`, the screen above the input.
 pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
@@ -170,7 +159,7 @@ fn field(canvas: &mut Canvas, app: &App, area: Rect, mark: &str, typed: &str) {
     });
 }
 
-fn read(app: &App, page: &Page, width: usize) -> Content {
+fn read(app: &App, page: &TextPage, width: usize) -> Content {
     let left = page
         .lines
         .iter()

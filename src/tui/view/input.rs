@@ -11,18 +11,17 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::chat::text::one_line;
 use crate::tui::app::{App, Focus};
 use crate::tui::canvas::Canvas;
-use crate::tui::composer::{Window, shown};
+use crate::tui::composer::{RowWindow, shown};
+use crate::tui::layout::QUEUE_ROWS;
 use crate::tui::overlay::Overlay;
 use crate::tui::wrap;
 
 /// The mark before the first row, and as much space before the others.
 const MARK: &str = " › ";
 const INDENT: u16 = 3;
-/// Queued prompts shown; the others are counted.
-const QUEUE_ROWS: usize = 3;
 
 /// The rows of the input for this screen.
-pub struct Measured(Window);
+pub struct Measured(RowWindow);
 
 impl Measured {
     pub fn height(&self) -> u16 {
@@ -101,16 +100,6 @@ pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measu
             .saturating_add(u16::try_from(y).unwrap_or(0))
             .min(area.bottom().saturating_sub(1));
         canvas.set_cursor(Position { x, y });
-    }
-}
-
-/// Rows the queue takes of those that are left.
-pub fn queue_height(app: &App, left: u16) -> u16 {
-    let rows = app.queue.len().min(QUEUE_ROWS + 1);
-    if left < 6 {
-        0
-    } else {
-        u16::try_from(rows).unwrap_or(0)
     }
 }
 

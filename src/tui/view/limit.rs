@@ -6,13 +6,13 @@
 
 use ratatui::text::{Line, Span};
 
-use super::dialog::Content;
+use super::content::Content;
 use super::words;
 use crate::chat::text::one_line;
 use crate::chat::{Scope, Usd};
 use crate::protocol::{Quote, Raise, RouteMode};
 use crate::tui::app::App;
-use crate::tui::overlay::{Limit, Way};
+use crate::tui::overlay::{Limit, LimitOption};
 use crate::tui::wrap;
 
 pub fn content(app: &App, limit: &Limit, width: usize) -> Content {
@@ -28,9 +28,9 @@ pub fn content(app: &App, limit: &Limit, width: usize) -> Content {
     let mut selected = rows.len();
     for (i, way) in ways.iter().enumerate() {
         let text = match way {
-            Way::Cheaper(quote) => cheaper(quote, pinned),
-            Way::Raise(raise) => raised(raise),
-            Way::Cancel => "cancel; the draft stays".to_owned(),
+            LimitOption::Cheaper(quote) => cheaper(quote, pinned),
+            LimitOption::Raise(raise) => raised(raise),
+            LimitOption::Cancel => "cancel; the draft stays".to_owned(),
         };
         let key = way
             .key()

@@ -7,7 +7,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::dialog::Content;
+use super::content::Content;
 use super::{wire, words};
 use crate::chat::text::{one_line, truncate};
 use crate::chat::{Effort, Selection, Usd};

@@ -1,7 +1,7 @@
 //! Drawing the state.
 //!
-//! Owns: where everything stands on the screen.
-//! Refuses: changing anything but what a frame measures (scroll positions, whether the panel fits).
+//! Owns: what is drawn into which part of the screen.
+//! Refuses: changing anything but what a frame measures (scroll positions, the layout).
 //! Invariant: any size draws; foreign text is drawn only as safe text.
 //!
 //! ```text
@@ -16,6 +16,7 @@
 //!  hints, or a notice
 //! ```
 
+mod content;
 mod dialog;
 mod input;
 mod limit;
@@ -32,56 +33,68 @@ use ratatui::text::{Line, Span};
 
 use super::app::{App, Focus};
 use super::canvas::Canvas;
+use super::layout::ScreenLayout;
 use super::overlay::Overlay;
 use super::wrap;
 use crate::chat::text::one_line;
 
-/// From here on there is room for the panel.
-const WITH_PANEL: u16 = 100;
-/// Less than this and nothing can be told.
+/// A smaller screen shows only that it is too small.
 const LEAST: (u16, u16) = (16, 5);
 
-pub fn draw(canvas: &mut Canvas, app: &mut App) {
+/// How much of a frame to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    /// The rows below the rule; the rest stays as it is.
+    Foot,
+}
+
+/// Draws a frame. One that no longer fits the frame before it is drawn whole, whatever was asked for.
+pub fn draw(canvas: &mut Canvas, app: &mut App, extent: Extent) {
     let area = canvas.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        app.panel_shown = false;
+        app.layout = None;
         if usize::from(area.width) >= "too small".len() && area.height > 0 {
             canvas.line(area, "too small");
         }
         return;
     }
-    let mut rows = Rows {
-        area,
-        top: area.y,
-        bottom: area.bottom(),
-    };
-    // From the bottom up: what is needed to write comes first, the rest gets what is left.
-    let small = area.height < 10;
-    let hint = (!small).then(|| rows.take_bottom(1));
-    let receipt = rows.take_bottom(1);
     let input = input::measure(app, area);
-    let input_area = rows.take_bottom(input.height());
-    let queue_area = rows.take_bottom(input::queue_height(app, rows.left()));
-    let rule = (!small).then(|| rows.take_bottom(1));
-    app.panel_shown = app.panel_on && area.width >= WITH_PANEL && rows.left() >= 4;
-    let header_area = (rows.left() >= 3).then(|| rows.take_top(1));
-    let status_area = (!app.panel_shown && rows.left() >= 3).then(|| rows.take_bottom(1));
-    let mut body = rows.rest();
+    let layout = ScreenLayout::new(area, input.height(), app.queue.len(), app.panel_on);
+    let same = app.layout.replace(layout) == Some(layout);
+    let foot_only = extent == Extent::Foot && same && matches!(app.overlay, Overlay::None);
+    if !(foot_only && canvas.keep(0..layout.queue.y)) {
+        above(canvas, app, &layout);
+    }
+    input::queue(canvas, app, layout.queue);
+    input::draw(canvas, app, layout.input, &input);
+    status::receipt(canvas, app, layout.receipt);
+    if let Some(area) = layout.hint {
+        status::hint(canvas, app, area);
+    }
+    if !matches!(app.overlay, Overlay::None) {
+        let above = Rect {
+            height: layout
+                .input
+                .y
+                .saturating_sub(area.y)
+                .max(3)
+                .min(area.height),
+            ..area
+        };
+        dialog::draw(canvas, app, above);
+    }
+}
 
-    if let Some(area) = header_area {
+/// Everything above the queue.
+fn above(canvas: &mut Canvas, app: &mut App, layout: &ScreenLayout) {
+    if let Some(area) = layout.header {
         header(canvas, app, area);
     }
-    if app.panel_shown {
-        let width = (area.width * 2 / 5).clamp(40, 48);
-        let panel = Rect {
-            x: area.right() - width,
-            width,
-            ..body
-        };
-        // A free column, so that a figure at the end of a line does not touch the panel.
-        body.width -= width + 1;
-        panel::draw(canvas, app, panel);
+    if let Some(area) = layout.panel {
+        panel::draw(canvas, app, area);
     }
+    let mut body = layout.body;
     let offer_area = {
         let height = rescue::height(app, body.height);
         body.height -= height;
@@ -97,66 +110,12 @@ pub fn draw(canvas: &mut Canvas, app: &mut App) {
     } else {
         app.log.draw(canvas, body, app.focus == Focus::Transcript);
     }
-    if let Some(area) = status_area {
+    if let Some(area) = layout.status {
         status::figures(canvas, app, area);
     }
-    if let Some(area) = rule {
+    if let Some(area) = layout.rule {
         let dashes = "─".repeat(usize::from(area.width));
         canvas.line(area, Span::styled(dashes, app.palette.dim));
-    }
-    input::queue(canvas, app, queue_area);
-    input::draw(canvas, app, input_area, &input);
-    status::receipt(canvas, app, receipt);
-    if let Some(area) = hint {
-        status::hint(canvas, app, area);
-    }
-    if !matches!(app.overlay, Overlay::None) {
-        let above = Rect {
-            height: input_area.y.saturating_sub(area.y).max(3).min(area.height),
-            ..area
-        };
-        dialog::draw(canvas, app, above);
-    }
-}
-
-/// Rows handed out from both ends.
-struct Rows {
-    area: Rect,
-    top: u16,
-    bottom: u16,
-}
-
-impl Rows {
-    fn left(&self) -> u16 {
-        self.bottom - self.top
-    }
-
-    fn take_bottom(&mut self, height: u16) -> Rect {
-        let height = height.min(self.left());
-        self.bottom -= height;
-        Rect {
-            y: self.bottom,
-            height,
-            ..self.area
-        }
-    }
-
-    fn take_top(&mut self, height: u16) -> Rect {
-        let height = height.min(self.left());
-        self.top += height;
-        Rect {
-            y: self.top - height,
-            height,
-            ..self.area
-        }
-    }
-
-    fn rest(&self) -> Rect {
-        Rect {
-            y: self.top,
-            height: self.left(),
-            ..self.area
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{wire, words};
 use crate::chat::text::one_line;
 use crate::chat::{CostKind, UsageSource, Usd};
 use crate::protocol::{Meter, Panel};
-use crate::tui::app::{App, Focus, Reply};
+use crate::tui::app::{App, Focus, ReplyFigures};
 use crate::tui::canvas::Canvas;
 use crate::tui::format::{bar, millis, millis_or_na, seconds, short, spark, speed, thousands};
 use crate::tui::wrap;
@@ -58,7 +58,7 @@ pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
 }
 
 fn lines(app: &App) -> Vec<Line<'static>> {
-    let mut out = Out {
+    let mut out = PanelLines {
         name: app.palette.dim,
         value: app.palette.text,
         lines: Vec::new(),
@@ -90,7 +90,7 @@ fn lines(app: &App) -> Vec<Line<'static>> {
     out.lines
 }
 
-fn reply(app: &App, out: &mut Out) {
+fn reply(app: &App, out: &mut PanelLines) {
     let recent = app.panel.as_ref();
     if let Some(reply) = &app.reply {
         out.row("model", &one_line(&reply.model.to_string()).into_string());
@@ -141,7 +141,7 @@ fn reply(app: &App, out: &mut Out) {
     }
 }
 
-fn tokens(reply: &Reply, out: &mut Out) {
+fn tokens(reply: &ReplyFigures, out: &mut PanelLines) {
     if let Some(usage) = reply.usage {
         let about = if usage.source == UsageSource::Counted {
             "~"
@@ -186,7 +186,7 @@ fn tokens(reply: &Reply, out: &mut Out) {
     );
 }
 
-fn budget(app: &App, out: &mut Out, name: &str, meter: &Meter) {
+fn budget(app: &App, out: &mut PanelLines, name: &str, meter: &Meter) {
     if app.panel.is_none() {
         return out.row(name, "n/a");
     }
@@ -208,14 +208,14 @@ fn budget(app: &App, out: &mut Out, name: &str, meter: &Meter) {
     ]));
 }
 
-fn standing(app: &App, panel: &Panel, out: &mut Out) {
+fn standing(app: &App, panel: &Panel, out: &mut PanelLines) {
     if let Some(quote) = words::quote(app) {
         let next = match (quote.free, quote.estimate.expected_usd) {
             (true, _) => "free".to_owned(),
             (false, Some(usd)) => format!("~{}", usd.short()),
             (false, None) => "n/a".to_owned(),
         };
-        if app.cue.is_on() {
+        if app.price_alert.is_on() {
             out.warning(
                 "next turn",
                 &format!("{next}  twice what it was"),
@@ -261,7 +261,7 @@ fn standing(app: &App, panel: &Panel, out: &mut Out) {
 }
 
 /// The key in use and how it stands with the providers. Until the core says otherwise a circuit is closed.
-fn link(app: &App, key: Option<String>, out: &mut Out) {
+fn link(app: &App, key: Option<String>, out: &mut PanelLines) {
     let current = app.wire.current();
     let circuit = if current.and_then(|link| wire::trouble(app, link)).is_none() {
         "closed"
@@ -286,13 +286,13 @@ fn link(app: &App, key: Option<String>, out: &mut Out) {
     }
 }
 
-struct Out {
+struct PanelLines {
     name: Style,
     value: Style,
     lines: Vec<Line<'static>>,
 }
 
-impl Out {
+impl PanelLines {
     fn row(&mut self, name: &str, value: &str) {
         self.chart(name, value, "", self.name);
     }

@@ -24,7 +24,7 @@ fn row(canvas: &mut Canvas, area: Rect, words: String, style: Style) {
 
 pub fn receipt(canvas: &mut Canvas, app: &App, area: Rect) {
     let Some(receipt) = &app.receipt else { return };
-    let fresh = receipt.rev >= app.composer.rev();
+    let fresh = receipt.rev >= app.composer.rev() || !app.draft.is_late();
     match &receipt.outcome {
         Ok(quote) => {
             let style = if fresh {
@@ -73,8 +73,8 @@ enum Tone {
 }
 
 /// The parts of a receipt in an order that keeps the price in sight.
-fn arranged(parts: &words::Receipt, width: usize) -> Vec<(String, Tone)> {
-    let words::Receipt {
+fn arranged(parts: &words::ReceiptParts, width: usize) -> Vec<(String, Tone)> {
+    let words::ReceiptParts {
         model,
         reason,
         tokens: [spread, single],
@@ -147,8 +147,19 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             style,
         );
     }
+    let hints = hints(app);
+    let hints = hints.iter().filter(|(key, _)| !key.trim().is_empty());
+    let words = hints
+        .map(|(key, what)| format!(" {key} {what}"))
+        .collect::<Vec<_>>()
+        .join("  ");
+    row(canvas, area, words, app.palette.dim);
+}
+
+/// Keys and what they do.
+fn hints(app: &App) -> Vec<(String, &'static str)> {
     let key = |name: &str| app.keymap.key(name);
-    let hints: Vec<(String, &str)> = match (&app.overlay, app.focus) {
+    match (&app.overlay, app.focus) {
         (Overlay::None, Focus::Input) if app.busy() => vec![
             (key("stop"), "stop"),
             (key("send"), "queue"),
@@ -232,13 +243,7 @@ pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
             (key("accept"), "edit it (the old branch is kept)"),
             (key("close"), "close"),
         ],
-    };
-    let hints = hints.iter().filter(|(key, _)| !key.trim().is_empty());
-    let words = hints
-        .map(|(key, what)| format!(" {key} {what}"))
-        .collect::<Vec<_>>()
-        .join("  ");
-    row(canvas, area, words, app.palette.dim);
+    }
 }
 
 /// The panel's most wanted figures on one row, those that warn first.

@@ -12,7 +12,7 @@ use ratatui::style::Style;
 use crate::chat::Timestamp;
 use crate::chat::text::one_line;
 use crate::protocol::{Circuit, Link};
-use crate::tui::app::{App, Turn};
+use crate::tui::app::{App, TurnState};
 use crate::tui::format::seconds;
 
 /// A wait shorter than this needs no word.
@@ -26,10 +26,10 @@ pub const PLAIN: &str = "plain: readable on the way";
 /// What the turn under way waits for; `None`: nothing that is worth a word.
 pub fn waits(app: &App) -> Option<(String, Style)> {
     let (warning, accent) = (app.palette.warning, app.palette.accent);
-    let (since, heard) = match &app.turn {
-        Turn::Idle => return None,
-        Turn::Waiting { since, .. } => (*since, None),
-        Turn::Streaming {
+    let (since, last_data) = match &app.turn {
+        TurnState::Idle => return None,
+        TurnState::Waiting { since, .. } => (*since, None),
+        TurnState::Streaming {
             since, last_data, ..
         } => (*since, *last_data),
     };
@@ -39,8 +39,10 @@ pub fn waits(app: &App) -> Option<(String, Style)> {
             warning,
         ));
     }
-    let silent = app.now.saturating_duration_since(heard.unwrap_or(since));
-    if heard.is_some() {
+    let silent = app
+        .now
+        .saturating_duration_since(last_data.unwrap_or(since));
+    if last_data.is_some() {
         return (silent >= SILENT).then(|| (format!("no data for {}", seconds(silent)), warning));
     }
     let ahead = app.wire.current().map_or(0, |link| link.waiting);

@@ -7,9 +7,9 @@
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Effort, Usd};
 use crate::protocol::{
-    Alert, Counterfactual, Fitted, Kept, Meter, Panel, Quote, Route, RouteMode, SessionRow, Warm,
+    Alert, Fitted, Kept, Meter, Panel, Quote, Route, RouteMode, SessionRow, Warm,
 };
-use crate::tui::app::{App, Reply};
+use crate::tui::app::{App, ReplyFigures};
 use crate::tui::format::{age, short, thousands};
 
 pub fn dollars_or_na(usd: Option<Usd>) -> String {
@@ -64,7 +64,7 @@ pub fn reason(route: &Route) -> String {
 }
 
 /// Cost of a reply without the dollar sign, for a column headed by one: `~0.0018`, `n/a`, `free`.
-pub fn reply_cost(reply: &Reply) -> String {
+pub fn reply_cost(reply: &ReplyFigures) -> String {
     match reply.cost {
         None => "n/a".to_owned(),
         Some(cost) => match (cost.kind, cost.usd) {
@@ -159,16 +159,6 @@ pub fn rung(quote: &Quote) -> String {
     format!("{}{effort}", one_line(quote.model.model()))
 }
 
-/// What an answer would have cost elsewhere. The tokens are those of the model that gave it, so the price is no more
-/// than about right.
-pub fn elsewhere(other: &Counterfactual) -> String {
-    match other.usd {
-        None => "n/a".to_owned(),
-        Some(Usd::ZERO) => "free".to_owned(),
-        Some(usd) => format!("~${}", usd.short()),
-    }
-}
-
 /// `Alt-C continue ≈$0.0021 · gpt-5-mini`.
 pub fn offer(key: &str, quote: &Quote) -> String {
     let how = if key.is_empty() {
@@ -226,7 +216,7 @@ pub fn warm(app: &App) -> Option<String> {
 }
 
 /// The receipt in parts.
-pub struct Receipt {
+pub struct ReceiptParts {
     pub model: String,
     pub reason: String,
     /// Tokens in and out; the second with a single figure for the answer, for a narrow screen.
@@ -240,7 +230,7 @@ pub struct Receipt {
 }
 
 /// `effort`: what the user set; a rung may have one of its own.
-pub fn receipt(quote: &Quote, effort: Option<Effort>) -> Receipt {
+pub fn receipt(quote: &Quote, effort: Option<Effort>) -> ReceiptParts {
     let estimate = &quote.estimate;
     let input = match estimate.band_permille.filter(|_| !estimate.exact_count) {
         Some(band) => format!(
@@ -276,7 +266,7 @@ pub fn receipt(quote: &Quote, effort: Option<Effort>) -> Receipt {
         || price(quote),
         |kept| format!("cached {} ago · $0", age(kept.age_s)),
     );
-    Receipt {
+    ReceiptParts {
         model: format!("→ {}{set}", rung(quote)),
         reason: reason(&quote.route),
         tokens: [usual, out],

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`PriceAlert`], the memory behind the amber price in the panel.
 //! Refuses: prices; they come with the receipts.
-//! Invariant: a cue, not a lamp: after one turn asked at the doubled price the measure is taken anew.
+//! Invariant: the alert is for one turn; after that the doubled price is the new base.
 
 use std::collections::BTreeMap;
 
