@@ -4,7 +4,6 @@
 //! Refuses: a key to any other endpoint; which key it is (`keys`), and where keys are found (`found`).
 //! Invariant: nothing is read or started before the first request; without a key nothing is sent that needs one.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,13 +11,14 @@ use tokio::sync::OnceCell;
 
 use crate::chat::{Failure, FailureKind, ModelId, Timestamp};
 use crate::config::{Env, KeySource};
-use crate::gateway::attempt::backoff;
-use crate::gateway::upstream::compat::CompatFixes;
+use crate::gateway::upstream::compat_memory::CompatMemory;
 use crate::gateway::upstream::endpoints::Endpoints;
 use crate::gateway::upstream::key_ring::{KeyRing, Pick};
 use crate::gateway::upstream::key_store::KeyStore;
 use crate::gateway::upstream::queue::Queue;
+use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
+use crate::protocol::Link;
 use crate::provider::guide::{self, OFFLINE};
 use crate::provider::meta::month_end;
 use crate::provider::{Endpoint, ErrorClass, Provider, ResponseMeta, Secret, WireError};
@@ -33,9 +33,9 @@ pub(in crate::gateway) struct ProviderState {
     /// When the keys could not be read last, and why.
     unread: Mutex<Option<(Instant, Failure)>>,
     guide: OnceCell<Guide>,
-    /// How the models asked so far are asked, where that was learned; by model and address.
-    mends: Mutex<BTreeMap<String, CompatFixes>>,
-    /// How each address does, in the order of [`ProviderState::endpoints`].
+    /// How its models are asked, where that was learned.
+    pub(in crate::gateway) compat: CompatMemory,
+    /// The state of each address, in the order of [`ProviderState::endpoints`].
     pub(in crate::gateway) health: Endpoints,
     /// Requests under way, and those that wait for their turn.
     pub(in crate::gateway) queue: Queue,
@@ -90,27 +90,11 @@ impl ProviderState {
             keys: OnceCell::new(),
             unread: Mutex::default(),
             guide: OnceCell::new(),
-            mends: Mutex::default(),
+            compat: CompatMemory::default(),
             health,
             queue: Queue::new(concurrency),
             retries: Mutex::default(),
         }
-    }
-
-    /// What was learned of how a model is asked; `None`: nobody has looked yet.
-    pub(in crate::gateway) fn mends_of(&self, name: &str) -> Option<CompatFixes> {
-        self.mends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
-    }
-
-    pub(in crate::gateway) fn keep_mends(&self, name: &str, mends: CompatFixes) {
-        self.mends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), mends);
     }
 
     /// Why there is no key, in words that follow a model's name; `None`: there is one, or none is needed.
@@ -142,12 +126,21 @@ impl ProviderState {
         })
     }
 
-    /// Requests that wait for their turn.
-    pub(in crate::gateway) fn waiting(&self) -> u64 {
-        self.queue.waiting()
+    /// The connection as a front end shows it; `None` for the guide, which is always there.
+    pub(in crate::gateway) fn link(&self, now: Timestamp) -> Option<Link> {
+        (self.provider.name != OFFLINE).then(|| Link {
+            provider: self.provider.name.clone(),
+            circuit: self.health.circuit(now),
+            waiting: self.queue.waiting(),
+            plain: self
+                .provider
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.is_plain() && !endpoint.is_loopback()),
+        })
     }
 
-    /// What is left to try again with, which all exchanges share.
+    /// The budget for retries, which all exchanges share.
     pub(in crate::gateway) fn with_retries<T>(&self, f: impl FnOnce(&mut RetryBudget) -> T) -> T {
         f(&mut self.retries.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -214,7 +207,7 @@ impl ProviderState {
         let found = self.found(env, asked).await?;
         let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
         let stuck = |pick: &Pick| match pick {
-            Pick::Wait(time) => *time > backoff::LONGEST,
+            Pick::Wait(time) => *time > LONGEST_WAIT,
             pick => matches!(pick, Pick::Out { .. }),
         };
         if stuck(&pick) && found.read_anew(&self.provider, env, asked).await {
@@ -237,7 +230,7 @@ impl ProviderState {
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
             Pick::Wait(time) => {
-                if time > backoff::LONGEST {
+                if time > LONGEST_WAIT {
                     found.cools_for_long();
                 }
                 Err(NoKey::Wait(time))
@@ -344,7 +337,7 @@ impl ProviderState {
     ) {
         let Some(found) = self.keys.get() else { return };
         found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
-        if until.since(now) > backoff::LONGEST {
+        if until.since(now) > LONGEST_WAIT {
             found.cools_for_long();
         }
     }
