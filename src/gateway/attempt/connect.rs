@@ -1,4 +1,4 @@
-//! The connection of an attempt: its place in the queue, the address it goes to, and that address's breaker.
+//! The connection of an attempt: its permit of the queue, the address it goes to, and that address's breaker.
 //!
 //! Owns: which address of the provider is in use, which were left, and how the model is asked there.
 //! Refuses: to decide what a failure means (`decide`), and to spend: what is turned away here has reserved nothing.
@@ -26,8 +26,8 @@ use crate::gateway::upstream::provider_state::SelectedKey;
 use crate::provider::guide::OFFLINE;
 use crate::provider::{Endpoint, WireError};
 
-/// The addresses of one rung.
-pub(in crate::gateway) struct Connection<'a> {
+/// One rung's way to its provider.
+pub(in crate::gateway) struct ProviderConnection<'a> {
     context: AttemptContext<'a>,
     /// The address of the attempt, and the right to send there.
     endpoint: Option<&'a Endpoint>,
@@ -43,7 +43,7 @@ pub(in crate::gateway) struct Connection<'a> {
     compat: ModelCompat,
 }
 
-impl<'a> Connection<'a> {
+impl<'a> ProviderConnection<'a> {
     pub(in crate::gateway) fn new(context: AttemptContext<'a>) -> Self {
         Self {
             context,

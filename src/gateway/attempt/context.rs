@@ -1,6 +1,7 @@
 //! What the attempts on a rung work with.
 //!
 //! Owns: nothing; it is a set of references that stay the same for the whole rung.
+//! Refuses: anything that changes from attempt to attempt.
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,11 +9,12 @@ use crate::catalog::Model;
 use crate::chat::{Clock, Params, Random, Request, Timestamp};
 use crate::config::{Env, Limits};
 use crate::gateway::ask::Ask;
-use crate::gateway::plan::candidates::Planned;
+use crate::gateway::plan::candidates::{Planned, tokenizer};
+use crate::gateway::stream::reader::ReaderParts;
 use crate::gateway::stream::reporter::Reporter;
 use crate::gateway::upstream::peer_cooldowns::PeerCooldowns;
 use crate::gateway::upstream::provider_state::ProviderState;
-use crate::protocol::Fitted;
+use crate::protocol::{Event, Fitted, Started};
 use crate::provider::Wire;
 use crate::redis::Waiting;
 use crate::router::Rung;
@@ -72,6 +74,39 @@ impl<'a> AttemptContext<'a> {
         Params {
             effort: self.rung().effort,
             ..self.ask.params
+        }
+    }
+
+    /// The event with which an answer begins. `key`: as it is shown.
+    pub(in crate::gateway) fn started(&self, key: String) -> Event {
+        let rung = self.rung();
+        Event::Started(Box::new(Started {
+            id: self.ask.answer.clone(),
+            at: self.now(),
+            model: rung.model.clone(),
+            route: self.planned.plan.route.clone(),
+            estimate: rung.estimate,
+            fitted: self.fitted,
+            effort: rung.effort,
+            free: self.model.price.as_ref().is_some_and(|price| price.free),
+            context: self.model.context,
+            key,
+        }))
+    }
+
+    /// What the answer is read with.
+    pub(in crate::gateway) fn reader_parts(&self) -> ReaderParts<'a> {
+        let estimate = &self.rung().estimate;
+        ReaderParts {
+            reporter: self.services.reporter,
+            stop: self.services.stop,
+            store: self.services.store,
+            answer: &self.ask.answer,
+            stored: self.ask.answers(),
+            tokenizer: tokenizer(self.model),
+            price: self.model.price.as_ref(),
+            input_tokens: estimate.input_tokens,
+            output_cap: estimate.output_cap,
         }
     }
 

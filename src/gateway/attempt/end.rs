@@ -48,5 +48,5 @@ pub(in crate::gateway) enum AttemptEnd<'a> {
     /// The model is asked again, in a way that it accepts.
     Fixed(CompatFix),
     /// It failed before any part of the answer came.
-    Failed(WireError, SelectedKey),
+    Failed(Box<WireError>, SelectedKey),
 }

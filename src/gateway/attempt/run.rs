@@ -11,7 +11,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::chat::{Failure, FailureKind};
-use crate::gateway::attempt::connect::Connection;
+use crate::gateway::attempt::connect::ProviderConnection;
 use crate::gateway::attempt::context::AttemptContext;
 use crate::gateway::attempt::decide::{
     Decision, KeyFate, Next, Situation, decide, is_servers_fault,
@@ -23,12 +23,11 @@ use crate::gateway::attempt::log::AttemptLog;
 use crate::gateway::money::cancellable_write::{interrupted, unless_stopped};
 use crate::gateway::money::ledger::{Ledger, OpenCharge};
 use crate::gateway::money::rows::millis;
-use crate::gateway::plan::candidates::tokenizer;
-use crate::gateway::stream::reader::{AnswerReader, ReaderParts, StreamEnd, StreamEnding};
+use crate::gateway::stream::reader::{AnswerReader, StreamEnd, StreamEnding};
 use crate::gateway::upstream::provider_state::{NoKey, SelectedKey};
 use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
-use crate::protocol::{Attempt, Event, Started};
+use crate::protocol::{Attempt, Event};
 use crate::provider::{
     Call, Endpoint, ErrorClass, ReplyStream, ResponseMeta, SendGuard, Sent, WireError, mapping,
 };
@@ -38,7 +37,7 @@ pub(in crate::gateway) struct RungRun<'a, 'm, 'g> {
     context: AttemptContext<'a>,
     ledger: &'m mut Ledger<'g>,
     log: &'m mut AttemptLog,
-    connection: Connection<'a>,
+    connection: ProviderConnection<'a>,
     keys: KeyChoice,
     /// Time waited before the attempt under way.
     waited: Duration,
@@ -54,7 +53,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
             context,
             ledger,
             log,
-            connection: Connection::new(context),
+            connection: ProviderConnection::new(context),
             keys: KeyChoice::default(),
             waited: Duration::ZERO,
         }
@@ -230,25 +229,9 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
         if reserved.begun_now {
             services.reporter.prompted(ask, self.context.now()).await;
         }
-        let started = self.started(key.shown());
+        let started = self.context.started(key.shown());
         services.reporter.emit(started).await;
         Ok(reserved.charge)
-    }
-
-    fn started(&self, key: String) -> Event {
-        let (model, rung) = (self.context.model, self.context.rung());
-        Event::Started(Box::new(Started {
-            id: self.context.ask.answer.clone(),
-            at: self.context.now(),
-            model: rung.model.clone(),
-            route: self.context.planned.plan.route.clone(),
-            estimate: rung.estimate,
-            fitted: self.context.fitted,
-            effort: rung.effort,
-            free: model.price.as_ref().is_some_and(|price| price.free),
-            context: model.context,
-            key,
-        }))
     }
 
     /// Sends the request and waits for the headers. A failure, or a stop, is accounted for here.
@@ -304,7 +287,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
         self.connection.headers_after(stream.meta().opened_after);
         self.learn(&key, stream.meta());
         self.connection.confirm_fixes().await;
-        let mut reader = AnswerReader::new(self.reader_parts(), stream);
+        let mut reader = AnswerReader::new(self.context.reader_parts(), stream);
         // In boxes: otherwise the futures of all callers grow by them.
         let ended = Box::pin(reader.until_first_piece()).await;
         if reader.has_piece() {
@@ -337,27 +320,6 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
         }))
     }
 
-    fn reader_parts(&self) -> ReaderParts<'a> {
-        let AttemptContext {
-            services,
-            ask,
-            model,
-            ..
-        } = self.context;
-        let estimate = &self.context.rung().estimate;
-        ReaderParts {
-            reporter: services.reporter,
-            stop: services.stop,
-            store: services.store,
-            answer: &ask.answer,
-            stored: ask.answers(),
-            tokenizer: tokenizer(model),
-            price: model.price.as_ref(),
-            input_tokens: estimate.input_tokens,
-            output_cap: estimate.output_cap,
-        }
-    }
-
     /// Accounts for an attempt that brought no part of an answer.
     async fn failed(
         &mut self,
@@ -385,7 +347,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
             return AttemptEnd::Fixed(fix);
         }
         self.note(key, error.status, message).await;
-        AttemptEnd::Failed(error, key.clone())
+        AttemptEnd::Failed(Box::new(error), key.clone())
     }
 
     /// Judges the key and decides what is tried next.

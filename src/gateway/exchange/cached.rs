@@ -12,7 +12,7 @@ use crate::gateway::money::ledger::Ledger;
 use crate::gateway::money::rows::millis;
 use crate::gateway::plan::candidates::Planned;
 use crate::gateway::stream::reporter::Reporter;
-use crate::protocol::{AnswerFacts, Counterfactual, Event, Fitted, Latency, Started};
+use crate::protocol::{AnswerFacts, Attempt, Counterfactual, Event, Fitted, Latency, Started};
 
 /// What an answer from the cache is given with.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ pub(in crate::gateway) struct CachedParts<'a> {
     pub(in crate::gateway) ask: &'a Ask,
     pub(in crate::gateway) planned: &'a Planned,
     pub(in crate::gateway) fitted: Option<Fitted>,
-    pub(in crate::gateway) attempts: &'a [crate::protocol::Attempt],
+    pub(in crate::gateway) attempts: &'a [Attempt],
     pub(in crate::gateway) reporter: &'a Reporter<'a>,
     pub(in crate::gateway) now: Timestamp,
 }

@@ -130,8 +130,8 @@ mod tests {
             stops.cancel();
             db.remember(NAME, &1)
         });
-        let told = write.await.unwrap();
-        assert_eq!(written(&store).await, told.map(|()| 1));
+        let written_value = write.await.unwrap();
+        assert_eq!(written(&store).await, written_value.map(|()| 1));
         assert_eq!(
             write_unless_stopped(&CancellationToken::new(), &store, |db| db
                 .remember(NAME, &2))
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_fails_is_told() {
+    async fn a_failed_write_is_reported() {
         let (_folder, store) = ledger();
         let stop = CancellationToken::new();
         let failed = write_unless_stopped::<()>(&stop, &store, |_| Err(StoreError::Full)).await;

@@ -28,12 +28,12 @@ pub(in crate::gateway) struct OutputCapMeter {
     /// The server's own count, plus the blocks counted whole since.
     closed: u64,
     reported: u64,
-    open: [Block; 2],
+    open: [UncountedBlock; 2],
 }
 
 /// The end of a text, counted piece by piece since it was last counted whole.
 #[derive(Debug, Default)]
-struct Block {
+struct UncountedBlock {
     text: String,
     tokens: u64,
 }
@@ -46,7 +46,7 @@ impl OutputCapMeter {
             most: most(tokenizer, cap),
             closed: 0,
             reported: 0,
-            open: [Block::default(), Block::default()],
+            open: [UncountedBlock::default(), UncountedBlock::default()],
         }
     }
 
@@ -76,7 +76,7 @@ impl OutputCapMeter {
     pub(in crate::gateway) fn reported(&mut self, output: u64) {
         if output > self.reported {
             (self.reported, self.closed) = (output, output);
-            self.open = [Block::default(), Block::default()];
+            self.open = [UncountedBlock::default(), UncountedBlock::default()];
         }
     }
 
@@ -217,8 +217,8 @@ mod tests {
         for _ in 0..50 {
             // Ten tokens of ours are one of theirs.
             written.push(Side::Text, &words(10)).await;
-            let told = written.reported + 1;
-            written.reported(told);
+            let count = written.reported + 1;
+            written.reported(count);
             assert!(!written.past_cap());
         }
         assert_eq!(written.tokens(), 50);

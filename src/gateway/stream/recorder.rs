@@ -17,8 +17,8 @@ use crate::store::Store;
 /// How often what arrived is written to the store.
 const FLUSH: Duration = Duration::from_millis(250);
 
-/// Text and reasoning.
-type Words = Arc<(String, String)>;
+/// The words of one write.
+type TextAndReasoning = Arc<(String, String)>;
 
 /// Writes an answer down as it arrives.
 pub(in crate::gateway) struct AnswerRecorder<'a> {
@@ -29,7 +29,7 @@ pub(in crate::gateway) struct AnswerRecorder<'a> {
     reasoning: String,
     flush_at: Option<Instant>,
     /// The write under way; it returns the words when they could not be stored.
-    writing: Option<JoinHandle<Option<Words>>>,
+    writing: Option<JoinHandle<Option<TextAndReasoning>>>,
 }
 
 impl<'a> AnswerRecorder<'a> {
@@ -75,7 +75,7 @@ impl<'a> AnswerRecorder<'a> {
         }
         self.take_back().await;
         self.flush_at = None;
-        let words: Words = Arc::new((
+        let words: TextAndReasoning = Arc::new((
             std::mem::take(&mut self.text),
             std::mem::take(&mut self.reasoning),
         ));

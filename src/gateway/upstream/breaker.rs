@@ -42,7 +42,7 @@ pub enum RequestOutcome {
 pub(in crate::gateway) struct Outage {
     /// When, and whether it failed; oldest first.
     pub(in crate::gateway) recent: Vec<(Timestamp, bool)>,
-    /// Until when the circuit is open, and the how-manieth time in a row.
+    /// Until when the circuit is open, and how often in a row it has opened.
     pub(in crate::gateway) open: Option<(Timestamp, u32)>,
     /// When a trial of this endpoint failed last although another one worked.
     #[serde(default)]
@@ -67,7 +67,7 @@ impl Outage {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct BreakerPermit {
-    /// Set for the one request of a half-open circuit: the how-manieth probe in a row it is.
+    /// Set for the one request of a half-open circuit: how often in a row the circuit has opened.
     pub probe: Option<u32>,
     /// The state change it was given after: its outcome says nothing about a later state.
     epoch: u64,

@@ -128,7 +128,7 @@ struct EndpointState {
 pub(in crate::gateway) struct EndpointPermit<'a> {
     endpoints: &'a Endpoints,
     pub(in crate::gateway) index: usize,
-    /// Set for the one request that a half-open circuit lets through: the how-manieth in a row it is.
+    /// Set for the one request that a half-open circuit lets through: how often in a row the circuit has opened.
     pub(in crate::gateway) probe: Option<u32>,
     /// It is a trial, made although another address works.
     pub(in crate::gateway) trial: bool,

@@ -1,4 +1,4 @@
-//! The way to one provider: its addresses, its keys in turn, its share of connections.
+//! The state of one provider: its addresses, its keys, its queue and its budget for retries.
 //!
 //! Owns: the permits that bound concurrency, the guide's start, and the key that an attempt takes.
 //! Refuses: a key to any other endpoint; which key it is (`keys`), and where keys are found (`found`).
@@ -32,7 +32,7 @@ pub(in crate::gateway) struct ProviderState {
     keys: OnceCell<KeyStore>,
     /// When the keys could not be read last, and why.
     unread: Mutex<Option<(Instant, Failure)>>,
-    guide: OnceCell<Guide>,
+    guide: OnceCell<RunningGuide>,
     /// How its models are asked, where that was learned.
     pub(in crate::gateway) compat: CompatMemory,
     /// The state of each address, in the order of [`ProviderState::endpoints`].
@@ -42,14 +42,14 @@ pub(in crate::gateway) struct ProviderState {
     retries: Mutex<RetryBudget>,
 }
 
-/// The built-in guide, listening.
-struct Guide {
+/// The built-in guide's server.
+struct RunningGuide {
     _server: guide::Server,
     endpoint: Endpoint,
     token: Secret,
 }
 
-/// A key taken for one attempt, or none where none is needed.
+/// The key of one attempt; no secret where none is needed.
 #[derive(Clone)]
 pub(in crate::gateway) struct SelectedKey {
     pub(in crate::gateway) place: usize,
@@ -162,7 +162,7 @@ impl ProviderState {
         Ok(&self.provider.endpoints)
     }
 
-    async fn guide(&self) -> Result<&Guide, Failure> {
+    async fn guide(&self) -> Result<&RunningGuide, Failure> {
         let start = || async {
             let broken = |error: String| {
                 Failure::new(
@@ -177,7 +177,7 @@ impl ProviderState {
                 .map_err(|e| broken(e.to_string()))?;
             let token = Secret::parse(server.token().as_bytes(), "the guide")
                 .map_err(|e| broken(e.to_string()))?;
-            Ok(Guide {
+            Ok(RunningGuide {
                 endpoint,
                 token: token.owned_by(OFFLINE),
                 _server: server,
@@ -187,8 +187,8 @@ impl ProviderState {
     }
 
     /// The key for a request to `model`, past these places. `asked`: when the user sent the question; where every key
-    /// is out since before that, or cools for longer than anybody waits, they may have mended one, and the sources are
-    /// read anew.
+    /// is out since before that, or cools for too long to wait for, they may have replaced one, and the sources are read
+    /// again.
     pub(in crate::gateway) async fn key(
         &self,
         env: &Env,
@@ -273,7 +273,7 @@ impl ProviderState {
         if self.provider.key_sources.is_empty() {
             return Vec::new();
         }
-        // Why they cannot be read is said by whoever takes one.
+        // The failure is reported when a key is taken.
         self.found(env, asked)
             .await
             .map(KeyStore::fingerprints)
@@ -370,7 +370,7 @@ impl ProviderState {
         }
     }
 
-    /// A failure that a key is to blame for names the key, its source and the mend.
+    /// Adds to a failure that is a key's fault which key it is, where it comes from, and what to do.
     pub(in crate::gateway) fn naming_key(
         &self,
         failure: Failure,
@@ -407,7 +407,7 @@ impl ProviderState {
         }
     }
 
-    /// Every key cools for longer than anybody waits.
+    /// Every key cools for longer than is waited for.
     pub(in crate::gateway) fn at_rate_limit(&self, time: Duration) -> Failure {
         let seconds = time.as_secs() + 1;
         Failure::new(

@@ -67,7 +67,7 @@ impl Headroom {
         now: Timestamp,
         longest: Duration,
     ) -> Option<Self> {
-        let told: Self = serde_json::from_slice(text).ok()?;
+        let decoded: Self = serde_json::from_slice(text).ok()?;
         let latest = now.plus(longest);
         let bucket = |of: Bucket| Bucket {
             seen: of.seen.min(now),
@@ -75,9 +75,9 @@ impl Headroom {
             ..of
         };
         Some(Self {
-            said: told.said.min(now),
-            requests: bucket(told.requests),
-            tokens: bucket(told.tokens),
+            said: decoded.said.min(now),
+            requests: bucket(decoded.requests),
+            tokens: bucket(decoded.tokens),
         })
     }
 

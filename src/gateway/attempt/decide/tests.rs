@@ -204,7 +204,7 @@ fn the_servers_own_word_wins() {
 }
 
 #[test]
-fn nobody_is_made_to_wait_longer_than_a_minute() {
+fn no_wait_is_longer_than_a_minute() {
     use ErrorClass as E;
     let long = |class| WireError {
         retry_after: Some(Duration::from_secs(61)),

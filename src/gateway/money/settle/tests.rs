@@ -149,7 +149,7 @@ fn the_servers_word_comes_first() {
             estimated(1_000_000_000),
         ),
         (
-            "hidden reasoning: nobody can say, so all of it",
+            "hidden reasoning cannot be counted, so all of it",
             AttemptFigures {
                 hidden_output: true,
                 ..figures(Some(&price), &counted)
@@ -228,7 +228,7 @@ fn the_tier_that_the_server_names_is_what_is_paid() {
             Cost::new(million(300), CostKind::Exact),
         ),
         (
-            "priority that nobody asked for is booked in full, and the ledger calls it a breach",
+            "priority that was not asked for is booked in full, and the ledger calls it a breach",
             AttemptFigures {
                 reserved: Some(million(250)),
                 ..figures(Some(&price), &priority)

@@ -207,7 +207,7 @@ fn a_dead_primary_is_left_alone() {
     assert!(seen <= 8, "{seen} attempts; one without a breaker made 45");
 }
 
-/// What may happen to a breaker: somebody asks, somebody's request ends, time passes.
+/// What may happen to a breaker: a request asks for a permit, a request ends, time passes.
 #[derive(Debug, Clone)]
 enum Step {
     Ask,
@@ -265,7 +265,7 @@ proptest! {
             }
             let probes = out.iter().filter(|permit| permit.probe.is_some() && permit.epoch == breaker.epoch).count();
             prop_assert!(probes <= 1, "{} probes are out", probes);
-            prop_assert_eq!(breaker.rejection(now) == Some(CircuitRejection::Probing), probes == 1, "a place is taken by somebody");
+            prop_assert_eq!(breaker.rejection(now) == Some(CircuitRejection::Probing), probes == 1, "the one probe is under way");
             prop_assert!(breaker.recent.len() <= MAX_OUTCOMES);
             if let Circuit::Open { until } = breaker.state(now) {
                 prop_assert!(until.since(now) <= MAX_RETRY_AFTER.max(MAX_OPENING));

@@ -265,7 +265,7 @@ fn fixes_change_how_a_model_is_asked_and_say_what_the_user_loses() {
     assert_eq!(
         (params.effort, left_out.len()),
         (Some(Effort::Low), 0),
-        "nothing is said of what nobody set"
+        "a setting that the user did not make is not mentioned"
     );
     fixes.add(CompatFix::NoEffort);
     assert_eq!(fixes.applied(SET, &always).0.effort, None);

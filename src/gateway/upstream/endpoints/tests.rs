@@ -208,7 +208,7 @@ fn what_may_work_again_is_tried_while_another_works() {
     assert_eq!(
         endpoints.acquire(None, &[], at(5), [0.0; 2]).unwrap().index,
         1,
-        "and nobody waits for it"
+        "and no request waits for it"
     );
     // The list of models came to nothing: tried again when the circuit allows.
     trial.probe_failed(at(5), 0.0);
@@ -225,7 +225,7 @@ fn what_may_work_again_is_tried_while_another_works() {
             .unwrap()
             .probe,
         Some(3),
-        "which shuts it for nobody"
+        "which does not close it to requests"
     );
     assert_eq!((tries(&[], 614), tries(&[], 615)), (None, Some(0)));
     break_down(&endpoints, 1, 616);
