@@ -98,7 +98,7 @@ impl<'g> ExchangeRun<'g> {
         let planned = unless_stopped(self.stop, self.fit_with_the_group(&first)).await?;
         let planned = match planned.map_err(Refused::from) {
             Err(refused) if refused.failure.kind == FailureKind::Budget => {
-                return self.from_cache_only(refused).await;
+                return self.use_cache_only(refused).await;
             }
             planned => planned?,
         };
@@ -186,7 +186,7 @@ impl<'g> ExchangeRun<'g> {
     }
 
     /// No limit has room for the question, but an answer from the cache costs nothing.
-    async fn from_cache_only(mut self, refused: Refused) -> Result<Event, Refused> {
+    async fn use_cache_only(mut self, refused: Refused) -> Result<Event, Refused> {
         let free = Tried {
             for_nothing: true,
             ..Tried::default()

@@ -293,7 +293,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
         if reader.has_piece() {
             self.connection.first_piece().await;
         }
-        let end = Box::pin(reader.to_end(ended)).await;
+        let end = Box::pin(reader.finish(ended)).await;
         let ending = match end.ending {
             StreamEnding::Broken(mut error) if end.first_piece.is_none() => {
                 error.status.get_or_insert(status);
@@ -306,6 +306,9 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
             self.context.rung().estimate.output_cap,
         );
         let outcome = outcome(&ending, cap);
+        if matches!(ending, StreamEnding::PastCap { .. }) {
+            tracing::warn!(%model, written = end.written, "{outcome}");
+        }
         self.connection
             .ended(&ending, end.first_piece.is_some())
             .await;

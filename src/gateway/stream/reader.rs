@@ -47,6 +47,8 @@ pub(in crate::gateway) struct StreamEnd {
     pub(in crate::gateway) reply: Reply,
     /// Our count of what arrived.
     pub(in crate::gateway) output: Count,
+    /// What the output cap was measured with.
+    pub(in crate::gateway) written: u64,
     /// When the first piece came; `None`: there is no answer.
     pub(in crate::gateway) first_piece: Option<Instant>,
     /// The words that are not in the store yet.
@@ -110,7 +112,7 @@ impl<'a> AnswerReader<'a> {
     }
 
     /// Reads on to the end, unless it has come already (`ended`).
-    pub(in crate::gateway) async fn to_end(mut self, ended: Option<StreamEnding>) -> StreamEnd {
+    pub(in crate::gateway) async fn finish(mut self, ended: Option<StreamEnding>) -> StreamEnd {
         let ending = match ended {
             Some(ending) => ending,
             None => loop {
@@ -125,7 +127,7 @@ impl<'a> AnswerReader<'a> {
         if self.state.has_unshown() {
             self.show().await;
         }
-        self.finish(ending).await
+        self.concluded(ending).await
     }
 
     /// Waits for the next thing to do, and does it.
@@ -265,7 +267,7 @@ impl<'a> AnswerReader<'a> {
         StreamEnding::PastCap { whole }
     }
 
-    async fn finish(self, ending: StreamEnding) -> StreamEnd {
+    async fn concluded(self, ending: StreamEnding) -> StreamEnd {
         let Self {
             stream,
             mut state,
@@ -279,9 +281,6 @@ impl<'a> AnswerReader<'a> {
                 "pieces of an answer were no JSON"
             );
         }
-        if matches!(ending, StreamEnding::PastCap { .. }) {
-            tracing::warn!(written = state.meter.tokens(), "past the output cap");
-        }
         drop(stream);
         let (unsaved_text, unsaved_reasoning) = recorder.finish().await;
         let close = ending.close(&state.reply);
@@ -293,6 +292,7 @@ impl<'a> AnswerReader<'a> {
         StreamEnd {
             close,
             output: state.counted(close == Close::Whole).await,
+            written: state.meter.tokens(),
             first_piece: state.first_piece,
             reply: state.reply,
             unsaved_text,

@@ -164,7 +164,7 @@ impl Breaker {
         }
         match (self.state, outcome) {
             (BreakerState::Probing { times }, RequestOutcome::Failed(asked)) => {
-                self.open(times.saturating_add(1), asked, now, dice)
+                self.open(times.saturating_add(1), asked, now, dice);
             }
             (BreakerState::Probing { .. }, _) => {
                 self.recent.clear();

@@ -85,13 +85,12 @@ impl CompatMemory {
     ) -> ModelCompat {
         let key = key(model, endpoint);
         let known = self.lock(|known| known.get(&key).cloned());
-        let fixes = match known {
-            Some(fixes) => fixes,
-            None => {
-                let stored = read(store, key.clone(), now).await;
-                self.lock(|known| known.insert(key.clone(), stored.clone()));
-                stored
-            }
+        let fixes = if let Some(fixes) = known {
+            fixes
+        } else {
+            let stored = read(store, key.clone(), now).await;
+            self.lock(|known| known.insert(key.clone(), stored.clone()));
+            stored
         };
         ModelCompat {
             key,

@@ -313,11 +313,11 @@ impl ProviderState {
         let why = &error.message;
         match error.class {
             ErrorClass::InvalidKey | ErrorClass::Forbidden => {
-                found.out(key, |ring, at| ring.bar(at, why))
+                found.out(key, |ring, at| ring.bar(at, why));
             }
             ErrorClass::QuotaExceeded if error.of_account => {
                 found.out(key, |ring, at| {
-                    ring.park_account(at, now, month_end(now), why)
+                    ring.park_account(at, now, month_end(now), why);
                 });
             }
             ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
@@ -346,7 +346,7 @@ impl ProviderState {
     pub(in crate::gateway) fn miss(&self, key: &SelectedKey, model: &ModelId, now: Timestamp) {
         if let Some(found) = self.keys.get() {
             found.of(key, |ring, at| {
-                ring.miss(at, model.model(), now, now.plus(MISSED))
+                ring.miss(at, model.model(), now, now.plus(MISSED));
             });
         }
     }

@@ -49,6 +49,7 @@ fn figures<'a>(price: Option<&'a Price>, reply: &'a Reply) -> AttemptFigures<'a>
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of endings")]
 fn the_servers_word_comes_first() {
     let usage = Usage {
         uncached_input: 60,

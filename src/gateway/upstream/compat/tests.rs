@@ -23,6 +23,7 @@ const SET: Params = Params {
 };
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of refusals")]
 fn the_fix_for_each_refusal() {
     use Effort::{High, Low, Max, Medium, Minimal, None as Off, Xhigh};
     let newer = with(|d| d.output_cap = OutputCap::MaxCompletionTokens);
