@@ -233,7 +233,7 @@ fn fixes_change_how_a_model_is_asked_and_say_what_the_user_loses() {
         fixes.add(fix);
     }
     let always = with(|d| {
-        (d.output_cap, d.tier_field) = (OutputCap::MaxCompletionTokens, TierField::Always)
+        (d.output_cap, d.tier_field) = (OutputCap::MaxCompletionTokens, TierField::Always);
     });
     let (params, dialect, left_out) = fixes.applied(SET, &always);
     assert_eq!(
