@@ -1,167 +1,271 @@
-//! The cache, as an exchange uses it.
+//! Answers that were given before, and keeping new ones.
 //!
-//! Owns: the key of a question, the look-up, an answer given from the cache, and which answers are kept.
-//! Refuses: tiers; those are the cache's.
+//! Owns: the cache key of a question, the look-ups, and which answers are kept.
+//! Refuses: tiers (the cache's) and storing an answer that it gives (the exchange does).
 //! Invariant: an answer is kept under the model that gave it, whole or not at all; a hit costs nothing.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use crate::cache::{AnswerHit, Cache, CachedAnswer, Flight, repeatable, worth_keeping};
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::{AnswerHit, Cache, CachedAnswer, Flight, LeadGuard, repeatable, worth_keeping};
 use crate::chat::request::Digest;
-use crate::chat::{
-    Cost, CostKind, Effort, Failure, Finish, ModelId, Params, Reply, Selection, Usd, span,
-};
-use crate::gateway::attempt::run::AttemptContext;
-use crate::gateway::exchange::{ExchangeRun, interrupted};
-use crate::gateway::plan::candidates::{Planned, Tried};
+use crate::chat::{Clock, Effort, Failure, ModelId, Params, Reply};
+use crate::gateway::ask::Ask;
+use crate::gateway::money::cancellable_write::interrupted;
 use crate::gateway::plan::inputs::Asked;
-use crate::gateway::{Ask, Gateway, Stale, steps};
-use crate::protocol::{AnswerFacts, Circuit, Event, Kept, Latency, Level, Notice, Offer};
+use crate::gateway::stream::reporter::Reporter;
+use crate::gateway::upstream::provider_state::ProviderState;
+use crate::protocol::{AnswerFacts, Event, Kept};
 use crate::provider::guide::OFFLINE;
 use crate::redis::Waiting;
 use crate::router::Rung;
-use crate::store::{ChatLog, Ending, ExchangeLog};
 
-/// Longer questions are not looked up while they are being written: reading them costs more than a key may.
-const LOOKED_UP: usize = 256 * 1024;
+/// Longer questions are not looked up while they are being written: reading them takes longer than a key may.
+const LONGEST_QUOTED: usize = 256 * 1024;
 
-impl Gateway {
-    /// The key of the cache for what was `said`, asked of this model at the address that it has.
+/// The cache as questions see it.
+#[derive(Clone, Copy)]
+pub(in crate::gateway) struct AnswerCache<'a> {
+    cache: Option<&'a Cache>,
+    /// Sampled answers are kept too.
+    sampled: bool,
+    providers: &'a BTreeMap<String, ProviderState>,
+}
+
+impl<'a> AnswerCache<'a> {
+    /// `cache`: `None` when answers are neither looked up nor kept.
+    pub(in crate::gateway) fn new(
+        cache: Option<&'a Cache>,
+        sampled: bool,
+        providers: &'a BTreeMap<String, ProviderState>,
+    ) -> Self {
+        Self {
+            cache,
+            sampled,
+            providers,
+        }
+    }
+
+    /// Whether whole answers to questions with these settings are kept and given. The cache may hold others, from another
+    /// program or an earlier configuration.
+    pub(in crate::gateway) fn keeps(&self, params: &Params) -> bool {
+        self.cache.is_some() && repeatable(params, self.sampled)
+    }
+
+    /// The cache key of a question to this model at its address.
     fn key(&self, ask: &Ask, said: Digest, model: &ModelId, effort: Option<Effort>) -> Digest {
-        let route = self.routes.get(model.provider());
-        let endpoint = route.and_then(|route| route.provider.endpoints.first());
-        // The cap of a part follows from the money and the window; a whole answer is one under any cap.
+        let provider = self.providers.get(model.provider());
+        let endpoint = provider.and_then(|provider| provider.provider.endpoints.first());
+        // The cap of a part follows from the money and the window; a whole answer is the same under any cap.
         let max_output = ask.params.max_output.filter(|_| ask.step.is_none());
         let params = Params {
             effort,
             max_output,
             ..ask.params
         };
-        said.asked(
-            model,
-            &params,
-            endpoint.map_or("", |endpoint| endpoint.base_url()),
-        )
+        let url = endpoint.map_or("", |endpoint| endpoint.base_url());
+        said.asked(model, &params, url)
     }
 
-    /// Whether whole answers to questions with these settings are kept, and given: somebody else, or an earlier
-    /// configuration, may have kept what is not wanted now.
-    pub fn keeps(&self, params: &Params) -> bool {
-        self.parts.cache.is_some() && repeatable(params, self.parts.config.cache.sampled)
-    }
-
-    /// The answer that the chosen model would give from the cache, else the newest that one of the others has given.
-    pub(in crate::gateway) async fn kept(
+    /// The answer that the chosen model would give from this machine's cache, else the newest of one of the others.
+    pub(in crate::gateway) async fn quoted(
         &self,
         ask: &Ask,
         chosen: &Rung,
         others: &[Asked],
+        clock: &Clock,
     ) -> Option<Kept> {
-        let short = ask
-            .conversation
-            .messages()
-            .iter()
-            .map(|m| m.text.len())
-            .sum::<usize>()
-            + ask.question.len();
-        let looks = ask.cached && !ask.refresh && self.keeps(&ask.params) && short <= LOOKED_UP;
-        // Nothing is asked yet, or the guide is, whose answers are not kept.
+        let conversation = ask.conversation.messages().iter().map(|m| m.text.len());
+        let short = conversation.sum::<usize>() + ask.question.len() <= LONGEST_QUOTED;
+        let looks = ask.cached && !ask.refresh && self.keeps(&ask.params) && short;
+        // The answers of the guide are not kept.
         let looks = looks && !ask.question.trim().is_empty() && chosen.model.provider() != OFFLINE;
-        let cache = self.parts.cache.as_ref().filter(|_| looks)?;
-        let (said, now) = (ask.said(), self.parts.clock.now());
-        if let Some(hit) = cache
-            .get_here(self.key(ask, said, &chosen.model, chosen.effort), now)
-            .await
-        {
+        let cache = self.cache.filter(|_| looks)?;
+        let (said, now) = (ask.said(), clock.now());
+        let key = self.key(ask, said, &chosen.model, chosen.effort);
+        if let Some(hit) = cache.get_here(key, now).await {
             return Some(kept(hit));
         }
         let mut newest: Option<AnswerHit> = None;
         for (model, effort) in others {
-            let hit = cache
-                .get_here(self.key(ask, said, &model.id, *effort), now)
-                .await;
+            let key = self.key(ask, said, &model.id, *effort);
+            let hit = cache.get_here(key, now).await;
             newest = newest.into_iter().chain(hit).min_by_key(|hit| hit.age);
         }
         newest.map(kept)
     }
 
-    /// What can be had for a question that no provider could be reached for, by a user who would take it in this `way`.
-    pub async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
-        let plan = self
-            .plan(
-                ask,
-                &Tried {
-                    for_nothing: true,
-                    ..Tried::default()
-                },
-            )
-            .await;
-        let Ok(planned) = plan else {
-            return Offer {
-                kept: None,
-                until: None,
-            };
-        };
-        let kept = self.however_old(ask, || ask.said(), way).await.map(kept);
-        let mut providers = planned
-            .rungs()
-            .map(|(model, _)| model.provider().to_owned())
-            .collect::<Vec<_>>();
-        providers.dedup();
-        let now = self.parts.clock.now();
-        let circuits = providers
-            .iter()
-            .filter_map(|name| Some(self.routes.get(name)?.health.circuit(now)));
-        // As soon as one of them is open to requests there is nothing to wait for.
-        let until = circuits.map(|circuit| {
-            if let Circuit::Open { until } = circuit {
-                Some(until)
-            } else {
-                None
-            }
-        });
-        Offer {
-            kept,
-            until: until
-                .collect::<Option<Vec<_>>>()
-                .and_then(|all| all.into_iter().min()),
-        }
-    }
-
-    /// The newest answer that is still there, however old: of those that may answer this question, and where the user
-    /// chooses it by its name, of those that it is compared with as well.
-    async fn however_old(
+    /// The newest answer of one of these models that is still there, however old.
+    pub(in crate::gateway) async fn newest(
         &self,
         ask: &Ask,
         said: impl FnOnce() -> Digest,
-        way: Stale,
+        models: &[Asked],
+        clock: &Clock,
     ) -> Option<AnswerHit> {
         let cache = self
-            .parts
             .cache
-            .as_ref()
-            .filter(|_| ask.cached && self.keeps(&ask.params))?;
-        let cache = cache.within(&Waiting::default());
-        let (mut models, _) = self.candidates(ask).ok()?;
-        if way == Stale::Only {
-            models.extend(self.compared(ask));
-        }
-        let (said, now) = (said(), self.parts.clock.now());
+            .filter(|_| ask.cached && self.keeps(&ask.params))?
+            .within(&Waiting::default());
+        let (said, now) = (said(), clock.now());
         let mut newest: Option<AnswerHit> = None;
-        for (model, effort) in models
-            .iter()
-            .filter(|(model, _)| self.unusable(model.id.provider()).is_none())
-        {
-            let hit = cache
-                .get_stale(self.key(ask, said, &model.id, *effort), now)
-                .await;
+        for (model, effort) in models {
+            let key = self.key(ask, said, &model.id, *effort);
+            let hit = cache.get_stale(key, now).await;
             newest = newest.into_iter().chain(hit).min_by_key(|hit| hit.age);
         }
         newest
     }
 }
 
-fn kept(hit: AnswerHit) -> Kept {
+/// One exchange's use of the cache.
+pub(in crate::gateway) struct ExchangeCache<'g> {
+    answers: AnswerCache<'g>,
+    /// How long the exchange has waited for Redis.
+    waiting: &'g Waiting,
+    clock: &'g Clock,
+    /// The digest of the question, from the moment on from which it is not cut any more. The question may be long, so it
+    /// is read once.
+    said: OnceLock<Digest>,
+    /// The duty to fetch the answer for all that ask the same at this moment, and its cache key.
+    lead: Option<(Digest, LeadGuard)>,
+}
+
+impl<'g> ExchangeCache<'g> {
+    pub(in crate::gateway) fn new(
+        answers: AnswerCache<'g>,
+        waiting: &'g Waiting,
+        clock: &'g Clock,
+    ) -> Self {
+        Self {
+            answers,
+            waiting,
+            clock,
+            said: OnceLock::new(),
+            lead: None,
+        }
+    }
+
+    /// The cache, where this question may use it. The guide's answers cost nothing and change with the program.
+    fn cache(&self, ask: &Ask, model: &ModelId) -> Option<Cache> {
+        let usable = ask.cached && model.provider() != OFFLINE;
+        Some(self.answers.cache.filter(|_| usable)?.within(self.waiting))
+    }
+
+    fn said(&self, ask: &Ask) -> Digest {
+        *self.said.get_or_init(|| ask.said())
+    }
+
+    fn key(&self, ask: &Ask, rung: &Rung) -> Digest {
+        self.answers
+            .key(ask, self.said(ask), &rung.model, rung.effort)
+    }
+
+    /// The answer to this question, if it is in the cache and may be given.
+    pub(in crate::gateway) async fn look_up(
+        &self,
+        ask: &Ask,
+        rung: &Rung,
+        reporter: &Reporter<'_>,
+    ) -> Option<AnswerHit> {
+        let gives = !ask.refresh && self.answers.keeps(&ask.params);
+        let cache = self.cache(ask, &rung.model).filter(|_| gives)?;
+        let hit = cache.get(self.key(ask, rung), self.clock.now()).await;
+        if let Some(text) = cache.trouble() {
+            reporter.warn(text).await;
+        }
+        hit
+    }
+
+    /// Of all exchanges that ask the same at the same time, here or in another process, one fetches the answer. `Some`:
+    /// another one has fetched it meanwhile. An exchange that waits for it holds no money, and does not wait for ever.
+    pub(in crate::gateway) async fn take_lead(
+        &mut self,
+        ask: &Ask,
+        rung: &Rung,
+        reporter: &Reporter<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Option<AnswerHit>, Failure> {
+        let keeps = repeatable(&ask.params, self.answers.sampled) && !ask.refresh;
+        let Some(cache) = self.cache(ask, &rung.model).filter(|_| keeps) else {
+            return Ok(None);
+        };
+        let key = self.key(ask, rung);
+        let follower = match cache.join(key).await {
+            Flight::Lead(guard) => {
+                // Another exchange may have put it there between our look-up and our lead.
+                let hit = cache.get(key, self.clock.now()).await;
+                if hit.is_none() {
+                    self.lead = Some((key, guard));
+                }
+                return Ok(hit);
+            }
+            Flight::Follow(follower) => follower,
+        };
+        let pausing = Event::Pausing {
+            why: "the same question is being answered already".to_owned(),
+            ms: 0,
+        };
+        reporter.emit(pausing).await;
+        let hit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(interrupted()),
+            () = tokio::time::sleep(cache.patience()) => return Ok(None),
+            hit = follower.wait(self.clock.now()) => hit,
+        };
+        match hit {
+            Some(hit) => Ok(Some(hit)),
+            // The leader failed, or may not keep its answer. That may hold for all, and then each would wait for the one
+            // before: so all go ahead.
+            None => Ok(cache.get(key, self.clock.now()).await),
+        }
+    }
+
+    /// The newest answer of these models, however old.
+    pub(in crate::gateway) async fn newest(
+        &self,
+        ask: &Ask,
+        models: &[Asked],
+    ) -> Option<AnswerHit> {
+        let said = || self.said(ask);
+        self.answers.newest(ask, said, models, self.clock).await
+    }
+
+    /// Keeps a whole answer, under the model that gave it.
+    pub(in crate::gateway) fn keep(
+        &mut self,
+        ask: &Ask,
+        rung: &Rung,
+        reply: &Reply,
+        facts: &AnswerFacts,
+    ) {
+        let Some(cache) = self.cache(ask, &rung.model) else {
+            return;
+        };
+        if !worth_keeping(reply, &ask.params, self.answers.sampled) {
+            return;
+        }
+        let entry = CachedAnswer {
+            model: rung.model.clone(),
+            text: reply.text.clone(),
+            reasoning: reply.reasoning.clone(),
+            usage: facts.usage,
+            cost: facts.cost.usd,
+            at: self.clock.now(),
+        };
+        let key = self.key(ask, rung);
+        match self.lead.take() {
+            Some((led, guard)) if led == key => guard.put(&entry),
+            // Another model has answered: those that wait for the first one ask it themselves.
+            _ => cache.put(key, &entry),
+        }
+    }
+}
+
+/// An answer in the cache, as a front end shows it.
+pub(in crate::gateway) fn kept(hit: AnswerHit) -> Kept {
     let AnswerHit {
         entry,
         tier,
@@ -174,236 +278,5 @@ fn kept(hit: AnswerHit) -> Kept {
         age_s: age.as_secs(),
         expired,
         usd: entry.cost,
-    }
-}
-
-impl ExchangeRun {
-    /// An old answer, where the user takes one. `None`: they do not, or there is none.
-    pub(in crate::gateway) async fn stale(
-        &mut self,
-        planned: &Planned,
-    ) -> Option<Result<Event, Failure>> {
-        if self.ask.stale == Stale::Never {
-            return None;
-        }
-        let gateway = Arc::clone(&self.gateway);
-        let hit = gateway
-            .however_old(&self.ask, || self.said(), self.ask.stale)
-            .await?;
-        let (model, age) = (&hit.entry.model, span(hit.age.as_secs()));
-        let text = match (self.ask.stale, &self.ask.selection) {
-            (Stale::Only, _) => format!("this is what {model} answered {age} ago"),
-            (_, Selection::Pinned(_)) => {
-                format!("{model} cannot be reached: this is what it answered {age} ago")
-            }
-            (_, Selection::Auto) => {
-                format!("no model can be reached: this is what {model} answered {age} ago")
-            }
-        };
-        self.emit(Event::Notice(Notice {
-            level: Level::Warning,
-            text,
-        }))
-        .await;
-        Some(self.answer_from_cache(planned, hit).await)
-    }
-
-    /// The cache, where this question may use it. The guide's answers cost nothing and change with the program.
-    fn cache(&self, model: &ModelId) -> Option<Cache> {
-        let cache = self.gateway.parts.cache.as_ref();
-        Some(
-            cache
-                .filter(|_| self.ask.cached && model.provider() != OFFLINE)?
-                .within(&self.waiting),
-        )
-    }
-
-    /// What is asked, as a digest. The question may be a long one, and it is the same for as long as it is under way:
-    /// it is read once.
-    fn said(&self) -> Digest {
-        *self.said.get_or_init(|| self.ask.said())
-    }
-
-    /// The key of the cache: the whole question, and the address it goes to.
-    fn digest(&self, rung: &Rung) -> Digest {
-        self.gateway
-            .key(&self.ask, self.said(), &rung.model, rung.effort)
-    }
-
-    pub(in crate::gateway) async fn look_up(&self, rung: &Rung) -> Option<AnswerHit> {
-        let gives = !self.ask.refresh && self.gateway.keeps(&self.ask.params);
-        let cache = self.cache(&rung.model).filter(|_| gives)?;
-        let hit = cache.get(self.digest(rung), self.now()).await;
-        if let Some(text) = cache.trouble() {
-            self.emit(Event::Notice(Notice {
-                level: Level::Warning,
-                text,
-            }))
-            .await;
-        }
-        hit
-    }
-
-    /// Of all who ask the same at the same time, here or in another process, one fetches the answer. `Some`: another one
-    /// has fetched it meanwhile. While somebody waits for it they hold no money, and they do not wait for ever.
-    pub(in crate::gateway) async fn take_lead(
-        &mut self,
-        rung: &Rung,
-    ) -> Result<Option<AnswerHit>, Failure> {
-        let gateway = Arc::clone(&self.gateway);
-        let keeps = repeatable(&self.ask.params, gateway.parts.config.cache.sampled);
-        let Some(cache) = self
-            .cache(&rung.model)
-            .filter(|_| keeps && !self.ask.refresh)
-        else {
-            return Ok(None);
-        };
-        let (digest, stop) = (self.digest(rung), self.stop.clone());
-        let follower = match cache.join(digest).await {
-            Flight::Lead(guard) => {
-                // Somebody may have put it between our look and our lead.
-                let hit = cache.get(digest, self.now()).await;
-                if hit.is_none() {
-                    self.lead = Some((digest, guard));
-                }
-                return Ok(hit);
-            }
-            Flight::Follow(follower) => follower,
-        };
-        self.emit(Event::Pausing {
-            why: "the same question is being answered already".to_owned(),
-            ms: 0,
-        })
-        .await;
-        let hit = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(interrupted()),
-            () = tokio::time::sleep(cache.patience()) => return Ok(None),
-            hit = follower.wait(self.now()) => hit,
-        };
-        match hit {
-            Some(hit) => Ok(Some(hit)),
-            // Whoever fetched it failed, or may not keep it. It may be so for everybody, and then one would wait behind
-            // the other: so all go ahead.
-            None => Ok(cache.get(digest, self.now()).await),
-        }
-    }
-
-    /// An answer that was given before: stored like any other, for nothing.
-    pub(in crate::gateway) async fn answer_from_cache(
-        &mut self,
-        planned: &Planned,
-        hit: AnswerHit,
-    ) -> Result<Event, Failure> {
-        let rung = &planned.plan.first;
-        let begin = (!self.stored).then(|| self.begin(planned));
-        let total_ms = self.elapsed_ms();
-        let facts = AnswerFacts {
-            model: hit.entry.model.clone(),
-            route: planned.plan.route.clone(),
-            finish: Some(Finish::Stop),
-            usage: hit.entry.usage,
-            estimate: rung.estimate,
-            cost: Cost::new(Usd::ZERO, CostKind::Exact),
-            saved: hit.entry.cost,
-            cache: hit.tier,
-            cache_age_s: hit.age.as_secs(),
-            stale: hit.expired,
-            reasoning_usd: None,
-            latency: Latency {
-                ttft_ms: Some(total_ms),
-                total_ms,
-                tokens_per_second: None,
-            },
-            attempts: self.attempts.clone(),
-            service_tier: None,
-            others: self
-                .gateway
-                .others(&self.ask, &hit.entry.model, &hit.entry.usage),
-        };
-        let outcome = self.outcome(&facts, planned.input(&rung.model).tokens, None);
-        let (answer, id, step) = (
-            self.ask.answer.clone(),
-            self.id.clone(),
-            self.ask.step.clone(),
-        );
-        let (text, reasoning, answers) = (
-            hit.entry.text.clone(),
-            hit.entry.reasoning.clone(),
-            self.ask.answers(),
-        );
-        let record = move |db: &crate::store::Db| {
-            if let Some(begin) = &begin {
-                ChatLog(db).begin_exchange(begin)?;
-            }
-            let facts = steps::whole(step.as_ref(), db, &answer, facts)?;
-            if answers {
-                ChatLog(db).append_answer(&answer, &text, &reasoning)?;
-                ChatLog(db).finish_answer(&answer, Ending::Complete, Some(&facts))?;
-            }
-            ExchangeLog(db).finish_exchange(&id, &outcome)?;
-            Ok(facts)
-        };
-        let facts = self
-            .write_unless_stopped(record)
-            .await?
-            .ok_or_else(interrupted)?;
-        if !self.stored {
-            self.stored = true;
-            self.prompted().await;
-        }
-        let model = planned.model(&rung.model);
-        self.started(rung, model, &planned.plan.route, String::new())
-            .await;
-        let id = self.ask.answer.clone();
-        if !hit.entry.reasoning.is_empty() {
-            self.emit(Event::Reasoning {
-                id: id.clone(),
-                text: hit.entry.reasoning.clone(),
-            })
-            .await;
-        }
-        self.emit(Event::Text {
-            id,
-            text: hit.entry.text.clone(),
-        })
-        .await;
-        Ok(Event::Finished(Box::new(self.answer(
-            hit.entry.text,
-            hit.entry.reasoning,
-            facts,
-        ))))
-    }
-
-    /// Keeps a whole answer for the next time, under the model that gave it.
-    pub(in crate::gateway) fn keep(
-        &mut self,
-        on: &AttemptContext<'_>,
-        reply: &Reply,
-        facts: &AnswerFacts,
-    ) {
-        let Some(cache) = self.cache(&on.rung.model) else {
-            return;
-        };
-        if worth_keeping(
-            reply,
-            &self.ask.params,
-            self.gateway.parts.config.cache.sampled,
-        ) {
-            let entry = CachedAnswer {
-                model: on.rung.model.clone(),
-                text: reply.text.clone(),
-                reasoning: reply.reasoning.clone(),
-                usage: facts.usage,
-                cost: facts.cost.usd,
-                at: self.now(),
-            };
-            let digest = self.digest(on.rung);
-            match self.lead.take() {
-                Some((led, guard)) if led == digest => guard.put(&entry),
-                // Another model has answered: whoever waits for the first one asks it themselves.
-                _ => cache.put(digest, &entry),
-            }
-        }
     }
 }

@@ -1,63 +1,59 @@
 //! The life of an exchange, from the plan to its last event.
 //!
-//! Owns: the order plan, cache, rungs; and the events that every front end folds.
-//! Refuses: retries (the attempt loop) and reading the stream.
-//! Invariant: exactly one last event, `Finished`, `Failed` or `AtLimit`, after the store has everything that it will take.
+//! Owns: the order of plan, cache and rungs, and what follows when a limit or a rung refuses the question.
+//! Refuses: retries (`attempt`), reading the stream (`stream`), and writing bookings (`money`).
+//! Invariant: exactly one last event, `Finished`, `Failed` or `AtLimit`, after everything has been written to the store.
 
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+mod cached;
+mod conclusion;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 
-use crate::cache::LeadGuard;
-use crate::catalog::Model;
+use crate::budget::Budget;
+use crate::cache::AnswerHit;
 use crate::chat::id::ExchangeId;
-use crate::chat::request::Digest;
-use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
-use crate::gateway::attempt::run::RungEnd;
+use crate::chat::{Failure, FailureKind, ModelId, Selection, Usage, span};
+use crate::gateway::Gateway;
+use crate::gateway::answer_cache::ExchangeCache;
+use crate::gateway::ask::{Ask, Consult, Stale};
+use crate::gateway::attempt::context::{AttemptContext, AttemptServices};
+use crate::gateway::attempt::end::RungFailure;
+use crate::gateway::attempt::log::AttemptLog;
+use crate::gateway::attempt::run::RungRun;
+use crate::gateway::exchange::cached::CachedParts;
+use crate::gateway::exchange::conclusion::ConclusionParts;
+use crate::gateway::money::account::{AccountParts, ExchangeAccount};
 use crate::gateway::money::cancellable_write::unless_stopped;
 use crate::gateway::plan::candidates::{Planned, Tried};
-use crate::gateway::{Ask, Consult, Gateway, Stale};
-use crate::protocol::{
-    Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused,
-    Route, Started,
-};
+use crate::gateway::plan::window_fit::PlanError;
+use crate::gateway::stream::reporter::Reporter;
+use crate::protocol::{Event, Fitted, Refused};
 use crate::redis::Waiting;
-use crate::router::Rung;
-use crate::store::{Begin, ChatLog, Ending, ExchangeLog, ExchangeOutcome, Foreseen, NewPrompt};
 
 /// One exchange under way.
-pub(in crate::gateway) struct ExchangeRun {
-    pub(in crate::gateway) gateway: Arc<Gateway>,
-    pub(in crate::gateway) ask: Ask,
-    pub(in crate::gateway) events: mpsc::Sender<Event>,
-    pub(in crate::gateway) stop: CancellationToken,
-    pub(in crate::gateway) began: Instant,
-    pub(in crate::gateway) id: ExchangeId,
-    /// Requests made so far, as they ended.
-    pub(in crate::gateway) attempts: Vec<Attempt>,
-    /// What was left out so that the question fits.
-    pub(in crate::gateway) fitted: Option<Fitted>,
-    /// The prompt, the answer row and the exchange are stored.
-    pub(in crate::gateway) stored: bool,
-    /// A lower rung may take what a limit refuses.
-    pub(in crate::gateway) goes_lower: bool,
-    /// The duty to fetch the answer for all who ask the same at this moment, and its key in the cache.
-    pub(in crate::gateway) lead: Option<(Digest, LeadGuard)>,
-    /// The digest of the question, from the moment on from which it is not cut any more.
-    pub(in crate::gateway) said: OnceLock<Digest>,
-    /// How the last attempt failed.
-    pub(in crate::gateway) last_failure: Option<Failure>,
-    /// Every attempt that failed did so by the fault of a server, or of the way to it.
-    pub(in crate::gateway) only_servers: bool,
-    /// What the front end was told of the provider in use.
-    pub(in crate::gateway) link: Mutex<Option<Link>>,
+struct ExchangeRun<'g> {
+    gateway: &'g Gateway,
+    id: ExchangeId,
+    ask: Ask,
+    stop: &'g CancellationToken,
+    reporter: &'g Reporter<'g>,
+    cache: ExchangeCache<'g>,
     /// How long it has waited for Redis, where it could go on without.
-    pub(in crate::gateway) waiting: Waiting,
+    waiting: &'g Waiting,
+    /// The budget as it is now.
+    budget: &'g (dyn Fn() -> Budget + Send + Sync),
+    /// What was left out so that the question fits.
+    fitted: Option<Fitted>,
+    log: AttemptLog,
 }
 
-/// Runs an exchange to its end.
+/// Runs an exchange to its end. `began`: when the user sent the question.
 pub(in crate::gateway) async fn run(
     gateway: Arc<Gateway>,
     ask: Ask,
@@ -66,121 +62,195 @@ pub(in crate::gateway) async fn run(
     began: Instant,
 ) {
     let id = ExchangeId::from_bits(gateway.parts.random.bits());
-    let mut turn = ExchangeRun {
+    let span = tracing::info_span!("exchange", chat = %ask.session, %id, model = Empty);
+    let gateway: &Gateway = &gateway;
+    let reporter = Reporter::new(events, began, &gateway.troubled);
+    let waiting = Waiting::default();
+    let exchange = ExchangeRun {
         gateway,
-        ask,
-        events,
-        stop,
-        began,
         id,
-        attempts: Vec::new(),
+        ask,
+        stop: &stop,
+        reporter: &reporter,
+        cache: ExchangeCache::new(gateway.answers(), &waiting, &gateway.parts.clock),
+        waiting: &waiting,
+        budget: &|| gateway.budget(),
         fitted: None,
-        stored: false,
-        goes_lower: false,
-        lead: None,
-        said: OnceLock::new(),
-        last_failure: None,
-        only_servers: true,
-        link: Mutex::default(),
-        waiting: Waiting::default(),
+        log: AttemptLog::default(),
     };
-    let last = turn.go().await.unwrap_or_else(|refused| Event::Failed {
+    let last = exchange.run().instrument(span).await;
+    let last = last.unwrap_or_else(|refused| Event::Failed {
         failure: refused.failure,
         route: refused.route,
         answer: None,
     });
-    turn.emit(last).await;
-    turn.gateway.give_back().await;
+    reporter.emit(last).await;
+    gateway.give_back().await;
 }
 
-impl ExchangeRun {
-    async fn go(&mut self) -> Result<Event, Refused> {
-        let stop = self.stop.clone();
-        let gateway = Arc::clone(&self.gateway);
-        let nothing = Tried {
+impl<'g> ExchangeRun<'g> {
+    async fn run(mut self) -> Result<Event, Refused> {
+        let first = Tried {
             sends: true,
             ..Tried::default()
         };
-        gateway.reach_redis();
-        let planned = unless_stopped(&stop, self.fit_with_the_group(&nothing)).await?;
+        self.gateway.reach_redis();
+        let planned = unless_stopped(self.stop, self.fit_with_the_group(&first)).await?;
         let planned = match planned.map_err(Refused::from) {
             Err(refused) if refused.failure.kind == FailureKind::Budget => {
-                return self.go_for_nothing(refused).await;
+                return self.use_cache_only(refused).await;
             }
             planned => planned?,
         };
-        self.say_fitted(&planned).await;
+        let mut account = self.account().await?;
+        self.report_fitted(&planned).await;
         if self.ask.stale == Stale::Only {
-            return Ok(self.only_stale(&planned).await?);
+            return Ok(self.stale_only(&mut account, &planned).await?);
         }
-        if let Some(hit) = unless_stopped(&stop, self.look_up(&planned.plan.first)).await? {
-            return Ok(self.answer_from_cache(&planned, hit).await?);
+        let rung = &planned.plan.first;
+        let look_up = self.cache.look_up(&self.ask, rung, self.reporter);
+        if let Some(hit) = unless_stopped(self.stop, look_up).await? {
+            return Ok(self.give(&mut account, &planned, hit).await?);
         }
-        if let Some(hit) = unless_stopped(&stop, self.take_lead(&planned.plan.first)).await?? {
-            return Ok(self.answer_from_cache(&planned, hit).await?);
+        let lead = self
+            .cache
+            .take_lead(&self.ask, rung, self.reporter, self.stop);
+        if let Some(hit) = unless_stopped(self.stop, lead).await?? {
+            return Ok(self.give(&mut account, &planned, hit).await?);
         }
-        self.goes_lower = gateway.steps_down(&self.ask);
+        let steps_down = self.gateway.steps_down(&self.ask);
         // From here on the prompt may be stored: a later rung that does not fit is a failure like any other.
         self.ask.consult = Consult::Never;
-        self.run_fallbacks(planned).await
+        self.run_fallbacks(account, planned, steps_down).await
     }
 
-    /// No limit has room for the question; an answer that lies in the cache needs none.
-    async fn go_for_nothing(&mut self, refused: Refused) -> Result<Event, Refused> {
-        let (gateway, stop) = (Arc::clone(&self.gateway), self.stop.clone());
+    /// The plan's first look has opened the store.
+    async fn account(&self) -> Result<ExchangeAccount<'g>, Failure> {
+        let parts = &self.gateway.parts;
+        let parts = AccountParts {
+            store: self.gateway.store().await?,
+            budget: self.budget,
+            group: self.gateway.group_budget(),
+            run: &parts.run,
+            clock: &parts.clock,
+            random: &parts.random,
+            stop: self.stop,
+        };
+        Ok(ExchangeAccount::new(parts, self.id.clone()))
+    }
+
+    /// Plans the question. When a limit is in the way, the group's figures may be old: they are fetched, and it is planned
+    /// once more.
+    async fn fit_with_the_group(&mut self, tried: &Tried) -> Result<Planned, PlanError> {
+        let gateway = self.gateway;
+        let Some(group) = gateway.group_budget() else {
+            return gateway.fit(&mut self.ask, tried, Vec::new()).await;
+        };
+        let whole = self.ask.clone();
+        let first = gateway.fit(&mut self.ask, tried, Vec::new()).await;
+        let short = match &first {
+            Ok(planned) => planned.steps_down(),
+            Err(unplanned) => unplanned.refused.failure.kind == FailureKind::Budget,
+        };
+        if !short {
+            return first;
+        }
+        let now = gateway.parts.clock.now();
+        let fetched = group.refresh(gateway.store().await?, now).await;
+        self.ask = whole;
+        match (gateway.fit(&mut self.ask, tried, Vec::new()).await, fetched) {
+            (Err(error), Err(none)) if self.is_groups_limit(&error.refused).await => {
+                Err(PlanError {
+                    refused: Refused {
+                        failure: none.failure(),
+                        ..error.refused
+                    },
+                    ..error
+                })
+            }
+            (planned, _) => planned,
+        }
+    }
+
+    /// Whether it is the group's limit that has no room.
+    async fn is_groups_limit(&self, refused: &Refused) -> bool {
+        let considered = refused
+            .route
+            .as_ref()
+            .and_then(|route| route.considered.last());
+        let Some(last) = considered else { return false };
+        self.gateway
+            .left(&self.ask, &last.model)
+            .await
+            .is_some_and(|left| left.scope.is_group())
+    }
+
+    /// No limit has room for the question, but an answer from the cache costs nothing.
+    async fn use_cache_only(mut self, refused: Refused) -> Result<Event, Refused> {
         let free = Tried {
             for_nothing: true,
             ..Tried::default()
         };
-        let fit = unless_stopped(&stop, gateway.fit(&mut self.ask, &free, Vec::new())).await?;
-        let Ok(planned) = fit else {
+        let fit = self.gateway.fit(&mut self.ask, &free, Vec::new());
+        let Ok(planned) = unless_stopped(self.stop, fit).await? else {
             return self.at_limit(refused).await;
         };
+        let mut account = self.account().await?;
         if self.ask.stale == Stale::Only {
-            self.say_fitted(&planned).await;
-            return Ok(self.only_stale(&planned).await?);
+            self.report_fitted(&planned).await;
+            return Ok(self.stale_only(&mut account, &planned).await?);
         }
-        match unless_stopped(&stop, self.look_up(&planned.plan.first)).await? {
-            Some(hit) => {
-                self.say_fitted(&planned).await;
-                Ok(self.answer_from_cache(&planned, hit).await?)
-            }
-            None => self.at_limit(refused).await,
-        }
+        let look_up = self
+            .cache
+            .look_up(&self.ask, &planned.plan.first, self.reporter);
+        let Some(hit) = unless_stopped(self.stop, look_up).await? else {
+            return self.at_limit(refused).await;
+        };
+        self.report_fitted(&planned).await;
+        Ok(self.give(&mut account, &planned, hit).await?)
     }
 
-    /// The old answer that the user has chosen instead of asking.
-    async fn only_stale(&mut self, planned: &Planned) -> Result<Event, Failure> {
-        let nothing = Failure::new(
-            FailureKind::Unavailable,
-            "no answer to this question is kept any more",
-        );
-        self.stale(planned).await.unwrap_or(Err(nothing))
+    /// The question does not fit: the user is asked what to do, where there is a user to ask. Nothing is stored yet.
+    async fn at_limit(&self, refused: Refused) -> Result<Event, Refused> {
+        if self.ask.consult == Consult::Never {
+            return Err(refused);
+        }
+        let ways = self.gateway.ways_out(&self.ask, refused).await;
+        Ok(Event::AtLimit(Box::new(ways)))
     }
 
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each
     /// is planned with the money that is left then.
-    async fn run_fallbacks(&mut self, mut planned: Planned) -> Result<Event, Refused> {
+    async fn run_fallbacks(
+        mut self,
+        mut account: ExchangeAccount<'g>,
+        mut planned: Planned,
+        steps_down: bool,
+    ) -> Result<Event, Refused> {
         let mut tried = Tried {
             exchange: Some(self.id.clone()),
             sends: true,
             ..Tried::default()
         };
-        let gateway = Arc::clone(&self.gateway);
         loop {
             let model = planned.plan.first.model.clone();
-            let (failure, goes_on) = match self.try_rung(&planned).await {
-                RungEnd::Over(event) => return Ok(*event),
-                RungEnd::Stop(failure) => (failure, false),
-                RungEnd::Next(failure) => {
+            tracing::Span::current().record("model", tracing::field::display(&model));
+            let has_fallbacks = !planned.plan.fallbacks.is_empty();
+            let failure = match self.run_rung(&mut account, &planned, steps_down).await {
+                Ok(last) => return Ok(last),
+                Err(failure) => failure,
+            };
+            let (failure, goes_on) = match failure {
+                RungFailure::Stop(failure) => (failure, false),
+                RungFailure::Next(failure) => {
                     tried.why = None;
-                    (failure, !planned.plan.fallbacks.is_empty())
+                    (failure, has_fallbacks)
                 }
-                RungEnd::Shut(why, failure) => {
+                RungFailure::Unavailable(why, failure) => {
                     tried.why = Some(why);
-                    (failure, !planned.plan.fallbacks.is_empty())
+                    (failure, has_fallbacks)
                 }
-                RungEnd::Larger(failure) => {
+                RungFailure::Larger(failure) => {
                     tried.why = Some(format!("too long for {}", model.model()));
                     tried.models.extend(planned.not_larger(&model));
                     (failure, true)
@@ -188,231 +258,163 @@ impl ExchangeRun {
             };
             tracing::info!(%model, kind = ?failure.kind, "rung failed");
             tried.models.push(model);
-            // That nothing else fits is no news to somebody whose first choice has just failed.
+            // When nothing else fits, the user is told of the failure, not of that.
             let (next, failure) = if goes_on {
-                match unless_stopped(&self.stop, gateway.plan(&self.ask, &tried)).await {
+                match unless_stopped(self.stop, self.gateway.plan(&self.ask, &tried)).await {
                     Ok(next) => (next.ok(), failure),
                     Err(stopped) => (None, stopped),
                 }
             } else {
                 (None, failure)
             };
-            let Some(next) = next else {
-                let failure = self.blamed(failure);
-                if failure.kind == FailureKind::Unavailable
-                    && let Some(old) = self.stale(&planned).await
-                {
-                    return Ok(old?);
-                }
-                self.record_failure(&failure).await;
-                return Ok(Event::Failed {
-                    failure,
-                    route: Some(planned.plan.route),
-                    answer: None,
-                });
-            };
-            planned = next;
+            match next {
+                Some(next) => planned = next,
+                None => return self.fail(&mut account, planned, failure).await,
+            }
         }
     }
 
-    /// Servers alone are to blame only where nothing else was.
-    fn blamed(&self, failure: Failure) -> Failure {
-        let shared = failure.kind == FailureKind::Unavailable && !self.only_servers;
-        Failure {
-            kind: if shared {
-                FailureKind::Request
-            } else {
-                failure.kind
-            },
-            ..failure
+    /// Asks the plan's first model until there is an answer, which is settled, or a failure. Gives the last event.
+    async fn run_rung(
+        &mut self,
+        account: &mut ExchangeAccount<'g>,
+        planned: &Planned,
+        steps_down: bool,
+    ) -> Result<Event, RungFailure> {
+        let rung = &planned.plan.first;
+        let provider = self.gateway.routes.get(rung.model.provider());
+        let (Some(model), Some(provider)) = (planned.model(&rung.model), provider) else {
+            let text = format!("{} cannot be reached", rung.model);
+            return Err(RungFailure::Next(Failure::new(FailureKind::Usage, text)));
+        };
+        let context = AttemptContext {
+            services: self.services().await.map_err(RungFailure::Stop)?,
+            ask: &self.ask,
+            fitted: self.fitted,
+            planned,
+            model,
+            provider,
+            steps_down,
+        };
+        let answer = RungRun::new(context, account, &mut self.log).run().await?;
+        let parts = ConclusionParts {
+            ask: &self.ask,
+            planned,
+            attempts: self.log.attempts(),
+            reporter: self.reporter,
+            ended: self.gateway.parts.clock.now(),
+        };
+        let others = |model: &ModelId, usage: &Usage| self.gateway.others(&self.ask, model, usage);
+        let conclusion = conclusion::settle(parts, account, *answer, others).await;
+        if conclusion.is_whole {
+            let (reply, facts) = (&conclusion.reply, &conclusion.facts);
+            self.cache.keep(&self.ask, rung, reply, facts);
         }
+        Ok(conclusion.event(&self.ask, self.reporter).await)
     }
 
-    /// Says what was left out: never silently.
-    async fn say_fitted(&mut self, planned: &Planned) {
+    async fn services(&self) -> Result<AttemptServices<'g>, Failure> {
+        let gateway = self.gateway;
+        Ok(AttemptServices {
+            wire: &gateway.wire,
+            env: &gateway.parts.env,
+            limits: &gateway.parts.config.limits,
+            clock: &gateway.parts.clock,
+            random: &gateway.parts.random,
+            store: gateway.store().await?,
+            peers: gateway.others.as_ref(),
+            waiting: self.waiting,
+            reporter: self.reporter,
+            stop: self.stop,
+        })
+    }
+
+    /// No rung gave an answer: an old one is given where the user takes one, else the failure is recorded.
+    async fn fail(
+        &mut self,
+        account: &mut ExchangeAccount<'g>,
+        planned: Planned,
+        failure: Failure,
+    ) -> Result<Event, Refused> {
+        let failure = self.log.overall(failure);
+        if failure.kind == FailureKind::Unavailable
+            && let Some(old) = self.stale(account, &planned).await
+        {
+            return Ok(old?);
+        }
+        let elapsed = self.reporter.elapsed();
+        account.record_failure(&self.ask, &failure, elapsed).await;
+        Ok(Event::Failed {
+            failure,
+            route: Some(planned.plan.route),
+            answer: None,
+        })
+    }
+
+    /// The old answer that the user has chosen instead of asking.
+    async fn stale_only(
+        &mut self,
+        account: &mut ExchangeAccount<'g>,
+        planned: &Planned,
+    ) -> Result<Event, Failure> {
+        let missing = Failure::new(
+            FailureKind::Unavailable,
+            "no answer to this question is kept any more",
+        );
+        self.stale(account, planned).await.unwrap_or(Err(missing))
+    }
+
+    /// An old answer, where the user takes one. `None`: they do not, or there is none.
+    async fn stale(
+        &mut self,
+        account: &mut ExchangeAccount<'g>,
+        planned: &Planned,
+    ) -> Option<Result<Event, Failure>> {
+        if self.ask.stale == Stale::Never {
+            return None;
+        }
+        let models = self.gateway.stale_models(&self.ask, self.ask.stale)?;
+        let hit = self.cache.newest(&self.ask, &models).await?;
+        let (model, age) = (&hit.entry.model, span(hit.age.as_secs()));
+        let text = match (self.ask.stale, &self.ask.selection) {
+            (Stale::Only, _) => format!("this is what {model} answered {age} ago"),
+            (_, Selection::Pinned(_)) => {
+                format!("{model} cannot be reached: this is what it answered {age} ago")
+            }
+            (_, Selection::Auto) => {
+                format!("no model can be reached: this is what {model} answered {age} ago")
+            }
+        };
+        self.reporter.warn(text).await;
+        Some(self.give(account, planned, hit).await)
+    }
+
+    /// Gives an answer from the cache.
+    async fn give(
+        &self,
+        account: &mut ExchangeAccount<'g>,
+        planned: &Planned,
+        hit: AnswerHit,
+    ) -> Result<Event, Failure> {
+        let (model, usage) = (&hit.entry.model, &hit.entry.usage);
+        let others = self.gateway.others(&self.ask, model, usage);
+        let parts = CachedParts {
+            ask: &self.ask,
+            planned,
+            fitted: self.fitted,
+            attempts: self.log.attempts(),
+            reporter: self.reporter,
+            now: self.gateway.parts.clock.now(),
+        };
+        cached::give(parts, account, hit, others).await
+    }
+
+    /// Tells the user what was left out: never silently.
+    async fn report_fitted(&mut self, planned: &Planned) {
         self.fitted = planned.fitted;
         if let Some(fitted) = planned.fitted {
             let text = format!("{fitted}, so that it fits {}", planned.plan.first.model);
-            self.emit(Event::Notice(Notice {
-                level: Level::Warning,
-                text,
-            }))
-            .await;
-        }
-    }
-
-    pub(in crate::gateway) async fn emit(&self, event: Event) {
-        // A front end that has gone away is no reason to leave the money unsettled.
-        let _ = self.events.send(event).await;
-    }
-
-    pub(in crate::gateway) fn now(&self) -> Timestamp {
-        self.gateway.parts.clock.now()
-    }
-
-    pub(in crate::gateway) fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// The question as a rung is asked it.
-    pub(in crate::gateway) fn request(&self, rung: &Rung) -> Request {
-        let params = Params {
-            effort: rung.effort,
-            ..self.ask.params
-        };
-        Request {
-            model: rung.model.clone(),
-            messages: self.ask.messages(),
-            params,
-        }
-    }
-
-    pub(in crate::gateway) async fn prompted(&self) {
-        if !self.ask.stored {
-            let event = Event::Prompted {
-                id: self.ask.prompt.clone(),
-                text: self.ask.own_words().into(),
-                at: self.now(),
-            };
-            self.emit(event).await;
-        }
-    }
-
-    pub(in crate::gateway) async fn started(
-        &self,
-        rung: &Rung,
-        model: Option<&Model>,
-        route: &Route,
-        key: String,
-    ) {
-        let started = Started {
-            id: self.ask.answer.clone(),
-            at: self.now(),
-            model: rung.model.clone(),
-            route: route.clone(),
-            estimate: rung.estimate,
-            fitted: self.fitted,
-            effort: rung.effort,
-            free: model.and_then(|m| m.price.as_ref()).is_some_and(|p| p.free),
-            context: model.and_then(|m| m.context),
-            key,
-        };
-        self.emit(Event::Started(Box::new(started))).await;
-    }
-
-    pub(in crate::gateway) fn answer(
-        &self,
-        text: String,
-        reasoning: String,
-        facts: AnswerFacts,
-    ) -> Answer {
-        Answer {
-            session: self.ask.session.clone(),
-            id: self.ask.answer.clone(),
-            text,
-            reasoning,
-            facts,
-        }
-    }
-
-    /// The rows of a question about to be sent.
-    pub(in crate::gateway) fn begin(&self, planned: &Planned) -> Begin {
-        let rung = &planned.plan.first;
-        let prompt = (!self.ask.stored).then(|| NewPrompt {
-            id: self.ask.prompt.clone(),
-            text: self.ask.own_words().to_owned(),
-        });
-        Begin {
-            session: self.ask.session.clone(),
-            setting: self.ask.setting.clone(),
-            exchange: self.id.clone(),
-            model: rung.model.clone(),
-            mode: planned.plan.route.mode,
-            parent: if self.ask.stored {
-                Some(self.ask.prompt.clone())
-            } else {
-                self.ask.parent.clone()
-            },
-            prompt,
-            answer: self.ask.answer.clone(),
-            messages: self.ask.opens(),
-            kind: Some(planned.kind.as_str()),
-            effort: rung.effort,
-            counted_input: planned.input(&rung.model).tokens,
-            estimate: rung.estimate,
-            pace: planned.plan.pace,
-            at: self.now(),
-        }
-    }
-
-    /// `counted_input` is the raw count, for what is learned must not be learned from itself.
-    pub(in crate::gateway) fn outcome(
-        &self,
-        facts: &AnswerFacts,
-        counted_input: u64,
-        failure: Option<Failure>,
-    ) -> ExchangeOutcome {
-        let effort = facts.route.chosen().and_then(|chosen| chosen.effort);
-        ExchangeOutcome {
-            model: Some(facts.model.clone()),
-            ended: self.now(),
-            cache: facts.cache,
-            saved: facts.saved,
-            latency: facts.latency,
-            finish: facts.finish.clone(),
-            failure,
-            usage: Some(facts.usage),
-            foreseen: Some(Foreseen {
-                effort,
-                counted_input,
-                estimate: facts.estimate,
-            }),
-        }
-    }
-
-    /// Notes that nothing came of it, when there is something to note it on.
-    async fn record_failure(&self, failure: &Failure) {
-        if !self.stored {
-            return;
-        }
-        let outcome = ExchangeOutcome {
-            model: None,
-            ended: self.now(),
-            cache: CacheHit::None,
-            saved: Some(Usd::ZERO),
-            latency: Latency {
-                ttft_ms: None,
-                total_ms: self.elapsed_ms(),
-                tokens_per_second: None,
-            },
-            finish: None,
-            failure: Some(failure.clone()),
-            usage: None,
-            foreseen: None,
-        };
-        let (answer, id) = (self.ask.answer.clone(), self.id.clone());
-        // The answer of a turn that takes several requests is closed by whoever makes them.
-        let alone = self.ask.step.is_none();
-        let record = move |db: &mut crate::store::Db| {
-            db.write(|db| {
-                if alone {
-                    ChatLog(db).finish_answer(&answer, Ending::Failed, None)?;
-                }
-                ExchangeLog(db).finish_exchange(&id, &outcome)
-            })
-        };
-        if let Ok(store) = self.gateway.store().await
-            && let Err(error) = store.run(record).await
-        {
-            tracing::error!(%error, "a failed exchange could not be recorded");
+            self.reporter.warn(text).await;
         }
     }
 }
-
-/// The user stopped it before anything came.
-pub(in crate::gateway) fn interrupted() -> Failure {
-    Failure::new(FailureKind::Interrupted, "stopped")
-}
-
-/// How often what arrived is written to the store while it streams.
-pub(in crate::gateway) const FLUSH: Duration = Duration::from_millis(250);

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,12 +36,15 @@ pub use upstream::survey::{Address, KeyFound, LocalServer, Survey};
 use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
 use crate::catalog::Catalog;
-use crate::chat::{Clock, Failure, Random};
+use crate::chat::{Clock, Failure, Params, Random};
 use crate::config::{Config, Env, KeyEntry, KeySource};
-use crate::protocol::{EVENTS, Event, Quote};
+use crate::protocol::{Circuit, EVENTS, Event, Offer, Quote};
 use crate::provider::{Network, Provider, Wire, guide};
 use crate::redis::Redis;
 use crate::store::{Store, StoreError};
+use answer_cache::AnswerCache;
+use plan::candidates::Tried;
+use upstream::breaker_store::restore_breakers;
 use upstream::peer_cooldowns::PeerCooldowns;
 use upstream::provider_state::ProviderState;
 
@@ -73,8 +76,6 @@ pub struct Gateway {
     group_budget: Option<GroupBudget>,
     /// The machines that use the same keys; `None`: there is no Redis to hear of them.
     others: Option<PeerCooldowns>,
-    /// Shortest time between two pieces of an answer as a front end is told them.
-    gap: Duration,
 }
 
 /// An answer on its way. Dropping it stops it: what was not sent is released, what was is settled.
@@ -116,15 +117,7 @@ impl Gateway {
             troubled: AtomicBool::new(false),
             group_budget: None,
             others: None,
-            gap: stream::frames::FRAME,
         }
-    }
-
-    /// Tells of a streaming answer at most once in `gap`; zero: every piece as it came, however many there are.
-    #[must_use]
-    pub fn telling_every(mut self, gap: Duration) -> Self {
-        self.gap = gap;
-        self
     }
 
     /// Shares with other machines through this Redis. Opens nothing.
@@ -193,7 +186,7 @@ impl Gateway {
     pub async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
         let compared = self.compared(ask);
         let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
-        let nothing = plan::candidates::Tried::default();
+        let nothing = Tried::default();
         let planned = match self.fit(&mut ask.clone(), &nothing, compared.clone()).await {
             // Sending it asks the user, and this is what would be proposed.
             Err(unplanned) if ask.proposes_at(&unplanned.refused.failure) => {
@@ -202,7 +195,8 @@ impl Gateway {
             }
             planned => planned,
         }?;
-        let kept = self.kept(ask, &planned.plan.first, &compared).await;
+        let (chosen, clock) = (&planned.plan.first, &self.parts.clock);
+        let kept = self.answers().quoted(ask, chosen, &compared, clock).await;
         let first = planned.model(&planned.plan.first.model);
         let warm = ask
             .last
@@ -375,6 +369,75 @@ impl Gateway {
             // A job behind all others: when it is done, they are.
             let _ = store.run(|_| Ok(())).await;
         }
+    }
+
+    /// Whether whole answers to questions with these settings are kept, and given again.
+    pub fn keeps(&self, params: &Params) -> bool {
+        self.answers().keeps(params)
+    }
+
+    /// What can be had for a question that no provider could be reached for, by a user who would take it in this `way`.
+    pub async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
+        let free = Tried {
+            for_nothing: true,
+            ..Tried::default()
+        };
+        let Ok(planned) = self.plan(ask, &free).await else {
+            return Offer {
+                kept: None,
+                until: None,
+            };
+        };
+        let hit = match self.stale_models(ask, way) {
+            Some(models) => {
+                let clock = &self.parts.clock;
+                let said = || ask.said();
+                self.answers().newest(ask, said, &models, clock).await
+            }
+            None => None,
+        };
+        let mut providers: Vec<_> = planned
+            .rungs()
+            .map(|(model, _)| model.provider().to_owned())
+            .collect();
+        providers.dedup();
+        let health = providers
+            .iter()
+            .filter_map(|name| Some(&self.routes.get(name)?.health));
+        Offer {
+            kept: hit.map(answer_cache::kept),
+            until: upstream::endpoints::next_opening(health, self.parts.clock.now()),
+        }
+    }
+
+    /// The state of a provider, as far as any process knows it: the circuit of its best address.
+    pub async fn circuit(&self, provider: &str) -> Circuit {
+        let Some(state) = self.routes.get(provider) else {
+            return Circuit::Closed;
+        };
+        let (endpoints, now) = (&state.provider.endpoints, self.parts.clock.now());
+        if provider != guide::OFFLINE
+            && let Ok(store) = self.store().await
+        {
+            restore_breakers(store, &state.health, endpoints, now).await;
+        }
+        state.health.circuit(self.parts.clock.now())
+    }
+
+    fn answers(&self) -> AnswerCache<'_> {
+        let sampled = self.parts.config.cache.sampled;
+        AnswerCache::new(self.parts.cache.as_ref(), sampled, &self.routes)
+    }
+
+    /// The models whose old answers may be given: those that may answer this question and, where the user chooses an old
+    /// answer, those that it is compared with as well.
+    fn stale_models(&self, ask: &Ask, way: Stale) -> Option<Vec<plan::inputs::Asked>> {
+        let (mut models, _) = self.candidates(ask).ok()?;
+        if way == Stale::Only {
+            models.extend(self.compared(ask));
+        }
+        models.retain(|(model, _)| self.unusable(model.id.provider()).is_none());
+        Some(models)
     }
 
     /// How servers are reached.

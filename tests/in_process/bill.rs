@@ -15,7 +15,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use chat_agent::budget::{Budget, Limits};
 use chat_agent::catalog::Catalog;
@@ -151,17 +150,8 @@ impl Core {
 
     /// As another process of the same user would have it.
     pub fn gateway(&self, limits: Limits, run: &str) -> Arc<Gateway> {
-        Arc::new(self.new_gateway(limits, run))
-    }
-
-    /// The same, for a provider that writes on when its reader has seen what came: no piece waits for a frame.
-    pub fn prompt_gateway(&self, limits: Limits, run: &str) -> Arc<Gateway> {
-        Arc::new(self.new_gateway(limits, run).telling_every(Duration::ZERO))
-    }
-
-    fn new_gateway(&self, limits: Limits, run: &str) -> Gateway {
         let clock = Clock::system();
-        Gateway::new(Parts {
+        Arc::new(Gateway::new(Parts {
             catalog: Arc::clone(&self.catalog),
             providers: providers(&self.config.providers, &self.env).unwrap(),
             config: Arc::clone(&self.config),
@@ -175,7 +165,7 @@ impl Core {
             cache: None,
             clock,
             random: ids(),
-        })
+        }))
     }
 
     /// The ledger, as one more process sees it.

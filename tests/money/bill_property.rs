@@ -289,7 +289,7 @@ fn live(case: &Case, life: Life) {
         .enable_all()
         .build()
         .unwrap();
-    let gateway = case.core.prompt_gateway(case.limits.clone(), &life.run);
+    let gateway = case.core.gateway(case.limits.clone(), &life.run);
     let seen = Arc::new(AtomicU64::new(0));
     let dies_after = life.dies_after.unwrap_or(u64::MAX);
     runtime.block_on(async {

@@ -72,7 +72,7 @@ impl Chat {
             screen: true,
             ..Start::default()
         };
-        let handle = spawn(core.prompt_gateway(limits, "run"), start);
+        let handle = spawn(core.gateway(limits, "run"), start);
         Self {
             server,
             core,

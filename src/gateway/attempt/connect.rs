@@ -1,223 +1,333 @@
-//! Getting to a provider: the queue, the circuit of each address, the pauses, and what the front end is told of them.
+//! The connection of an attempt: its permit of the queue, the address it goes to, and that address's breaker.
 //!
-//! Owns: which address an attempt goes to, what its circuit hears of the end, and the events `Link` and `Pausing`.
-//! Refuses: to decide what a failure means (`decide`), and to spend: whoever is turned away here has reserved nothing.
-//! Invariant: a stop ends every wait here at once, and what was taken is given back by being dropped.
+//! Owns: which address of the provider is in use, which were left, and how the model is asked there.
+//! Refuses: to decide what a failure means (`decide`), and to spend: what is turned away here has reserved nothing.
+//! Invariant: every wait here may be dropped at any time, and dropping the connection gives back what it took.
 
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 
-use crate::chat::{Failure, FailureKind, Timestamp};
+use crate::catalog::Dialect;
+use crate::chat::{Failure, FailureKind, Params, Role, Timestamp};
+use crate::gateway::attempt::context::AttemptContext;
 use crate::gateway::attempt::decide;
-use crate::gateway::attempt::run::{AttemptContext, RungEnd};
-use crate::gateway::exchange::{ExchangeRun, interrupted};
-use crate::gateway::stream::reader::End;
-use crate::gateway::upstream::breaker::{Outcome, Shut};
-use crate::gateway::upstream::provider_state::{ProviderState, SelectedKey};
-use crate::protocol::{Circuit, Event, Link};
+use crate::gateway::attempt::end::RungFailure;
+use crate::gateway::attempt::log::AttemptLog;
+use crate::gateway::money::cancellable_write::unless_stopped;
+use crate::gateway::stream::reader::StreamEnding;
+use crate::gateway::upstream::breaker::{CircuitRejection, RequestOutcome};
+use crate::gateway::upstream::breaker_store::{persist_breaker, restore_breakers};
+use crate::gateway::upstream::compat::{CompatFix, RefusedRequest};
+use crate::gateway::upstream::compat_memory::ModelCompat;
+use crate::gateway::upstream::endpoints::EndpointPermit;
+use crate::gateway::upstream::probe;
+use crate::gateway::upstream::provider_state::SelectedKey;
 use crate::provider::guide::OFFLINE;
 use crate::provider::{Endpoint, WireError};
 
-impl ExchangeRun {
-    /// Waits for a place among the requests to a provider, in the order of asking.
-    pub(in crate::gateway) async fn place<'r>(
+/// One rung's way to its provider.
+pub(in crate::gateway) struct ProviderConnection<'a> {
+    context: AttemptContext<'a>,
+    /// The address of the attempt, and the right to send there.
+    endpoint: Option<&'a Endpoint>,
+    permit: Option<EndpointPermit<'a>>,
+    /// The address is tried to see whether it works again: it gets no second attempt.
+    trial: bool,
+    /// The index of the address to ask again, and those that were left.
+    again: Option<usize>,
+    left: Vec<usize>,
+    /// Attempts that failed at the address in use.
+    failures: u32,
+    /// How the model is asked at this address.
+    compat: ModelCompat,
+}
+
+impl<'a> ProviderConnection<'a> {
+    pub(in crate::gateway) fn new(context: AttemptContext<'a>) -> Self {
+        Self {
+            context,
+            endpoint: None,
+            permit: None,
+            trial: false,
+            again: None,
+            left: Vec::new(),
+            failures: 0,
+            compat: ModelCompat::default(),
+        }
+    }
+
+    /// Waits for a permit of the provider's queue, in the order of asking.
+    pub(in crate::gateway) async fn queue(
         &self,
-        route: &'r ProviderState,
-    ) -> Result<Option<SemaphorePermit<'r>>, RungEnd> {
-        if let Some(permit) = route.queue.free() {
+    ) -> Result<Option<SemaphorePermit<'a>>, RungFailure> {
+        let queue = &self.context.provider.queue;
+        if let Some(permit) = queue.try_acquire() {
             return Ok(Some(permit));
         }
-        let turn = route.queue.wait();
-        self.say_link(route).await;
-        let permit = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Err(RungEnd::Stop(interrupted())),
-            permit = turn => permit,
-        };
-        self.say_link(route).await;
+        let turn = queue.acquire();
+        self.context.report_link().await;
+        let permit = unless_stopped(self.context.services.stop, turn)
+            .await
+            .map_err(RungFailure::Stop)?;
+        self.context.report_link().await;
         Ok(permit)
     }
 
-    /// Takes a pass to the address that promises most, or says why there is none.
-    pub(in crate::gateway) async fn enter<'r>(
-        &self,
-        on: &mut AttemptContext<'r>,
+    /// Takes a permit for the best address, or says why there is none. May be dropped at any time.
+    pub(in crate::gateway) async fn choose(
+        &mut self,
         key: &SelectedKey,
-    ) -> Result<&'r Endpoint, RungEnd> {
-        let route = on.route;
-        let endpoints = route.endpoints().await.map_err(RungEnd::Next)?;
-        self.gateway.recall_outages(route, endpoints).await;
+        log: &AttemptLog,
+    ) -> Result<&'a Endpoint, RungFailure> {
+        let AttemptContext {
+            services, provider, ..
+        } = self.context;
+        let endpoints = provider.endpoints().await.map_err(RungFailure::Next)?;
+        if provider.provider.name != OFFLINE {
+            restore_breakers(
+                services.store,
+                &provider.health,
+                endpoints,
+                self.context.now(),
+            )
+            .await;
+        }
         loop {
-            let now = self.now();
-            let dice = [(); 2].map(|()| self.gateway.parts.random.unit());
-            let again = on.again.take();
-            let tries = again.is_none() && self.may_fall_through(route, now);
-            let trial = if tries {
-                route.health.trial(&on.left, now)
-            } else {
-                None
+            let permit = self
+                .permit(log)
+                .map_err(|rejection| self.turned_away(rejection, log))?;
+            self.context.report_link().await;
+            let Some(endpoint) = endpoints.get(permit.index) else {
+                let now = CircuitRejection::Until(self.context.now());
+                return Err(self.turned_away(now, log));
             };
-            let pass =
-                match trial.map_or_else(|| route.health.enter(again, &on.left, now, dice), Ok) {
-                    Ok(pass) => pass,
-                    Err(shut) => return Err(self.turned_away(route, shut, now)),
-                };
-            self.say_link(route).await;
-            let Some(endpoint) = endpoints.get(pass.place) else {
-                return Err(self.turned_away(route, Shut::Until(now), now));
-            };
-            if self.is_there(endpoint, key, &pass).await? {
-                let elsewhere = on
-                    .endpoint
-                    .is_none_or(|before| before.base_url() != endpoint.base_url());
-                on.trial = pass.trial;
-                (on.endpoint, on.pass) = (Some(endpoint), Some(pass));
-                if elsewhere {
-                    on.here = 0;
-                    self.recall_mends(on, endpoint).await;
-                }
+            let (clock, random) = (services.clock, services.random);
+            let secret = key.secret.as_ref();
+            if probe::is_reachable(services.wire, endpoint, secret, &permit, clock, random).await {
+                self.enter(endpoint, permit).await;
                 return Ok(endpoint);
             }
-            self.persist_breaker(route, endpoint, pass.place).await;
-            drop(pass);
-            self.say_link(route).await;
+            self.persist(endpoint, permit.index).await;
+            drop(permit);
+            self.context.report_link().await;
         }
     }
 
-    /// Whether a request that fails may be made once more, at another address.
-    fn may_fall_through(&self, route: &ProviderState, now: Timestamp) -> bool {
-        let left = self.gateway.parts.config.limits.retries as usize > self.attempts.len();
-        left && route.with_retries(|retries| retries.allows(now))
+    /// A permit for the address to ask again, for a trial, or for the best address.
+    fn permit(&mut self, log: &AttemptLog) -> Result<EndpointPermit<'a>, CircuitRejection> {
+        let (provider, now) = (self.context.provider, self.context.now());
+        let dice = [(); 2].map(|()| self.context.services.random.unit());
+        let again = self.again.take();
+        if again.is_none()
+            && self.may_try_another(log, now)
+            && let Some(trial) = provider.health.trial(&self.left, now)
+        {
+            return Ok(trial);
+        }
+        provider.health.acquire(again, &self.left, now, dice)
     }
 
-    /// Nobody may send to the provider now: said at once, with the time of the next try.
-    fn turned_away(&self, route: &ProviderState, shut: Shut, now: Timestamp) -> RungEnd {
-        let name = &route.provider.name;
-        let words = match shut {
-            Shut::Until(at) => format!(
+    /// Whether an attempt that fails may be followed by one at another address.
+    fn may_try_another(&self, log: &AttemptLog, now: Timestamp) -> bool {
+        self.context.services.limits.retries > log.count()
+            && self
+                .context
+                .provider
+                .with_retries(|retries| retries.allows(now))
+    }
+
+    async fn enter(&mut self, endpoint: &'a Endpoint, permit: EndpointPermit<'a>) {
+        let moved = self
+            .endpoint
+            .is_none_or(|before| before.base_url() != endpoint.base_url());
+        self.trial = permit.trial;
+        (self.endpoint, self.permit) = (Some(endpoint), Some(permit));
+        if moved {
+            self.failures = 0;
+            let AttemptContext {
+                services, provider, ..
+            } = self.context;
+            let (model, now) = (&self.context.rung().model, self.context.now());
+            self.compat = provider
+                .compat
+                .recall(services.store, model, endpoint, now)
+                .await;
+        }
+    }
+
+    /// The provider is not asked now: said at once, with the time of the next try.
+    fn turned_away(&self, rejection: CircuitRejection, log: &AttemptLog) -> RungFailure {
+        let name = &self.context.provider.provider.name;
+        let words = match rejection {
+            CircuitRejection::Until(at) => format!(
                 "{name} is down: tried again in {} s",
-                at.since(now).as_millis().div_ceil(1000)
+                at.since(self.context.now()).as_millis().div_ceil(1000)
             ),
-            Shut::Probed => format!("{name} is down: it is just being tried again"),
+            CircuitRejection::Probing => {
+                format!("{name} is down: it is just being tried again")
+            }
         };
-        let failure = match &self.last_failure {
+        let failure = match log.last_failure() {
             Some(failure) => failure.clone().hint(words),
             None => Failure::new(FailureKind::Unavailable, words)
                 .hint("choose another model, or ask again then"),
         };
-        RungEnd::Shut(format!("{name} is down"), failure)
+        RungFailure::Unavailable(format!("{name} is down"), failure)
     }
 
-    /// The headers of an answer came after this time.
-    pub(in crate::gateway) fn opened(&self, on: &AttemptContext<'_>, after: Duration) {
-        if let Some(pass) = &on.pass {
-            pass.opened(after, self.now());
+    /// The address in use; `None` before the first.
+    pub(in crate::gateway) fn endpoint(&self) -> Option<&'a Endpoint> {
+        self.endpoint
+    }
+
+    /// Attempts before this one that failed at the address in use; a trial counts as one.
+    pub(in crate::gateway) fn failures(&self) -> u32 {
+        self.failures + u32::from(self.trial)
+    }
+
+    /// Whether the address in use has failed before.
+    pub(in crate::gateway) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Whether another address could be asked now. `index`: the one that has just failed.
+    pub(in crate::gateway) fn has_other(&self, index: Option<usize>) -> bool {
+        let past: Vec<usize> = self.left.iter().copied().chain(index).collect();
+        let health = &self.context.provider.health;
+        health.has_other(&past, self.context.now())
+    }
+
+    /// Asks the same address again the next time; `failed`: after a failure there.
+    pub(in crate::gateway) fn stay(&mut self, index: Option<usize>, failed: bool) {
+        self.again = index;
+        self.failures += u32::from(failed);
+    }
+
+    /// Asks another address the next time.
+    pub(in crate::gateway) fn leave(&mut self, index: Option<usize>) {
+        self.again = None;
+        self.left.extend(index);
+    }
+
+    /// Ends the use of the address. Gives its index.
+    pub(in crate::gateway) fn release(&mut self) -> Option<usize> {
+        self.permit.take().map(|permit| permit.index)
+    }
+
+    pub(in crate::gateway) fn take_permit(&mut self) -> Option<EndpointPermit<'a>> {
+        self.permit.take()
+    }
+
+    /// The headers of a response came after this time.
+    pub(in crate::gateway) fn headers_after(&self, time: Duration) {
+        if let Some(permit) = &self.permit {
+            permit.headers_after(time, self.context.now());
         }
     }
 
-    /// A part of an answer came.
-    pub(in crate::gateway) async fn answers(&self, on: &AttemptContext<'_>) {
-        if on
-            .pass
-            .as_ref()
-            .is_some_and(|pass| pass.probes.is_some() && pass.answers(self.now()))
-        {
-            if let Some(endpoint) = on.endpoint {
-                self.persist_breaker(
-                    on.route,
-                    endpoint,
-                    on.pass.as_ref().map_or(0, |pass| pass.place),
-                )
-                .await;
-            }
-            self.say_link(on.route).await;
+    /// A piece of an answer came.
+    pub(in crate::gateway) async fn first_piece(&self) {
+        let (Some(permit), Some(endpoint)) = (&self.permit, self.endpoint) else {
+            return;
+        };
+        if permit.probe.is_some() && permit.first_piece(self.context.now()) {
+            self.persist(endpoint, permit.index).await;
+            self.context.report_link().await;
         }
     }
 
     /// An answer of which a part came (`arrived`) has ended.
-    pub(in crate::gateway) async fn ended(
-        &self,
-        on: &AttemptContext<'_>,
-        end: &End,
-        arrived: bool,
-    ) {
-        match end {
-            End::Broken(error) => self.tell(on, error).await,
-            // Nothing became known: the pass goes back.
-            End::Stopped if !arrived => {}
-            End::Whole | End::Damaged | End::Stopped | End::PastCap { .. } => {
-                self.tells(on, Outcome::Works).await
-            }
+    pub(in crate::gateway) async fn ended(&self, ending: &StreamEnding, arrived: bool) {
+        match ending {
+            StreamEnding::Broken(error) => self.failed(error).await,
+            // Nothing is known: dropping the permit gives it back.
+            StreamEnding::Stopped if !arrived => {}
+            StreamEnding::Whole
+            | StreamEnding::Damaged
+            | StreamEnding::Stopped
+            | StreamEnding::PastCap { .. } => self.record(RequestOutcome::Succeeded).await,
         }
-        self.say_link(on.route).await;
+        self.context.report_link().await;
     }
 
-    /// An attempt failed.
-    pub(in crate::gateway) async fn tell(&self, on: &AttemptContext<'_>, error: &WireError) {
+    /// A request failed.
+    pub(in crate::gateway) async fn failed(&self, error: &WireError) {
         if let Some(outcome) = decide::outcome(error) {
-            self.tells(on, outcome).await;
+            self.record(outcome).await;
         }
     }
 
-    /// Tells the circuit of the address what became of a request, and with it the processes to come.
-    async fn tells(&self, on: &AttemptContext<'_>, outcome: Outcome) {
-        let (Some(pass), Some(endpoint)) = (&on.pass, on.endpoint) else {
+    /// Records the outcome of a request in the breaker of the address, for later processes too.
+    async fn record(&self, outcome: RequestOutcome) {
+        let (Some(permit), Some(endpoint)) = (&self.permit, self.endpoint) else {
             return;
         };
-        pass.tell(outcome, self.now(), self.gateway.parts.random.unit());
-        self.persist_breaker(on.route, endpoint, pass.place).await;
+        let dice = self.context.services.random.unit();
+        permit.record(outcome, self.context.now(), dice);
+        self.persist(endpoint, permit.index).await;
     }
 
-    /// Whether this exchange has made a request to the provider.
-    pub(in crate::gateway) fn has_asked(&self, route: &ProviderState) -> bool {
-        self.attempts
-            .iter()
-            .any(|attempt| attempt.provider == route.provider.name)
-    }
-
-    /// Waits before an attempt, and says why; `true` when the user stopped it meanwhile.
-    pub(in crate::gateway) async fn paused(&self, wait: Duration, why: &str) -> bool {
-        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.emit(Event::Pausing {
-            why: why.to_owned(),
-            ms,
-        })
-        .await;
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => true,
-            () = tokio::time::sleep(wait) => false,
+    async fn persist(&self, endpoint: &Endpoint, index: usize) {
+        let AttemptContext {
+            services, provider, ..
+        } = self.context;
+        if provider.provider.name != OFFLINE {
+            let (health, now) = (&provider.health, self.context.now());
+            persist_breaker(services.store, health, index, endpoint, now, services.stop).await;
         }
     }
 
-    /// Says how it stands with the provider in use, when that is news.
-    pub(in crate::gateway) async fn say_link(&self, route: &ProviderState) {
-        let provider = &route.provider;
-        if provider.name == OFFLINE {
-            return;
+    /// The settings and the dialect with which the model is asked at this address.
+    pub(in crate::gateway) fn adapted(&self, params: Params) -> (Params, Dialect) {
+        let (params, dialect, _) = self.compat.applied(params, &self.context.model.dialect);
+        (params, dialect)
+    }
+
+    /// The fix for a refusal, if there is one and an attempt is left for it.
+    pub(in crate::gateway) fn fix_for(
+        &self,
+        error: &WireError,
+        log: &AttemptLog,
+    ) -> Option<CompatFix> {
+        if log.count() >= self.context.services.limits.retries {
+            return None;
         }
-        let link = Link {
-            provider: provider.name.clone(),
-            circuit: route.health.circuit(self.now()),
-            waiting: route.waiting(),
-            plain: provider
-                .endpoints
-                .iter()
-                .any(|endpoint| endpoint.is_plain() && !endpoint.is_loopback()),
+        let (params, dialect) = self.adapted(self.context.params());
+        let messages = self.context.ask.messages();
+        let sent = RefusedRequest {
+            params: &params,
+            dialect: &dialect,
+            system: messages.iter().any(|message| message.role == Role::System),
         };
-        let fine = link.circuit == Circuit::Closed && link.waiting == 0 && !link.plain;
-        let troubled = &self.gateway.troubled;
-        let said = self
-            .link
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(link.clone());
-        if said.map_or(!fine || troubled.load(Relaxed), |said| said != link) {
-            troubled.store(!fine, Relaxed);
-            self.emit(Event::Link(link)).await;
+        self.compat.fix_for(error, &sent)
+    }
+
+    /// Applies a fix from the next request on.
+    pub(in crate::gateway) fn apply(&mut self, fix: CompatFix) {
+        tracing::info!(model = %self.context.rung().model, "asked again {fix}");
+        self.compat.add(fix);
+    }
+
+    /// The server has accepted the request: the user is told which of their settings were left out, and the fixes are kept.
+    pub(in crate::gateway) async fn confirm_fixes(&self) {
+        let AttemptContext {
+            services, provider, ..
+        } = self.context;
+        let model = &self.context.rung().model;
+        let dialect = &self.context.model.dialect;
+        let (.., left_out) = self.compat.applied(self.context.params(), dialect);
+        for words in left_out {
+            services.reporter.warn(format!("{model} {words}")).await;
         }
+        provider
+            .compat
+            .confirm(
+                services.store,
+                &self.compat,
+                self.context.now(),
+                services.stop,
+            )
+            .await;
     }
 }

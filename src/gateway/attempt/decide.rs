@@ -1,13 +1,13 @@
 //! What to do about a failed attempt: the error table as one pure function.
 //!
-//! Owns: for each class of error, whether to try again, where, what becomes of the key, and what the circuit hears.
+//! Owns: for each class of error, whether to try again, where, what becomes of the key, and what the breaker records.
 //! Refuses: to wait or to send; the attempt loop does that, and it is the only one in the program.
 //! Invariant: nothing is sent again once a part of the answer has arrived; a filter's refusal is never routed around.
 
 use std::time::Duration;
 
 use crate::gateway::attempt::backoff::{self, Cause};
-use crate::gateway::upstream::breaker::{ASKED, Outcome};
+use crate::gateway::upstream::breaker::{MAX_RETRY_AFTER, RequestOutcome};
 use crate::provider::{ErrorClass, Sent, WireError};
 
 /// How long a key is left alone after a rate limit that named no time.
@@ -33,7 +33,7 @@ pub enum Next {
     LowerRung,
     /// The next rung of the plan that takes a longer question.
     LargerRung,
-    /// The user hears of it.
+    /// The exchange fails.
     GiveUp,
 }
 
@@ -98,19 +98,19 @@ fn by_class(error: &WireError, situation: Situation) -> Next {
             Next::LowerRung
         }
         E::ContextTooLong if situation.larger_rung => Next::LargerRung,
-        // Said inside an answer: the request had been taken, and a second one may be a second bill.
+        // Inside an answer the request had been accepted, and a second one may be a second bill.
         E::RateLimited if error.sent == Sent::MaybeBilled => Next::LowerRung,
         E::RateLimited => again(error, situation),
-        // Nothing was sent, and nobody is there to be waited for.
+        // Nothing was sent, and waiting for this address makes no sense.
         E::Connect if situation.other_endpoint => Next::OtherEndpoint,
-        // One more try, then another route; with no other, as often as the user allows.
+        // One more try, then another address or rung; with no other, as often as the user allows.
         E::Overloaded | E::ServerError | E::Timeout | E::Connect => once_more(error, situation),
         // The connection broke before any response.
         E::Cut if error.status.is_none() => once_more(error, situation),
-        // Never the silent route again: a second request there is a second bill, and as long a wait. Another key is no
-        // other route, for the silence is the address's.
+        // Never the silent address again: a second request there is a second bill and as long a wait. Another key does not
+        // help, since it is the address that is silent.
         E::FirstTokenTimeout => elsewhere(situation),
-        // A response had begun, and nothing of an answer came: the same route may bill for that twice.
+        // A response had begun without any answer: the same address may bill for that twice.
         E::Cut | E::Truncated | E::IdleTimeout | E::InStream | E::NotSse
             if has_elsewhere(situation) =>
         {
@@ -120,8 +120,8 @@ fn by_class(error: &WireError, situation: Situation) -> Next {
     }
 }
 
-/// The server's own word (`x-should-retry`) wins over the table, except that it can neither force what would bill twice
-/// nor get round a filter.
+/// The server's header `x-should-retry` wins over the table, except that it can neither force a second bill nor get
+/// round a filter.
 fn overruled(next: Next, error: &WireError, situation: Situation) -> Next {
     let bills_nothing = error.sent == Sent::Refused && error.class != ErrorClass::ContentFilter;
     match (error.should_retry, next) {
@@ -159,8 +159,8 @@ fn again(error: &WireError, situation: Situation) -> Next {
     } else {
         Cause::Trouble
     };
-    // A wait longer than anybody watches is not slept through: another route, or the user, hears of it. A rate limit is
-    // the account's, at every address.
+    // A wait that is too long is not slept through: another rung is asked, or the exchange fails. A rate limit is the
+    // account's, at every address.
     let otherwise = if limited {
         Next::LowerRung
     } else {
@@ -175,8 +175,8 @@ fn again(error: &WireError, situation: Situation) -> Next {
     .map_or(otherwise, Next::Again)
 }
 
-/// Whether the server, or the way to it, is to blame. What the request or the account lacks says nothing of the server,
-/// and neither does a rate limit: that is a server which keeps its own house in order.
+/// Whether the server, or the way to it, is to blame. A fault of the request or the account says nothing about the
+/// server, and neither does a rate limit.
 pub fn is_servers_fault(error: &WireError) -> bool {
     use ErrorClass as E;
     matches!(
@@ -194,13 +194,13 @@ pub fn is_servers_fault(error: &WireError) -> bool {
     )
 }
 
-/// What the circuit of the address hears of it; `None`: the request never got as far.
-pub fn outcome(error: &WireError) -> Option<Outcome> {
+/// What the breaker of the address records; `None`: the request never got that far.
+pub fn outcome(error: &WireError) -> Option<RequestOutcome> {
     let conflict = error.class == ErrorClass::Timeout && error.status != Some(408);
     if is_servers_fault(error) && !conflict {
-        return Some(Outcome::Fails(error.retry_after));
+        return Some(RequestOutcome::Failed(error.retry_after));
     }
-    (error.status.is_some() || error.sent != Sent::Nothing).then_some(Outcome::Refuses)
+    (error.status.is_some() || error.sent != Sent::Nothing).then_some(RequestOutcome::Refused)
 }
 
 fn key_fate(error: &WireError) -> KeyFate {
@@ -209,7 +209,9 @@ fn key_fate(error: &WireError) -> KeyFate {
         | ErrorClass::Forbidden
         | ErrorClass::NoCredit
         | ErrorClass::QuotaExceeded => KeyFate::Bar,
-        ErrorClass::RateLimited => KeyFate::Cool(error.retry_after.unwrap_or(COOL).min(ASKED)),
+        ErrorClass::RateLimited => {
+            KeyFate::Cool(error.retry_after.unwrap_or(COOL).min(MAX_RETRY_AFTER))
+        }
         _ => KeyFate::Keep,
     }
 }

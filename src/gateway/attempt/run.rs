@@ -1,291 +1,202 @@
 //! One rung of the plan, attempt after attempt: the only retry loop of the program.
 //!
-//! Owns: key, reservation and request of each attempt, and what becomes of them when it fails.
-//! Refuses: to judge an error (`decide` does), to read the answer (`live` does), to choose an address (`reach` does).
+//! Owns: key, reservation and request of each attempt, and what is done when it fails.
+//! Refuses: to judge an error (`decide` does), to read the answer (`stream` does), to choose an address (`connect` does).
 //! Invariant: each attempt has its own reservation, taken before the first byte and settled or released exactly once.
 
 use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
+use tracing::Instrument;
+use tracing::field::Empty;
 
-use crate::catalog::Model;
 use crate::chat::{Failure, FailureKind};
-use crate::gateway::attempt::backoff;
+use crate::gateway::attempt::connect::ProviderConnection;
+use crate::gateway::attempt::context::AttemptContext;
 use crate::gateway::attempt::decide::{
     Decision, KeyFate, Next, Situation, decide, is_servers_fault,
 };
-use crate::gateway::exchange::{ExchangeRun, interrupted};
-use crate::gateway::money::cancellable_write::unless_stopped;
-use crate::gateway::plan::candidates::Planned;
-use crate::gateway::upstream::compat::{CompatFix, CompatFixes};
-use crate::gateway::upstream::endpoints::EndpointPermit;
-use crate::gateway::upstream::provider_state::{NoKey, ProviderState, SelectedKey};
+use crate::gateway::attempt::end::{AttemptAnswer, AttemptEnd, RungFailure};
+use crate::gateway::attempt::failure::{cut, failure, outcome};
+use crate::gateway::attempt::keys::KeyChoice;
+use crate::gateway::attempt::log::AttemptLog;
+use crate::gateway::money::account::{ExchangeAccount, OpenCharge};
+use crate::gateway::money::cancellable_write::{interrupted, unless_stopped};
+use crate::gateway::money::rows::millis;
+use crate::gateway::stream::reader::{AnswerReader, StreamEnd, StreamEnding};
+use crate::gateway::upstream::provider_state::{NoKey, SelectedKey};
+use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
-use crate::protocol::{Attempt, Event, Level, Notice};
-use crate::provider::{Call, Endpoint, ErrorClass, SendGuard, Sent, WireError, mapping};
-use crate::router::Rung;
-use crate::store::Reservation;
+use crate::protocol::{Attempt, Event};
+use crate::provider::{
+    Call, Endpoint, ErrorClass, ReplyStream, ResponseMeta, SendGuard, Sent, WireError, mapping,
+};
 
-/// How a rung ended.
-pub(in crate::gateway) enum RungEnd {
-    /// The exchange is over, with this as its last event.
-    Over(Box<Event>),
-    /// This rung failed; the next one may be tried.
-    Next(Failure),
-    /// It was not asked, or not any more: the first says why, in words.
-    Shut(String, Failure),
-    /// The question is too long for it; one with a larger window may be tried.
-    Larger(Failure),
-    /// The exchange failed.
-    Stop(Failure),
+/// The attempts on one rung.
+pub(in crate::gateway) struct RungRun<'a, 'm, 'g> {
+    context: AttemptContext<'a>,
+    account: &'m mut ExchangeAccount<'g>,
+    log: &'m mut AttemptLog,
+    connection: ProviderConnection<'a>,
+    keys: KeyChoice,
+    /// Time waited before the attempt under way.
+    waited: Duration,
 }
 
-/// What an attempt on a rung works with.
-pub(in crate::gateway) struct AttemptContext<'a> {
-    pub(in crate::gateway) planned: &'a Planned,
-    pub(in crate::gateway) rung: &'a Rung,
-    pub(in crate::gateway) model: &'a Model,
-    pub(in crate::gateway) route: &'a ProviderState,
-    /// Time waited before the attempt.
-    pub(in crate::gateway) waited: Duration,
-    /// The address of this attempt, and the right to send there.
-    pub(in crate::gateway) endpoint: Option<&'a Endpoint>,
-    pub(in crate::gateway) pass: Option<EndpointPermit<'a>>,
-    /// The address is tried to see whether it works again: it gets no second try.
-    pub(in crate::gateway) trial: bool,
-    /// The address to ask again, by place, and those that were left.
-    pub(in crate::gateway) again: Option<usize>,
-    pub(in crate::gateway) left: Vec<usize>,
-    /// Attempts that failed at the address in use.
-    pub(in crate::gateway) here: u32,
-    /// The keys whose own limit has no room for the request, and how the last one refused it.
-    pub(in crate::gateway) at_limit: Vec<usize>,
-    pub(in crate::gateway) refused: Option<Failure>,
-    /// What other machines were told of the keys is known.
-    pub(in crate::gateway) heard: bool,
-    /// How the model is asked at this address, and which part of that was learned in this very question.
-    pub(in crate::gateway) mends: CompatFixes,
-    pub(in crate::gateway) made: CompatFixes,
-}
-
-impl ExchangeRun {
-    /// Tries the first rung of a plan until it answers or there is no more sense in it.
-    pub(in crate::gateway) async fn try_rung(&mut self, planned: &Planned) -> RungEnd {
-        let rung = &planned.plan.first;
-        let gateway = std::sync::Arc::clone(&self.gateway);
-        let (Some(model), Some(route)) = (
-            planned.model(&rung.model),
-            gateway.routes.get(rung.model.provider()),
-        ) else {
-            return RungEnd::Next(Failure::new(
-                FailureKind::Usage,
-                format!("{} cannot be reached", rung.model),
-            ));
-        };
-        let mut on = AttemptContext {
-            planned,
-            rung,
-            model,
-            route,
+impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
+    pub(in crate::gateway) fn new(
+        context: AttemptContext<'a>,
+        account: &'m mut ExchangeAccount<'g>,
+        log: &'m mut AttemptLog,
+    ) -> Self {
+        Self {
+            context,
+            account,
+            log,
+            connection: ProviderConnection::new(context),
+            keys: KeyChoice::default(),
             waited: Duration::ZERO,
-            endpoint: None,
-            pass: None,
-            trial: false,
-            again: None,
-            left: Vec::new(),
-            here: 0,
-            at_limit: Vec::new(),
-            refused: None,
-            heard: false,
-            mends: CompatFixes::default(),
-            made: CompatFixes::default(),
-        };
-        self.say_link(route).await;
-        if self.has_asked(route) && !route.with_retries(|retries| retries.spend(self.now())) {
-            // Too much is being tried again at this provider already.
-            return RungEnd::Next(self.last_failure.clone().unwrap_or_else(interrupted));
+        }
+    }
+
+    /// Asks the model until it answers or asking again makes no sense.
+    pub(in crate::gateway) async fn run(mut self) -> Result<Box<AttemptAnswer<'a>>, RungFailure> {
+        let (context, provider) = (self.context, self.context.provider);
+        context.report_link().await;
+        if self.has_asked() && !provider.with_retries(|retries| retries.spend(context.now())) {
+            // This provider's budget for retries is used up.
+            let last = self.log.last_failure().cloned();
+            return Err(RungFailure::Next(last.unwrap_or_else(interrupted)));
         }
         loop {
-            let end = self.attempt(&mut on).await;
-            let place = on.pass.take().map(|pass| pass.place);
-            let (error, key) = match end {
-                AttemptEnd::Over(event) => return RungEnd::Over(event),
-                AttemptEnd::Blocked(end) => return end,
-                AttemptEnd::KeyAtLimit => continue,
-                AttemptEnd::Mended(mend) => {
-                    Self::take_mend(&mut on, mend);
-                    // Another address may take it as it was.
-                    on.again = place;
-                    continue;
+            let span = tracing::info_span!(
+                "attempt",
+                provider = provider.provider.name,
+                endpoint = Empty,
+                key = Empty
+            );
+            let end = self.attempt().instrument(span).await;
+            let index = self.connection.release();
+            match end {
+                AttemptEnd::Answered(answer) => return Ok(answer),
+                AttemptEnd::Blocked(failure) => return Err(failure),
+                AttemptEnd::KeyAtLimit => {}
+                AttemptEnd::Fixed(fix) => {
+                    self.connection.apply(fix);
+                    self.waited = Duration::ZERO;
+                    // Another address may accept the request as it was.
+                    self.connection.stay(index, false);
                 }
-                AttemptEnd::Failed(error, key) => (error, key),
-            };
-            self.say_link(route).await;
-            let next = self.after(&on, place, &error, &key);
-            (on.waited, on.again) = (Duration::ZERO, place);
-            match next {
-                Next::Again(wait) => {
-                    on.here += 1;
-                    on.waited = wait;
-                    if self.paused(wait, &error.message).await {
-                        return RungEnd::Stop(interrupted());
+                AttemptEnd::Failed(error, key) => {
+                    context.report_link().await;
+                    let next = self.decide_next(index, &error, &key);
+                    if let Some(failure) = self.go_on(next, index, &error, &key).await {
+                        return Err(failure);
                     }
-                }
-                Next::OtherKey => {}
-                Next::OtherEndpoint => {
-                    on.again = None;
-                    on.left.extend(place);
-                }
-                Next::LowerRung => {
-                    return RungEnd::Next(route.naming_key(failure(rung, &error), &error, &key));
-                }
-                Next::LargerRung => {
-                    return RungEnd::Larger(route.naming_key(failure(rung, &error), &error, &key));
-                }
-                Next::GiveUp => {
-                    return RungEnd::Stop(route.naming_key(failure(rung, &error), &error, &key));
                 }
             }
         }
     }
 
-    async fn attempt(&mut self, on: &mut AttemptContext<'_>) -> AttemptEnd {
-        let stop = self.stop.clone();
-        // First the place: what is chosen before a long wait is stale after it.
-        let (permit, key) = match self.place_and_key(on).await {
+    /// Prepares the next attempt; `Some`: there is none on this rung.
+    async fn go_on(
+        &mut self,
+        next: Next,
+        index: Option<usize>,
+        error: &WireError,
+        key: &SelectedKey,
+    ) -> Option<RungFailure> {
+        let named = |context: &AttemptContext<'_>| {
+            let failure = failure(&context.rung().model, error);
+            context.provider.naming_key(failure, error, key)
+        };
+        self.waited = Duration::ZERO;
+        match next {
+            Next::Again(wait) => {
+                self.connection.stay(index, true);
+                self.waited = wait;
+                if self.paused(wait, &error.message).await {
+                    return Some(RungFailure::Stop(interrupted()));
+                }
+            }
+            Next::OtherKey => self.connection.stay(index, false),
+            Next::OtherEndpoint => self.connection.leave(index),
+            Next::LowerRung => return Some(RungFailure::Next(named(&self.context))),
+            Next::LargerRung => return Some(RungFailure::Larger(named(&self.context))),
+            Next::GiveUp => return Some(RungFailure::Stop(named(&self.context))),
+        }
+        None
+    }
+
+    async fn attempt(&mut self) -> AttemptEnd<'a> {
+        // The queue comes first: a key or an address that was chosen before a long wait is stale after it.
+        let (queue_permit, key) = match self.queue_and_key().await {
             Ok(taken) => taken,
             Err(end) => return AttemptEnd::Blocked(end),
         };
-        let endpoint = match unless_stopped(&stop, self.enter(on, &key)).await {
+        let choose = self.connection.choose(&key, self.log);
+        let endpoint = match unless_stopped(self.context.services.stop, choose).await {
             Ok(Ok(endpoint)) => endpoint,
             Ok(Err(end)) => return AttemptEnd::Blocked(end),
-            Err(failure) => return AttemptEnd::Blocked(RungEnd::Stop(failure)),
+            Err(stopped) => return AttemptEnd::Blocked(RungFailure::Stop(stopped)),
         };
-        let call = match self.call(on) {
+        let span = tracing::Span::current();
+        span.record("endpoint", endpoint.host());
+        span.record("key", key.shown());
+        let call = match self.call() {
             Ok(call) => call,
-            Err(failure) => return AttemptEnd::Blocked(RungEnd::Next(failure)),
+            Err(failure) => return AttemptEnd::Blocked(RungFailure::Next(failure)),
         };
-        let hold = match self.reserve(on, &key).await {
-            Ok(hold) => hold,
-            Err(failure) if on.at_limit.last() == Some(&key.place) => {
-                on.refused = Some(failure);
-                return AttemptEnd::KeyAtLimit;
-            }
-            Err(failure) if failure.kind == FailureKind::Budget => {
-                return AttemptEnd::Blocked(self.no_room(on, failure).await);
-            }
-            Err(failure) => return AttemptEnd::Blocked(RungEnd::Stop(failure)),
+        let charge = match self.reserve(&key).await {
+            Ok(charge) => charge,
+            Err(end) => return end,
         };
-        self.started(on.rung, Some(on.model), &on.planned.plan.route, key.shown())
-            .await;
-        // The last moment at which it is certain that nothing was sent.
-        if stop.is_cancelled() {
-            self.release(&hold, "stopped before it was sent", false)
-                .await;
-            return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
+        match self.send(endpoint, &key, charge, call).await {
+            Ok((stream, charge)) => self.read(key, charge, stream, queue_permit).await,
+            Err(end) => end,
         }
-        if !self.has_asked(on.route) {
-            on.route.with_retries(RetryBudget::earn);
-        }
-        let gateway = std::sync::Arc::clone(&self.gateway);
-        let send_guard = call.send_guard.clone();
-        let opened = tokio::select! {
-            biased;
-            () = stop.cancelled() => {
-                if send_guard.call_back() {
-                    self.release(&hold, "stopped before it was sent", false).await;
-                    return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
-                }
-                // The request may have arrived: nobody knows what it costs, so all of it is booked.
-                self.book(&hold, "stopped before an answer", false).await;
-                self.note(on, &key, None, "stopped").await;
-                return AttemptEnd::Blocked(RungEnd::Stop(interrupted()));
-            }
-            opened = gateway.wire.open(endpoint, key.secret.as_ref(), call) => opened,
-        };
-        let end = match opened {
-            Ok(stream) => {
-                self.opened(on, stream.meta().opened_after);
-                self.live(on, &key, &hold, stream).await
-            }
-            Err(error) => self.failed(on, key, &hold, error).await,
-        };
-        drop(permit);
-        end
     }
 
-    /// A place among the requests to the provider and the next key, after the wait for it when all are at their rate
-    /// limit and the wait is not too long.
-    async fn place_and_key<'r>(
+    /// A permit of the provider's queue and the next key. When all keys are at their rate limit, it waits unless the wait
+    /// is too long.
+    async fn queue_and_key(
         &mut self,
-        on: &mut AttemptContext<'r>,
-    ) -> Result<(Option<SemaphorePermit<'r>>, SelectedKey), RungEnd> {
-        let stop = self.stop.clone();
+    ) -> Result<(Option<SemaphorePermit<'a>>, SelectedKey), RungFailure> {
+        let stop = self.context.services.stop;
         loop {
-            let permit = self.place(on.route).await?;
-            let taken = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Err(RungEnd::Stop(interrupted())),
-                taken = self.key(on) => taken,
-            };
-            let wait = match taken {
+            let permit = self.connection.queue().await?;
+            let key = unless_stopped(stop, self.keys.next(&self.context))
+                .await
+                .map_err(RungFailure::Stop)?;
+            let wait = match key {
                 Ok(key) => return Ok((permit, key)),
-                Err(NoKey::Failed(failure)) => return Err(RungEnd::Next(failure)),
+                Err(NoKey::Failed(failure)) => return Err(RungFailure::Next(failure)),
                 Err(NoKey::Passed) => {
-                    let refused = on.refused.take().unwrap_or_else(no_key_has_room);
-                    return Err(self.no_room(on, refused).await);
+                    let refused = self.keys.take_refusal();
+                    return Err(self.no_room(refused, true).await);
                 }
                 Err(NoKey::Wait(wait)) => wait,
             };
-            if wait > backoff::LONGEST {
-                return Err(RungEnd::Next(on.route.at_rate_limit(wait)));
+            if wait > LONGEST_WAIT {
+                return Err(RungFailure::Next(self.context.provider.at_rate_limit(wait)));
             }
-            on.waited += wait;
+            self.waited += wait;
             drop(permit);
             if self.paused(wait, "every key is at its rate limit").await {
-                return Err(RungEnd::Stop(interrupted()));
+                return Err(RungFailure::Stop(interrupted()));
             }
         }
-    }
-
-    /// The next key; before the first, other machines are heard. A source that holds none that can be used is told once.
-    async fn key(&self, on: &mut AttemptContext<'_>) -> Result<SelectedKey, NoKey> {
-        let (env, model) = (&self.gateway.parts.env, &on.rung.model);
-        if let Some(others) = self.gateway.others.as_ref().filter(|_| !on.heard) {
-            others
-                .hear(
-                    on.route,
-                    env,
-                    model.model(),
-                    &self.waiting,
-                    self.began,
-                    self.now(),
-                )
-                .await;
-            on.heard = true;
-        }
-        let taken = on
-            .route
-            .key(env, model, self.began, self.now(), &on.at_limit)
-            .await;
-        for text in on.route.untold_key_errors() {
-            self.emit(Event::Notice(Notice {
-                level: Level::Warning,
-                text,
-            }))
-            .await;
-        }
-        taken
     }
 
     /// The request, in the model's dialect.
-    fn call(&self, on: &AttemptContext<'_>) -> Result<Call, Failure> {
-        let mut request = self.request(on.rung);
-        let (params, dialect) = on.mended(request.params);
+    fn call(&self) -> Result<Call, Failure> {
+        let mut request = self.context.request();
+        let (params, dialect) = self.connection.adapted(request.params);
         request.params = params;
-        let body = mapping::body(&request, &dialect, on.rung.estimate.output_cap, true)
+        let cap = self.context.rung().estimate.output_cap;
+        let body = mapping::body(&request, &dialect, cap, true)
             .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
-        let limits = &self.gateway.parts.config.limits;
+        let limits = self.context.services.limits;
         Ok(Call {
             body: body.to_string().into(),
             stream: true,
@@ -295,71 +206,174 @@ impl ExchangeRun {
         })
     }
 
-    /// Accounts for an attempt that brought no part of an answer.
-    pub(in crate::gateway) async fn failed(
-        &mut self,
-        on: &AttemptContext<'_>,
-        key: SelectedKey,
-        hold: &Reservation,
-        error: WireError,
-    ) -> AttemptEnd {
-        if let Some(meta) = &error.meta {
-            self.learn(on, &key, meta);
+    /// Reserves the worst case and tells the front end that the answer begins.
+    async fn reserve(&mut self, key: &SelectedKey) -> Result<OpenCharge, AttemptEnd<'a>> {
+        let AttemptContext {
+            services,
+            ask,
+            planned,
+            ..
+        } = self.context;
+        let reserved = match self.account.reserve(ask, planned, key.shown()).await {
+            Ok(reserved) => reserved,
+            Err(error) if error.of_key => {
+                self.keys.pass_over(key, error.failure);
+                return Err(AttemptEnd::KeyAtLimit);
+            }
+            Err(error) if error.failure.kind == FailureKind::Budget => {
+                let end = self.no_room(error.failure, error.cheaper_may_fit).await;
+                return Err(AttemptEnd::Blocked(end));
+            }
+            Err(error) => return Err(AttemptEnd::Blocked(RungFailure::Stop(error.failure))),
+        };
+        if reserved.begun_now {
+            services.reporter.prompted(ask, self.context.now()).await;
         }
-        let blame = is_servers_fault(&error);
-        self.only_servers &= blame;
-        self.last_failure = Some(failure(on.rung, &error));
-        self.tell(on, &error).await;
-        match error.sent {
-            Sent::Nothing | Sent::Refused => self.release(hold, &error.message, blame).await,
-            Sent::MaybeBilled => self.book(hold, &error.message, blame).await,
-        }
-        if let Some(mend) = self.mend_for(on, &error) {
-            self.note(
-                on,
-                &key,
-                error.status,
-                &format!("{}; asked again {mend}", error.message),
-            )
-            .await;
-            return AttemptEnd::Mended(mend);
-        }
-        self.note(on, &key, error.status, &error.message).await;
-        AttemptEnd::Failed(error, key)
+        let started = self.context.started(key.shown());
+        services.reporter.emit(started).await;
+        Ok(reserved.charge)
     }
 
-    fn after(
-        &self,
-        on: &AttemptContext<'_>,
-        place: Option<usize>,
-        error: &WireError,
+    /// Sends the request and waits for the headers. A failure, or a stop, is accounted for here.
+    async fn send(
+        &mut self,
+        endpoint: &Endpoint,
         key: &SelectedKey,
-    ) -> Next {
-        let now = self.now();
-        let made = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
-        let model = on.rung.model.model();
-        on.route.judge(key, error, now);
-        if error.class == ErrorClass::ModelNotFound {
-            on.route.miss(key, &on.rung.model, now);
+        charge: OpenCharge,
+        call: Call,
+    ) -> Result<(ReplyStream, OpenCharge), AttemptEnd<'a>> {
+        let services = self.context.services;
+        // The last moment at which it is certain that nothing was sent.
+        if services.stop.is_cancelled() {
+            return Err(self.stopped_unsent(charge).await);
         }
-        let elsewhere: Vec<usize> = on.left.iter().copied().chain(place).collect();
-        let situation = |affordable| Situation {
-            retries_left: (self.gateway.parts.config.limits.retries + 1).saturating_sub(made),
-            retries: made.saturating_sub(1),
-            here: on.here + u32::from(on.trial),
-            other_rung: !on.planned.plan.fallbacks.is_empty(),
-            larger_rung: on.planned.has_larger(&on.rung.model),
-            other_key: on
-                .route
-                .with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now))
-                .unwrap_or(false),
-            other_endpoint: on.route.health.has_other(&elsewhere, now),
-            affordable,
-            dice: self.gateway.parts.random.unit(),
+        if !self.has_asked() {
+            self.context.provider.with_retries(RetryBudget::earn);
+        }
+        let send_guard = call.send_guard.clone();
+        let opened = tokio::select! {
+            biased;
+            () = services.stop.cancelled() => {
+                if send_guard.call_back() {
+                    return Err(self.stopped_unsent(charge).await);
+                }
+                // The request may have arrived, so its price is unknown.
+                self.account.book_in_full(charge, "stopped before an answer", false).await;
+                self.note(key, None, "stopped").await;
+                return Err(AttemptEnd::Blocked(RungFailure::Stop(interrupted())));
+            }
+            opened = services.wire.open(endpoint, key.secret.as_ref(), call) => opened,
         };
-        // Asked and taken in one go, for others ask too. Another rung pays when it is begun.
-        let Decision { next, key: fate } = on.route.with_retries(|retries| {
-            let decision = decide(error, situation(retries.allows(now)));
+        match opened {
+            Ok(stream) => Ok((stream, charge)),
+            Err(error) => Err(self.failed(key, charge, error).await),
+        }
+    }
+
+    async fn stopped_unsent(&mut self, charge: OpenCharge) -> AttemptEnd<'a> {
+        let reason = "stopped before it was sent";
+        self.account.release(charge, reason, false).await;
+        AttemptEnd::Blocked(RungFailure::Stop(interrupted()))
+    }
+
+    async fn read(
+        &mut self,
+        key: SelectedKey,
+        charge: OpenCharge,
+        stream: ReplyStream,
+        queue_permit: Option<SemaphorePermit<'a>>,
+    ) -> AttemptEnd<'a> {
+        let status = stream.meta().status;
+        self.connection.headers_after(stream.meta().opened_after);
+        self.learn(&key, stream.meta());
+        self.connection.confirm_fixes().await;
+        let mut reader = AnswerReader::new(self.context.reader_parts(), stream);
+        // In boxes: otherwise the futures of all callers grow by them.
+        let ended = Box::pin(reader.until_first_piece()).await;
+        if reader.has_piece() {
+            self.connection.first_piece().await;
+        }
+        let end = Box::pin(reader.finish(ended)).await;
+        let ending = match end.ending {
+            StreamEnding::Broken(mut error) if end.first_piece.is_none() => {
+                error.status.get_or_insert(status);
+                return self.failed(&key, charge, error).await;
+            }
+            ending => ending,
+        };
+        let (model, cap) = (
+            &self.context.rung().model,
+            self.context.rung().estimate.output_cap,
+        );
+        let outcome = outcome(&ending, cap);
+        if matches!(ending, StreamEnding::PastCap { .. }) {
+            tracing::warn!(%model, written = end.written, "{outcome}");
+        }
+        self.connection
+            .ended(&ending, end.first_piece.is_some())
+            .await;
+        self.note(&key, Some(status), &outcome).await;
+        AttemptEnd::Answered(Box::new(AttemptAnswer {
+            charge,
+            failure: cut(&ending, model, self.connection.endpoint(), &outcome),
+            outcome,
+            foreign_address: self.context.provider.provider.own_address,
+            permits: (queue_permit, self.connection.take_permit()),
+            end: StreamEnd { ending, ..end },
+        }))
+    }
+
+    /// Accounts for an attempt that brought no part of an answer.
+    async fn failed(
+        &mut self,
+        key: &SelectedKey,
+        charge: OpenCharge,
+        error: WireError,
+    ) -> AttemptEnd<'a> {
+        if let Some(meta) = &error.meta {
+            self.learn(key, meta);
+        }
+        let by_server = is_servers_fault(&error);
+        self.log
+            .failed(failure(&self.context.rung().model, &error), by_server);
+        self.connection.failed(&error).await;
+        let message = &error.message;
+        match error.sent {
+            Sent::Nothing | Sent::Refused => {
+                self.account.release(charge, message, by_server).await;
+            }
+            Sent::MaybeBilled => self.account.book_in_full(charge, message, by_server).await,
+        }
+        if let Some(fix) = self.connection.fix_for(&error, self.log) {
+            self.note(key, error.status, &format!("{message}; asked again {fix}"))
+                .await;
+            return AttemptEnd::Fixed(fix);
+        }
+        self.note(key, error.status, message).await;
+        AttemptEnd::Failed(Box::new(error), key.clone())
+    }
+
+    /// Judges the key and decides what is tried next.
+    fn decide_next(&self, index: Option<usize>, error: &WireError, key: &SelectedKey) -> Next {
+        let AttemptContext {
+            services, provider, ..
+        } = self.context;
+        let (now, model) = (self.context.now(), &self.context.rung().model);
+        provider.judge(key, error, now);
+        if error.class == ErrorClass::ModelNotFound {
+            provider.miss(key, model, now);
+        }
+        let situation = self.situation(index, key);
+        // Checked and spent under one lock, since other exchanges spend too. Another rung pays when it begins.
+        let Decision { next, key: fate } = provider.with_retries(|retries| {
+            let affordable = retries.allows(now);
+            let decision = decide(
+                error,
+                Situation {
+                    affordable,
+                    ..situation
+                },
+            );
             if matches!(
                 decision.next,
                 Next::Again(_) | Next::OtherKey | Next::OtherEndpoint
@@ -368,111 +382,104 @@ impl ExchangeRun {
             }
             decision
         });
-        // A barred one is out of use already: see `ProviderState::judge`.
+        // A barred key is out of use already: see `ProviderState::judge`.
         if let KeyFate::Cool(time) = fate {
-            // The same key again: it cools for as long as was just decided to be waited.
-            let until = now.plus(if let Next::Again(wait) = next {
-                wait
-            } else {
-                time
+            // When the same key is used again, it cools for exactly the wait that was decided.
+            let until = now.plus(match next {
+                Next::Again(wait) => wait,
+                _ => time,
             });
-            on.route.cool(key, &on.rung.model, now, until);
-            if let Some(others) = &self.gateway.others {
-                others.tell(on.route, key, model, until, now);
+            provider.cool(key, model, now, until);
+            if let Some(peers) = services.peers {
+                peers.publish_cooldown(provider, key, model.model(), until, now);
             }
         }
-        tracing::debug!(model = %on.rung.model, class = ?error.class, status = ?error.status, ?next, "attempt failed");
+        tracing::debug!(%model, class = ?error.class, status = ?error.status, ?next, "attempt failed");
         next
     }
 
-    /// A limit refused what had been planned. The next rung takes it where the user leaves that to `auto`, and never
-    /// without a word.
-    async fn no_room(&self, on: &AttemptContext<'_>, failure: Failure) -> RungEnd {
-        // The limit is in the way of another try only; what failed the first one is the news.
-        let failure = match &self.last_failure {
-            Some(last) if on.here > 0 => Failure {
+    fn situation(&self, index: Option<usize>, key: &SelectedKey) -> Situation {
+        let AttemptContext {
+            services, planned, ..
+        } = self.context;
+        let made = self.log.count();
+        Situation {
+            retries_left: (services.limits.retries + 1).saturating_sub(made),
+            retries: made.saturating_sub(1),
+            here: self.connection.failures(),
+            other_rung: !planned.plan.fallbacks.is_empty(),
+            larger_rung: planned.has_larger(&self.context.rung().model),
+            other_key: self.keys.has_other(&self.context, key),
+            other_endpoint: self.connection.has_other(index),
+            affordable: false,
+            dice: services.random.unit(),
+        }
+    }
+
+    /// A limit refused the attempt. The next rung is tried where the user leaves that to `auto`, and the user is told.
+    async fn no_room(&self, failure: Failure, cheaper_may_fit: bool) -> RungFailure {
+        // The limit is in the way of a second attempt only; the user needs to know why the first one failed.
+        let failure = match self.log.last_failure() {
+            Some(last) if self.connection.has_failed() => Failure {
                 hint: Some(format!("no second try: {}", failure.message)),
                 ..last.clone()
             },
             _ => failure,
         };
-        if !self.goes_lower {
-            return RungEnd::Stop(failure);
+        if !(self.context.steps_down && cheaper_may_fit) {
+            return RungFailure::Stop(failure);
         }
-        if !on.planned.plan.fallbacks.is_empty() {
-            let text = format!("{}: {failure}", on.rung.model);
-            self.emit(Event::Notice(Notice {
-                level: Level::Warning,
-                text,
-            }))
-            .await;
+        if !self.context.planned.plan.fallbacks.is_empty() {
+            let text = format!("{}: {failure}", self.context.rung().model);
+            self.context.services.reporter.warn(text).await;
         }
-        RungEnd::Next(failure)
+        RungFailure::Next(failure)
+    }
+
+    /// Takes in what the headers of an answer, or of a refusal, say about the key, and tells other machines.
+    fn learn(&self, key: &SelectedKey, meta: &ResponseMeta) {
+        let (provider, now) = (self.context.provider, self.context.now());
+        let model = &self.context.rung().model;
+        provider.learn(key, model, meta, now);
+        if let Some(peers) = self.context.services.peers {
+            peers.publish_headroom(provider, key, model.model(), meta, now);
+        }
     }
 
     /// Adds an attempt to the record of the exchange.
-    pub(in crate::gateway) async fn note(
-        &mut self,
-        on: &AttemptContext<'_>,
-        key: &SelectedKey,
-        status: Option<u16>,
-        outcome: &str,
-    ) {
+    async fn note(&mut self, key: &SelectedKey, status: Option<u16>, outcome: &str) {
+        let provider = self.context.provider;
         let attempt = Attempt {
-            provider: on.rung.model.provider().to_owned(),
+            provider: self.context.rung().model.provider().to_owned(),
             key: key.shown(),
             status,
-            endpoint: on
-                .endpoint
-                .filter(|_| on.route.health.len() > 1)
+            endpoint: self
+                .connection
+                .endpoint()
+                .filter(|_| provider.health.len() > 1)
                 .map(|endpoint| endpoint.host().to_owned()),
             outcome: outcome.to_owned(),
-            wait_ms: u64::try_from(on.waited.as_millis()).unwrap_or(u64::MAX),
+            wait_ms: millis(self.waited),
         };
-        self.attempts.push(attempt.clone());
-        self.emit(Event::Attempt(attempt)).await;
+        self.log.push(attempt.clone());
+        let reporter = self.context.services.reporter;
+        reporter.emit(Event::Attempt(attempt)).await;
     }
-}
 
-/// How one attempt ended.
-pub(in crate::gateway) enum AttemptEnd {
-    Over(Box<Event>),
-    /// It could not be made at all.
-    Blocked(RungEnd),
-    /// It could not be made with this key: what may be spent with it does not suffice.
-    KeyAtLimit,
-    /// The model is asked again, in the way that it takes.
-    Mended(CompatFix),
-    /// It failed before any part of the answer came.
-    Failed(WireError, SelectedKey),
-}
+    fn has_asked(&self) -> bool {
+        self.log.has_asked(&self.context.provider.provider.name)
+    }
 
-/// Every key was passed over.
-fn no_key_has_room() -> Failure {
-    Failure::new(FailureKind::Budget, "no key has money left for this")
-        .hint("`chat-agent budget show` lists their limits")
-}
-
-/// The failure as the user hears of it: who, what, and the mend.
-pub(in crate::gateway) fn failure(rung: &Rung, error: &WireError) -> Failure {
-    let kind = if is_servers_fault(error) {
-        FailureKind::Unavailable
-    } else {
-        FailureKind::Request
-    };
-    let status = error
-        .status
-        .map_or_else(String::new, |status| format!(" ({status})"));
-    let failure = Failure::new(kind, format!("{}{status}: {}", rung.model, error.message));
-    match (
-        error.retry_after.filter(|asked| *asked > backoff::LONGEST),
-        error.hint(),
-    ) {
-        (Some(asked), _) => failure.hint(format!(
-            "it asks to be left alone for {} s; choose another model",
-            asked.as_secs()
-        )),
-        (None, Some(hint)) => failure.hint(hint),
-        (None, None) => failure,
+    /// Waits before an attempt, and says why; `true` when the user stopped it meanwhile.
+    async fn paused(&self, wait: Duration, why: &str) -> bool {
+        let services = &self.context.services;
+        let pausing = Event::Pausing {
+            why: why.to_owned(),
+            ms: millis(wait),
+        };
+        services.reporter.emit(pausing).await;
+        unless_stopped(services.stop, tokio::time::sleep(wait))
+            .await
+            .is_err()
     }
 }

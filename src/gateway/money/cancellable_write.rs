@@ -2,7 +2,7 @@
 //!
 //! Owns: leaving a wait that holds nothing, and taking back a write that still waits for its turn.
 //! Refuses: to leave a booking: what may have been sent is settled first, however long the ledger takes.
-//! Invariant: of a write either all is on disk and whoever asked for it hears so, or nothing is, now or later.
+//! Invariant: either all of a write is on disk and the caller gets its result, or nothing of it is, now or later.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::Failure;
-use crate::gateway::exchange::{ExchangeRun, interrupted};
+use crate::chat::{Failure, FailureKind};
 use crate::store::{Db, Store, StoreError};
 
-/// What comes of a wait that holds nothing, unless the user stops first.
+/// The result of a wait that holds nothing, unless the user stops first.
 pub(in crate::gateway) async fn unless_stopped<T>(
     stop: &CancellationToken,
     work: impl Future<Output = T>,
@@ -26,26 +25,20 @@ pub(in crate::gateway) async fn unless_stopped<T>(
     }
 }
 
-impl ExchangeRun {
-    /// Writes in one transaction, unless the user stops first; `None`: nothing of it is written. Another process may keep
-    /// the ledger locked for seconds, and a job that was handed to the store is finished: so its last act is to ask
-    /// whether it is still wanted, and whoever stops says so before they go.
-    pub(in crate::gateway) async fn write_unless_stopped<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(&Db) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<Option<T>, StoreError> {
-        // Only a store that could not be opened is missing by now, and that was said.
-        let store = self.gateway.store().await.map_err(|_| StoreError::Closed)?;
-        write_unless(&self.stop, store, write).await
-    }
+/// The user stopped the exchange before anything came.
+pub(in crate::gateway) fn interrupted() -> Failure {
+    Failure::new(FailureKind::Interrupted, "stopped")
 }
 
-async fn write_unless<T: Send + 'static>(
+/// Writes in one transaction, unless the user stops first; `None`: nothing of it is written. Another process may keep
+/// the ledger locked for seconds, and the store finishes every job that it was handed. So the last act of the job is to
+/// check whether it is still wanted, and a stop says so before it returns.
+pub(in crate::gateway) async fn write_unless_stopped<T: Send + 'static>(
     stop: &CancellationToken,
     store: &Store,
     write: impl FnOnce(&Db) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<Option<T>, StoreError> {
-    // Set by the first of the two: the write when all but the commit is done, or the user's stop.
+    // Set by whichever comes first: the write when all but the commit is done, or the user's stop.
     let decided = Arc::new(AtomicBool::new(false));
     let of_job = Arc::clone(&decided);
     let job = move |db: &mut Db| {
@@ -64,7 +57,7 @@ async fn write_unless<T: Send + 'static>(
         written = &mut written => return written.map(Some),
         () = stop.cancelled() => {}
     }
-    // It is being committed: that takes no lock any more.
+    // It is being committed, which waits for no lock any more.
     if decided.swap(true, AcqRel) {
         written.await.map(Some)
     } else {
@@ -80,7 +73,7 @@ mod tests {
 
     const NAME: &str = "a write that may be taken back";
 
-    fn ledger() -> (tempfile::TempDir, Store) {
+    fn account() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         (folder, store)
@@ -112,9 +105,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_takes_back_what_waits_for_the_lock() {
-        let (folder, store) = ledger();
+        let (folder, store) = account();
         let (stop, unlock) = (CancellationToken::new(), lock(folder.path()));
-        let mut write = pin!(write_unless(&stop, &store, |db| db.remember(NAME, &1)));
+        let mut write = pin!(write_unless_stopped(&stop, &store, |db| db.remember(NAME, &1)));
         tokio::select! {
             biased;
             written = &mut write => panic!("it did not wait: {written:?}"),
@@ -129,18 +122,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_being_committed_is_reported_whatever_the_user_does() {
-        let (_folder, store) = ledger();
+        let (_folder, store) = account();
         let stop = CancellationToken::new();
         let stops = stop.clone();
         // Stopped in the middle of the write: either way both sides say the same.
-        let write = write_unless(&stop, &store, move |db| {
+        let write = write_unless_stopped(&stop, &store, move |db| {
             stops.cancel();
             db.remember(NAME, &1)
         });
-        let told = write.await.unwrap();
-        assert_eq!(written(&store).await, told.map(|()| 1));
+        let written_value = write.await.unwrap();
+        assert_eq!(written(&store).await, written_value.map(|()| 1));
         assert_eq!(
-            write_unless(&CancellationToken::new(), &store, |db| db
+            write_unless_stopped(&CancellationToken::new(), &store, |db| db
                 .remember(NAME, &2))
             .await,
             Ok(Some(()))
@@ -149,10 +142,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_fails_is_told() {
-        let (_folder, store) = ledger();
+    async fn a_failed_write_is_reported() {
+        let (_folder, store) = account();
         let stop = CancellationToken::new();
-        let failed = write_unless::<()>(&stop, &store, |_| Err(StoreError::Full)).await;
+        let failed = write_unless_stopped::<()>(&stop, &store, |_| Err(StoreError::Full)).await;
         assert_eq!(failed, Err(StoreError::Full));
     }
 

@@ -10,28 +10,28 @@ use crate::chat::usage::{Usage, UsageSource};
 use crate::chat::{Cost, CostKind, Reply, Timestamp, Usd};
 use crate::tokens::TokenCount;
 
-/// Tokens that a server may have made before it noticed that nobody reads any more.
+/// Tokens that a server may have generated before it noticed that the connection was closed.
 pub(in crate::gateway) const IN_FLIGHT: u64 = 64;
 
-/// Who ended an attempt, and with that how much of it nobody here has seen.
+/// Who ended an attempt; how much of its output was not seen here depends on that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
-    /// The stream came to its own end, and with it the server's last word.
+    /// The stream came to its own end, with the server's last word on usage.
     Whole,
-    /// We left: the user stopped it, or it was past its cap. The server notices, and writes no more than is under way.
+    /// We closed it: the user stopped it, or it was past its cap. The server notices, and writes no more than is under way.
     Left,
-    /// The network, a time limit or the server broke it, or words of it were lost on the way. Whoever made it may go on
-    /// to the cap behind what broke, and bill all of it.
+    /// The network, a time limit or the server broke it, or words of it were lost on the way. The model may have gone on
+    /// to the cap behind the break, and all of it may be billed.
     Broken,
 }
 
-/// What is known of an attempt at its end.
+/// The figures of an attempt at its end.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct AttemptFigures<'a> {
     pub price: Option<&'a Price>,
     /// The price belongs to another address than the one that was asked.
     pub foreign_address: bool,
-    /// The model thinks out of sight, or wrote more than was read, so that nobody here can count what it made.
+    /// The model reasons out of sight, or wrote more than was read, so its output cannot be counted here.
     pub hidden_output: bool,
     pub reserved: Option<Usd>,
     pub input: TokenCount,
@@ -47,34 +47,34 @@ pub struct Known<'a> {
 }
 
 /// The usage and the cost to book.
-pub fn settle(known: &Known<'_>) -> (Usage, Cost) {
-    let usage = known
+pub fn settle(figures: &AttemptFigures<'_>) -> (Usage, Cost) {
+    let usage = figures
         .reply
         .usage
-        .unwrap_or_else(|| Usage::counted(known.input.tokens, known.output.tokens));
-    (usage, cost(known, &usage))
+        .unwrap_or_else(|| Usage::counted(figures.input.tokens, figures.output.tokens));
+    (usage, cost(figures, &usage))
 }
 
-fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
-    if let (Some(usd), true) = (known.reply.billed, known.close == Close::Whole) {
+fn cost(figures: &AttemptFigures<'_>, usage: &Usage) -> Cost {
+    if let (Some(usd), true) = (figures.reply.billed, figures.close == Close::Whole) {
         return Cost::new(usd, CostKind::Billed);
     }
-    let Some(price) = known.price else {
+    let Some(price) = figures.price else {
         return Cost::UNKNOWN;
     };
     if price.free {
         return Cost::FREE;
     }
-    let tier = known.reply.service_tier.as_deref();
+    let tier = figures.reply.service_tier.as_deref();
     let served = Served {
         tier,
-        from: known.sent,
-        to: known.ended,
+        from: figures.sent,
+        to: figures.ended,
     };
     let reported = (usage.source == UsageSource::Provider).then(|| price.settled(usage, &served));
     match reported {
-        Some((usd, true)) if known.close == Close::Whole => {
-            let sure = !(known.foreign_address && price.origin == PriceOrigin::Catalogue);
+        Some((usd, true)) if figures.close == Close::Whole => {
+            let sure = !(figures.foreign_address && price.origin == PriceOrigin::Catalogue);
             Cost::new(
                 usd,
                 if sure {
@@ -85,8 +85,8 @@ fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
             )
         }
         // Whatever the tier or the hour was: the listed price is the least that an unknown one is taken to cost.
-        Some((dearest, false)) if known.close == Close::Whole => {
-            let bounded = known
+        Some((dearest, false)) if figures.close == Close::Whole => {
+            let bounded = figures
                 .reserved
                 .map_or(dearest, |reserved| dearest.min(reserved));
             Cost::new(bounded.max(price.cost(usage)), CostKind::Estimated)
@@ -95,21 +95,21 @@ fn cost(known: &Known<'_>, usage: &Usage) -> Cost {
         reported => {
             let said = reported
                 .map(|(usd, _)| usd)
-                .max(known.reply.billed)
+                .max(figures.reply.billed)
                 .unwrap_or_default();
-            Cost::new(upper_bound(known, price).max(said), CostKind::Estimated)
+            Cost::new(upper_bound(figures, price).max(said), CostKind::Estimated)
         }
     }
 }
 
 /// What the reasoning among these tokens cost, which is a part of the whole; `None`: there was none, or it has no price.
-pub fn reasoning(known: &Known<'_>, usage: &Usage) -> Option<Usd> {
-    let price = known.price.filter(|_| usage.reasoning > 0)?;
-    let tier = known.reply.service_tier.as_deref();
+pub fn reasoning(figures: &AttemptFigures<'_>, usage: &Usage) -> Option<Usd> {
+    let price = figures.price.filter(|_| usage.reasoning > 0)?;
+    let tier = figures.reply.service_tier.as_deref();
     let served = Served {
         tier,
-        from: known.sent,
-        to: known.ended,
+        from: figures.sent,
+        to: figures.ended,
     };
     let without = Usage {
         output: usage.output.saturating_sub(usage.reasoning),
@@ -118,40 +118,40 @@ pub fn reasoning(known: &Known<'_>, usage: &Usage) -> Option<Usd> {
     Some(price.settled(usage, &served).0 - price.settled(&without, &served).0)
 }
 
-fn upper_bound(known: &Known<'_>, price: &Price) -> Usd {
+fn upper_bound(figures: &AttemptFigures<'_>, price: &Price) -> Usd {
     // More than was reserved only at a tier that the server says it used.
     let named = |output| {
         price.worst_at(
-            known.reply.service_tier.as_deref(),
-            known.input.upper,
+            figures.reply.service_tier.as_deref(),
+            figures.input.upper,
             output,
         )
     };
-    let written = match known.close {
-        Close::Whole => known.output.upper,
-        Close::Left | Close::Broken => known
+    let written = match figures.close {
+        Close::Whole => figures.output.upper,
+        Close::Left | Close::Broken => figures
             .output
             .upper
-            .saturating_add(known.output.upper / 10)
+            .saturating_add(figures.output.upper / 10)
             .saturating_add(IN_FLIGHT),
     };
-    let bound = |output| price.worst(known.input.upper, output).max(named(output));
-    if known.past_cap {
+    let bound = |output| price.worst(figures.input.upper, output).max(named(output));
+    if figures.past_cap {
         // Out of sight it may have thought as much as it was allowed to, before it wrote all this.
-        let hidden = if known.hidden_output {
-            known.output_cap
+        let hidden = if figures.hidden_output {
+            figures.output_cap
         } else {
             0
         };
-        return bound(written.saturating_add(hidden)).max(known.reserved.unwrap_or_default());
+        return bound(written.saturating_add(hidden)).max(figures.reserved.unwrap_or_default());
     }
-    let most = known
+    let most = figures
         .reserved
-        .map(|reserved| reserved.max(named(known.output_cap)));
-    if known.hidden_output || known.close == Close::Broken {
-        return most.unwrap_or_else(|| bound(known.output_cap));
+        .map(|reserved| reserved.max(named(figures.output_cap)));
+    if figures.hidden_output || figures.close == Close::Broken {
+        return most.unwrap_or_else(|| bound(figures.output_cap));
     }
-    let bound = bound(written.min(known.output_cap));
+    let bound = bound(written.min(figures.output_cap));
     most.map_or(bound, |most| bound.min(most))
 }
 

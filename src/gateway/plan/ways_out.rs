@@ -6,28 +6,15 @@
 
 use crate::budget::{ChargePlace, Spending};
 use crate::chat::{ModelId, Params, Selection, Usd};
-use crate::gateway::exchange::ExchangeRun;
 use crate::gateway::plan::candidates::Tried;
-use crate::gateway::{Ask, Consult, Gateway};
-use crate::protocol::{AtLimit, Event, Left, Quote, Raise, Refused};
+use crate::gateway::{Ask, Gateway};
+use crate::protocol::{AtLimit, Left, Quote, Raise, Refused};
 use crate::router::{MINIMUM_OUTPUT, Rung};
 use crate::store::Db;
 
-impl ExchangeRun {
-    /// The question does not fit: the user says what to do, where there is a user to ask. Nothing is stored yet.
-    pub(in crate::gateway) async fn at_limit(&self, refused: Refused) -> Result<Event, Refused> {
-        if self.ask.consult == Consult::Never {
-            return Err(refused);
-        }
-        Ok(Event::AtLimit(Box::new(
-            self.gateway.ways_out(&self.ask, refused).await,
-        )))
-    }
-}
-
 impl Gateway {
     /// What can be done about a question that was refused by a limit.
-    async fn ways_out(&self, ask: &Ask, refused: Refused) -> AtLimit {
+    pub(in crate::gateway) async fn ways_out(&self, ask: &Ask, refused: Refused) -> AtLimit {
         let plain = ask.unasked();
         AtLimit {
             text: plain.question.as_str().into(),

@@ -1,113 +1,115 @@
-//! What has arrived of an answer: shown, waiting to be stored, and counted.
+//! What has arrived of an answer: counted, and waiting to be shown.
 //!
-//! Owns: [`StreamState`], the state of a streaming answer.
-//! Refuses: reading the stream and settling (`live` does both).
-//! Invariant: text is in the store, under way to it, or here; whatever arrived is counted, shown or not.
+//! Owns: [`StreamState`], the state of a streaming answer, and when the front end is told of it.
+//! Refuses: to read the stream, to store and to settle.
+//! Invariant: all output is counted, shown or not; no piece is lost or shown twice; within text and within reasoning the
+//! order stays.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::chat::{Delta, Reply};
-use crate::gateway::exchange::FLUSH;
-use crate::gateway::stream::frames::Frames;
 use crate::gateway::stream::output_cap::{OutputCapMeter, Side};
 use crate::tokens::{self, TokenCount, Tokenizer};
 
-/// Text and reasoning.
-pub(in crate::gateway) type Pieces = Arc<(String, String)>;
+/// The longest that pieces are joined while more of them lie ready: a stream may never pause.
+const LONGEST_JOIN: Duration = Duration::from_millis(33);
+/// Shortest time between two events with figures: digits that change faster cannot be read.
+const FIGURES_EVERY: Duration = Duration::from_millis(200);
 
 /// The state of a streaming answer.
 pub(in crate::gateway) struct StreamState {
+    tokenizer: Tokenizer,
     pub(in crate::gateway) reply: Reply,
-    pub(in crate::gateway) written: OutputCapMeter,
+    pub(in crate::gateway) meter: OutputCapMeter,
     /// When the first piece came.
-    pub(in crate::gateway) first: Option<std::time::Instant>,
-    /// What the front end is still to be told.
-    pub(in crate::gateway) frames: Frames,
-    /// What has arrived since the last write to the store.
-    pub(in crate::gateway) text: String,
-    pub(in crate::gateway) reasoning: String,
-    pub(in crate::gateway) flush_at: Option<Instant>,
-    /// The write under way; it gives the pieces back when they could not be stored.
-    pub(in crate::gateway) writing: Option<JoinHandle<Option<Pieces>>>,
+    pub(in crate::gateway) first_piece: Option<std::time::Instant>,
     /// What came after the answer was cut: not shown, and billed all the same.
     unseen: String,
-    /// The user stopped it while more lay there than could be read, or as it broke.
-    pub(in crate::gateway) backlog: bool,
-    /// It came to its own end, and the server said what it used.
-    pub(in crate::gateway) last_word: bool,
+    unshown: Unshown,
+    figures_at: Option<Instant>,
+}
+
+/// Pieces that the front end was not told of yet: all that lay ready to be read at once.
+#[derive(Debug, Default)]
+struct Unshown {
+    text: String,
+    reasoning: String,
+    /// When the first of them came; `None` when there are none.
+    since: Option<Instant>,
 }
 
 impl StreamState {
-    /// A front end is told of it at most once in `gap`.
-    pub(in crate::gateway) fn new(tokenizer: Tokenizer, cap: u64, gap: Duration) -> Self {
+    pub(in crate::gateway) fn new(tokenizer: Tokenizer, cap: u64) -> Self {
         Self {
+            tokenizer,
             reply: Reply::default(),
-            written: OutputCapMeter::new(tokenizer, cap),
-            first: None,
-            frames: Frames::every(gap),
-            text: String::new(),
-            reasoning: String::new(),
-            flush_at: None,
-            writing: None,
+            meter: OutputCapMeter::new(tokenizer, cap),
+            first_piece: None,
             unseen: String::new(),
-            backlog: false,
-            last_word: false,
+            unshown: Unshown::default(),
+            figures_at: None,
         }
     }
 
-    /// Waits for the write under way, and puts back in front what it could not store.
-    pub(in crate::gateway) async fn take_back(&mut self) {
-        let Some(writing) = self.writing.take() else {
+    /// Takes a piece of text or reasoning that is to be shown.
+    pub(in crate::gateway) async fn push(&mut self, side: Side, piece: &str) {
+        self.first_piece.get_or_insert_with(std::time::Instant::now);
+        self.meter.push(side, piece).await;
+        if piece.is_empty() {
             return;
-        };
-        if let Ok(Some(pieces)) = writing.await {
-            self.text.insert_str(0, &pieces.0);
-            self.reasoning.insert_str(0, &pieces.1);
-            self.flush_at.get_or_insert(Instant::now() + FLUSH);
         }
-    }
-
-    pub(in crate::gateway) async fn arrived(&mut self, side: Side, piece: &str) {
-        let now = Instant::now();
-        self.first.get_or_insert_with(std::time::Instant::now);
-        self.flush_at.get_or_insert(now + FLUSH);
+        self.unshown.since.get_or_insert_with(Instant::now);
         match side {
-            Side::Text => self.text.push_str(piece),
-            Side::Reasoning => self.reasoning.push_str(piece),
+            Side::Text => self.unshown.text.push_str(piece),
+            Side::Reasoning => self.unshown.reasoning.push_str(piece),
         }
-        self.written.push(side, piece).await;
-    }
-
-    /// When the store or the front end is next to be told something, or reading goes on; `None`: none of them waits.
-    pub(in crate::gateway) fn wakes(&self, now: Instant) -> Option<Instant> {
-        self.flush_at
-            .into_iter()
-            .chain(self.frames.due(now))
-            .chain(self.frames.rests(now))
-            .min()
     }
 
     /// Takes what comes after the cut for the bill only.
-    pub(in crate::gateway) fn pass_over(&mut self, delta: &Delta) {
+    pub(in crate::gateway) fn push_unseen(&mut self, delta: &Delta) {
         match delta {
             Delta::Text(text) | Delta::Reasoning(text) => {
                 self.reply.stale = true;
                 self.unseen.push_str(text);
             }
-            said => self.reply.push(said),
+            other => self.reply.push(other),
         }
     }
 
-    /// What arrived, counted whole, where the server did not say. A usage before the end is no final word.
-    pub(in crate::gateway) async fn counted(
-        &self,
-        tokenizer: Tokenizer,
-        complete: bool,
-    ) -> TokenCount {
+    pub(in crate::gateway) fn has_unshown(&self) -> bool {
+        self.unshown.since.is_some()
+    }
+
+    /// Whether what waits is to be shown now, though more lies ready.
+    pub(in crate::gateway) fn is_overdue(&self) -> bool {
+        self.unshown
+            .since
+            .is_some_and(|since| since.elapsed() >= LONGEST_JOIN)
+    }
+
+    /// The reasoning and the text to show now.
+    pub(in crate::gateway) fn take_unshown(&mut self) -> (String, String) {
+        let Unshown {
+            text, reasoning, ..
+        } = std::mem::take(&mut self.unshown);
+        (reasoning, text)
+    }
+
+    /// Whether the figures are to be shown now; `true` at most every [`FIGURES_EVERY`].
+    pub(in crate::gateway) fn figures_due(&mut self, now: Instant) -> bool {
+        let due = self
+            .figures_at
+            .is_none_or(|last| now >= last + FIGURES_EVERY);
+        if due {
+            self.figures_at = Some(now);
+        }
+        due
+    }
+
+    /// Our count of all that arrived, for when the server does not say. A usage before the end is no final word.
+    pub(in crate::gateway) async fn counted(&self, complete: bool) -> TokenCount {
         if complete && self.reply.usage.is_some() {
             return TokenCount::default();
         }
@@ -117,10 +119,10 @@ impl StreamState {
             self.unseen.clone(),
         ];
         let bytes = texts.iter().map(|text| text.len() as u64).sum();
-        let encoding = tokenizer.encoding();
+        let encoding = self.tokenizer.encoding();
         let work = move || texts.iter().map(|text| tokens::count(encoding, text)).sum();
         let tokens = tokio::task::spawn_blocking(work).await.unwrap_or(bytes);
-        let upper = if matches!(tokenizer, Tokenizer::Guess(_)) {
+        let upper = if matches!(self.tokenizer, Tokenizer::Guess(_)) {
             bytes
         } else {
             tokens
@@ -133,19 +135,53 @@ impl StreamState {
     }
 }
 
-/// How often those who read the socket get their turn before a stream counts as quiet.
-const TURNS: usize = 2;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::Encoding;
 
-/// Sleeps until then, or for ever. Something that is due already waits for what lies ready to be read: the connection has
-/// a task of its own, and hands on one piece of the body a turn.
-pub(in crate::gateway) async fn wake(at: Option<Instant>) {
-    match at {
-        Some(at) if at <= Instant::now() => {
-            for _ in 0..TURNS {
-                tokio::task::yield_now().await;
-            }
+    fn state() -> StreamState {
+        StreamState::new(Tokenizer::Known(Encoding::O200kBase), 100)
+    }
+
+    #[tokio::test]
+    async fn pieces_that_wait_are_joined_and_shown_once() {
+        let mut state = state();
+        state.push(Side::Text, "").await;
+        assert!(!state.has_unshown(), "an empty piece is not shown");
+        for (side, piece) in [
+            (Side::Text, "a"),
+            (Side::Reasoning, "hm"),
+            (Side::Text, "b"),
+        ] {
+            state.push(side, piece).await;
         }
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
+        assert!(state.has_unshown());
+        assert_eq!(state.take_unshown(), ("hm".to_owned(), "ab".to_owned()));
+        assert!(!state.has_unshown());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pieces_of_a_stream_that_never_pauses_are_shown_in_time() {
+        let mut state = state();
+        assert!(!state.is_overdue(), "nothing waits");
+        state.push(Side::Text, "a").await;
+        tokio::time::advance(Duration::from_millis(32)).await;
+        state.push(Side::Text, "b").await;
+        assert!(!state.is_overdue());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(state.is_overdue());
+        state.take_unshown();
+        assert!(!state.is_overdue());
+    }
+
+    #[test]
+    fn figures_are_shown_at_once_and_five_times_a_second() {
+        let (mut state, began) = (state(), Instant::now());
+        let shown: Vec<u64> = (0..60)
+            .map(|n| n * 17)
+            .filter(|at| state.figures_due(began + Duration::from_millis(*at)))
+            .collect();
+        assert_eq!(shown, [0, 204, 408, 612, 816]);
     }
 }

@@ -1,15 +1,15 @@
-//! What an answer has written so far, counted beside the cap it was given.
+//! The output of an answer so far, measured against its cap.
 //!
-//! Owns: the running count, and when it says that the server does not keep to its cap.
-//! Refuses: what cannot be seen; reasoning out of sight counts only once the server tells of it.
-//! Invariant: the time is linear in what comes, and a count that decides was never made piece by piece: a server that
+//! Owns: the running count, and when it shows that the server ignores its cap.
+//! Refuses: to guess; hidden reasoning counts only once the server reports it.
+//! Invariant: the time is linear in the output, and the count that decides is made of whole blocks, so that a server which
 //! keeps to its cap is not cut for writing in small pieces.
 
 use crate::tokens::{self, Encoding, Tokenizer};
 
-/// Bytes after which a part is counted whole and put away. A seam adds a token or two to some five hundred.
+/// Bytes after which a block is counted whole and dropped. A seam adds a token or two to some five hundred.
 const BLOCK: usize = 2 * 1024;
-/// Tokens past the cap that prove nothing: end marks, and how a server counts its own framing.
+/// Tokens past the cap that are tolerated: end marks, and how a server counts its own framing.
 const MARGIN: u64 = 64;
 
 /// Which of the two texts of an answer a piece belongs to.
@@ -23,17 +23,17 @@ pub(in crate::gateway) enum Side {
 #[derive(Debug)]
 pub(in crate::gateway) struct OutputCapMeter {
     encoding: Encoding,
-    /// More than this and the server ignores its cap.
+    /// With more than this the server ignores its cap.
     most: u64,
-    /// The server's own count, and what has been counted whole since.
+    /// The server's own count, plus the blocks counted whole since.
     closed: u64,
-    said: u64,
-    open: [Block; 2],
+    reported: u64,
+    open: [UncountedBlock; 2],
 }
 
 /// The end of a text, counted piece by piece since it was last counted whole.
 #[derive(Debug, Default)]
-struct Block {
+struct UncountedBlock {
     text: String,
     tokens: u64,
 }
@@ -45,8 +45,8 @@ impl OutputCapMeter {
             encoding,
             most: most(tokenizer, cap),
             closed: 0,
-            said: 0,
-            open: [Block::default(), Block::default()],
+            reported: 0,
+            open: [UncountedBlock::default(), UncountedBlock::default()],
         }
     }
 
@@ -71,16 +71,16 @@ impl OutputCapMeter {
             .saturating_add(count(self.encoding, whole).await);
     }
 
-    /// The server's own count of the output so far, from those that tell it with every piece. It takes the place of
-    /// ours, as it will on the bill; one that does not rise tells nothing.
-    pub(in crate::gateway) fn said(&mut self, output: u64) {
-        if output > self.said {
-            (self.said, self.closed) = (output, output);
-            self.open = [Block::default(), Block::default()];
+    /// Takes the server's own count of the output so far, which some servers report with every piece. It replaces ours,
+    /// as it will on the bill; one that does not rise is ignored.
+    pub(in crate::gateway) fn reported(&mut self, output: u64) {
+        if output > self.reported {
+            (self.reported, self.closed) = (output, output);
+            self.open = [UncountedBlock::default(), UncountedBlock::default()];
         }
     }
 
-    /// Whether the server has written so much more than its cap that it cannot be a matter of counting.
+    /// Whether the server has written so much more than its cap that different counting cannot explain it.
     pub(in crate::gateway) fn past_cap(&mut self) -> bool {
         if self.tokens() <= self.most {
             return false;
@@ -93,8 +93,8 @@ impl OutputCapMeter {
     }
 }
 
-/// The most that an honest server comes to by our count: a tenth above the cap, a quarter where the encoding is not
-/// stated for the model, and a margin.
+/// The most that a server which keeps to its cap comes to by our count: a tenth above the cap, a quarter where the
+/// encoding is not stated for the model, and a margin.
 fn most(tokenizer: Tokenizer, cap: u64) -> u64 {
     let slack = match tokenizer {
         Tokenizer::Known(_) => cap / 10,
@@ -217,17 +217,17 @@ mod tests {
         for _ in 0..50 {
             // Ten tokens of ours are one of theirs.
             written.push(Side::Text, &words(10)).await;
-            let told = written.said + 1;
-            written.said(told);
+            let count = written.reported + 1;
+            written.reported(count);
             assert!(!written.past_cap());
         }
         assert_eq!(written.tokens(), 50);
-        written.said(175);
+        written.reported(175);
         assert!(written.past_cap(), "and when it says so itself, it is so");
         let mut frozen = OutputCapMeter::new(KNOWN, 100);
-        frozen.said(1);
+        frozen.reported(1);
         frozen.push(Side::Text, &words(200)).await;
-        frozen.said(1);
-        assert!(frozen.past_cap(), "a count that stands still tells nothing");
+        frozen.reported(1);
+        assert!(frozen.past_cap(), "a count that stands still is ignored");
     }
 }

@@ -1,61 +1,89 @@
 //! Whether an endpoint is asked at all: the circuit breaker.
 //!
-//! Owns: the outcomes of the last minute, when too many of them failed, and how long nobody asks then.
+//! Owns: the outcomes of the last minute, when too many of them failed, and how long no request is let through then.
 //! Refuses: to send, to wait, and to read a clock: it takes `now` and `dice`.
-//! Invariant: in half-open exactly one request is out; its outcome decides, and if it never comes, its place is free again.
+//! Invariant: a half-open circuit lets exactly one request through; its outcome decides, and when the request is given up
+//! without one, the next request may go.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::chat::Timestamp;
-use crate::gateway::upstream::breaker_store::Outage;
 use crate::protocol::Circuit;
 
 /// Outcomes older than this say nothing any more.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Fewer outcomes than this say nothing.
-const TELLING: usize = 5;
-/// As many are kept; at more than this in a minute the newest decide.
-const KEPT: usize = 100;
-/// How long the circuit is open the first time; twice as long each time that the one request let through fails too.
-const FIRST: Duration = Duration::from_secs(5);
-/// The longest of these.
-const HIGHEST: Duration = Duration::from_mins(2);
-/// A server may ask for more, but no server's word keeps a user out for longer than this.
-pub(in crate::gateway) const ASKED: Duration = Duration::from_mins(10);
+/// With fewer outcomes than this the circuit stays closed.
+const MIN_OUTCOMES: usize = 5;
+/// At most this many are kept; when there are more in a minute, the newest decide.
+const MAX_OUTCOMES: usize = 100;
+/// How long the circuit is open the first time; doubled each time that the probe fails too.
+const FIRST_OPENING: Duration = Duration::from_secs(5);
+/// The longest of these times.
+const MAX_OPENING: Duration = Duration::from_mins(2);
+/// The longest time for which a server's `Retry-After` is honoured.
+pub(in crate::gateway) const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 
-/// What a request told of the endpoint.
+/// What a request showed about the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// It gave an answer.
-    Works,
-    /// It is there, and refused the request or the account: no word on its health while all is well.
-    Refuses,
-    /// It, or the way to it, failed; the time is what it asked to be left alone for.
-    Fails(Option<Duration>),
+    Succeeded,
+    /// It answered and refused the request or the account: this says nothing about its health.
+    Refused,
+    /// It, or the way to it, failed; the time is its `Retry-After`.
+    Failed(Option<Duration>),
 }
 
-/// The right to make one request. Whoever has it tells the outcome, or gives it back.
+/// What a process that ends passes on about an endpoint that fails.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(in crate::gateway) struct Outage {
+    /// When, and whether it failed; oldest first.
+    pub(in crate::gateway) recent: Vec<(Timestamp, bool)>,
+    /// Until when the circuit is open, and how often in a row it has opened.
+    pub(in crate::gateway) open: Option<(Timestamp, u32)>,
+    /// When a trial of this endpoint failed last although another one worked.
+    #[serde(default)]
+    pub(in crate::gateway) lost: Option<Timestamp>,
+}
+
+impl Outage {
+    /// The time of its newest failure, or of the end of its open circuit.
+    pub(in crate::gateway) fn newest(&self) -> Timestamp {
+        let until = self.open.map(|(until, _)| until);
+        self.recent
+            .last()
+            .map(|(at, _)| *at)
+            .into_iter()
+            .chain(until)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// The right to make one request. Its holder records the outcome, or releases it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Ticket {
-    /// It is the one request of a half-open circuit, and so many have been in a row.
+pub struct BreakerPermit {
+    /// Set for the one request of a half-open circuit: how often in a row the circuit has opened.
     pub probe: Option<u32>,
-    /// Between which two changes of the circuit it was given: what comes later says nothing of the time since.
+    /// The state change it was given after: its outcome says nothing about a later state.
     epoch: u64,
 }
 
-/// Why there is no right to make a request.
+/// Why no request is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shut {
-    /// One request is out to see whether it works again.
-    Probed,
-    /// Nothing is sent before this time.
+pub enum CircuitRejection {
+    /// A probe is under way.
+    Probing,
+    /// The circuit is open until this time.
     Until(Timestamp),
 }
 
-impl Ticket {
-    /// Used once, and gone.
+impl BreakerPermit {
+    /// Consumes the permit, so that it is used once.
     fn into_epoch(self) -> u64 {
         self.epoch
     }
@@ -65,12 +93,12 @@ impl Ticket {
 pub struct Breaker {
     /// When, and whether it failed; oldest first.
     recent: VecDeque<(Timestamp, bool)>,
-    state: State,
+    state: BreakerState,
     epoch: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-enum State {
+enum BreakerState {
     #[default]
     Closed,
     /// `times` in a row, since its last good answer.
@@ -79,81 +107,88 @@ enum State {
         until: Timestamp,
         times: u32,
     },
-    Probed {
+    Probing {
         times: u32,
     },
 }
 
 impl Breaker {
-    /// How it stands.
     pub fn state(&self, now: Timestamp) -> Circuit {
         match self.state {
-            State::Closed => Circuit::Closed,
-            State::Open { since, until, .. } if is_shut(since, until, now) => {
+            BreakerState::Closed => Circuit::Closed,
+            BreakerState::Open { since, until, .. } if is_open(since, until, now) => {
                 Circuit::Open { until }
             }
-            State::Open { .. } | State::Probed { .. } => Circuit::HalfOpen,
+            BreakerState::Open { .. } | BreakerState::Probing { .. } => Circuit::HalfOpen,
         }
     }
 
-    /// Why no request may be made now; `None`: one may.
-    pub fn shut(&self, now: Timestamp) -> Option<Shut> {
+    /// Why no request may be made now; `None` when one may.
+    pub fn rejection(&self, now: Timestamp) -> Option<CircuitRejection> {
         match (self.state, self.state(now)) {
-            (_, Circuit::Open { until }) => Some(Shut::Until(until)),
-            (State::Probed { .. }, _) => Some(Shut::Probed),
+            (_, Circuit::Open { until }) => Some(CircuitRejection::Until(until)),
+            (BreakerState::Probing { .. }, _) => Some(CircuitRejection::Probing),
             _ => None,
         }
     }
 
-    /// Asks for the right to make a request.
-    pub fn admit(&mut self, now: Timestamp) -> Result<Ticket, Shut> {
-        if let Some(shut) = self.shut(now) {
+    /// Lets a request through, or says why not.
+    pub fn admit(&mut self, now: Timestamp) -> Result<BreakerPermit, CircuitRejection> {
+        if let Some(shut) = self.rejection(now) {
             return Err(shut);
         }
-        if let State::Open { times, .. } = self.state {
-            self.go(State::Probed { times });
+        if let BreakerState::Open { times, .. } = self.state {
+            self.transition(BreakerState::Probing { times });
         }
-        let probe = if let State::Probed { times } = self.state {
+        let probe = if let BreakerState::Probing { times } = self.state {
             Some(times)
         } else {
             None
         };
-        Ok(Ticket {
+        Ok(BreakerPermit {
             probe,
             epoch: self.epoch,
         })
     }
 
-    /// Takes the outcome of a request. `dice` is uniform in 0..1.
-    pub fn on(&mut self, ticket: Ticket, outcome: Outcome, now: Timestamp, dice: f64) {
-        if ticket.into_epoch() != self.epoch {
+    /// Records the outcome of a request. `dice` is uniform in 0..1.
+    pub fn record(
+        &mut self,
+        permit: BreakerPermit,
+        outcome: RequestOutcome,
+        now: Timestamp,
+        dice: f64,
+    ) {
+        if permit.into_epoch() != self.epoch {
             return;
         }
         match (self.state, outcome) {
-            (State::Probed { times }, Outcome::Fails(asked)) => {
-                self.open(times.saturating_add(1), asked, now, dice)
+            (BreakerState::Probing { times }, RequestOutcome::Failed(asked)) => {
+                self.open(times.saturating_add(1), asked, now, dice);
             }
-            (State::Probed { .. }, _) => {
+            (BreakerState::Probing { .. }, _) => {
                 self.recent.clear();
-                self.go(State::Closed);
+                self.transition(BreakerState::Closed);
             }
-            (State::Closed, Outcome::Works) => self.count(now, false),
-            (State::Closed, Outcome::Fails(asked)) => {
+            (BreakerState::Closed, RequestOutcome::Succeeded) => self.count(now, false),
+            (BreakerState::Closed, RequestOutcome::Failed(asked)) => {
                 self.count(now, true);
                 let failed = self.recent.iter().filter(|(_, failed)| *failed).count();
-                if self.recent.len() >= TELLING && failed * 2 >= self.recent.len() {
+                if self.recent.len() >= MIN_OUTCOMES && failed * 2 >= self.recent.len() {
                     self.open(1, asked, now, dice);
                 }
             }
-            (State::Closed, Outcome::Refuses) | (State::Open { .. }, _) => {}
+            (BreakerState::Closed, RequestOutcome::Refused) | (BreakerState::Open { .. }, _) => {}
         }
     }
 
-    /// Takes back the right to make a request that was not made, or of which nothing became known.
-    pub fn give_back(&mut self, ticket: Ticket, now: Timestamp) {
-        if let (State::Probed { times }, true) = (self.state, ticket.into_epoch() == self.epoch) {
-            // As open as before, and its time is over: the next one is let through.
-            self.go(State::Open {
+    /// Takes back the permit of a request that was not made, or whose outcome is unknown.
+    pub fn release(&mut self, permit: BreakerPermit, now: Timestamp) {
+        if let (BreakerState::Probing { times }, true) =
+            (self.state, permit.into_epoch() == self.epoch)
+        {
+            // Open with its time over: the next request is let through as the probe.
+            self.transition(BreakerState::Open {
                 since: now,
                 until: now,
                 times,
@@ -161,15 +196,15 @@ impl Breaker {
         }
     }
 
-    /// What another process should know; `None`: it works.
+    /// What another process should know; `None` when the endpoint works.
     pub(in crate::gateway) fn outage(&self) -> Option<Outage> {
         let open = match self.state {
-            State::Closed => None,
-            State::Open { until, times, .. } => Some((until, times)),
-            State::Probed { times } => Some((Timestamp::default(), times)),
+            BreakerState::Closed => None,
+            BreakerState::Open { until, times, .. } => Some((until, times)),
+            BreakerState::Probing { times } => Some((Timestamp::default(), times)),
         };
         let in_trouble = open.is_some() || self.recent.back().is_some_and(|(_, failed)| *failed);
-        let newest = self.recent.len().saturating_sub(2 * TELLING);
+        let newest = self.recent.len().saturating_sub(2 * MIN_OUTCOMES);
         in_trouble.then(|| Outage {
             recent: self.recent.range(newest..).copied().collect(),
             open,
@@ -177,20 +212,23 @@ impl Breaker {
         })
     }
 
-    /// Takes in what another process knew, before anything is known here.
-    pub(in crate::gateway) fn recall(&mut self, outage: &Outage, now: Timestamp) {
+    /// Takes over what another process knew, unless something is known here already.
+    pub(in crate::gateway) fn restore(&mut self, outage: &Outage, now: Timestamp) {
         if self.epoch > 0 || !self.recent.is_empty() {
             return;
         }
-        let (known, most) = (outage.recent.iter().copied(), now.plus(ASKED.max(HIGHEST)));
+        let (known, most) = (
+            outage.recent.iter().copied(),
+            now.plus(MAX_RETRY_AFTER.max(MAX_OPENING)),
+        );
         self.recent.extend(
             known
                 .filter(|(at, _)| *at <= now && now.since(*at) <= WINDOW)
-                .take(2 * TELLING),
+                .take(2 * MIN_OUTCOMES),
         );
-        // A time that no circuit could have set comes from a clock that was wrong.
+        // No circuit sets a later time, so it comes from a wrong clock.
         if let Some((until, times)) = outage.open.filter(|(until, _)| *until <= most) {
-            self.go(State::Open {
+            self.transition(BreakerState::Open {
                 since: now,
                 until,
                 times,
@@ -200,7 +238,7 @@ impl Breaker {
 
     fn count(&mut self, now: Timestamp, failed: bool) {
         self.recent.push_back((now, failed));
-        while self.recent.len() > KEPT
+        while self.recent.len() > MAX_OUTCOMES
             || self
                 .recent
                 .front()
@@ -212,30 +250,32 @@ impl Breaker {
 
     fn open(&mut self, times: u32, asked: Option<Duration>, now: Timestamp, dice: f64) {
         let until = now.plus(opening(times, asked, dice));
-        self.go(State::Open {
+        self.transition(BreakerState::Open {
             since: now,
             until,
             times,
         });
     }
 
-    fn go(&mut self, state: State) {
+    fn transition(&mut self, state: BreakerState) {
         self.state = state;
         self.epoch += 1;
     }
 }
 
-/// A clock that was set back must not keep a circuit open.
-fn is_shut(since: Timestamp, until: Timestamp, now: Timestamp) -> bool {
+/// Whether an open circuit is open now. A clock that was set back must not keep it open.
+fn is_open(since: Timestamp, until: Timestamp, now: Timestamp) -> bool {
     (since..until).contains(&now)
 }
 
-/// How long it stays open the `times`-th time in a row: doubling, up to a quarter more by the dice so that not all who
-/// wait come back at once, and no less than the server asked for.
+/// How long it stays open the `times`-th time in a row: doubling, with up to a quarter of jitter so that waiting clients
+/// do not return at once, and no less than the server asked for.
 fn opening(times: u32, asked: Option<Duration>, dice: f64) -> Duration {
-    let step = FIRST.saturating_mul(1 << times.saturating_sub(1).min(10));
-    let spread = step.mul_f64(1.0 + dice.clamp(0.0, 1.0) / 4.0).min(HIGHEST);
-    spread.max(asked.unwrap_or_default().min(ASKED))
+    let step = FIRST_OPENING.saturating_mul(1 << times.saturating_sub(1).min(10));
+    let spread = step
+        .mul_f64(1.0 + dice.clamp(0.0, 1.0) / 4.0)
+        .min(MAX_OPENING);
+    spread.max(asked.unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -1,74 +1,38 @@
-//! What one process tells the next of an address that fails.
+//! The breakers' state in the store, so that one process learns of an outage from the one before.
 //!
-//! Owns: the newest outcomes and the open circuit of each address in trouble, as they lie in the store.
-//! Refuses: addresses that work (they have no row), and addresses by name: a fingerprint tells them apart.
-//! Invariant: what is older than [`FORGOTTEN`] is as if it were not there; a store that fails forgets, and no more.
+//! Owns: the newest outcomes and the open circuit of each failing address, as they lie in the store.
+//! Refuses: addresses that work (they have no row), and addresses by name: a fingerprint identifies them.
+//! Invariant: what is older than [`FORGOTTEN`] is ignored; a store that fails loses this knowledge and nothing else.
 //!
-//! A one-shot makes fewer requests than a circuit looks at. Twenty of them against a dead address would each wait for the
-//! connection; with this the second one opens the circuit, and the others say so at once.
+//! A one-shot makes fewer requests than a breaker needs to open. Without this, each of twenty one-shots against a dead
+//! address would wait for the connection; with it the second one opens the circuit, and the others fail at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::chat::{Timestamp, fingerprint};
-use crate::gateway::Gateway;
-use crate::gateway::exchange::ExchangeRun;
-use crate::gateway::upstream::provider_state::ProviderState;
-use crate::protocol::Circuit;
+use crate::gateway::upstream::breaker::Outage;
+use crate::gateway::upstream::endpoints::{BreakerChange, Endpoints};
 use crate::provider::Endpoint;
-use crate::provider::guide::OFFLINE;
-use crate::store::Db;
+use crate::store::{Db, Store};
 
-/// Trouble older than this says nothing any more.
+/// Outages older than this are ignored.
 const FORGOTTEN: Duration = Duration::from_mins(10);
-/// Addresses that are remembered, those with the newest trouble.
-const KEPT: usize = 32;
-/// Its name among the states that outlive a process.
+/// At most this many addresses are remembered, those with the newest failures.
+const MAX_ADDRESSES: usize = 32;
+/// The key of the stored state.
 const NAME: &str = "outages";
 
-/// What a circuit that is not well hands on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(in crate::gateway) struct Outage {
-    /// When, and whether it failed; oldest first.
-    pub(in crate::gateway) recent: Vec<(Timestamp, bool)>,
-    /// Nobody asks before this time; so many times in a row.
-    pub(in crate::gateway) open: Option<(Timestamp, u32)>,
-    /// When a trial beside another address was lost on it.
-    #[serde(default)]
-    pub(in crate::gateway) lost: Option<Timestamp>,
-}
-
-/// What other processes do not know yet of an address.
-#[derive(Debug)]
-pub(in crate::gateway) enum News {
-    Trouble(Outage),
-    /// It works again.
-    Over,
-}
-
-/// The addresses in trouble, by fingerprint.
+/// The failing addresses, by fingerprint.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Outages(BTreeMap<String, Outage>);
 
-impl Outage {
-    /// When it was in trouble last, or will be.
-    fn newest(&self) -> Timestamp {
-        let until = self.open.map(|(until, _)| until);
-        self.recent
-            .last()
-            .map(|(at, _)| *at)
-            .into_iter()
-            .chain(until)
-            .max()
-            .unwrap_or_default()
-    }
-}
-
 impl Outages {
     fn read(db: &Db, now: Timestamp) -> Self {
-        // Unreadable is as good as none: whoever asks finds out anew.
+        // An unreadable state counts as none: the next requests find out anew.
         let mut known = db
             .remembered::<Self>(NAME)
             .ok()
@@ -80,12 +44,12 @@ impl Outages {
         known
     }
 
-    fn put(&mut self, address: String, news: News) {
-        match news {
-            News::Trouble(outage) => drop(self.0.insert(address, outage)),
-            News::Over => drop(self.0.remove(&address)),
+    fn put(&mut self, address: String, change: BreakerChange) {
+        match change {
+            BreakerChange::Failing(outage) => drop(self.0.insert(address, outage)),
+            BreakerChange::Recovered => drop(self.0.remove(&address)),
         }
-        while self.0.len() > KEPT {
+        while self.0.len() > MAX_ADDRESSES {
             let oldest = self
                 .0
                 .iter()
@@ -96,78 +60,57 @@ impl Outages {
     }
 }
 
-fn name(endpoint: &Endpoint) -> String {
+fn address_key(endpoint: &Endpoint) -> String {
     fingerprint(endpoint.base_url().as_bytes())
 }
 
-impl Gateway {
-    /// How it stands with a provider, as far as it is known to any process: the circuit of its best address.
-    pub async fn circuit(&self, provider: &str) -> Circuit {
-        let Some(route) = self.routes.get(provider) else {
-            return Circuit::Closed;
-        };
-        self.recall_outages(route, &route.provider.endpoints).await;
-        route.health.circuit(self.parts.clock.now())
+/// Takes over what other processes found out about these endpoints; once in each process.
+pub(in crate::gateway) async fn restore_breakers(
+    store: &Store,
+    health: &Endpoints,
+    endpoints: &[Endpoint],
+    now: Timestamp,
+) {
+    if !health.begin_restore() {
+        return;
     }
-
-    /// Takes in what other processes found out about the addresses of a provider; once for each process.
-    pub(in crate::gateway) async fn recall_outages(
-        &self,
-        route: &ProviderState,
-        endpoints: &[Endpoint],
-    ) {
-        if route.provider.name == OFFLINE || !route.health.is_unheard() {
-            return;
-        }
-        let now = self.parts.clock.now();
-        let Ok(store) = self.store().await else {
-            return;
-        };
-        let known = store.run(move |db| Ok(Outages::read(db, now))).await;
-        for (place, endpoint) in endpoints.iter().enumerate() {
-            if let Ok(Outages(known)) = &known
-                && let Some(outage) = known.get(&name(endpoint))
-            {
-                route.health.recall(place, outage, now);
-            }
+    let Ok(Outages(known)) = store.run(move |db| Ok(Outages::read(db, now))).await else {
+        return;
+    };
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        if let Some(outage) = known.get(&address_key(endpoint)) {
+            health.restore(index, outage, now);
         }
     }
 }
 
-impl ExchangeRun {
-    /// Writes down how it stands with an address, where that has changed. It is in the queue of the store from the start,
-    /// so a stop leaves it there.
-    pub(in crate::gateway) async fn persist_breaker(
-        &self,
-        route: &ProviderState,
-        endpoint: &Endpoint,
-        place: usize,
-    ) {
-        let Some(news) = route
-            .health
-            .news(place)
-            .filter(|_| route.provider.name != OFFLINE)
-        else {
-            return;
-        };
-        let (address, now) = (name(endpoint), self.now());
-        let job = move |db: &mut Db| {
-            db.write(|db| {
-                let mut known = Outages::read(db, now);
-                known.put(address, news);
-                db.remember(NAME, &known)
-            })
-        };
-        let Ok(store) = self.gateway.store().await else {
-            return;
-        };
-        tokio::select! {
-            biased;
-            written = store.run(job) => if let Err(error) = written {
-                tracing::debug!(%error, "an outage could not be written down");
-            },
-            () = self.stop.cancelled() => {}
-        }
+/// Writes down the state of an endpoint's breaker, if it has changed. The write is in the queue of the store from the
+/// start, so a stop ends only the wait for it.
+pub(in crate::gateway) async fn persist_breaker(
+    store: &Store,
+    health: &Endpoints,
+    index: usize,
+    endpoint: &Endpoint,
+    now: Timestamp,
+    stop: &CancellationToken,
+) {
+    let Some(change) = health.take_change(index) else {
+        return;
+    };
+    let address = address_key(endpoint);
+    let job = move |db: &mut Db| {
+        db.write(|db| {
+            let mut known = Outages::read(db, now);
+            known.put(address, change);
+            db.remember(NAME, &known)
+        })
+    };
+    tokio::select! {
+        biased;
+        written = store.run(job) => if let Err(error) = written {
+            tracing::debug!(%error, "an outage could not be written down");
+        },
+        () = stop.cancelled() => {}
     }
 }
 
@@ -193,27 +136,30 @@ mod tests {
         let db = Db::open(folder.path()).unwrap();
         let mut all = Outages::default();
         for n in 0..100 {
-            all.put(format!("{n:03}"), News::Trouble(outage(700 - n * 5)));
+            all.put(
+                format!("{n:03}"),
+                BreakerChange::Failing(outage(700 - n * 5)),
+            );
         }
         assert_eq!(
             all.0.keys().next().map(String::as_str),
             Some("068"),
             "those of late"
         );
-        all.put("098".to_owned(), News::Over);
-        all.put("099".to_owned(), News::Over);
-        all.put("old".to_owned(), News::Trouble(outage(600)));
+        all.put("098".to_owned(), BreakerChange::Recovered);
+        all.put("099".to_owned(), BreakerChange::Recovered);
+        all.put("old".to_owned(), BreakerChange::Failing(outage(600)));
         let ahead = Outage {
             open: Some((NOW.plus(FORGOTTEN), 3)),
             ..outage(900)
         };
-        all.put("open".to_owned(), News::Trouble(ahead.clone()));
+        all.put("open".to_owned(), BreakerChange::Failing(ahead.clone()));
         db.remember(NAME, &all).unwrap();
         let read = Outages::read(&db, NOW).0;
         assert!(!read.contains_key("old") && !read.contains_key("099"));
         assert_eq!(
             (read.len(), read.get("open")),
-            (KEPT - 1, Some(&ahead)),
+            (MAX_ADDRESSES - 1, Some(&ahead)),
             "{:?}",
             read.keys()
         );

@@ -1,8 +1,8 @@
-//! What a model turned out not to take, and how it is asked instead.
+//! Parameters that a model turned out not to accept, and how it is asked instead.
 //!
-//! Owns: from a refusal that names a parameter to its mend, and the mends applied to a request.
-//! Refuses: to send or to store (`mending` does), and to guess: a refusal that names nothing of ours has no mend.
-//! Invariant: an output cap is only ever renamed, and what the user set is never left out without a word about it.
+//! Owns: the fix for a refusal that names a parameter, and applying fixes to a request.
+//! Refuses: to send, to store (`compat_memory` does) and to guess: a refusal that names none of our parameters has no fix.
+//! Invariant: an output cap is only ever renamed, and the user is told of each of their settings that is left out.
 
 use std::fmt;
 
@@ -27,54 +27,54 @@ pub(in crate::gateway) enum CompatFix {
         of: Effort,
         instead: Effort,
     },
-    /// Usage is then counted here.
+    /// Usage is then counted locally.
     NoStreamOptions,
     NoServiceTier,
 }
 
-/// The mends of a model, at most one of each kind.
+/// The fixes of a model, at most one of each kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::gateway) struct CompatFixes(Vec<CompatFix>);
 
-/// A request as it was sent.
-pub(in crate::gateway) struct Asked<'a> {
+/// A request that was refused.
+pub(in crate::gateway) struct RefusedRequest<'a> {
     pub(in crate::gateway) params: &'a Params,
     pub(in crate::gateway) dialect: &'a Dialect,
     /// It had a system text.
     pub(in crate::gateway) system: bool,
 }
 
-/// How a refused request is put again; `None`: it has no mend, or had it already (`made`).
-pub(in crate::gateway) fn mend(
+/// The change with which a refused request is sent again; `None`: there is none, or one of its kind was `tried`.
+pub(in crate::gateway) fn fix_for(
     error: &WireError,
-    asked: &Asked<'_>,
-    made: &CompatFixes,
+    sent: &RefusedRequest<'_>,
+    tried: &CompatFixes,
 ) -> Option<CompatFix> {
     let ErrorClass::UnsupportedParameter { name } = &error.class else {
         return None;
     };
-    // Inside an answer it may have been billed.
+    // A refusal inside an answer may have been billed.
     if error.sent != Sent::Refused {
         return None;
     }
-    let mend = match name.split(['.', '[']).next()? {
+    let fix = match name.split(['.', '[']).next()? {
         // The other name, whichever was sent: only one of the two can be meant.
-        "max_tokens" | "max_completion_tokens" => CompatFix::Cap(match asked.dialect.output_cap {
+        "max_tokens" | "max_completion_tokens" => CompatFix::Cap(match sent.dialect.output_cap {
             OutputCap::MaxTokens => OutputCap::MaxCompletionTokens,
             OutputCap::MaxCompletionTokens => OutputCap::MaxTokens,
         }),
-        "temperature" => asked.params.temperature.map(|_| CompatFix::NoTemperature)?,
-        "reasoning_effort" | "reasoning" => effort(&error.message, asked.params.effort?),
-        "stream_options" => asked
+        "temperature" => sent.params.temperature.map(|_| CompatFix::NoTemperature)?,
+        "reasoning_effort" | "reasoning" => effort(&error.message, sent.params.effort?),
+        "stream_options" => sent
             .dialect
             .stream_usage
             .then_some(CompatFix::NoStreamOptions)?,
-        // Another tier has another price than the one that was set aside: only the listed one may be left out.
-        "service_tier" if asked.dialect.tier_to_send() == Some(ServiceTier::Default) => {
+        // Another tier has another price than the reserved one: only the listed tier may be left out.
+        "service_tier" if sent.dialect.tier_to_send() == Some(ServiceTier::Default) => {
             CompatFix::NoServiceTier
         }
-        "messages" | "role" | "developer" | "system role" if asked.system => {
-            CompatFix::Role(match asked.dialect.system {
+        "messages" | "role" | "developer" | "system role" if sent.system => {
+            CompatFix::Role(match sent.dialect.system {
                 SystemRole::Developer => SystemRole::System,
                 SystemRole::System => SystemRole::FoldIntoUser,
                 SystemRole::FoldIntoUser => return None,
@@ -82,10 +82,10 @@ pub(in crate::gateway) fn mend(
         }
         _ => return None,
     };
-    (!made.has_kind(mend)).then_some(mend)
+    (!tried.has_kind(fix)).then_some(fix)
 }
 
-/// The nearest of the efforts that the refusal lists, the lower of two; none, when it lists none.
+/// The nearest of the efforts that the refusal lists, the lower of two; no effort when it lists none.
 fn effort(message: &str, of: Effort) -> CompatFix {
     const LISTS: [&str; 4] = ["supported values", "one of", "must be", "should be"];
     let message = message.to_lowercase();
@@ -116,17 +116,17 @@ impl CompatFixes {
         self.0.is_empty()
     }
 
-    /// Takes one in, in place of one of its kind.
-    pub(in crate::gateway) fn add(&mut self, mend: CompatFix) {
-        self.0.retain(|known| !same_kind(*known, mend));
-        self.0.push(mend);
+    /// Adds a fix, in place of one of its kind.
+    pub(in crate::gateway) fn add(&mut self, fix: CompatFix) {
+        self.0.retain(|known| !same_kind(*known, fix));
+        self.0.push(fix);
     }
 
-    fn has_kind(&self, mend: CompatFix) -> bool {
-        self.0.iter().any(|known| same_kind(*known, mend))
+    fn has_kind(&self, fix: CompatFix) -> bool {
+        self.0.iter().any(|known| same_kind(*known, fix))
     }
 
-    /// How the model is asked with these mends, and what of the user's own settings that leaves out, in words that
+    /// How the model is asked with these fixes, and what of the user's own settings that leaves out, in words that
     /// follow the model's name.
     pub(in crate::gateway) fn applied(
         &self,
@@ -134,8 +134,8 @@ impl CompatFixes {
         dialect: &Dialect,
     ) -> (Params, Dialect, Vec<String>) {
         let (mut params, mut dialect, mut left_out) = (params, dialect.clone(), Vec::new());
-        for mend in &self.0 {
-            match *mend {
+        for fix in &self.0 {
+            match *fix {
                 CompatFix::Cap(name) => dialect.output_cap = name,
                 CompatFix::Role(role) => dialect.system = role,
                 CompatFix::NoTemperature => {

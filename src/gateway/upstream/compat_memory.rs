@@ -1,146 +1,143 @@
-//! Asking again in the way that a model takes, and knowing it from then on.
+//! What was learned of how models are asked, kept for the next request and for later runs.
 //!
-//! Owns: when a mend is made, what the user hears of it, and its keeping: in memory, and in the store for later runs.
-//! Refuses: to judge a refusal (`mends` does) and to pass the number of retries.
-//! Invariant: a mend is kept only after an answer has shown that it helps, and forgotten after a month.
+//! Owns: the fixes of each model at each address: in memory for all exchanges, and in the store for a month.
+//! Refuses: to judge a refusal (`compat` does) and to send.
+//! Invariant: a fix is kept only after an answer has shown that it helps, and is forgotten after [`KEPT_FOR`].
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Dialect;
-use crate::chat::{Params, Request, Role, Timestamp};
-use crate::gateway::attempt::run::AttemptContext;
-use crate::gateway::exchange::ExchangeRun;
-use crate::gateway::upstream::compat::{Asked, CompatFix, CompatFixes, mend};
-use crate::protocol::{Event, Level, Notice};
+use crate::chat::{ModelId, Params, Timestamp};
+use crate::gateway::upstream::compat::{self, CompatFix, CompatFixes, RefusedRequest};
 use crate::provider::{Endpoint, WireError};
+use crate::store::Store;
 
-/// Servers learn too: after this time a parameter is tried again.
+/// After this time a parameter is tried again, since servers are updated.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// The mends of one model, as the store keeps them.
+/// The fixes known in this process, by model and address.
+#[derive(Debug, Default)]
+pub(in crate::gateway) struct CompatMemory(Mutex<BTreeMap<String, CompatFixes>>);
+
+/// The fixes of one model, as they are stored.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    mends: CompatFixes,
+struct StoredFixes {
+    #[serde(rename = "mends")]
+    fixes: CompatFixes,
     since: Timestamp,
 }
 
-/// The name under which the mends of a model at an address are kept: behind two addresses of one provider there may be
-/// two servers of different age.
-fn name(on: &AttemptContext<'_>, endpoint: &Endpoint) -> String {
-    format!("mends of {} at {}", on.rung.model, endpoint.base_url())
+/// How one model is asked at one address in the exchange under way.
+#[derive(Debug, Default)]
+pub(in crate::gateway) struct ModelCompat {
+    /// The key in memory and in the store.
+    key: String,
+    /// All fixes that are applied.
+    fixes: CompatFixes,
+    /// Those found in this exchange, which no answer has confirmed yet.
+    unconfirmed: CompatFixes,
 }
 
-impl AttemptContext<'_> {
-    /// How the model is asked: the question's settings and the model's dialect, mended.
-    pub(in crate::gateway) fn mended(&self, params: Params) -> (Params, Dialect) {
-        let (params, dialect, _) = self.mends.applied(params, &self.model.dialect);
-        (params, dialect)
-    }
+/// Two addresses of one provider may be two servers of different versions, so the address is part of the key.
+fn key(model: &ModelId, endpoint: &Endpoint) -> String {
+    format!("mends of {model} at {}", endpoint.base_url())
 }
 
-impl ExchangeRun {
-    /// Finds what was learned before of the model at the address that is asked now.
-    pub(in crate::gateway) async fn recall_mends(
+impl ModelCompat {
+    /// How the model is asked, and what of the user's own settings that leaves out, in words that follow its name.
+    pub(in crate::gateway) fn applied(
         &self,
-        on: &mut AttemptContext<'_>,
-        endpoint: &Endpoint,
-    ) {
-        let name = name(on, endpoint);
-        on.made = CompatFixes::default();
-        on.mends = if let Some(known) = on.route.mends_of(&name) {
-            known
-        } else {
-            let kept = self.kept_mends(name.clone()).await;
-            on.route.keep_mends(&name, kept.clone());
-            kept
-        };
+        params: Params,
+        dialect: &Dialect,
+    ) -> (Params, Dialect, Vec<String>) {
+        self.fixes.applied(params, dialect)
     }
 
-    async fn kept_mends(&self, name: String) -> CompatFixes {
-        let Ok(store) = self.gateway.store().await else {
-            return CompatFixes::default();
-        };
-        let kept = store.run(move |db| db.remembered::<Kept>(&name)).await;
-        let kept = kept.inspect_err(
-            |error| tracing::warn!(%error, "what was learned of a model cannot be read"),
-        );
-        let fresh = |kept: &Kept| self.now().since(kept.since) < KEPT_FOR;
-        kept.ok()
-            .flatten()
-            .filter(fresh)
-            .map(|kept| kept.mends)
-            .unwrap_or_default()
-    }
-
-    /// The mend of a refusal, if there is one and an attempt is left for it.
-    pub(in crate::gateway) fn mend_for(
+    /// The fix for a refused request, unless one of its kind was tried in this exchange already.
+    pub(in crate::gateway) fn fix_for(
         &self,
-        on: &AttemptContext<'_>,
         error: &WireError,
+        sent: &RefusedRequest<'_>,
     ) -> Option<CompatFix> {
-        let made = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
-        if made >= self.gateway.parts.config.limits.retries {
-            return None;
-        }
-        let Request {
-            params, messages, ..
-        } = self.request(on.rung);
-        let (params, dialect) = on.mended(params);
-        let system = messages.iter().any(|message| message.role == Role::System);
-        mend(
-            error,
-            &Asked {
-                params: &params,
-                dialect: &dialect,
-                system,
-            },
-            &on.made,
-        )
+        compat::fix_for(error, sent, &self.unconfirmed)
     }
 
-    /// Asks the next time as mended.
-    pub(in crate::gateway) fn take_mend(on: &mut AttemptContext<'_>, mend: CompatFix) {
-        tracing::info!(model = %on.rung.model, "asked again {mend}");
-        on.made.add(mend);
-        on.mends.add(mend);
-        on.waited = Duration::ZERO;
+    /// Applies the fix from the next request on.
+    pub(in crate::gateway) fn add(&mut self, fix: CompatFix) {
+        self.unconfirmed.add(fix);
+        self.fixes.add(fix);
+    }
+}
+
+impl CompatMemory {
+    /// What is known of a model at an address. Reads the store the first time.
+    pub(in crate::gateway) async fn recall(
+        &self,
+        store: &Store,
+        model: &ModelId,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> ModelCompat {
+        let key = key(model, endpoint);
+        let known = self.lock(|known| known.get(&key).cloned());
+        let fixes = if let Some(fixes) = known {
+            fixes
+        } else {
+            let stored = read(store, key.clone(), now).await;
+            self.lock(|known| known.insert(key.clone(), stored.clone()));
+            stored
+        };
+        ModelCompat {
+            key,
+            fixes,
+            unconfirmed: CompatFixes::default(),
+        }
     }
 
-    /// The server has taken the request as mended: the user hears what of theirs was left out, and it is asked like that
-    /// from now on.
-    pub(in crate::gateway) async fn keep_mends(&self, on: &AttemptContext<'_>) {
-        let (.., left_out) = on
-            .mends
-            .applied(self.request(on.rung).params, &on.model.dialect);
-        for words in left_out {
-            let text = format!("{} {words}", on.rung.model);
-            self.emit(Event::Notice(Notice {
-                level: Level::Warning,
-                text,
-            }))
-            .await;
+    /// The server has accepted a request with these fixes: they are applied from now on, in this process and in later
+    /// ones. A stop ends only the wait for the store.
+    pub(in crate::gateway) async fn confirm(
+        &self,
+        store: &Store,
+        compat: &ModelCompat,
+        now: Timestamp,
+        stop: &CancellationToken,
+    ) {
+        if compat.unconfirmed.is_empty() {
+            return;
         }
-        let Some(endpoint) = on.endpoint.filter(|_| !on.made.is_empty()) else {
-            return;
-        };
-        let name = name(on, endpoint);
-        on.route.keep_mends(&name, on.mends.clone());
-        let kept = Kept {
-            mends: on.mends.clone(),
-            since: self.now(),
-        };
-        let Ok(store) = self.gateway.store().await else {
-            return;
-        };
+        let (key, fixes) = (compat.key.clone(), compat.fixes.clone());
+        self.lock(|known| known.insert(key.clone(), fixes.clone()));
+        let stored = StoredFixes { fixes, since: now };
         tokio::select! {
             biased;
             // In the queue of the store from the start: a stop leaves it there.
-            written = store.run(move |db| db.remember(&name, &kept)) => if let Err(error) = written {
+            written = store.run(move |db| db.remember(&key, &stored)) => if let Err(error) = written {
                 tracing::warn!(%error, "what was learned of a model cannot be kept");
             },
-            () = self.stop.cancelled() => {}
+            () = stop.cancelled() => {}
         }
     }
+
+    fn lock<T>(&self, f: impl FnOnce(&mut BTreeMap<String, CompatFixes>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn read(store: &Store, key: String, now: Timestamp) -> CompatFixes {
+    let stored = store
+        .run(move |db| db.remembered::<StoredFixes>(&key))
+        .await
+        .inspect_err(|error| tracing::warn!(%error, "what was learned of a model cannot be read"));
+    stored
+        .ok()
+        .flatten()
+        .filter(|stored| now.since(stored.since) < KEPT_FOR)
+        .map(|stored| stored.fixes)
+        .unwrap_or_default()
 }

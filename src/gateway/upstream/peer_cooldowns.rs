@@ -1,8 +1,9 @@
-//! What machines tell each other of the keys that they share: which of them was told to be left alone, on which model, and
-//! how much of its rate limits is left.
+//! What machines that share keys tell each other through Redis: which key is to be left alone on which model, and how
+//! much of its rate limits is left.
 //!
-//! Owns: asking the others before the first key of a rung is picked, and telling them when a key is refused here or runs low.
-//! Refuses: waiting for them longer than a moment; what cannot be heard or told is done without.
+//! Owns: asking the other machines before the first key of a rung is picked, and telling them when a key is refused here
+//! or runs low.
+//! Refuses: to wait for Redis longer than a moment; without an answer the request goes ahead.
 //! Invariant: no key leaves this machine, only its fingerprint; without Redis nothing happens here.
 
 use std::sync::{Mutex, PoisonError};
@@ -13,156 +14,137 @@ use tokio::time::timeout;
 
 use crate::chat::Timestamp;
 use crate::config::Env;
-use crate::gateway::attempt::run::AttemptContext;
-use crate::gateway::exchange::ExchangeRun;
 use crate::gateway::upstream::provider_state::{ProviderState, SelectedKey};
 use crate::gateway::upstream::rate_limits::Headroom;
 use crate::provider::{ResponseMeta, Secret};
 use crate::redis::{Away, Cooldowns, Cooling, LONGEST, PeerReport, Redis, Waiting};
 
-/// What may be being told at a time; one thing more is not told.
-const TELLING: usize = 64;
+/// Messages that may be on their way at a time; more are dropped.
+const MAX_PENDING: usize = 64;
 /// The longest that a key is held back because another machine has seen nothing left of it.
-const HELD: Duration = Duration::from_secs(5);
+const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// The other machines, as far as keys are concerned.
 #[derive(Debug)]
 pub(in crate::gateway) struct PeerCooldowns {
     cooldowns: Cooldowns,
-    /// What is just being told.
-    telling: Mutex<JoinSet<()>>,
+    /// Messages on their way.
+    pending: Mutex<JoinSet<()>>,
 }
 
 impl PeerCooldowns {
     pub(in crate::gateway) fn new(redis: &Redis) -> Self {
         Self {
             cooldowns: Cooldowns::new(redis.clone()),
-            telling: Mutex::default(),
+            pending: Mutex::default(),
         }
     }
 
-    /// Leaves alone the keys of a provider that others were told to leave alone on this model, and learns what is left of
-    /// the others. One round trip.
-    pub(in crate::gateway) async fn hear(
+    /// Puts what other machines know of a provider's keys on this model into its key ring. One round trip.
+    pub(in crate::gateway) async fn fetch(
         &self,
-        route: &ProviderState,
+        provider: &ProviderState,
         env: &Env,
         model: &str,
         waiting: &Waiting,
         asked: Instant,
         now: Timestamp,
     ) {
-        let keys = route.fingerprints(env, asked).await;
-        let (places, of): (Vec<_>, Vec<_>) = keys
+        let keys = provider.fingerprints(env, asked).await;
+        let (indices, of): (Vec<_>, Vec<_>) = keys
             .into_iter()
-            .map(|(place, fingerprint)| (place, cooling(route, fingerprint, model)))
+            .map(|(index, fingerprint)| (index, cooling(provider, fingerprint, model)))
             .unzip();
-        match self.cooldowns.within(waiting).read(&of, now).await {
-            Ok(found) => {
-                for (place, PeerReport { until, room }) in places.into_iter().zip(found) {
-                    let room = room.and_then(|text| Headroom::heard(&text, now, LONGEST));
-                    route.with_ring(|ring| {
-                        if let Some(until) = until {
-                            ring.cool(place, model, now, until);
-                        }
-                        if let Some(room) = room {
-                            ring.hear(place, model, room, HELD, now);
-                        }
-                    });
-                }
+        let known = match self.cooldowns.within(waiting).read(&of, now).await {
+            Ok(known) => known,
+            Err(away) => {
+                return tracing::debug!(%away, "cool-downs of other machines are not known");
             }
-            Err(away) => tracing::debug!(%away, "cool-downs of other machines are not known"),
+        };
+        for (index, PeerReport { until, room }) in indices.into_iter().zip(known) {
+            let headroom = room.and_then(|text| Headroom::decode(&text, now, LONGEST));
+            provider.with_ring(|ring| {
+                if let Some(until) = until {
+                    ring.cool(index, model, now, until);
+                }
+                if let Some(headroom) = headroom {
+                    ring.hear(index, model, headroom, MAX_HOLD, now);
+                }
+            });
         }
     }
 
-    /// Tells the others that this key is to be left alone on this model until then. Nobody waits for it.
-    pub(in crate::gateway) fn tell(
+    /// Tells the other machines to leave this key alone on this model until then. Does not wait for Redis.
+    pub(in crate::gateway) fn publish_cooldown(
         &self,
-        route: &ProviderState,
+        provider: &ProviderState,
         key: &SelectedKey,
         model: &str,
         until: Timestamp,
         now: Timestamp,
     ) {
-        let Some(what) = cooling_key(route, key, model) else {
+        let Some(what) = cooling_key(provider, key, model) else {
             return;
         };
         let cooldowns = self.cooldowns.clone();
-        self.aside(async move { cooldowns.cool(&what, until, now).await });
+        self.publish(async move { cooldowns.cool(&what, until, now).await });
     }
 
-    /// Tells the others what is left of this key on this model, when it is little. Nobody waits for it.
-    fn tell_room(
+    /// Tells the other machines what is left of this key on this model, when it is little. Does not wait for Redis.
+    pub(in crate::gateway) fn publish_headroom(
         &self,
-        route: &ProviderState,
+        provider: &ProviderState,
         key: &SelectedKey,
         model: &str,
         meta: &ResponseMeta,
         now: Timestamp,
     ) {
-        let Some((room, time)) = Headroom::seen(meta, now).told(now) else {
+        let Some((headroom, time)) = Headroom::seen(meta, now).encode_if_scarce(now) else {
             return;
         };
-        let Some(what) = cooling_key(route, key, model) else {
+        let Some(what) = cooling_key(provider, key, model) else {
             return;
         };
         let cooldowns = self.cooldowns.clone();
-        self.aside(async move { cooldowns.tell_room(&what, &room, time).await });
+        self.publish(async move { cooldowns.tell_room(&what, &headroom, time).await });
     }
 
-    fn aside(&self, telling: impl Future<Output = Result<(), Away>> + Send + 'static) {
-        let mut all = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        while all.try_join_next().is_some() {}
-        if all.len() < TELLING {
-            all.spawn(async move {
-                if let Err(away) = telling.await {
+    fn publish(&self, message: impl Future<Output = Result<(), Away>> + Send + 'static) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        while pending.try_join_next().is_some() {}
+        if pending.len() < MAX_PENDING {
+            pending.spawn(async move {
+                if let Err(away) = message.await {
                     tracing::debug!(%away, "other machines were not told of a key");
                 }
             });
         }
     }
 
-    /// The Redis through which they are heard.
     pub(in crate::gateway) fn redis(&self) -> &Redis {
         self.cooldowns.redis()
     }
 
-    /// Lets what is just being told be heard, at the end of the program.
+    /// Waits for the messages on their way, at the end of the program.
     pub(in crate::gateway) async fn close(&self) {
-        let telling =
-            std::mem::take(&mut *self.telling.lock().unwrap_or_else(PoisonError::into_inner));
-        let _ = timeout(self.redis().patience(), telling.join_all()).await;
+        let pending =
+            std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let _ = timeout(self.redis().patience(), pending.join_all()).await;
     }
 }
 
-impl ExchangeRun {
-    /// Takes in what the headers of an answer, or of a refusal, say of the key that was used, and tells the others.
-    pub(in crate::gateway) fn learn(
-        &self,
-        on: &AttemptContext<'_>,
-        key: &SelectedKey,
-        meta: &ResponseMeta,
-    ) {
-        let now = self.now();
-        on.route.learn(key, &on.rung.model, meta, now);
-        if let Some(others) = &self.gateway.others {
-            others.tell_room(on.route, key, on.rung.model.model(), meta, now);
-        }
-    }
-}
-
-/// What a key is known by elsewhere; `None`: nobody else may know it.
-fn cooling_key(route: &ProviderState, key: &SelectedKey, model: &str) -> Option<Cooling> {
+/// How other machines know a key; `None`: it is not to be known elsewhere.
+fn cooling_key(provider: &ProviderState, key: &SelectedKey, model: &str) -> Option<Cooling> {
     Some(cooling(
-        route,
+        provider,
         key.secret.as_ref().and_then(Secret::fingerprint)?,
         model,
     ))
 }
 
-fn cooling(route: &ProviderState, fingerprint: String, model: &str) -> Cooling {
+fn cooling(provider: &ProviderState, fingerprint: String, model: &str) -> Cooling {
     Cooling {
-        provider: route.provider.name.clone(),
+        provider: provider.provider.name.clone(),
         fingerprint,
         model: model.to_owned(),
     }

@@ -1,64 +1,57 @@
-//! Whether somebody is there again, found out for nothing.
+//! A free request that shows whether a server is there again.
 //!
-//! Owns: the question for the list of models that goes before the one request of a half-open circuit.
-//! Refuses: to ask when nobody waits for the answer: there is no probing in the background, so idle stays idle.
-//! Invariant: what it costs the user is at most [`LIMIT`]; it costs no money and needs no reservation.
+//! Owns: the request for the list of models that goes before the one request of a half-open circuit.
+//! Refuses: to probe in the background: without a waiting request the program stays idle.
+//! Invariant: it delays the user by at most [`LIMIT`], costs no money and needs no reservation.
 //!
-//! A request to a server that does not answer is booked in full, for nobody knows what it did with it. So a server that
-//! was down a moment ago is first asked for its list of models, which is free: when that comes to nothing, no money was
-//! touched. When anything at all is answered, the server is there, and the real request shows whether it works.
-//! A trial beside another address that works always asks first: a user is to lose two seconds by it at most, not an
-//! answer. Where nothing else works, every second time the real request goes without asking: there are servers whose list
-//! hangs while their models answer, and a broken list keeps nobody out for longer than one opening of the circuit.
+//! A request to a server that does not answer is booked in full, since its price is unknown. So a server that was down
+//! a moment ago is first asked for its list of models, which is free: when that fails, no money was touched. Any answer at
+//! all means that the server is there, and the real request shows whether it works.
+//! A trial while another address works always probes first: it may cost the user two seconds, but not an answer. Where no
+//! other address works, every second attempt skips the probe: there are servers whose list hangs while their models
+//! answer, and a broken list must not keep users out for longer than one opening of the circuit.
 
 use std::time::Duration;
 
-use crate::gateway::attempt::run::RungEnd;
-use crate::gateway::exchange::{ExchangeRun, interrupted};
+use crate::chat::{Clock, Random};
 use crate::gateway::upstream::endpoints::EndpointPermit;
-use crate::gateway::upstream::provider_state::SelectedKey;
 use crate::provider::guide::OFFLINE;
-use crate::provider::{Endpoint, ErrorClass, WireError};
+use crate::provider::{Endpoint, ErrorClass, Secret, Wire, WireError};
 
 /// Longest time to wait for the list.
 const LIMIT: Duration = Duration::from_secs(2);
 
-impl ExchangeRun {
-    /// Whether the real request may go; `false`: nobody is there, and the circuit knows.
-    pub(in crate::gateway) async fn is_there(
-        &self,
-        endpoint: &Endpoint,
-        key: &SelectedKey,
-        pass: &EndpointPermit<'_>,
-    ) -> Result<bool, RungEnd> {
-        let asks = pass.trial || pass.probes.is_some_and(asks_first);
-        if !asks || endpoint.provider() == OFFLINE {
-            return Ok(true);
-        }
-        let listed = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Err(RungEnd::Stop(interrupted())),
-            listed = tokio::time::timeout(LIMIT, self.gateway.wire.models(endpoint, key.secret.as_ref())) => listed,
-        };
-        let nobody = match &listed {
-            Err(_) => true,
-            Ok(listed) => listed.as_ref().is_err_and(is_nobody),
-        };
-        if nobody {
-            tracing::debug!(host = endpoint.host(), "still down");
-            pass.found_nobody(self.now(), self.gateway.parts.random.unit());
-        }
-        Ok(!nobody)
+/// Whether the real request may be sent. `false`: the server is away, and its breaker knows.
+pub(in crate::gateway) async fn is_reachable(
+    wire: &Wire,
+    endpoint: &Endpoint,
+    secret: Option<&Secret>,
+    permit: &EndpointPermit<'_>,
+    clock: &Clock,
+    random: &Random,
+) -> bool {
+    let probes = permit.trial || permit.probe.is_some_and(probes_first);
+    if !probes || endpoint.provider() == OFFLINE {
+        return true;
     }
+    let away = match tokio::time::timeout(LIMIT, wire.models(endpoint, secret)).await {
+        Err(_) => true,
+        Ok(listed) => listed.is_err_and(|error| is_away(&error)),
+    };
+    if away {
+        tracing::debug!(host = endpoint.host(), "still down");
+        permit.probe_failed(clock.now(), random.unit());
+    }
+    !away
 }
 
 /// The first, third, fifth time in a row.
-fn asks_first(times: u32) -> bool {
+fn probes_first(times: u32) -> bool {
     times % 2 == 1
 }
 
 /// No answer at all, or that of a gateway whose server is away.
-fn is_nobody(error: &WireError) -> bool {
+fn is_away(error: &WireError) -> bool {
     match error.status {
         Some(status) => matches!(status, 502..=504),
         None => matches!(
@@ -74,8 +67,8 @@ mod tests {
     use crate::provider::Sent;
 
     #[test]
-    fn who_is_there() {
-        for (class, status, nobody) in [
+    fn which_errors_mean_that_the_server_is_away() {
+        for (class, status, away) in [
             (ErrorClass::Connect, None, true),
             (ErrorClass::Cut, None, true),
             (ErrorClass::ServerError, Some(502), true),
@@ -90,7 +83,7 @@ mod tests {
                 status,
                 ..WireError::new(class, Sent::Refused, "no")
             };
-            assert_eq!(is_nobody(&error), nobody, "{error:?}");
+            assert_eq!(is_away(&error), away, "{error:?}");
         }
     }
 }

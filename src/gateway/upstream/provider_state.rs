@@ -1,10 +1,9 @@
-//! The way to one provider: its addresses, its keys in turn, its share of connections.
+//! The state of one provider: its addresses, its keys, its queue and its budget for retries.
 //!
 //! Owns: the permits that bound concurrency, the guide's start, and the key that an attempt takes.
 //! Refuses: a key to any other endpoint; which key it is (`keys`), and where keys are found (`found`).
 //! Invariant: nothing is read or started before the first request; without a key nothing is sent that needs one.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,13 +11,14 @@ use tokio::sync::OnceCell;
 
 use crate::chat::{Failure, FailureKind, ModelId, Timestamp};
 use crate::config::{Env, KeySource};
-use crate::gateway::attempt::backoff;
-use crate::gateway::upstream::compat::CompatFixes;
+use crate::gateway::upstream::compat_memory::CompatMemory;
 use crate::gateway::upstream::endpoints::Endpoints;
 use crate::gateway::upstream::key_ring::{KeyRing, Pick};
 use crate::gateway::upstream::key_store::KeyStore;
 use crate::gateway::upstream::queue::Queue;
+use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
+use crate::protocol::Link;
 use crate::provider::guide::{self, OFFLINE};
 use crate::provider::meta::month_end;
 use crate::provider::{Endpoint, ErrorClass, Provider, ResponseMeta, Secret, WireError};
@@ -32,24 +32,24 @@ pub(in crate::gateway) struct ProviderState {
     keys: OnceCell<KeyStore>,
     /// When the keys could not be read last, and why.
     unread: Mutex<Option<(Instant, Failure)>>,
-    guide: OnceCell<Guide>,
-    /// How the models asked so far are asked, where that was learned; by model and address.
-    mends: Mutex<BTreeMap<String, CompatFixes>>,
-    /// How each address does, in the order of [`ProviderState::endpoints`].
+    guide: OnceCell<RunningGuide>,
+    /// How its models are asked, where that was learned.
+    pub(in crate::gateway) compat: CompatMemory,
+    /// The state of each address, in the order of [`ProviderState::endpoints`].
     pub(in crate::gateway) health: Endpoints,
     /// Requests under way, and those that wait for their turn.
     pub(in crate::gateway) queue: Queue,
     retries: Mutex<RetryBudget>,
 }
 
-/// The built-in guide, listening.
-struct Guide {
+/// The built-in guide's server.
+struct RunningGuide {
     _server: guide::GuideServer,
     endpoint: Endpoint,
     token: Secret,
 }
 
-/// A key taken for one attempt, or none where none is needed.
+/// The key of one attempt; no secret where none is needed.
 #[derive(Clone)]
 pub(in crate::gateway) struct SelectedKey {
     pub(in crate::gateway) place: usize,
@@ -90,27 +90,11 @@ impl ProviderState {
             keys: OnceCell::new(),
             unread: Mutex::default(),
             guide: OnceCell::new(),
-            mends: Mutex::default(),
+            compat: CompatMemory::default(),
             health,
             queue: Queue::new(concurrency),
             retries: Mutex::default(),
         }
-    }
-
-    /// What was learned of how a model is asked; `None`: nobody has looked yet.
-    pub(in crate::gateway) fn mends_of(&self, name: &str) -> Option<CompatFixes> {
-        self.mends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
-    }
-
-    pub(in crate::gateway) fn keep_mends(&self, name: &str, mends: CompatFixes) {
-        self.mends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), mends);
     }
 
     /// Why there is no key, in words that follow a model's name; `None`: there is one, or none is needed.
@@ -142,12 +126,21 @@ impl ProviderState {
         })
     }
 
-    /// Requests that wait for their turn.
-    pub(in crate::gateway) fn waiting(&self) -> u64 {
-        self.queue.waiting()
+    /// The connection as a front end shows it; `None` for the guide, which is always there.
+    pub(in crate::gateway) fn link(&self, now: Timestamp) -> Option<Link> {
+        (self.provider.name != OFFLINE).then(|| Link {
+            provider: self.provider.name.clone(),
+            circuit: self.health.circuit(now),
+            waiting: self.queue.waiting(),
+            plain: self
+                .provider
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.is_plain() && !endpoint.is_loopback()),
+        })
     }
 
-    /// What is left to try again with, which all exchanges share.
+    /// The budget for retries, which all exchanges share.
     pub(in crate::gateway) fn with_retries<T>(&self, f: impl FnOnce(&mut RetryBudget) -> T) -> T {
         f(&mut self.retries.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -169,7 +162,7 @@ impl ProviderState {
         Ok(&self.provider.endpoints)
     }
 
-    async fn guide(&self) -> Result<&Guide, Failure> {
+    async fn guide(&self) -> Result<&RunningGuide, Failure> {
         let start = || async {
             let broken = |error: String| {
                 Failure::new(
@@ -184,7 +177,7 @@ impl ProviderState {
                 .map_err(|e| broken(e.to_string()))?;
             let token = Secret::parse(server.token().as_bytes(), "the guide")
                 .map_err(|e| broken(e.to_string()))?;
-            Ok(Guide {
+            Ok(RunningGuide {
                 endpoint,
                 token: token.owned_by(OFFLINE),
                 _server: server,
@@ -194,8 +187,8 @@ impl ProviderState {
     }
 
     /// The key for a request to `model`, past these places. `asked`: when the user sent the question; where every key
-    /// is out since before that, or cools for longer than anybody waits, they may have mended one, and the sources are
-    /// read anew.
+    /// is out since before that, or cools for too long to wait for, they may have replaced one, and the sources are read
+    /// again.
     pub(in crate::gateway) async fn key(
         &self,
         env: &Env,
@@ -214,7 +207,7 @@ impl ProviderState {
         let found = self.found(env, asked).await?;
         let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
         let stuck = |pick: &Pick| match pick {
-            Pick::Wait(time) => *time > backoff::LONGEST,
+            Pick::Wait(time) => *time > LONGEST_WAIT,
             pick => matches!(pick, Pick::Out { .. }),
         };
         if stuck(&pick) && found.read_anew(&self.provider, env, asked).await {
@@ -237,7 +230,7 @@ impl ProviderState {
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
             Pick::Wait(time) => {
-                if time > backoff::LONGEST {
+                if time > LONGEST_WAIT {
                     found.cools_for_long();
                 }
                 Err(NoKey::Wait(time))
@@ -280,7 +273,7 @@ impl ProviderState {
         if self.provider.key_sources.is_empty() {
             return Vec::new();
         }
-        // Why they cannot be read is said by whoever takes one.
+        // The failure is reported when a key is taken.
         self.found(env, asked)
             .await
             .map(KeyStore::fingerprints)
@@ -320,11 +313,11 @@ impl ProviderState {
         let why = &error.message;
         match error.class {
             ErrorClass::InvalidKey | ErrorClass::Forbidden => {
-                found.out(key, |ring, at| ring.bar(at, why))
+                found.out(key, |ring, at| ring.bar(at, why));
             }
             ErrorClass::QuotaExceeded if error.of_account => {
                 found.out(key, |ring, at| {
-                    ring.park_account(at, now, month_end(now), why)
+                    ring.park_account(at, now, month_end(now), why);
                 });
             }
             ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
@@ -344,7 +337,7 @@ impl ProviderState {
     ) {
         let Some(found) = self.keys.get() else { return };
         found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
-        if until.since(now) > backoff::LONGEST {
+        if until.since(now) > LONGEST_WAIT {
             found.cools_for_long();
         }
     }
@@ -353,7 +346,7 @@ impl ProviderState {
     pub(in crate::gateway) fn miss(&self, key: &SelectedKey, model: &ModelId, now: Timestamp) {
         if let Some(found) = self.keys.get() {
             found.of(key, |ring, at| {
-                ring.miss(at, model.model(), now, now.plus(MISSED))
+                ring.miss(at, model.model(), now, now.plus(MISSED));
             });
         }
     }
@@ -377,7 +370,7 @@ impl ProviderState {
         }
     }
 
-    /// A failure that a key is to blame for names the key, its source and the mend.
+    /// Adds to a failure that is a key's fault which key it is, where it comes from, and what to do.
     pub(in crate::gateway) fn naming_key(
         &self,
         failure: Failure,
@@ -414,7 +407,7 @@ impl ProviderState {
         }
     }
 
-    /// Every key cools for longer than anybody waits.
+    /// Every key cools for longer than is waited for.
     pub(in crate::gateway) fn at_rate_limit(&self, time: Duration) -> Failure {
         let seconds = time.as_secs() + 1;
         Failure::new(

@@ -1,8 +1,8 @@
-//! How much of a key's rate limits is left, as the server said last and time has given back since.
+//! How much of a key's rate limits is left: the server's last figures, and what time has refilled since.
 //!
-//! Owns: the figures of `x-ratelimit-*`, and their growing old.
-//! Refuses: to stop a key; these figures are the server's and minutes old: only its refusal does that.
-//! Invariant: what nobody said counts as plenty, and every figure is plenty again once its reset has passed.
+//! Owns: the figures of `x-ratelimit-*`, and how they age.
+//! Refuses: to take a key out of use: the figures may be minutes old, so only a refusal of the server does that.
+//! Invariant: an unknown figure counts as plenty, and every figure is plenty again once its reset has passed.
 
 use std::time::Duration;
 
@@ -12,22 +12,24 @@ use crate::chat::Timestamp;
 use crate::provider::ResponseMeta;
 use crate::provider::meta::RateWindow;
 
+/// The longest wait for a key or a server that is slept through; before a longer one the user is told instead.
+pub(in crate::gateway) const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The time to a full bucket where the server names none: most limits are per minute.
 const USUAL_RESET: Duration = Duration::from_mins(1);
 
 /// What is left of a key's requests and tokens on one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::gateway) struct Headroom {
-    /// When the server said so.
+    /// When the server sent these figures.
     said: Timestamp,
     requests: Bucket,
     tokens: Bucket,
 }
 
-/// One bucket, which fills evenly from what was left when it was seen to its limit.
+/// One bucket, which fills evenly from what was left to its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Bucket {
-    /// `None`: nothing is known.
+    /// `None`: unknown.
     remaining: Option<u64>,
     limit: Option<u64>,
     seen: Timestamp,
@@ -46,8 +48,11 @@ impl Headroom {
         }
     }
 
-    /// As other machines are told of it, and for how long; `None`: half or more is left, which is no news.
-    pub(in crate::gateway) fn told(&self, now: Timestamp) -> Option<(Vec<u8>, Duration)> {
+    /// As it is published to other machines, and for how long; `None` when half or more is left.
+    pub(in crate::gateway) fn encode_if_scarce(
+        &self,
+        now: Timestamp,
+    ) -> Option<(Vec<u8>, Duration)> {
         let full = self.requests.full.max(self.tokens.full);
         let scarce = self.share_left(now) < Self::PLENTY / 2;
         scarce
@@ -55,14 +60,14 @@ impl Headroom {
             .flatten()
     }
 
-    /// What another machine wrote, as far as it makes sense here: nothing was seen after `now`, and nothing lasts longer
-    /// than `longest`.
-    pub(in crate::gateway) fn heard(
+    /// What another machine published, with its times clamped: nothing was seen after `now`, and nothing lasts longer than
+    /// `longest`.
+    pub(in crate::gateway) fn decode(
         text: &[u8],
         now: Timestamp,
         longest: Duration,
     ) -> Option<Self> {
-        let told: Self = serde_json::from_slice(text).ok()?;
+        let decoded: Self = serde_json::from_slice(text).ok()?;
         let latest = now.plus(longest);
         let bucket = |of: Bucket| Bucket {
             seen: of.seen.min(now),
@@ -70,18 +75,18 @@ impl Headroom {
             ..of
         };
         Some(Self {
-            said: told.said.min(now),
-            requests: bucket(told.requests),
-            tokens: bucket(told.tokens),
+            said: decoded.said.min(now),
+            requests: bucket(decoded.requests),
+            tokens: bucket(decoded.tokens),
         })
     }
 
-    /// Whether the server said this after the other.
+    /// Whether these figures are newer.
     pub(in crate::gateway) fn is_after(&self, other: &Self) -> bool {
         self.said > other.said
     }
 
-    /// When the first request or token is back, where none is left; `None`: some are.
+    /// When the first request or token is available again; `None` when some are left.
     pub(in crate::gateway) fn back_at(&self, now: Timestamp) -> Option<Timestamp> {
         [self.requests, self.tokens]
             .iter()
@@ -101,7 +106,7 @@ impl Headroom {
         self.requests.is_full(now) && self.tokens.is_full(now)
     }
 
-    /// A request goes out: until the server says more, one is gone.
+    /// Counts a request that is sent, until the server sends new figures.
     pub(in crate::gateway) fn spend(&mut self, now: Timestamp) {
         let left = self.requests.left(now);
         if let (Some(left), false) = (left, self.requests.is_full(now)) {
@@ -121,14 +126,14 @@ impl Bucket {
         }
     }
 
-    /// When one is back after none was left; without a limit, when all are.
+    /// When the first is available again after none was left; without a known limit, when all are.
     fn first_back(&self) -> Timestamp {
         let whole = self.full.since(self.seen);
         let one = self
             .limit
             .and_then(|limit| u32::try_from(limit).ok())
             .and_then(|limit| whole.checked_div(limit));
-        // Rounded up, so that it is.
+        // Rounded up, so that it is available then.
         one.map_or(self.full, |one| {
             self.seen.plus(one + Duration::from_millis(1))
         })
@@ -139,7 +144,7 @@ impl Bucket {
         self.remaining.is_none() || at_limit || self.full <= now
     }
 
-    /// What is left now; `None`: nobody knows.
+    /// What is left now; `None`: unknown.
     fn left(&self, now: Timestamp) -> Option<u64> {
         let remaining = self.remaining?;
         let Some(limit) = self.limit.filter(|limit| *limit > remaining) else {
@@ -169,7 +174,7 @@ impl Bucket {
                     .unwrap_or(Headroom::PLENTY)
                     .min(Headroom::PLENTY)
             }
-            // Some are left, of nobody knows how many.
+            // Some are left, out of an unknown number.
             _ => Headroom::PLENTY,
         }
     }
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_machine_says_is_taken_with_care() {
+    fn figures_of_another_machine_are_clamped_or_ignored() {
         let longest = Duration::from_hours(1);
         let of = |left, s| {
             let requests = window(Some(left), Some(100), Some(s));
@@ -239,25 +244,25 @@ mod tests {
                 NOW,
             )
         };
-        assert_eq!(of(50, 60).told(NOW), None, "half is plenty");
-        let (text, time) = of(10, 60).told(NOW).unwrap();
+        assert_eq!(of(50, 60).encode_if_scarce(NOW), None, "half is plenty");
+        let (text, time) = of(10, 60).encode_if_scarce(NOW).unwrap();
         assert_eq!(time, Duration::from_mins(1));
-        assert_eq!(Headroom::heard(&text, NOW, longest), Some(of(10, 60)));
+        assert_eq!(Headroom::decode(&text, NOW, longest), Some(of(10, 60)));
         assert!(of(10, 60).is_after(&Headroom::default()) && !of(10, 60).is_after(&of(20, 60)));
         // A clock that is ahead, and a reset that never comes.
-        let early = Headroom::heard(&text, Timestamp(NOW.0 - 10_000), longest).unwrap();
+        let early = Headroom::decode(&text, Timestamp(NOW.0 - 10_000), longest).unwrap();
         assert_eq!(
             (early.said, early.requests.seen),
             (Timestamp(990_000), Timestamp(990_000))
         );
-        let (text, _) = of(0, 1_000_000).told(NOW).unwrap();
+        let (text, _) = of(0, 1_000_000).encode_if_scarce(NOW).unwrap();
         assert_eq!(
-            Headroom::heard(&text, NOW, longest).unwrap().requests.full,
+            Headroom::decode(&text, NOW, longest).unwrap().requests.full,
             NOW.plus(longest)
         );
         for text in ["", "{}", "null", "{\"said\":1}", "5", "\u{0}"] {
             assert_eq!(
-                Headroom::heard(text.as_bytes(), NOW, longest),
+                Headroom::decode(text.as_bytes(), NOW, longest),
                 None,
                 "{text:?}"
             );
@@ -265,13 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn where_none_is_left_the_first_comes_back_long_before_all() {
+    fn when_none_is_left_the_first_is_back_long_before_all() {
         for (remaining, limit, reset, back_ms) in [
             (Some(0), Some(100), Some(60), Some(601)),
             (Some(0), None, Some(10), Some(10_000)),
             (Some(1), Some(100), Some(60), None),
             (None, None, None, None),
-            // A limit of nothing is no limit that anybody keeps.
+            // A limit of zero is ignored.
             (Some(0), Some(0), Some(10), None),
         ] {
             let requests = window(remaining, limit, reset);
@@ -305,7 +310,7 @@ mod tests {
         for _ in 0..9 {
             headroom.spend(NOW);
         }
-        assert_eq!(headroom.share_left(NOW), 0, "and never fewer than none");
+        assert_eq!(headroom.share_left(NOW), 0, "and never below zero");
         let mut unknown = Headroom::default();
         unknown.spend(NOW);
         assert_eq!(unknown.share_left(NOW), Headroom::PLENTY);

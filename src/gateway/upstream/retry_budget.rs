@@ -1,9 +1,9 @@
-//! How much may be tried again: a budget that all exchanges with a provider share.
+//! How many retries may be made: a budget that all exchanges with a provider share.
 //!
 //! Owns: the tokens of one provider. A first request earns a fifth of one, time earns some too, a retry spends one.
-//! Refuses: to judge a single retry; `decide` does, and asks here last.
-//! Invariant: in any time, retries are at most a fifth of the requests, and ten, and ten a minute: a batch of five
-//! hundred against a dead server does not become fifteen hundred.
+//! Refuses: to judge a single retry; `decide` does.
+//! Invariant: over any time, retries are at most a fifth of the requests plus ten plus ten a minute, so that a batch of
+//! five hundred against a dead server does not become fifteen hundred requests.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::chat::Timestamp;
 const EARNED: u64 = 200;
 /// What a retry spends.
 const RETRY: u64 = 1000;
-/// What there is at the beginning, and what time brings back: a chat of a question a minute may try again too.
+/// What there is at the start, and what time brings back, so that a chat with one question a minute may retry too.
 const RESERVE: u64 = 10 * RETRY;
-/// The most that can be saved up: good times do not pay for a storm.
+/// The most that can be saved up, so that a long good time does not pay for a storm of retries.
 const MOST: u64 = 100 * RETRY;
-/// In which time a thousandth of a retry comes back: the reserve in a minute.
+/// The time in which a thousandth of a retry comes back: the whole reserve in a minute.
 const PART: Duration = Duration::from_millis(6);
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// A request that is no retry was made.
+    /// Counts a request that is no retry.
     pub fn earn(&mut self) {
         self.left = (self.left + EARNED).min(MOST);
     }
@@ -49,7 +49,7 @@ impl RetryBudget {
         self.left >= RETRY
     }
 
-    /// Takes what one retry costs; `false`: there was not enough, and it must not be made.
+    /// Pays for one retry; `false` when there is not enough, and it must not be made.
     #[must_use]
     pub fn spend(&mut self, now: Timestamp) -> bool {
         let allowed = self.allows(now);
@@ -59,10 +59,10 @@ impl RetryBudget {
         allowed
     }
 
-    /// Time brings the reserve back, no more: what is above it has to be earned.
+    /// Time refills up to the reserve; more has to be earned.
     fn refill(&mut self, now: Timestamp) {
         let Some(at) = self.at.filter(|at| *at <= now) else {
-            // The first time, or a clock that was set back.
+            // The first call, or a clock that was set back.
             self.at = Some(now);
             return;
         };
@@ -70,7 +70,7 @@ impl RetryBudget {
             .unwrap_or(RESERVE)
             .min(RESERVE);
         self.left = self.left.max((self.left + parts).min(RESERVE));
-        // What has passed of the next part is kept for the next time.
+        // The rest of a part is kept for the next call.
         let counted = PART.saturating_mul(u32::try_from(parts).unwrap_or(u32::MAX));
         self.at = Some(if parts == RESERVE {
             now

@@ -204,7 +204,7 @@ fn the_servers_own_word_wins() {
 }
 
 #[test]
-fn nobody_is_made_to_wait_longer_than_a_minute() {
+fn no_wait_is_longer_than_a_minute() {
     use ErrorClass as E;
     let long = |class| WireError {
         retry_after: Some(Duration::from_secs(61)),
@@ -241,21 +241,21 @@ fn no_servers_word_keeps_a_key_out_for_longer_than_a_circuit() {
 #[test]
 fn what_the_circuit_hears() {
     use ErrorClass as E;
-    let fails = Some(Outcome::Fails(None));
+    let fails = Some(RequestOutcome::Failed(None));
     for (class, status, expected) in [
         (E::ServerError, Some(500), fails),
         (E::Overloaded, Some(503), fails),
         (E::Timeout, Some(408), fails),
-        (E::Timeout, Some(409), Some(Outcome::Refuses)),
-        (E::Timeout, Some(425), Some(Outcome::Refuses)),
+        (E::Timeout, Some(409), Some(RequestOutcome::Refused)),
+        (E::Timeout, Some(425), Some(RequestOutcome::Refused)),
         (E::Connect, None, fails),
         (E::FirstTokenTimeout, None, fails),
         (E::Cut, Some(200), fails),
         (E::IdleTimeout, Some(200), fails),
-        (E::RateLimited, Some(429), Some(Outcome::Refuses)),
-        (E::QuotaExceeded, Some(429), Some(Outcome::Refuses)),
-        (E::ContentFilter, Some(400), Some(Outcome::Refuses)),
-        (E::InvalidRequest, Some(400), Some(Outcome::Refuses)),
+        (E::RateLimited, Some(429), Some(RequestOutcome::Refused)),
+        (E::QuotaExceeded, Some(429), Some(RequestOutcome::Refused)),
+        (E::ContentFilter, Some(400), Some(RequestOutcome::Refused)),
+        (E::InvalidRequest, Some(400), Some(RequestOutcome::Refused)),
     ] {
         assert_eq!(
             outcome(&error(class.clone(), status)),
@@ -269,5 +269,8 @@ fn what_the_circuit_hears() {
         retry_after: Some(Duration::from_secs(9)),
         ..error(E::Overloaded, Some(503))
     };
-    assert_eq!(outcome(&asked), Some(Outcome::Fails(asked.retry_after)));
+    assert_eq!(
+        outcome(&asked),
+        Some(RequestOutcome::Failed(asked.retry_after))
+    );
 }

@@ -31,8 +31,8 @@ fn count(tokens: u64) -> TokenCount {
     }
 }
 
-fn known<'a>(price: Option<&'a Price>, reply: &'a Reply) -> Known<'a> {
-    Known {
+fn figures<'a>(price: Option<&'a Price>, reply: &'a Reply) -> AttemptFigures<'a> {
+    AttemptFigures {
         price,
         foreign_address: false,
         hidden_output: false,
@@ -49,6 +49,7 @@ fn known<'a>(price: Option<&'a Price>, reply: &'a Reply) -> Known<'a> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of endings")]
 fn the_servers_word_comes_first() {
     let usage = Usage {
         uncached_input: 60,
@@ -74,129 +75,129 @@ fn the_servers_word_comes_first() {
     };
     let free = Price::free(PriceOrigin::User, "");
     let estimated = |pico| Cost::new(Usd::from_pico(pico), CostKind::Estimated);
-    for (name, known, expected) in [
+    for (name, figures, expected) in [
         (
             "billed",
-            known(Some(&price), &billed),
+            figures(Some(&price), &billed),
             Cost::new(Usd::from_pico(5), CostKind::Billed),
         ),
         (
             "usage",
-            known(Some(&price), &exact),
+            figures(Some(&price), &exact),
             Cost::new(Usd::from_pico(134_000_000), CostKind::Exact),
         ),
         (
             "counted",
-            known(Some(&price), &counted),
+            figures(Some(&price), &counted),
             estimated(200_000_000),
         ),
         (
             "interrupted: what may be in flight is booked too",
-            Known {
+            AttemptFigures {
                 close: Close::Left,
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(100_000_000 + 10_000_000 * 75),
         ),
         (
             "a usage before a cut is no final word",
-            Known {
+            AttemptFigures {
                 close: Close::Left,
-                ..known(Some(&price), &exact)
+                ..figures(Some(&price), &exact)
             },
             estimated(100_000_000 + 10_000_000 * 75),
         ),
         (
             "broken by others: it may have gone on to the cap",
-            Known {
+            AttemptFigures {
                 close: Close::Broken,
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(1_000_000_000),
         ),
         (
             "broken, and a usage before it",
-            Known {
+            AttemptFigures {
                 close: Close::Broken,
-                ..known(Some(&price), &exact)
+                ..figures(Some(&price), &exact)
             },
             estimated(1_000_000_000),
         ),
         (
             "broken, and a bill before it that is higher",
-            Known {
+            AttemptFigures {
                 close: Close::Broken,
-                ..known(Some(&price), &dear)
+                ..figures(Some(&price), &dear)
             },
             estimated(2_000_000_000),
         ),
         (
             "broken, and nothing was reserved",
-            Known {
+            AttemptFigures {
                 close: Close::Broken,
                 reserved: None,
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(100_000_000 + 10_000_000 * 90),
         ),
         (
             "never above the cap",
-            Known {
+            AttemptFigures {
                 close: Close::Left,
                 output: count(80),
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(1_000_000_000),
         ),
         (
-            "hidden reasoning: nobody can say, so all of it",
-            Known {
+            "hidden reasoning cannot be counted, so all of it",
+            AttemptFigures {
                 hidden_output: true,
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(1_000_000_000),
         ),
         (
             "past the cap, nothing of ours bounds it",
-            Known {
+            AttemptFigures {
                 close: Close::Left,
                 past_cap: true,
                 output: count(200),
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(100_000_000 + 10_000_000 * (200 + 20 + 64)),
         ),
         (
             "past the cap, with what it may have thought before",
-            Known {
+            AttemptFigures {
                 close: Close::Left,
                 past_cap: true,
                 hidden_output: true,
                 output: count(200),
-                ..known(Some(&price), &counted)
+                ..figures(Some(&price), &counted)
             },
             estimated(100_000_000 + 10_000_000 * (90 + 200 + 20 + 64)),
         ),
         (
-            "past the cap by our count, and the server's last word is known",
-            Known {
+            "past the cap by our count, and the server's last word is figures",
+            AttemptFigures {
                 past_cap: true,
-                ..known(Some(&price), &exact)
+                ..figures(Some(&price), &exact)
             },
             Cost::new(Usd::from_pico(134_000_000), CostKind::Exact),
         ),
         (
             "another address",
-            Known {
+            AttemptFigures {
                 foreign_address: true,
-                ..known(Some(&price), &exact)
+                ..figures(Some(&price), &exact)
             },
             estimated(134_000_000),
         ),
-        ("no price", known(None, &exact), Cost::UNKNOWN),
-        ("free", known(Some(&free), &counted), Cost::FREE),
+        ("no price", figures(None, &exact), Cost::UNKNOWN),
+        ("free", figures(Some(&free), &counted), Cost::FREE),
     ] {
-        assert_eq!(settle(&known).1, expected, "{name}");
+        assert_eq!(settle(&figures).1, expected, "{name}");
     }
 }
 
@@ -215,57 +216,57 @@ fn the_tier_that_the_server_names_is_what_is_paid() {
     let (flex, priority) = (named("flex", Some(usage)), named("priority", Some(usage)));
     let (scale, silent) = (named("scale", Some(usage)), named("priority", None));
     let million = |n: i128| Usd::from_pico(n * 1_000_000);
-    for (name, known, expected) in [
+    for (name, figures, expected) in [
         // 100 of input and 10 times 10 of output, in millions of pico-dollars.
         (
             "flex is half",
-            known(Some(&price), &flex),
+            figures(Some(&price), &flex),
             Cost::new(million(100), CostKind::Exact),
         ),
         (
             "priority is half as much again",
-            known(Some(&price), &priority),
+            figures(Some(&price), &priority),
             Cost::new(million(300), CostKind::Exact),
         ),
         (
-            "priority that nobody asked for is booked in full, and the ledger calls it a breach",
-            Known {
+            "priority that was not asked for is booked in full, and the ledger calls it a breach",
+            AttemptFigures {
                 reserved: Some(million(250)),
-                ..known(Some(&price), &priority)
+                ..figures(Some(&price), &priority)
             },
             Cost::new(million(300), CostKind::Exact),
         ),
         (
             "a tier without a price: the dearest that it may be",
-            known(Some(&price), &scale),
+            figures(Some(&price), &scale),
             Cost::new(million(400), CostKind::Estimated),
         ),
         (
             "a guess is no breach",
-            Known {
+            AttemptFigures {
                 reserved: Some(million(250)),
-                ..known(Some(&price), &scale)
+                ..figures(Some(&price), &scale)
             },
             Cost::new(million(250), CostKind::Estimated),
         ),
         (
             "without a count, the bound is that of the tier",
-            Known {
+            AttemptFigures {
                 reserved: Some(million(250)),
-                ..known(Some(&price), &silent)
+                ..figures(Some(&price), &silent)
             },
             Cost::new(million(300), CostKind::Estimated),
         ),
         (
             "and with thoughts out of sight, all that the tier allows: 150 and 90 times 15",
-            Known {
+            AttemptFigures {
                 hidden_output: true,
-                ..known(Some(&price), &silent)
+                ..figures(Some(&price), &silent)
             },
             Cost::new(million(1_500), CostKind::Estimated),
         ),
     ] {
-        assert_eq!(settle(&known).1, expected, "{name}");
+        assert_eq!(settle(&figures).1, expected, "{name}");
     }
 }
 
@@ -308,9 +309,9 @@ fn reasoning_costs_its_tokens_at_the_output_price() {
             Some(320_000_000),
         ),
     ] {
-        let known = known(price, reply);
+        let figures = figures(price, reply);
         assert_eq!(
-            reasoning(&known, &usage(tokens)),
+            reasoning(&figures, &usage(tokens)),
             expected.map(Usd::from_pico),
             "{name}"
         );

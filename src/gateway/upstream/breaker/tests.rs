@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
-const FAILS: Outcome = Outcome::Fails(None);
+const FAILS: RequestOutcome = RequestOutcome::Failed(None);
 
 fn at(seconds: u64) -> Timestamp {
     START.plus(Duration::from_secs(seconds))
@@ -14,18 +14,18 @@ fn open(seconds: u64) -> Circuit {
 }
 
 /// One request at this second with this outcome; `false`: it was not let through.
-fn asks(breaker: &mut Breaker, second: u64, outcome: Outcome) -> bool {
-    let Ok(ticket) = breaker.admit(at(second)) else {
+fn asks(breaker: &mut Breaker, second: u64, outcome: RequestOutcome) -> bool {
+    let Ok(permit) = breaker.admit(at(second)) else {
         return false;
     };
-    breaker.on(ticket, outcome, at(second), 0.0);
+    breaker.record(permit, outcome, at(second), 0.0);
     true
 }
 
 /// A breaker that opened at second 0.
 fn opened() -> Breaker {
     let mut breaker = Breaker::default();
-    for _ in 0..TELLING {
+    for _ in 0..MIN_OUTCOMES {
         assert!(asks(&mut breaker, 0, FAILS));
     }
     assert_eq!(breaker.state(at(0)), open(5));
@@ -34,10 +34,10 @@ fn opened() -> Breaker {
 
 #[test]
 fn when_it_opens() {
-    use Outcome::{Refuses, Works};
-    let mixed = |n: usize, every: usize| -> Vec<(u64, Outcome)> {
+    use RequestOutcome::{Refused, Succeeded};
+    let mixed = |n: usize, every: usize| -> Vec<(u64, RequestOutcome)> {
         (0..n)
-            .map(|i| (0, if i % every == 0 { FAILS } else { Works }))
+            .map(|i| (0, if i % every == 0 { FAILS } else { Succeeded }))
             .collect()
     };
     for (name, outcomes, opens) in [
@@ -46,9 +46,9 @@ fn when_it_opens() {
         (
             "half of them",
             vec![
-                (0, Works),
-                (0, Works),
-                (0, Works),
+                (0, Succeeded),
+                (0, Succeeded),
+                (0, Succeeded),
                 (1, FAILS),
                 (2, FAILS),
                 (3, FAILS),
@@ -56,10 +56,10 @@ fn when_it_opens() {
             true,
         ),
         ("one in three", mixed(40, 3), false),
-        ("refusals are no failures", vec![(0, Refuses); 50], false),
+        ("refusals are no failures", vec![(0, Refused); 50], false),
         (
             "and do not hide any",
-            [vec![(0, Refuses); 50], vec![(1, FAILS); 5]].concat(),
+            [vec![(0, Refused); 50], vec![(1, FAILS); 5]].concat(),
             true,
         ),
         (
@@ -74,7 +74,7 @@ fn when_it_opens() {
         ),
         (
             "what was good long ago does not count",
-            [vec![(0, Works); 90], vec![(70, FAILS); 5]].concat(),
+            [vec![(0, Succeeded); 90], vec![(70, FAILS); 5]].concat(),
             true,
         ),
     ] {
@@ -112,17 +112,21 @@ fn how_long_it_is_open() {
 #[test]
 fn open_then_one_request_then_closed_or_open_for_twice_as_long() {
     let mut breaker = opened();
-    assert_eq!(breaker.admit(at(4)), Err(Shut::Until(at(5))));
+    assert_eq!(breaker.admit(at(4)), Err(CircuitRejection::Until(at(5))));
     assert_eq!(breaker.state(at(5)), Circuit::HalfOpen);
-    let ticket = breaker.admit(at(5)).unwrap();
-    assert_eq!(ticket.probe, Some(1));
-    assert_eq!(breaker.admit(at(5)), Err(Shut::Probed), "one at a time");
-    breaker.on(ticket, FAILS, at(6), 0.0);
+    let permit = breaker.admit(at(5)).unwrap();
+    assert_eq!(permit.probe, Some(1));
+    assert_eq!(
+        breaker.admit(at(5)),
+        Err(CircuitRejection::Probing),
+        "one at a time"
+    );
+    breaker.record(permit, FAILS, at(6), 0.0);
     assert_eq!(breaker.state(at(6)), open(16));
-    assert!(!asks(&mut breaker, 15, Outcome::Works));
-    assert!(asks(&mut breaker, 16, Outcome::Works));
+    assert!(!asks(&mut breaker, 15, RequestOutcome::Succeeded));
+    assert!(asks(&mut breaker, 16, RequestOutcome::Succeeded));
     assert_eq!(breaker.state(at(16)), Circuit::Closed);
-    for _ in 0..TELLING - 1 {
+    for _ in 0..MIN_OUTCOMES - 1 {
         asks(&mut breaker, 17, FAILS);
     }
     assert_eq!(
@@ -141,18 +145,18 @@ fn open_then_one_request_then_closed_or_open_for_twice_as_long() {
 #[test]
 fn a_server_that_only_refuses_is_there_again() {
     let mut breaker = opened();
-    assert!(asks(&mut breaker, 5, Outcome::Refuses));
+    assert!(asks(&mut breaker, 5, RequestOutcome::Refused));
     assert_eq!(breaker.state(at(5)), Circuit::Closed);
 }
 
 #[test]
 fn a_request_that_was_not_made_gives_its_place_to_the_next() {
     let mut breaker = opened();
-    let ticket = breaker.admit(at(5)).unwrap();
-    breaker.give_back(ticket, at(7));
+    let permit = breaker.admit(at(5)).unwrap();
+    breaker.release(permit, at(7));
     assert_eq!(breaker.state(at(7)), Circuit::HalfOpen);
-    let ticket = breaker.admit(at(7)).unwrap();
-    breaker.on(ticket, FAILS, at(8), 0.0);
+    let permit = breaker.admit(at(7)).unwrap();
+    breaker.record(permit, FAILS, at(8), 0.0);
     assert_eq!(
         breaker.state(at(8)),
         open(18),
@@ -165,19 +169,19 @@ fn what_was_sent_before_a_change_says_nothing_of_the_time_since() {
     let mut breaker = Breaker::default();
     let mut late = || breaker.admit(at(0)).unwrap();
     let (one, two) = (late(), late());
-    for _ in 0..TELLING {
+    for _ in 0..MIN_OUTCOMES {
         asks(&mut breaker, 0, FAILS);
     }
-    breaker.on(one, Outcome::Works, at(1), 0.0);
+    breaker.record(one, RequestOutcome::Succeeded, at(1), 0.0);
     assert_eq!(breaker.state(at(1)), open(5));
     let probe = breaker.admit(at(5)).unwrap();
-    breaker.give_back(two, at(5));
+    breaker.release(two, at(5));
     assert_eq!(
         breaker.admit(at(5)),
-        Err(Shut::Probed),
+        Err(CircuitRejection::Probing),
         "only the probe's own place can be given back"
     );
-    breaker.on(probe, Outcome::Works, at(6), 0.0);
+    breaker.record(probe, RequestOutcome::Succeeded, at(6), 0.0);
     assert_eq!(breaker.state(at(6)), Circuit::Closed);
 }
 
@@ -203,11 +207,11 @@ fn a_dead_primary_is_left_alone() {
     assert!(seen <= 8, "{seen} attempts; one without a breaker made 45");
 }
 
-/// What may happen to a breaker: somebody asks, somebody's request ends, time passes.
+/// What may happen to a breaker: a request asks for a permit, a request ends, time passes.
 #[derive(Debug, Clone)]
 enum Step {
     Ask,
-    Works(usize),
+    Succeeds(usize),
     Refuses(usize),
     Fails(usize, u16),
     GivesUp(usize),
@@ -217,7 +221,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Ask),
-        1 => any::<usize>().prop_map(Step::Works),
+        1 => any::<usize>().prop_map(Step::Succeeds),
         1 => any::<usize>().prop_map(Step::Refuses),
         4 => (any::<usize>(), 0..400u16).prop_map(|(n, asked)| Step::Fails(n, asked)),
         1 => any::<usize>().prop_map(Step::GivesUp),
@@ -229,42 +233,42 @@ proptest! {
     #[test]
     fn never_more_than_one_is_out_in_half_open(steps in prop::collection::vec(step(), 0..300), dice in 0.0..1.0) {
         let (mut breaker, mut now) = (Breaker::default(), START);
-        let mut out: Vec<Ticket> = Vec::new();
+        let mut out: Vec<BreakerPermit> = Vec::new();
         for step in steps {
             let mut take = |n: usize| if out.is_empty() { None } else { Some(out.remove(n % out.len())) };
             match step {
                 Step::Ask => match (breaker.state(now), breaker.admit(now)) {
-                    (Circuit::Closed, Ok(ticket)) => {
-                        prop_assert!(ticket.probe.is_none());
-                        out.push(ticket);
+                    (Circuit::Closed, Ok(permit)) => {
+                        prop_assert!(permit.probe.is_none());
+                        out.push(permit);
                     }
-                    (Circuit::HalfOpen, Ok(ticket)) => {
-                        prop_assert!(ticket.probe.is_some());
-                        out.push(ticket);
+                    (Circuit::HalfOpen, Ok(permit)) => {
+                        prop_assert!(permit.probe.is_some());
+                        out.push(permit);
                     }
-                    (Circuit::HalfOpen, Err(Shut::Probed)) => {}
-                    (Circuit::Open { until }, Err(Shut::Until(time))) => prop_assert_eq!(until, time),
+                    (Circuit::HalfOpen, Err(CircuitRejection::Probing)) => {}
+                    (Circuit::Open { until }, Err(CircuitRejection::Until(time))) => prop_assert_eq!(until, time),
                     (state, admitted) => prop_assert!(false, "{:?}: {:?}", state, admitted),
                 },
-                Step::Works(n) => if let Some(ticket) = take(n) {
-                    let decides = ticket.epoch == breaker.epoch;
-                    breaker.on(ticket, Outcome::Works, now, dice);
+                Step::Succeeds(n) => if let Some(permit) = take(n) {
+                    let decides = permit.epoch == breaker.epoch;
+                    breaker.record(permit, RequestOutcome::Succeeded, now, dice);
                     prop_assert!(!decides || breaker.state(now) == Circuit::Closed, "closed again after success");
                 },
-                Step::Refuses(n) => if let Some(ticket) = take(n) { breaker.on(ticket, Outcome::Refuses, now, dice) },
-                Step::Fails(n, asked) => if let Some(ticket) = take(n) {
+                Step::Refuses(n) => if let Some(permit) = take(n) { breaker.record(permit, RequestOutcome::Refused, now, dice) },
+                Step::Fails(n, asked) => if let Some(permit) = take(n) {
                     let asked = Some(Duration::from_secs(asked.into()));
-                    breaker.on(ticket, Outcome::Fails(asked), now, dice);
+                    breaker.record(permit, RequestOutcome::Failed(asked), now, dice);
                 },
-                Step::GivesUp(n) => if let Some(ticket) = take(n) { breaker.give_back(ticket, now) },
+                Step::GivesUp(n) => if let Some(permit) = take(n) { breaker.release(permit, now) },
                 Step::Pass(ms) => now = now.plus(Duration::from_millis(ms.into())),
             }
-            let probes = out.iter().filter(|ticket| ticket.probe.is_some() && ticket.epoch == breaker.epoch).count();
+            let probes = out.iter().filter(|permit| permit.probe.is_some() && permit.epoch == breaker.epoch).count();
             prop_assert!(probes <= 1, "{} probes are out", probes);
-            prop_assert_eq!(breaker.shut(now) == Some(Shut::Probed), probes == 1, "a place is taken by somebody");
-            prop_assert!(breaker.recent.len() <= KEPT);
+            prop_assert_eq!(breaker.rejection(now) == Some(CircuitRejection::Probing), probes == 1, "the one probe is under way");
+            prop_assert!(breaker.recent.len() <= MAX_OUTCOMES);
             if let Circuit::Open { until } = breaker.state(now) {
-                prop_assert!(until.since(now) <= ASKED.max(HIGHEST));
+                prop_assert!(until.since(now) <= MAX_RETRY_AFTER.max(MAX_OPENING));
             }
         }
     }
@@ -275,7 +279,7 @@ fn what_the_next_process_takes_over() {
     let later = |outage: &Option<Outage>, second: u64| {
         let mut breaker = Breaker::default();
         if let Some(outage) = outage {
-            breaker.recall(outage, at(second));
+            breaker.restore(outage, at(second));
         }
         breaker
     };
@@ -291,7 +295,7 @@ fn what_the_next_process_takes_over() {
         assert!(asks(&mut next, second, FAILS));
         assert_eq!(next.state(at(second)), state, "{second} s later");
     }
-    asks(&mut breaker, 1, Outcome::Works);
+    asks(&mut breaker, 1, RequestOutcome::Succeeded);
     assert_eq!(breaker.outage(), None, "it works");
     // Open stays open, then half-open, and the next time twice as long.
     let open_one = opened().outage();
@@ -307,7 +311,7 @@ fn what_the_next_process_takes_over() {
     };
     assert_eq!(later(&Some(ahead.clone()), 0).state(at(0)), Circuit::Closed);
     let mut known = Breaker::default();
-    asks(&mut known, 0, Outcome::Works);
-    known.recall(&open_one.unwrap(), at(0));
+    asks(&mut known, 0, RequestOutcome::Succeeded);
+    known.restore(&open_one.unwrap(), at(0));
     assert_eq!(known.state(at(0)), Circuit::Closed);
 }

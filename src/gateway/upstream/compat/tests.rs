@@ -23,7 +23,8 @@ const SET: Params = Params {
 };
 
 #[test]
-fn what_each_refusal_is_mended_with() {
+#[expect(clippy::too_many_lines, reason = "a table of refusals")]
+fn the_fix_for_each_refusal() {
     use Effort::{High, Low, Max, Medium, Minimal, None as Off, Xhigh};
     let newer = with(|d| d.output_cap = OutputCap::MaxCompletionTokens);
     let developer = with(|d| d.system = SystemRole::Developer);
@@ -173,21 +174,21 @@ fn what_each_refusal_is_mended_with() {
         ("top_p", "", SET, &plain, None),
         ("", "", SET, &plain, None),
     ] {
-        let asked = Asked {
+        let sent = RefusedRequest {
             params: &params,
             dialect,
             system: true,
         };
         let error = refusal(name, message);
         assert_eq!(
-            mend(&error, &asked, &CompatFixes::default()),
+            fix_for(&error, &sent, &CompatFixes::default()),
             expected,
             "{name} {message}"
         );
         // Once for each: what did not help does not help again.
         if let Some(made) = expected {
             assert_eq!(
-                mend(&error, &asked, &CompatFixes(vec![made])),
+                fix_for(&error, &sent, &CompatFixes(vec![made])),
                 None,
                 "{name} again"
             );
@@ -196,9 +197,9 @@ fn what_each_refusal_is_mended_with() {
 }
 
 #[test]
-fn only_a_refusal_before_the_answer_is_mended() {
+fn only_a_refusal_before_the_answer_has_a_fix() {
     let (params, dialect) = (SET, Dialect::default());
-    let asked = Asked {
+    let sent = RefusedRequest {
         params: &params,
         dialect: &dialect,
         system: false,
@@ -210,14 +211,14 @@ fn only_a_refusal_before_the_answer_is_mended() {
     };
     let other = WireError::new(ErrorClass::InvalidRequest, Sent::Refused, "temperature");
     for error in [billed, other, refusal("messages[0].role", "")] {
-        assert_eq!(mend(&error, &asked, &none), None, "{error:?}");
+        assert_eq!(fix_for(&error, &sent, &none), None, "{error:?}");
     }
 }
 
 #[test]
-fn mends_change_how_a_model_is_asked_and_say_what_the_user_loses() {
-    let mut mends = CompatFixes::default();
-    for mend in [
+fn fixes_change_how_a_model_is_asked_and_say_what_the_user_loses() {
+    let mut fixes = CompatFixes::default();
+    for fix in [
         CompatFix::Cap(OutputCap::MaxCompletionTokens),
         CompatFix::Cap(OutputCap::MaxTokens),
         CompatFix::Role(SystemRole::FoldIntoUser),
@@ -229,12 +230,12 @@ fn mends_change_how_a_model_is_asked_and_say_what_the_user_loses() {
         CompatFix::NoStreamOptions,
         CompatFix::NoServiceTier,
     ] {
-        mends.add(mend);
+        fixes.add(fix);
     }
     let always = with(|d| {
-        (d.output_cap, d.tier_field) = (OutputCap::MaxCompletionTokens, TierField::Always)
+        (d.output_cap, d.tier_field) = (OutputCap::MaxCompletionTokens, TierField::Always);
     });
-    let (params, dialect, left_out) = mends.applied(SET, &always);
+    let (params, dialect, left_out) = fixes.applied(SET, &always);
     assert_eq!(
         (params.temperature, params.effort),
         (None, Some(Effort::High))
@@ -255,7 +256,7 @@ fn mends_change_how_a_model_is_asked_and_say_what_the_user_loses() {
             "takes no effort `xhigh`: it was asked with `high`"
         ]
     );
-    let (params, _, left_out) = mends.applied(
+    let (params, _, left_out) = fixes.applied(
         Params {
             effort: Some(Effort::Low),
             ..Params::default()
@@ -265,25 +266,25 @@ fn mends_change_how_a_model_is_asked_and_say_what_the_user_loses() {
     assert_eq!(
         (params.effort, left_out.len()),
         (Some(Effort::Low), 0),
-        "nothing is said of what nobody set"
+        "a setting that the user did not make is not mentioned"
     );
-    mends.add(CompatFix::NoEffort);
-    assert_eq!(mends.applied(SET, &always).0.effort, None);
+    fixes.add(CompatFix::NoEffort);
+    assert_eq!(fixes.applied(SET, &always).0.effort, None);
 }
 
 #[test]
-fn mends_are_kept_in_words_that_a_later_version_can_read() {
-    let mut mends = CompatFixes::default();
-    mends.add(CompatFix::Cap(OutputCap::MaxCompletionTokens));
-    mends.add(CompatFix::NoTemperature);
-    mends.add(CompatFix::Effort {
+fn fixes_are_stored_in_words_that_a_later_version_can_read() {
+    let mut fixes = CompatFixes::default();
+    fixes.add(CompatFix::Cap(OutputCap::MaxCompletionTokens));
+    fixes.add(CompatFix::NoTemperature);
+    fixes.add(CompatFix::Effort {
         of: Effort::Xhigh,
         instead: Effort::High,
     });
-    let text = serde_json::to_string(&mends).unwrap();
+    let text = serde_json::to_string(&fixes).unwrap();
     assert_eq!(
         text,
         r#"[{"cap":"max_completion_tokens"},"no_temperature",{"effort":{"of":"xhigh","instead":"high"}}]"#
     );
-    assert_eq!(serde_json::from_str::<CompatFixes>(&text).unwrap(), mends);
+    assert_eq!(serde_json::from_str::<CompatFixes>(&text).unwrap(), fixes);
 }

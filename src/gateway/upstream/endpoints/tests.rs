@@ -1,15 +1,15 @@
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const UP: Outcome = Outcome::Works;
-const DOWN: Outcome = Outcome::Fails(None);
+const UP: RequestOutcome = RequestOutcome::Succeeded;
+const DOWN: RequestOutcome = RequestOutcome::Failed(None);
 
 fn at(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-fn standing(circuit: Circuit, seconds: f64, in_flight: u32) -> Standing {
-    Standing {
+fn health(circuit: Circuit, seconds: f64, in_flight: u32) -> EndpointHealth {
+    EndpointHealth {
         circuit,
         seconds,
         in_flight,
@@ -17,23 +17,23 @@ fn standing(circuit: Circuit, seconds: f64, in_flight: u32) -> Standing {
 }
 
 /// An address whose circuit opens at this second.
-fn break_down(endpoints: &Endpoints, place: usize, second: u64) {
+fn break_down(endpoints: &Endpoints, index: usize, second: u64) {
     for _ in 0..5 {
         endpoints
-            .enter(Some(place), &[], at(second), [0.0; 2])
+            .acquire(Some(index), &[], at(second), [0.0; 2])
             .unwrap()
-            .tell(DOWN, at(second), 0.0);
+            .record(DOWN, at(second), 0.0);
     }
 }
 
 #[test]
 fn of_two_by_chance_the_quicker_one() {
-    let closed = |seconds| standing(Circuit::Closed, seconds, 0);
+    let closed = |seconds| health(Circuit::Closed, seconds, 0);
     let (open, half) = (
-        standing(Circuit::Open { until: at(9) }, 0.1, 0),
-        standing(Circuit::HalfOpen, 0.1, 0),
+        health(Circuit::Open { until: at(9) }, 0.1, 0),
+        health(Circuit::HalfOpen, 0.1, 0),
     );
-    for (name, standings, past, dice, expected) in [
+    for (name, healths, past, dice, expected) in [
         ("one", vec![closed(9.0)], vec![], [0.9, 0.9], Some(0)),
         (
             "of two always the quicker",
@@ -65,7 +65,7 @@ fn of_two_by_chance_the_quicker_one() {
         ),
         (
             "busy is slow",
-            vec![standing(Circuit::Closed, 0.1, 4), closed(0.3)],
+            vec![health(Circuit::Closed, 0.1, 4), closed(0.3)],
             vec![],
             [0.0, 0.0],
             Some(1),
@@ -102,26 +102,26 @@ fn of_two_by_chance_the_quicker_one() {
         ("all open", vec![open, open], vec![], [0.0, 0.0], None),
         ("none", vec![], vec![], [0.0, 0.0], None),
     ] {
-        assert_eq!(choose(&standings, &past, dice), expected, "{name}");
+        assert_eq!(choose(&healths, &past, dice), expected, "{name}");
     }
 }
 
 #[test]
 fn an_average_follows_what_is_new_and_fades_when_nothing_is() {
-    let mut pace = Pace::default();
-    let unknown = pace.seconds(NOW);
-    pace.take(1.0, NOW);
-    assert!((pace.seconds(NOW) - 1.0).abs() < 1e-9 && unknown < 0.01);
-    pace.take(2.0, NOW);
-    assert!((pace.seconds(NOW) - 1.3).abs() < 1e-9, "{pace:?}");
-    let later = pace.seconds(at(600));
+    let mut latency = LatencyAverage::default();
+    let unknown = latency.seconds(NOW);
+    latency.record(1.0, NOW);
+    assert!((latency.seconds(NOW) - 1.0).abs() < 1e-9 && unknown < 0.01);
+    latency.record(2.0, NOW);
+    assert!((latency.seconds(NOW) - 1.3).abs() < 1e-9, "{latency:?}");
+    let later = latency.seconds(at(600));
     assert!((later - 1.3 / std::f64::consts::E).abs() < 1e-9, "{later}");
-    pace.take(2.0, at(6_000));
+    latency.record(2.0, at(6_000));
     assert!(
-        (pace.seconds(at(6_000)) - 2.0).abs() < 0.01,
-        "what is old says nothing: {pace:?}"
+        (latency.seconds(at(6_000)) - 2.0).abs() < 0.01,
+        "what is old says nothing: {latency:?}"
     );
-    assert!((pace.seconds(at(60_000)) - unknown).abs() < 1e-9);
+    assert!((latency.seconds(at(60_000)) - unknown).abs() < 1e-9);
 }
 
 #[test]
@@ -130,13 +130,13 @@ fn the_quicker_address_gets_the_requests() {
     let mut seen = [0; 2];
     for n in 0..40 {
         let dice = if n % 2 == 0 { [0.0, 0.0] } else { [0.9, 0.0] };
-        let pass = endpoints.enter(None, &[], at(n), dice).unwrap();
-        seen[pass.place] += 1;
-        pass.opened(
-            Duration::from_millis(if pass.place == 0 { 800 } else { 90 }),
+        let permit = endpoints.acquire(None, &[], at(n), dice).unwrap();
+        seen[permit.index] += 1;
+        permit.headers_after(
+            Duration::from_millis(if permit.index == 0 { 800 } else { 90 }),
             at(n),
         );
-        pass.tell(UP, at(n), 0.0);
+        permit.record(UP, at(n), 0.0);
     }
     assert!(seen[0] <= 2 && seen[1] >= 38, "{seen:?}");
 }
@@ -144,23 +144,29 @@ fn the_quicker_address_gets_the_requests() {
 #[test]
 fn one_that_failed_is_left_alone_long_before_its_circuit_opens() {
     let endpoints = Endpoints::new(2);
-    let pass = endpoints.enter(Some(0), &[], NOW, [0.0; 2]).unwrap();
-    pass.tell(DOWN, NOW, 0.0);
-    drop(pass);
-    let pass = endpoints.enter(None, &[], at(1), [0.0; 2]).unwrap();
-    assert_eq!(pass.place, 1);
+    let permit = endpoints.acquire(Some(0), &[], NOW, [0.0; 2]).unwrap();
+    permit.record(DOWN, NOW, 0.0);
+    drop(permit);
+    let permit = endpoints.acquire(None, &[], at(1), [0.0; 2]).unwrap();
+    assert_eq!(permit.index, 1);
 }
 
 #[test]
 fn the_same_one_again_unless_it_is_shut() {
     let endpoints = Endpoints::new(2);
     assert_eq!(
-        endpoints.enter(Some(1), &[], NOW, [0.0; 2]).unwrap().place,
+        endpoints
+            .acquire(Some(1), &[], NOW, [0.0; 2])
+            .unwrap()
+            .index,
         1
     );
     break_down(&endpoints, 1, 0);
     assert_eq!(
-        endpoints.enter(Some(1), &[], NOW, [0.9; 2]).unwrap().place,
+        endpoints
+            .acquire(Some(1), &[], NOW, [0.9; 2])
+            .unwrap()
+            .index,
         0
     );
     assert_eq!(
@@ -171,8 +177,8 @@ fn the_same_one_again_unless_it_is_shut() {
     assert!(endpoints.has_other(&[1], NOW) && !endpoints.has_other(&[0], NOW));
     break_down(&endpoints, 0, 2);
     assert_eq!(
-        endpoints.enter(None, &[], at(3), [0.0; 2]).unwrap_err(),
-        Shut::Until(at(5)),
+        endpoints.acquire(None, &[], at(3), [0.0; 2]).unwrap_err(),
+        CircuitRejection::Until(at(5)),
         "the sooner"
     );
     assert_eq!(endpoints.circuit(at(3)), Circuit::Open { until: at(5) });
@@ -183,7 +189,7 @@ fn the_same_one_again_unless_it_is_shut() {
 fn what_may_work_again_is_tried_while_another_works() {
     let endpoints = Endpoints::new(2);
     let tries =
-        |past: &[usize], second: u64| endpoints.trial(past, at(second)).map(|pass| pass.place);
+        |past: &[usize], second: u64| endpoints.trial(past, at(second)).map(|permit| permit.index);
     assert_eq!(tries(&[], 0), None, "all is well");
     break_down(&endpoints, 0, 0);
     assert_eq!(
@@ -197,29 +203,29 @@ fn what_may_work_again_is_tried_while_another_works() {
         "it was left, or there is nothing to fall back on"
     );
     let trial = endpoints.trial(&[], at(5)).unwrap();
-    assert!(trial.trial && trial.probes == Some(1));
+    assert!(trial.trial && trial.probe == Some(1));
     assert_eq!(tries(&[], 5), None, "one at a time");
     assert_eq!(
-        endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap().place,
+        endpoints.acquire(None, &[], at(5), [0.0; 2]).unwrap().index,
         1,
-        "and nobody waits for it"
+        "and no request waits for it"
     );
     // The list of models came to nothing: tried again when the circuit allows.
-    trial.found_nobody(at(5), 0.0);
+    trial.probe_failed(at(5), 0.0);
     drop(trial);
     assert_eq!((tries(&[], 14), tries(&[], 15)), (None, Some(0)));
     // The request itself was lost: while another works, it is spared for a while.
     endpoints
         .trial(&[], at(15))
         .unwrap()
-        .tell(DOWN, at(15), 0.0);
+        .record(DOWN, at(15), 0.0);
     assert_eq!(
         endpoints
-            .enter(Some(0), &[], at(60), [0.0; 2])
+            .acquire(Some(0), &[], at(60), [0.0; 2])
             .unwrap()
-            .probes,
+            .probe,
         Some(3),
-        "which shuts it for nobody"
+        "which does not close it to requests"
     );
     assert_eq!((tries(&[], 614), tries(&[], 615)), (None, Some(0)));
     break_down(&endpoints, 1, 616);
@@ -234,15 +240,15 @@ fn what_may_work_again_is_tried_while_another_works() {
 fn an_address_that_is_back_is_as_quick_as_it_is_now() {
     let endpoints = Endpoints::new(2);
     break_down(&endpoints, 0, 0);
-    let other = endpoints.enter(Some(1), &[], at(0), [0.0; 2]).unwrap();
-    other.opened(Duration::from_millis(800), at(0));
-    other.tell(UP, at(0), 0.0);
+    let other = endpoints.acquire(Some(1), &[], at(0), [0.0; 2]).unwrap();
+    other.headers_after(Duration::from_millis(800), at(0));
+    other.record(UP, at(0), 0.0);
     let trial = endpoints.trial(&[], at(5)).unwrap();
-    trial.opened(Duration::from_millis(90), at(5));
-    assert!(trial.answers(at(5)));
+    trial.headers_after(Duration::from_millis(90), at(5));
+    assert!(trial.first_piece(at(5)));
     drop((trial, other));
     for dice in [[0.0, 0.0], [0.9, 0.0]] {
-        assert_eq!(endpoints.enter(None, &[], at(6), dice).unwrap().place, 0);
+        assert_eq!(endpoints.acquire(None, &[], at(6), dice).unwrap().index, 0);
     }
 }
 
@@ -250,27 +256,27 @@ fn an_address_that_is_back_is_as_quick_as_it_is_now() {
 fn of_two_that_race_for_the_half_open_place_one_gets_it() {
     let endpoints = Endpoints::new(1);
     break_down(&endpoints, 0, 0);
-    let first = endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap();
-    assert_eq!(first.probes, Some(1));
+    let first = endpoints.acquire(None, &[], at(5), [0.0; 2]).unwrap();
+    assert_eq!(first.probe, Some(1));
     assert_eq!(
-        endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap_err(),
-        Shut::Probed
+        endpoints.acquire(None, &[], at(5), [0.0; 2]).unwrap_err(),
+        CircuitRejection::Probing
     );
     drop(first);
-    let second = endpoints.enter(None, &[], at(6), [0.0; 2]).unwrap();
+    let second = endpoints.acquire(None, &[], at(6), [0.0; 2]).unwrap();
     assert_eq!(
-        second.probes,
+        second.probe,
         Some(1),
         "a probe that was dropped gives its place back"
     );
-    second.tell(UP, at(6), 0.0);
+    second.record(UP, at(6), 0.0);
     assert_eq!(endpoints.circuit(at(6)), Circuit::Closed);
     drop(second);
     assert!(
         endpoints
-            .enter(None, &[], at(6), [0.0; 2])
+            .acquire(None, &[], at(6), [0.0; 2])
             .unwrap()
-            .probes
+            .probe
             .is_none()
     );
 }
@@ -279,27 +285,27 @@ fn of_two_that_race_for_the_half_open_place_one_gets_it() {
 fn the_first_part_of_an_answer_closes_the_circuit_and_its_end_still_counts() {
     let endpoints = Endpoints::new(1);
     break_down(&endpoints, 0, 0);
-    let pass = endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap();
+    let permit = endpoints.acquire(None, &[], at(5), [0.0; 2]).unwrap();
     assert!(
-        pass.answers(at(5)) && !pass.answers(at(5)),
+        permit.first_piece(at(5)) && !permit.first_piece(at(5)),
         "by the first part alone"
     );
     assert_eq!(endpoints.circuit(at(5)), Circuit::Closed);
     let others: Vec<_> = (0..4)
-        .map(|_| endpoints.enter(None, &[], at(5), [0.0; 2]).unwrap())
+        .map(|_| endpoints.acquire(None, &[], at(5), [0.0; 2]).unwrap())
         .collect();
     for other in &others {
-        other.tell(DOWN, at(6), 0.0);
+        other.record(DOWN, at(6), 0.0);
     }
     assert_eq!(endpoints.circuit(at(6)), Circuit::Closed);
-    pass.tell(DOWN, at(6), 0.0);
+    permit.record(DOWN, at(6), 0.0);
     assert_eq!(
         endpoints.circuit(at(6)),
         Circuit::Open { until: at(11) },
         "it was cut, as the fifth"
     );
     // Told once is told.
-    pass.tell(UP, at(6), 0.0);
-    drop((pass, others));
-    assert_eq!(endpoints.standings(at(6))[0].in_flight, 0);
+    permit.record(UP, at(6), 0.0);
+    drop((permit, others));
+    assert_eq!(endpoints.healths(at(6))[0].in_flight, 0);
 }

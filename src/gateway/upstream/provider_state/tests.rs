@@ -96,7 +96,7 @@ async fn a_key_that_cools_for_long_may_be_replaced_and_is_not_read_again_for_a_s
         );
         assert_eq!(taken(&route, &env).await, expected, "{seconds} s");
     }
-    // Heard of elsewhere: whoever was told so and sends again may have put another key there.
+    // A cool-down from another machine: a user who was told of it and sends again may have put another key there.
     write(&file, "sk-old-key-1111");
     let (route, env) = (route(vec![KeySource::File(file.clone())]), Env::default());
     assert_eq!(taken(&route, &env).await, Ok("…1111".into()));
