@@ -37,7 +37,7 @@ use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::chat::{Clock, Failure, Random};
-use crate::config::{Config, Env, KeyEntry, KeySource};
+use crate::config::{Config, Env};
 use crate::protocol::{EVENTS, Event, Quote};
 use crate::provider::{Network, Provider, Wire, guide};
 use crate::redis::Redis;
@@ -272,89 +272,46 @@ impl Gateway {
     /// The budget, with the limits of the keys that have been read so far.
     pub fn budget(&self) -> Budget {
         let mut budget = self.parts.budget.clone();
-        for (provider, key, limit) in self.limited_keys() {
-            if let Some(last4) = self
-                .routes
-                .get(provider)
-                .and_then(|route| route.shown(&key.source))
-            {
-                budget.limits.limit_key(provider, last4, limit);
-            }
+        for state in self.configured() {
+            state.limit_keys(&mut budget.limits);
         }
         budget
     }
 
-    /// As [`Self::budget`], for a plan. Where one key of a provider has no limit, those of the others are in nobody's way.
+    /// As [`Self::budget`], for a plan: a provider with an unlimited key can be used whatever its other keys have left.
     fn budget_of_plan(&self) -> Budget {
-        let mut budget = self.budget();
-        let limited = |entry: &KeyEntry| entry.per_day.is_some() || entry.per_month.is_some();
-        budget.limits.keys.retain(|key| {
-            let (route, provider) = (self.routes.get(&key.provider), &self.parts.config.providers);
-            let entries = provider
-                .iter()
-                .filter(|written| written.name == key.provider)
-                .flat_map(|p| &p.keys);
-            entries
-                .filter(|entry| route.is_some_and(|route| route.shown(&entry.source).is_some()))
-                .all(limited)
-        });
+        let mut budget = self.parts.budget.clone();
+        for state in self.configured().filter(|state| !state.has_unlimited_key()) {
+            state.limit_keys(&mut budget.limits);
+        }
         budget
     }
 
-    /// Reads the keys of these providers where one of them has a limit, so that a plan knows it; `at_hand`: only where
-    /// that takes no time. Why one cannot be read is said by whoever needs it.
+    /// The providers of the configuration, in its order.
+    fn configured(&self) -> impl Iterator<Item = &ProviderState> {
+        let written = self.parts.config.providers.iter();
+        written.filter_map(|provider| self.routes.get(&provider.name))
+    }
+
+    /// Reads the keys of the providers of these models that have a limit on a key, so that a plan knows it; `at_hand`:
+    /// only when that takes no time. A key that cannot be read is reported by the attempt that needs it.
     async fn read_keys_for_plan(&self, rungs: &[plan::inputs::Asked], at_hand: bool) {
-        let mut limited: Vec<&str> = self.limited_keys().map(|(provider, ..)| provider).collect();
-        limited.retain(|provider| {
-            rungs
+        for state in self.configured().filter(|state| state.limits_a_key()) {
+            let is_asked = rungs
                 .iter()
-                .any(|(model, _)| model.id.provider() == *provider)
-        });
-        limited.dedup();
-        for route in limited
-            .into_iter()
-            .filter_map(|provider| self.routes.get(provider))
-        {
-            let quick = route
-                .provider
-                .key_sources
-                .iter()
-                .all(|source| matches!(source, KeySource::Env(_)));
-            if quick || !at_hand {
-                let _ = route.found(&self.parts.env, Instant::now()).await;
+                .any(|(model, _)| model.id.provider() == state.provider.name);
+            if is_asked && (!at_hand || state.keys_are_at_hand()) {
+                let _ = state.key_store(&self.parts.env, Instant::now()).await;
             }
         }
     }
 
     /// Reads the keys of the providers that have a limit on one, so that [`Self::budget`] knows them by name.
     pub async fn read_limited_keys(&self) -> Result<(), Failure> {
-        for (provider, ..) in self.limited_keys() {
-            if let Some(route) = self.routes.get(provider) {
-                route.read_keys(&self.parts.env).await?;
-            }
+        for state in self.configured().filter(|state| state.limits_a_key()) {
+            state.read_keys(&self.parts.env).await?;
         }
         Ok(())
-    }
-
-    fn limited_keys(&self) -> impl Iterator<Item = (&str, &KeyEntry, DayMonth)> {
-        let all = self.parts.config.providers.iter();
-        let all = all.flat_map(|provider| {
-            provider
-                .keys
-                .iter()
-                .map(|key| (provider.name.as_str(), key))
-        });
-        let limited = all.map(|(name, key)| {
-            (
-                name,
-                key,
-                DayMonth {
-                    per_day: key.per_day,
-                    per_month: key.per_month,
-                },
-            )
-        });
-        limited.filter(|(.., limit)| *limit != DayMonth::default())
     }
 
     /// Writes out what is still in the air.

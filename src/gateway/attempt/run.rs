@@ -19,7 +19,8 @@ use crate::gateway::money::cancellable_write::unless_stopped;
 use crate::gateway::plan::candidates::Planned;
 use crate::gateway::upstream::compat::{CompatFix, CompatFixes};
 use crate::gateway::upstream::endpoints::EndpointPermit;
-use crate::gateway::upstream::provider_state::{NoKey, ProviderState, SelectedKey};
+use crate::gateway::upstream::key_store::SelectedKey;
+use crate::gateway::upstream::provider_state::{NoKey, ProviderState};
 use crate::gateway::upstream::retry_budget::RetryBudget;
 use crate::protocol::{Attempt, Event, Level, Notice};
 use crate::provider::{Call, Endpoint, ErrorClass, SendGuard, Sent, WireError, mapping};
@@ -167,7 +168,7 @@ impl ExchangeRun {
         };
         let hold = match self.reserve(on, &key).await {
             Ok(hold) => hold,
-            Err(failure) if on.at_limit.last() == Some(&key.place) => {
+            Err(failure) if on.at_limit.last() == Some(&key.index) => {
                 on.refused = Some(failure);
                 return AttemptEnd::KeyAtLimit;
             }
@@ -231,7 +232,7 @@ impl ExchangeRun {
             let wait = match taken {
                 Ok(key) => return Ok((permit, key)),
                 Err(NoKey::Failed(failure)) => return Err(RungEnd::Next(failure)),
-                Err(NoKey::Passed) => {
+                Err(NoKey::AllSkipped) => {
                     let refused = on.refused.take().unwrap_or_else(no_key_has_room);
                     return Err(self.no_room(on, refused).await);
                 }
@@ -351,7 +352,7 @@ impl ExchangeRun {
             larger_rung: on.planned.has_larger(&on.rung.model),
             other_key: on
                 .route
-                .with_ring(|ring| ring.has_other(key.place, model, &on.at_limit, now))
+                .with_ring(|ring| ring.has_other(key.index, model, &on.at_limit, now))
                 .unwrap_or(false),
             other_endpoint: on.route.health.has_other(&elsewhere, now),
             affordable,

@@ -14,7 +14,7 @@ use crate::gateway::exchange::{ExchangeRun, interrupted};
 use crate::gateway::money::cancellable_write::unless_stopped;
 use crate::gateway::plan::candidates::{Planned, Tried};
 use crate::gateway::plan::window_fit::PlanError;
-use crate::gateway::upstream::provider_state::SelectedKey;
+use crate::gateway::upstream::key_store::SelectedKey;
 use crate::protocol::Refused;
 use crate::store::{Begin, Db, Hold, Settlement};
 
@@ -61,7 +61,7 @@ impl ExchangeRun {
             admission = self.admit(begin.clone(), &hold, Some(grant)).await?;
         }
         if admission.is_of_key() {
-            on.at_limit.push(key.place);
+            on.at_limit.push(key.index);
         }
         // No other model mends a clock, or brings Redis back.
         self.goes_lower &= !matches!(

@@ -18,7 +18,7 @@ use crate::gateway::steps;
 use crate::gateway::stream::accumulator::{Pieces, StreamState, wake};
 use crate::gateway::stream::drain::{past_its_cap, wrote_past_its_cap};
 use crate::gateway::stream::output_cap::Side;
-use crate::gateway::upstream::provider_state::SelectedKey;
+use crate::gateway::upstream::key_store::SelectedKey;
 use crate::protocol::{AnswerFacts, CacheHit, Event, Latency, Level, Notice, Progress};
 use crate::provider::{ReplyStream, WireError};
 use crate::store::{Db, Ending, Hold, Settlement, StoreError};

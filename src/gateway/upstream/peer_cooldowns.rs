@@ -15,7 +15,8 @@ use crate::chat::Timestamp;
 use crate::config::Env;
 use crate::gateway::attempt::run::AttemptContext;
 use crate::gateway::exchange::ExchangeRun;
-use crate::gateway::upstream::provider_state::{ProviderState, SelectedKey};
+use crate::gateway::upstream::key_store::SelectedKey;
+use crate::gateway::upstream::provider_state::ProviderState;
 use crate::gateway::upstream::rate_limits::Headroom;
 use crate::provider::{ResponseMeta, Secret};
 use crate::redis::{Away, Cooldowns, Cooling, LONGEST, Redis, Told, Waiting};
@@ -66,7 +67,7 @@ impl PeerCooldowns {
                             ring.cool(place, model, now, until);
                         }
                         if let Some(room) = room {
-                            ring.hear(place, model, room, HELD, now);
+                            ring.learn_from_peer(place, model, room, HELD, now);
                         }
                     });
                 }

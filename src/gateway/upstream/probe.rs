@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::gateway::attempt::run::RungEnd;
 use crate::gateway::exchange::{ExchangeRun, interrupted};
 use crate::gateway::upstream::endpoints::EndpointPermit;
-use crate::gateway::upstream::provider_state::SelectedKey;
+use crate::gateway::upstream::key_store::SelectedKey;
 use crate::provider::guide::OFFLINE;
 use crate::provider::{Endpoint, ErrorClass, WireError};
 

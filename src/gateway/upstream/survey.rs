@@ -135,12 +135,9 @@ impl Gateway {
         }
         let mut addresses = looks.join_all().await;
         addresses.sort_by_key(|(at, _)| *at);
-        let sources = route.provider.key_sources.iter();
-        let keys = sources.filter_map(|source| {
-            Some(KeyFound {
-                last4: route.shown(source)?,
-                source: in_words(source),
-            })
+        let keys = route.found_keys().into_iter().map(|key| KeyFound {
+            source: in_words(&key.entry.source),
+            last4: key.last4,
         });
         let of_it = || {
             self.parts
