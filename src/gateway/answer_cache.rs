@@ -13,8 +13,9 @@ use crate::chat::{
 };
 use crate::gateway::attempt::run::AttemptContext;
 use crate::gateway::exchange::{ExchangeRun, interrupted};
-use crate::gateway::plan::candidates::{Planned, Tried};
-use crate::gateway::plan::inputs::Asked;
+use crate::gateway::plan::compare::{compared, counterfactuals};
+use crate::gateway::plan::models::ModelAndEffort;
+use crate::gateway::plan::planned::{Planned, Tried};
 use crate::gateway::{Ask, Gateway, Stale, steps};
 use crate::protocol::{AnswerFacts, Circuit, Event, Kept, Latency, Level, Notice, Offer};
 use crate::provider::guide::OFFLINE;
@@ -55,7 +56,7 @@ impl Gateway {
         &self,
         ask: &Ask,
         chosen: &Rung,
-        others: &[Asked],
+        others: &[ModelAndEffort],
     ) -> Option<Kept> {
         let short = ask
             .conversation
@@ -88,6 +89,7 @@ impl Gateway {
     /// What can be had for a question that no provider could be reached for, by a user who would take it in this `way`.
     pub async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
         let plan = self
+            .planner()
             .plan(
                 ask,
                 &Tried {
@@ -142,9 +144,9 @@ impl Gateway {
             .as_ref()
             .filter(|_| ask.cached && self.keeps(&ask.params))?;
         let cache = cache.within(&Waiting::default());
-        let (mut models, _) = self.candidates(ask).ok()?;
+        let (mut models, _) = self.models().candidates(ask).ok()?;
         if way == Stale::Only {
-            models.extend(self.compared(ask));
+            models.extend(compared(self.models(), ask));
         }
         let (said, now) = (said(), self.parts.clock.now());
         let mut newest: Option<Hit> = None;
@@ -317,9 +319,12 @@ impl ExchangeRun {
             },
             attempts: self.attempts.clone(),
             service_tier: None,
-            others: self
-                .gateway
-                .others(&self.ask, &hit.entry.model, &hit.entry.usage),
+            others: counterfactuals(
+                self.gateway.models(),
+                &self.ask,
+                &hit.entry.model,
+                &hit.entry.usage,
+            ),
         };
         let outcome = self.outcome(&facts, planned.input(&rung.model).tokens, None);
         let (answer, id, step) = (

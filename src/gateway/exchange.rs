@@ -17,11 +17,13 @@ use crate::chat::request::Digest;
 use crate::chat::{Failure, FailureKind, Params, Request, Timestamp, Usd};
 use crate::gateway::attempt::run::RungEnd;
 use crate::gateway::money::cancellable_write::unless_stopped;
-use crate::gateway::plan::candidates::{Planned, Tried};
+use crate::gateway::plan::planned::{Planned, Tried};
+use crate::gateway::plan::ways_out::{WaysOut, ways_out};
+use crate::gateway::plan::window_fit::fit;
 use crate::gateway::{Ask, Consult, Gateway, Stale};
 use crate::protocol::{
-    Answer, AnswerFacts, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice, Refused,
-    Route, Started,
+    Answer, AnswerFacts, AtLimit, Attempt, CacheHit, Event, Fitted, Latency, Level, Link, Notice,
+    Refused, Route, Started,
 };
 use crate::redis::Waiting;
 use crate::router::Rung;
@@ -132,8 +134,9 @@ impl ExchangeRun {
             for_nothing: true,
             ..Tried::default()
         };
-        let fit = unless_stopped(&stop, gateway.fit(&mut self.ask, &free, Vec::new())).await?;
-        let Ok(planned) = fit else {
+        let planner = gateway.planner();
+        let fitting = fit(&planner, &mut self.ask, &free, Vec::new());
+        let Ok(planned) = unless_stopped(&stop, fitting).await? else {
             return self.at_limit(refused).await;
         };
         if self.ask.stale == Stale::Only {
@@ -147,6 +150,26 @@ impl ExchangeRun {
             }
             None => self.at_limit(refused).await,
         }
+    }
+
+    /// The question does not fit a limit: the user decides, if there is one to ask. Nothing is stored yet.
+    async fn at_limit(&self, refused: Refused) -> Result<Event, Refused> {
+        if self.ask.consult == Consult::Never {
+            return Err(refused);
+        }
+        let plain = self.ask.unasked();
+        let WaysOut { cheaper, raise } = ways_out(&self.gateway.planner(), &plain).await;
+        let cheaper = match cheaper {
+            Some(ask) => self.gateway.quote(&ask).await.ok(),
+            None => None,
+        };
+        Ok(Event::AtLimit(Box::new(AtLimit {
+            text: plain.question.as_str().into(),
+            cheaper,
+            raise,
+            failure: refused.failure,
+            route: refused.route,
+        })))
     }
 
     /// The old answer that the user has chosen instead of asking.
@@ -190,7 +213,7 @@ impl ExchangeRun {
             tried.models.push(model);
             // That nothing else fits is no news to somebody whose first choice has just failed.
             let (next, failure) = if goes_on {
-                match unless_stopped(&self.stop, gateway.plan(&self.ask, &tried)).await {
+                match unless_stopped(&self.stop, gateway.planner().plan(&self.ask, &tried)).await {
                     Ok(next) => (next.ok(), failure),
                     Err(stopped) => (None, stopped),
                 }

@@ -21,27 +21,33 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::router::FIRST_GUESS;
+pub use ask::conversation::Conversation;
+pub use ask::draft_counts::DraftTokenCounter;
 pub use ask::{Ask, Consult, LastAnswer, Stale};
-pub use plan::candidates::{Planned, tokenizer};
-pub use plan::conversation::Conversation;
-pub use plan::draft_counts::DraftTokenCounter;
-pub use plan::window_fit::{PlanError, TooLong, WindowShortfall};
+pub use plan::count::tokenizer;
+pub use plan::plan_error::{PlanError, TooLong, WindowShortfall};
+pub use plan::planned::Planned;
 pub use steps::{Spent, Step};
 pub use upstream::survey::{Address, KeyFound, LocalServer, Survey};
 
 use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
-use crate::catalog::Catalog;
-use crate::chat::{Clock, Failure, Random};
-use crate::config::{Config, Env};
-use crate::protocol::{EVENTS, Event, Quote};
+use crate::catalog::{Catalog, Model};
+use crate::chat::{Clock, Effort, Failure, ModelId, Random, Timestamp};
+use crate::config::{Config, Env, LadderRung};
+use crate::protocol::{EVENTS, Event, Quote, Warm};
 use crate::provider::{Network, Provider, Wire, guide};
 use crate::redis::Redis;
-use crate::store::{Store, StoreError};
+use crate::store::{LazyStore, Store};
+use plan::compare;
+use plan::models::Models;
+use plan::planned::Tried;
+use plan::planner::Planner;
+use plan::window_fit::fit;
 use upstream::peer_cooldowns::PeerCooldowns;
 use upstream::provider_state::ProviderState;
 
@@ -66,7 +72,7 @@ pub struct Gateway {
     parts: Parts,
     wire: Wire,
     routes: BTreeMap<String, ProviderState>,
-    store: OnceCell<Store>,
+    store: LazyStore,
     /// A front end was told last that something is the matter with a provider.
     troubled: AtomicBool,
     /// What is leased of a group's budget; `None`: there is none, or no Redis.
@@ -109,10 +115,10 @@ impl Gateway {
             .map(route)
             .collect();
         Self {
+            store: LazyStore::new(parts.data_dir.clone()),
             parts,
             wire,
             routes,
-            store: OnceCell::new(),
             troubled: AtomicBool::new(false),
             group_budget: None,
             others: None,
@@ -144,7 +150,7 @@ impl Gateway {
 
     /// Gives back what is leased of the group's budget and was not needed.
     async fn give_back(&self) {
-        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.get()) {
+        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.opened()) {
             group_budget.give_back(store, self.parts.clock.now()).await;
         }
     }
@@ -191,14 +197,13 @@ impl Gateway {
 
     /// What sending this would do. Sends nothing, reserves nothing.
     pub async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
-        let compared = self.compared(ask);
+        let (planner, nothing) = (self.planner(), Tried::default());
+        let compared = compare::compared(planner.models, ask);
         let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
-        let nothing = plan::candidates::Tried::default();
-        let planned = match self.fit(&mut ask.clone(), &nothing, compared.clone()).await {
+        let planned = match fit(&planner, &mut ask.clone(), &nothing, compared.clone()).await {
             // Sending it asks the user, and this is what would be proposed.
-            Err(unplanned) if ask.proposes_at(&unplanned.refused.failure) => {
-                self.fit(&mut ask.unasked(), &nothing, compared.clone())
-                    .await
+            Err(error) if ask.proposes_at(&error.refused.failure) => {
+                fit(&planner, &mut ask.unasked(), &nothing, compared.clone()).await
             }
             planned => planned,
         }?;
@@ -207,8 +212,8 @@ impl Gateway {
         let warm = ask
             .last
             .as_ref()
-            .and_then(|last| self.warm(last, self.parts.clock.now()));
-        let warm = warm.filter(|warm| warm.model != planned.plan.first.model);
+            .and_then(|last| self.warm(last, self.parts.clock.now()))
+            .filter(|warm| warm.model != planned.plan.first.model);
         Ok(Quote {
             model: planned.plan.first.model.clone(),
             free: first.is_some_and(|m| m.price.as_ref().is_some_and(|p| p.free)),
@@ -227,14 +232,7 @@ impl Gateway {
 
     /// The store, opened at the first call.
     pub async fn store(&self) -> Result<&Store, Failure> {
-        let folder = self.parts.data_dir.clone();
-        let open = || async move {
-            let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
-            opened
-                .unwrap_or(Err(StoreError::Closed))
-                .map_err(Failure::from)
-        };
-        self.store.get_or_try_init(open).await
+        self.store.open().await.map_err(Failure::from)
     }
 
     /// Makes a connection to a provider that is about to be asked, beside everything else. Nothing is asked of it, and
@@ -256,59 +254,70 @@ impl Gateway {
 
     /// Takes a store that was opened already; none but the first is taken.
     pub fn use_store(&self, store: Store) {
-        let _ = self.store.set(store);
+        self.store.set(store);
     }
 
     /// Why a model of this provider cannot be asked; `None`: it can.
     pub fn unusable(&self, provider: &str) -> Option<String> {
-        match self.routes.get(provider) {
-            Some(route) => route.missing_key(&self.parts.env),
-            None => Some(format!(
-                "is at the provider `{provider}`, which is not configured"
-            )),
+        self.models().unusable(provider)
+    }
+
+    /// The catalogue's entry for a model at today's price, or what may be assumed of a model that it does not know.
+    pub fn model(&self, id: &ModelId) -> Result<Model, Failure> {
+        self.models().get(id)
+    }
+
+    /// The ladder for a question, with the effort that the user set.
+    pub fn ladder(&self, effort: Option<Effort>) -> Vec<LadderRung> {
+        self.models().ladder(effort)
+    }
+
+    /// The start of the chat that the provider of the last answer still has in its cache, and what reading it from
+    /// there saves.
+    pub fn warm(&self, last: &LastAnswer, now: Timestamp) -> Option<Warm> {
+        compare::warm(self.models(), last, now)
+    }
+
+    /// Whether `auto` may take a lower rung unasked when the better one does not fit the money left.
+    pub fn steps_down(&self, ask: &Ask) -> bool {
+        self.planner().steps_down(ask)
+    }
+
+    /// By how much a question exceeds the windows, when only they stand in the way.
+    pub async fn too_long(&self, ask: &Ask) -> Option<TooLong> {
+        let planned = self.planner().plan(ask, &Tried::default()).await;
+        planned.err()?.too_long
+    }
+
+    /// The models as they stand now.
+    fn models(&self) -> Models<'_> {
+        Models {
+            config: &self.parts.config,
+            catalog: &self.parts.catalog,
+            env: &self.parts.env,
+            clock: &self.parts.clock,
+            providers: &self.routes,
+        }
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner {
+            models: self.models(),
+            limits: &self.parts.budget,
+            run: &self.parts.run,
+            store: &self.store,
+            group_budget: self.group_budget.as_ref(),
         }
     }
 
     /// The budget, with the limits of the keys that have been read so far.
     pub fn budget(&self) -> Budget {
-        let mut budget = self.parts.budget.clone();
-        for state in self.configured() {
-            state.limit_keys(&mut budget.limits);
-        }
-        budget
-    }
-
-    /// As [`Self::budget`], for a plan: a provider with an unlimited key can be used whatever its other keys have left.
-    fn budget_of_plan(&self) -> Budget {
-        let mut budget = self.parts.budget.clone();
-        for state in self.configured().filter(|state| !state.has_unlimited_key()) {
-            state.limit_keys(&mut budget.limits);
-        }
-        budget
-    }
-
-    /// The providers of the configuration, in its order.
-    fn configured(&self) -> impl Iterator<Item = &ProviderState> {
-        let written = self.parts.config.providers.iter();
-        written.filter_map(|provider| self.routes.get(&provider.name))
-    }
-
-    /// Reads the keys of the providers of these models that have a limit on a key, so that a plan knows it; `at_hand`:
-    /// only when that takes no time. A key that cannot be read is reported by the attempt that needs it.
-    async fn read_keys_for_plan(&self, rungs: &[plan::inputs::Asked], at_hand: bool) {
-        for state in self.configured().filter(|state| state.limits_a_key()) {
-            let is_asked = rungs
-                .iter()
-                .any(|(model, _)| model.id.provider() == state.provider.name);
-            if is_asked && (!at_hand || state.keys_are_at_hand()) {
-                let _ = state.key_store(&self.parts.env, Instant::now()).await;
-            }
-        }
+        self.planner().budget()
     }
 
     /// Reads the keys of the providers that have a limit on one, so that [`Self::budget`] knows them by name.
     pub async fn read_limited_keys(&self) -> Result<(), Failure> {
-        for state in self.configured().filter(|state| state.limits_a_key()) {
+        for state in self.planner().limiting_keys() {
             state.read_keys(&self.parts.env).await?;
         }
         Ok(())
@@ -316,7 +325,7 @@ impl Gateway {
 
     /// Writes out what is still in the air.
     pub async fn close(&self) {
-        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.get()) {
+        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.opened()) {
             group_budget
                 .give_all_back(store, self.parts.clock.now())
                 .await;
@@ -328,7 +337,7 @@ impl Gateway {
             cache.close().await;
         }
         self.wire.close().await;
-        if let Some(store) = self.store.get() {
+        if let Some(store) = self.store.opened() {
             // A job behind all others: when it is done, they are.
             let _ = store.run(|_| Ok(())).await;
         }

@@ -16,7 +16,7 @@ use crate::gateway::attempt::decide::{
 };
 use crate::gateway::exchange::{ExchangeRun, interrupted};
 use crate::gateway::money::cancellable_write::unless_stopped;
-use crate::gateway::plan::candidates::Planned;
+use crate::gateway::plan::planned::Planned;
 use crate::gateway::upstream::compat::{CompatFix, CompatFixes};
 use crate::gateway::upstream::endpoints::EndpointPermit;
 use crate::gateway::upstream::key_store::SelectedKey;

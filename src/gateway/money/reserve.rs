@@ -12,8 +12,9 @@ use crate::chat::{Cost, Failure, FailureKind, Usd};
 use crate::gateway::attempt::run::AttemptContext;
 use crate::gateway::exchange::{ExchangeRun, interrupted};
 use crate::gateway::money::cancellable_write::unless_stopped;
-use crate::gateway::plan::candidates::{Planned, Tried};
-use crate::gateway::plan::window_fit::PlanError;
+use crate::gateway::plan::plan_error::PlanError;
+use crate::gateway::plan::planned::{Planned, Tried};
+use crate::gateway::plan::window_fit::fit;
 use crate::gateway::upstream::key_store::SelectedKey;
 use crate::protocol::Refused;
 use crate::store::{Begin, Db, Hold, Settlement};
@@ -141,10 +142,10 @@ impl ExchangeRun {
     ) -> Result<Planned, PlanError> {
         let gateway = Arc::clone(&self.gateway);
         let Some(group_budget) = gateway.group_budget() else {
-            return gateway.fit(&mut self.ask, tried, Vec::new()).await;
+            return fit(&gateway.planner(), &mut self.ask, tried, Vec::new()).await;
         };
         let whole = self.ask.clone();
-        let first = gateway.fit(&mut self.ask, tried, Vec::new()).await;
+        let first = fit(&gateway.planner(), &mut self.ask, tried, Vec::new()).await;
         let short = match &first {
             Ok(planned) => planned.steps_down(),
             Err(unplanned) => unplanned.refused.failure.kind == FailureKind::Budget,
@@ -154,7 +155,7 @@ impl ExchangeRun {
         }
         let heard = group_budget.hear(gateway.store().await?, self.now()).await;
         self.ask = whole;
-        let planned = gateway.fit(&mut self.ask, tried, Vec::new()).await;
+        let planned = fit(&gateway.planner(), &mut self.ask, tried, Vec::new()).await;
         match (planned, heard) {
             (Err(PlanError { refused, too_long }), Err(none))
                 if self.is_of_the_group(&refused).await =>
@@ -179,6 +180,7 @@ impl ExchangeRun {
             .and_then(|route| route.considered.last());
         let Some(last) = considered else { return false };
         self.gateway
+            .planner()
             .left(&self.ask, &last.model)
             .await
             .is_some_and(|left| left.scope.is_group())

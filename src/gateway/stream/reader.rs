@@ -13,7 +13,8 @@ use crate::chat::{Cost, CostKind, Delta, Failure, FailureKind, Finish, Usd};
 use crate::gateway::attempt::run::{AttemptContext, AttemptEnd, failure};
 use crate::gateway::exchange::{ExchangeRun, FLUSH};
 use crate::gateway::money::settle::{self, Close, Known};
-use crate::gateway::plan::candidates::tokenizer;
+use crate::gateway::plan::compare::counterfactuals;
+use crate::gateway::plan::count::tokenizer;
 use crate::gateway::steps;
 use crate::gateway::stream::accumulator::{Pieces, StreamState, wake};
 use crate::gateway::stream::drain::{past_its_cap, wrote_past_its_cap};
@@ -304,7 +305,7 @@ impl ExchangeRun {
             latency: self.latency(&live, usage.output),
             attempts: self.attempts.clone(),
             service_tier: live.reply.service_tier.clone(),
-            others: self.gateway.others(&self.ask, &on.rung.model, &usage),
+            others: counterfactuals(self.gateway.models(), &self.ask, &on.rung.model, &usage),
         };
         let failure = match &end {
             // Whatever broke it: a part has arrived, so it is a cut answer.
