@@ -216,8 +216,9 @@ impl List {
     /// The models of the servers that run on this machine. They are looked for when the user opens the list, at no other
     /// time.
     async fn near(&self) -> Vec<ModelId> {
-        let servers = self.gateway.local_servers(NEAR).await.into_iter();
-        let models = servers.flat_map(|server| {
+        let providers = &self.gateway.parts().providers;
+        let servers = crate::provider::local_servers(self.gateway.wire(), providers, NEAR).await;
+        let models = servers.into_iter().flat_map(|server| {
             let provider = server.provider;
             server
                 .models

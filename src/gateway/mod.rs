@@ -32,7 +32,7 @@ pub use plan::count::tokenizer;
 pub use plan::plan_error::{PlanError, TooLong, WindowShortfall};
 pub use plan::planned::Planned;
 pub use steps::{Spent, Step};
-pub use upstream::survey::{Address, KeyFound, LocalServer, Survey};
+pub use upstream::key_store::{FoundKey, KeyReport};
 
 use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
@@ -343,9 +343,26 @@ impl Gateway {
         }
     }
 
-    /// How servers are reached.
-    pub fn network(&self) -> &Network {
-        self.wire.network()
+    /// The way to the servers.
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// What machines share; `None`: there is no Redis.
+    pub fn redis(&self) -> Option<&Redis> {
+        self.others.as_ref().map(PeerCooldowns::redis)
+    }
+
+    /// What is known of a provider's keys, read if that was not done before.
+    pub async fn key_report(&self, provider: &str) -> KeyReport {
+        match self.routes.get(provider) {
+            Some(state) => {
+                state
+                    .key_report(&self.parts.env, self.parts.clock.now())
+                    .await
+            }
+            None => KeyReport::unread("there is no such provider".to_owned()),
+        }
     }
 
     pub fn parts(&self) -> &Parts {

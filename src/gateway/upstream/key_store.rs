@@ -71,6 +71,27 @@ pub struct FoundKey {
     pub entry: KeyEntry,
 }
 
+/// What is known of a provider's keys after reading them.
+#[derive(Debug)]
+pub struct KeyReport {
+    pub found: Vec<FoundKey>,
+    /// Why some sources hold no usable key, while others do.
+    pub errors: Vec<String>,
+    /// A key that may be used now, if the provider needs one; or why there is none.
+    pub usable: Result<Option<Secret>, String>,
+}
+
+impl KeyReport {
+    /// The keys could not be read.
+    pub fn unread(why: String) -> Self {
+        Self {
+            found: Vec::new(),
+            errors: Vec::new(),
+            usable: Err(why),
+        }
+    }
+}
+
 impl SelectedKey {
     /// For a provider that takes no key from the configuration.
     pub(in crate::gateway) fn without_entry(secret: Option<Secret>) -> Self {

@@ -17,7 +17,7 @@ use crate::gateway::attempt::backoff;
 use crate::gateway::upstream::compat::CompatFixes;
 use crate::gateway::upstream::endpoints::Endpoints;
 use crate::gateway::upstream::key_ring::{KeyChoice, KeyRing};
-use crate::gateway::upstream::key_store::{FoundKey, KeyStore, SelectedKey};
+use crate::gateway::upstream::key_store::{FoundKey, KeyReport, KeyStore, SelectedKey};
 use crate::gateway::upstream::queue::Queue;
 use crate::gateway::upstream::retry_budget::RetryBudget;
 use crate::provider::guide::{self, OFFLINE};
@@ -425,6 +425,27 @@ impl ProviderState {
             .get_or_try_init(|| KeyStore::read(&self.provider, env))
             .await
             .map(drop)
+    }
+
+    /// What is known of its keys, read if that was not done before.
+    pub(in crate::gateway) async fn key_report(&self, env: &Env, now: Timestamp) -> KeyReport {
+        if let Err(failure) = self.read_keys(env).await {
+            return KeyReport::unread(failure.to_string());
+        }
+        // Keys cool on single models, and no model has this name.
+        let any_model = ModelId::new(&self.provider.name, "*");
+        let usable = match self.missing_key(env) {
+            Some(why) => Err(why),
+            None => {
+                let key = self.key(env, &any_model, Instant::now(), now, &[]).await;
+                Ok(key.ok().and_then(|key| key.secret))
+            }
+        };
+        KeyReport {
+            found: self.found_keys(),
+            errors: self.key_errors(),
+            usable,
+        }
     }
 
     /// The keys that were found, with their entries; empty before they are read.
