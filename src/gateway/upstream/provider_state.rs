@@ -176,9 +176,8 @@ impl ProviderState {
         self.guide.get_or_try_init(start).await
     }
 
-    /// The key for a request to `model`, not one of the indices in `skip`. `asked`: when the user sent the question; when
-    /// every key was exhausted before that, or cools for too long to wait, the user may have corrected one, and the
-    /// sources are read again.
+    /// The key for a request to `model`, not one of `skip`. When every key was exhausted before the question was `asked`,
+    /// or cools for too long, the sources are read again.
     pub(in crate::gateway) async fn key(
         &self,
         env: &Env,
@@ -427,7 +426,6 @@ impl ProviderState {
             .map(drop)
     }
 
-    /// What is known of its keys, read if that was not done before.
     pub(in crate::gateway) async fn key_report(&self, env: &Env, now: Timestamp) -> KeyReport {
         if let Err(failure) = self.read_keys(env).await {
             return KeyReport::unread(failure.to_string());
@@ -453,13 +451,11 @@ impl ProviderState {
         self.keys.get().map(KeyStore::found).unwrap_or_default()
     }
 
-    /// Whether one of its keys has a limit of its own.
     pub(in crate::gateway) fn limits_a_key(&self) -> bool {
         let is_limited = |entry: &KeyEntry| entry.per_day.is_some() || entry.per_month.is_some();
         self.provider.keys.iter().any(is_limited)
     }
 
-    /// Whether reading its keys takes no time.
     pub(in crate::gateway) fn keys_are_at_hand(&self) -> bool {
         let is_variable = |entry: &KeyEntry| matches!(entry.source, KeySource::Env(_));
         self.provider.keys.iter().all(is_variable)
@@ -481,7 +477,6 @@ impl ProviderState {
         }
     }
 
-    /// Tells the ring what became of a key.
     pub(in crate::gateway) fn with_ring<T>(&self, f: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
         self.keys.get().map(|store| store.with_ring(f))
     }
