@@ -142,8 +142,10 @@ impl ModelList {
 
     /// The models of the servers that run on this machine. They are searched only when the user opens the list.
     async fn local_models(&self) -> Vec<ModelId> {
-        let servers = self.gateway.local_servers(LOCAL_TIMEOUT).await.into_iter();
-        let models = servers.flat_map(|server| {
+        let providers = &self.gateway.parts().providers;
+        let servers =
+            crate::provider::local_servers(self.gateway.wire(), providers, LOCAL_TIMEOUT).await;
+        let models = servers.into_iter().flat_map(|server| {
             let provider = server.provider;
             server
                 .models

@@ -4,10 +4,12 @@
 //! Refuses: to change anything, and to show a key.
 //! Invariant: every provider is looked at at the same time; the report is there within seconds.
 
+mod survey;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -18,8 +20,9 @@ use super::setup::{self, Core};
 use crate::cache::Cache;
 use crate::chat::Failure;
 use crate::chat::text::one_line;
-use crate::gateway::{Address, Gateway, LocalServer, Survey};
-use crate::provider::client;
+use crate::gateway::Gateway;
+use crate::provider::{LocalServer, client, local_servers};
+use survey::{AddressSurvey, Survey};
 
 /// How long servers on this machine are waited for.
 const NEAR: Duration = Duration::from_millis(300);
@@ -56,12 +59,12 @@ struct Report {
 pub(super) async fn run(shared: &Shared) -> Result<u8, Failure> {
     let core = setup::core(shared)?;
     let gateway = &core.gateway;
-    let names: Vec<String> = gateway.surveyed().into_iter().map(str::to_owned).collect();
+    let names = survey::surveyed(gateway);
     let roots = tokio::task::spawn_blocking(client::system_roots);
     let look = async {
         tokio::join!(
             surveys(gateway, &names),
-            gateway.local_servers(NEAR),
+            local_servers(gateway.wire(), &gateway.parts().providers, NEAR),
             roots,
             folder_lines(&core)
         )
@@ -125,7 +128,7 @@ async fn surveys(gateway: &Arc<Gateway>, names: &[String]) -> Vec<Survey> {
     let mut asked = JoinSet::new();
     for (at, name) in names.iter().cloned().enumerate() {
         let gateway = Arc::clone(gateway);
-        asked.spawn(async move { (at, gateway.survey(&name).await) });
+        asked.spawn(async move { (at, survey::survey(&gateway, &name).await) });
     }
     let mut found = asked.join_all().await;
     found.sort_by_key(|(at, _)| *at);
@@ -178,19 +181,21 @@ async fn cache_line(core: &Core) -> Line {
 
 /// Whether the Redis that is configured answers.
 async fn redis_line(core: &Core) -> Line {
-    let (Some(config), Some(answer)) = (
-        &core.loaded.config.masked().redis,
-        core.gateway.survey_redis().await,
-    ) else {
+    let (Some(config), Some(redis)) = (&core.loaded.config.masked().redis, core.gateway.redis())
+    else {
         return Line::new(
             "redis",
             None,
             "not configured: everything stays on this machine",
         );
     };
-    let (ok, said) = match answer {
-        Ok(took) => (true, format!("answers in {} ms", took.as_millis())),
-        Err(why) => (false, why),
+    let began = Instant::now();
+    let (ok, said) = match redis.answers().await {
+        Ok(()) => (
+            true,
+            format!("answers in {} ms", began.elapsed().as_millis()),
+        ),
+        Err(away) => (false, away.to_string()),
     };
     let group = core.gateway.parts().budget.limits.group.as_ref();
     let group = group
@@ -200,7 +205,7 @@ async fn redis_line(core: &Core) -> Line {
 }
 
 fn network_lines(core: &Core, system_roots: usize) -> Vec<Line> {
-    let network = core.gateway.network();
+    let network = core.gateway.wire().network();
     let own = network
         .extra_ca_file
         .as_deref()
@@ -230,12 +235,13 @@ fn network_lines(core: &Core, system_roots: usize) -> Vec<Line> {
 /// A line for each address, the first with what belongs to all of them, and one for each key that cannot be used.
 fn provider_lines(survey: &Survey) -> Vec<Line> {
     let (mut keys, mut prices) = (Vec::new(), None);
-    keys.extend(
-        survey
-            .keys
-            .iter()
-            .map(|key| format!("key {} ({})", key.last4, key.source)),
-    );
+    keys.extend(survey.keys.iter().map(|key| {
+        format!(
+            "key {} ({})",
+            key.last4,
+            survey::in_words(&key.entry.source)
+        )
+    }));
     if survey.known > 0 {
         prices = Some(format!(
             "{} of {} prices known",
@@ -261,7 +267,11 @@ fn provider_lines(survey: &Survey) -> Vec<Line> {
     lines
 }
 
-fn address_words(address: &Address, mut said: Vec<String>, prices: Option<String>) -> Vec<String> {
+fn address_words(
+    address: &AddressSurvey,
+    mut said: Vec<String>,
+    prices: Option<String>,
+) -> Vec<String> {
     if let Some(ms) = address.reached_ms {
         said.push(format!(
             "{} in {ms} ms, HTTP/{}",

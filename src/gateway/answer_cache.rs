@@ -14,7 +14,7 @@ use crate::chat::request::Digest;
 use crate::chat::{Clock, Effort, Failure, ModelId, Params, Reply};
 use crate::gateway::ask::Ask;
 use crate::gateway::money::cancellable_write::interrupted;
-use crate::gateway::plan::inputs::Asked;
+use crate::gateway::plan::models::ModelAndEffort;
 use crate::gateway::stream::reporter::Reporter;
 use crate::gateway::upstream::provider_state::ProviderState;
 use crate::protocol::{AnswerFacts, Event, Kept};
@@ -74,7 +74,7 @@ impl<'a> AnswerCache<'a> {
         &self,
         ask: &Ask,
         chosen: &Rung,
-        others: &[Asked],
+        others: &[ModelAndEffort],
         clock: &Clock,
     ) -> Option<Kept> {
         let conversation = ask.conversation.messages().iter().map(|m| m.text.len());
@@ -102,7 +102,7 @@ impl<'a> AnswerCache<'a> {
         &self,
         ask: &Ask,
         said: impl FnOnce() -> Digest,
-        models: &[Asked],
+        models: &[ModelAndEffort],
         clock: &Clock,
     ) -> Option<AnswerHit> {
         let cache = self
@@ -227,7 +227,7 @@ impl<'g> ExchangeCache<'g> {
     pub(in crate::gateway) async fn newest(
         &self,
         ask: &Ask,
-        models: &[Asked],
+        models: &[ModelAndEffort],
     ) -> Option<AnswerHit> {
         let said = || self.said(ask);
         self.answers.newest(ask, said, models, self.clock).await

@@ -1,5 +1,8 @@
 //! One question, as a front end hands it in.
 
+pub(in crate::gateway) mod conversation;
+pub(in crate::gateway) mod draft_counts;
+
 use std::sync::Arc;
 
 use crate::chat::request::Digest;
@@ -7,14 +10,16 @@ use crate::chat::{
     Failure, FailureKind, Message, MessageId, ModelId, Overflow, Params, Random, Role, Selection,
     SessionId, Timestamp,
 };
-use crate::gateway::{Conversation, DraftTokenCounter, Step};
+use crate::gateway::ask::conversation::Conversation;
+use crate::gateway::ask::draft_counts::DraftTokenCounter;
+use crate::gateway::steps::Step;
 use crate::protocol::Raise;
 use crate::store::ChatSetting;
 
 /// Whether the user is asked when a question does not fit a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Consult {
-    /// Nobody can be asked, or the user has set a rule.
+    /// There is no user to ask, or the user has set a rule.
     #[default]
     Never,
     /// When nothing fits; a lower rung is taken without a question.
@@ -84,7 +89,7 @@ pub struct LastAnswer {
 }
 
 impl Ask {
-    /// The first question of a chat, with nothing set: no cap, no limit raised, nobody to ask, the cache in use.
+    /// The first question of a chat, with nothing set: no cap, no limit raised, no user to ask, the cache in use.
     pub fn new(
         session: SessionId,
         selection: Selection,
@@ -128,7 +133,7 @@ impl Ask {
             && self.selection == Selection::Auto
     }
 
-    /// The same with nobody to ask, and nothing raised.
+    /// The same without a user to ask, and with nothing raised.
     #[must_use]
     pub fn unasked(&self) -> Self {
         Self {
@@ -169,5 +174,23 @@ impl Ask {
                 .chain(before)
                 .chain([(Role::User, self.question.as_str())]),
         )
+    }
+
+    /// What the user wrote, of which `question` may be a part.
+    pub(in crate::gateway) fn own_words(&self) -> &str {
+        match &self.step {
+            Some(Step::First(whole)) => whole,
+            _ => &self.question,
+        }
+    }
+
+    /// The question and the answer to come are to be stored as messages.
+    pub(in crate::gateway) fn opens(&self) -> bool {
+        matches!(self.step, None | Some(Step::First(_)))
+    }
+
+    /// The answer is the turn's, and stored as such.
+    pub(in crate::gateway) fn answers(&self) -> bool {
+        matches!(self.step, None | Some(Step::Last(_)))
     }
 }

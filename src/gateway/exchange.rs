@@ -30,10 +30,13 @@ use crate::gateway::exchange::cached::CachedParts;
 use crate::gateway::exchange::conclusion::ConclusionParts;
 use crate::gateway::money::account::{AccountParts, ExchangeAccount};
 use crate::gateway::money::cancellable_write::unless_stopped;
-use crate::gateway::plan::candidates::{Planned, Tried};
-use crate::gateway::plan::window_fit::PlanError;
+use crate::gateway::plan::compare;
+use crate::gateway::plan::plan_error::PlanError;
+use crate::gateway::plan::planned::{Planned, Tried};
+use crate::gateway::plan::ways_out::{WaysOut, ways_out};
+use crate::gateway::plan::window_fit::fit;
 use crate::gateway::stream::reporter::Reporter;
-use crate::protocol::{Event, Fitted, Refused};
+use crate::protocol::{AtLimit, Event, Fitted, Refused};
 use crate::redis::Waiting;
 
 /// One exchange under way.
@@ -143,11 +146,12 @@ impl<'g> ExchangeRun<'g> {
     /// once more.
     async fn fit_with_the_group(&mut self, tried: &Tried) -> Result<Planned, PlanError> {
         let gateway = self.gateway;
+        let planner = gateway.planner();
         let Some(group) = gateway.group_budget() else {
-            return gateway.fit(&mut self.ask, tried, Vec::new()).await;
+            return fit(&planner, &mut self.ask, tried, Vec::new()).await;
         };
         let whole = self.ask.clone();
-        let first = gateway.fit(&mut self.ask, tried, Vec::new()).await;
+        let first = fit(&planner, &mut self.ask, tried, Vec::new()).await;
         let short = match &first {
             Ok(planned) => planned.steps_down(),
             Err(unplanned) => unplanned.refused.failure.kind == FailureKind::Budget,
@@ -158,7 +162,10 @@ impl<'g> ExchangeRun<'g> {
         let now = gateway.parts.clock.now();
         let fetched = group.refresh(gateway.store().await?, now).await;
         self.ask = whole;
-        match (gateway.fit(&mut self.ask, tried, Vec::new()).await, fetched) {
+        match (
+            fit(&planner, &mut self.ask, tried, Vec::new()).await,
+            fetched,
+        ) {
             (Err(error), Err(none)) if self.is_groups_limit(&error.refused).await => {
                 Err(PlanError {
                     refused: Refused {
@@ -179,7 +186,8 @@ impl<'g> ExchangeRun<'g> {
             .as_ref()
             .and_then(|route| route.considered.last());
         let Some(last) = considered else { return false };
-        self.gateway
+        let planner = self.gateway.planner();
+        planner
             .left(&self.ask, &last.model)
             .await
             .is_some_and(|left| left.scope.is_group())
@@ -191,7 +199,8 @@ impl<'g> ExchangeRun<'g> {
             for_nothing: true,
             ..Tried::default()
         };
-        let fit = self.gateway.fit(&mut self.ask, &free, Vec::new());
+        let planner = self.gateway.planner();
+        let fit = fit(&planner, &mut self.ask, &free, Vec::new());
         let Ok(planned) = unless_stopped(self.stop, fit).await? else {
             return self.at_limit(refused).await;
         };
@@ -215,8 +224,19 @@ impl<'g> ExchangeRun<'g> {
         if self.ask.consult == Consult::Never {
             return Err(refused);
         }
-        let ways = self.gateway.ways_out(&self.ask, refused).await;
-        Ok(Event::AtLimit(Box::new(ways)))
+        let plain = self.ask.unasked();
+        let WaysOut { cheaper, raise } = ways_out(&self.gateway.planner(), &plain).await;
+        let cheaper = match cheaper {
+            Some(ask) => self.gateway.quote(&ask).await.ok(),
+            None => None,
+        };
+        Ok(Event::AtLimit(Box::new(AtLimit {
+            text: plain.question.as_str().into(),
+            cheaper,
+            raise,
+            failure: refused.failure,
+            route: refused.route,
+        })))
     }
 
     /// Tries the rungs, one after the other. What a failed one may have cost is no longer there for the next, so each
@@ -260,7 +280,8 @@ impl<'g> ExchangeRun<'g> {
             tried.models.push(model);
             // When nothing else fits, the user is told of the failure, not of that.
             let (next, failure) = if goes_on {
-                match unless_stopped(self.stop, self.gateway.plan(&self.ask, &tried)).await {
+                let planner = self.gateway.planner();
+                match unless_stopped(self.stop, planner.plan(&self.ask, &tried)).await {
                     Ok(next) => (next.ok(), failure),
                     Err(stopped) => (None, stopped),
                 }
@@ -304,7 +325,9 @@ impl<'g> ExchangeRun<'g> {
             reporter: self.reporter,
             ended: self.gateway.parts.clock.now(),
         };
-        let others = |model: &ModelId, usage: &Usage| self.gateway.others(&self.ask, model, usage);
+        let others = |model: &ModelId, usage: &Usage| {
+            compare::counterfactuals(self.gateway.models(), &self.ask, model, usage)
+        };
         let conclusion = conclusion::settle(parts, account, *answer, others).await;
         if conclusion.is_whole {
             let (reply, facts) = (&conclusion.reply, &conclusion.facts);
@@ -397,7 +420,7 @@ impl<'g> ExchangeRun<'g> {
         hit: AnswerHit,
     ) -> Result<Event, Failure> {
         let (model, usage) = (&hit.entry.model, &hit.entry.usage);
-        let others = self.gateway.others(&self.ask, model, usage);
+        let others = compare::counterfactuals(self.gateway.models(), &self.ask, model, usage);
         let parts = CachedParts {
             ask: &self.ask,
             planned,

@@ -21,29 +21,34 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::router::FIRST_GUESS;
+pub use ask::conversation::Conversation;
+pub use ask::draft_counts::DraftTokenCounter;
 pub use ask::{Ask, Consult, LastAnswer, Stale};
-pub use plan::candidates::{Planned, tokenizer};
-pub use plan::conversation::Conversation;
-pub use plan::draft_counts::DraftTokenCounter;
-pub use plan::window_fit::{PlanError, TooLong, WindowShortfall};
+pub use plan::count::tokenizer;
+pub use plan::plan_error::{PlanError, TooLong, WindowShortfall};
+pub use plan::planned::Planned;
 pub use steps::{Spent, Step};
-pub use upstream::survey::{Address, KeyFound, LocalServer, Survey};
+pub use upstream::key_store::{FoundKey, KeyReport};
 
 use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
-use crate::catalog::Catalog;
-use crate::chat::{Clock, Failure, Params, Random};
-use crate::config::{Config, Env, KeyEntry, KeySource};
-use crate::protocol::{Circuit, EVENTS, Event, Offer, Quote};
+use crate::catalog::{Catalog, Model};
+use crate::chat::{Clock, Effort, Failure, ModelId, Params, Random, Timestamp};
+use crate::config::{Config, Env, LadderRung};
+use crate::protocol::{Circuit, EVENTS, Event, Offer, Quote, Warm};
 use crate::provider::{Network, Provider, Wire, guide};
 use crate::redis::Redis;
-use crate::store::{Store, StoreError};
+use crate::store::{LazyStore, Store};
 use answer_cache::AnswerCache;
-use plan::candidates::Tried;
+use plan::compare;
+use plan::models::Models;
+use plan::planned::Tried;
+use plan::planner::Planner;
+use plan::window_fit::fit;
 use upstream::breaker_store::restore_breakers;
 use upstream::peer_cooldowns::PeerCooldowns;
 use upstream::provider_state::ProviderState;
@@ -69,7 +74,7 @@ pub struct Gateway {
     parts: Parts,
     wire: Wire,
     routes: BTreeMap<String, ProviderState>,
-    store: OnceCell<Store>,
+    store: LazyStore,
     /// A front end was told last that something is the matter with a provider.
     troubled: AtomicBool,
     /// What is leased of a group's budget; `None`: there is none, or no Redis.
@@ -110,10 +115,10 @@ impl Gateway {
             .map(route)
             .collect();
         Self {
+            store: LazyStore::new(parts.data_dir.clone()),
             parts,
             wire,
             routes,
-            store: OnceCell::new(),
             troubled: AtomicBool::new(false),
             group_budget: None,
             others: None,
@@ -137,7 +142,7 @@ impl Gateway {
 
     /// Gives back what is leased of the group's budget and was not needed.
     async fn give_back(&self) {
-        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.get()) {
+        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.opened()) {
             group_budget.give_back(store, self.parts.clock.now()).await;
         }
     }
@@ -184,14 +189,13 @@ impl Gateway {
 
     /// What sending this would do. Sends nothing, reserves nothing.
     pub async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
-        let compared = self.compared(ask);
+        let (planner, nothing) = (self.planner(), Tried::default());
+        let compared = compare::compared(planner.models, ask);
         let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
-        let nothing = Tried::default();
-        let planned = match self.fit(&mut ask.clone(), &nothing, compared.clone()).await {
+        let planned = match fit(&planner, &mut ask.clone(), &nothing, compared.clone()).await {
             // Sending it asks the user, and this is what would be proposed.
-            Err(unplanned) if ask.proposes_at(&unplanned.refused.failure) => {
-                self.fit(&mut ask.unasked(), &nothing, compared.clone())
-                    .await
+            Err(error) if ask.proposes_at(&error.refused.failure) => {
+                fit(&planner, &mut ask.unasked(), &nothing, compared.clone()).await
             }
             planned => planned,
         }?;
@@ -201,8 +205,8 @@ impl Gateway {
         let warm = ask
             .last
             .as_ref()
-            .and_then(|last| self.warm(last, self.parts.clock.now()));
-        let warm = warm.filter(|warm| warm.model != planned.plan.first.model);
+            .and_then(|last| self.warm(last, self.parts.clock.now()))
+            .filter(|warm| warm.model != planned.plan.first.model);
         Ok(Quote {
             model: planned.plan.first.model.clone(),
             free: first.is_some_and(|m| m.price.as_ref().is_some_and(|p| p.free)),
@@ -221,14 +225,7 @@ impl Gateway {
 
     /// The store, opened at the first call.
     pub async fn store(&self) -> Result<&Store, Failure> {
-        let folder = self.parts.data_dir.clone();
-        let open = || async move {
-            let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
-            opened
-                .unwrap_or(Err(StoreError::Closed))
-                .map_err(Failure::from)
-        };
-        self.store.get_or_try_init(open).await
+        self.store.open().await.map_err(Failure::from)
     }
 
     /// Makes a connection to a provider that is about to be asked, beside everything else. Nothing is asked of it, and
@@ -250,110 +247,78 @@ impl Gateway {
 
     /// Takes a store that was opened already; none but the first is taken.
     pub fn use_store(&self, store: Store) {
-        let _ = self.store.set(store);
+        self.store.set(store);
     }
 
     /// Why a model of this provider cannot be asked; `None`: it can.
     pub fn unusable(&self, provider: &str) -> Option<String> {
-        match self.routes.get(provider) {
-            Some(route) => route.missing_key(&self.parts.env),
-            None => Some(format!(
-                "is at the provider `{provider}`, which is not configured"
-            )),
+        self.models().unusable(provider)
+    }
+
+    /// The catalogue's entry for a model at today's price, or what may be assumed of a model that it does not know.
+    pub fn model(&self, id: &ModelId) -> Result<Model, Failure> {
+        self.models().get(id)
+    }
+
+    /// The ladder for a question, with the effort that the user set.
+    pub fn ladder(&self, effort: Option<Effort>) -> Vec<LadderRung> {
+        self.models().ladder(effort)
+    }
+
+    /// The start of the chat that the provider of the last answer still has in its cache, and what reading it from
+    /// there saves.
+    pub fn warm(&self, last: &LastAnswer, now: Timestamp) -> Option<Warm> {
+        compare::warm(self.models(), last, now)
+    }
+
+    /// Whether `auto` may take a lower rung unasked when the better one does not fit the money left.
+    pub fn steps_down(&self, ask: &Ask) -> bool {
+        self.planner().steps_down(ask)
+    }
+
+    /// By how much a question exceeds the windows, when only they stand in the way.
+    pub async fn too_long(&self, ask: &Ask) -> Option<TooLong> {
+        let planned = self.planner().plan(ask, &Tried::default()).await;
+        planned.err()?.too_long
+    }
+
+    /// The models as they stand now.
+    fn models(&self) -> Models<'_> {
+        Models {
+            config: &self.parts.config,
+            catalog: &self.parts.catalog,
+            env: &self.parts.env,
+            clock: &self.parts.clock,
+            providers: &self.routes,
+        }
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner {
+            models: self.models(),
+            limits: &self.parts.budget,
+            run: &self.parts.run,
+            store: &self.store,
+            group_budget: self.group_budget.as_ref(),
         }
     }
 
     /// The budget, with the limits of the keys that have been read so far.
     pub fn budget(&self) -> Budget {
-        let mut budget = self.parts.budget.clone();
-        for (provider, key, limit) in self.limited_keys() {
-            if let Some(last4) = self
-                .routes
-                .get(provider)
-                .and_then(|route| route.shown(&key.source))
-            {
-                budget.limits.limit_key(provider, last4, limit);
-            }
-        }
-        budget
-    }
-
-    /// As [`Self::budget`], for a plan. Where one key of a provider has no limit, those of the others are in nobody's way.
-    fn budget_of_plan(&self) -> Budget {
-        let mut budget = self.budget();
-        let limited = |entry: &KeyEntry| entry.per_day.is_some() || entry.per_month.is_some();
-        budget.limits.keys.retain(|key| {
-            let (route, provider) = (self.routes.get(&key.provider), &self.parts.config.providers);
-            let entries = provider
-                .iter()
-                .filter(|written| written.name == key.provider)
-                .flat_map(|p| &p.keys);
-            entries
-                .filter(|entry| route.is_some_and(|route| route.shown(&entry.source).is_some()))
-                .all(limited)
-        });
-        budget
-    }
-
-    /// Reads the keys of these providers where one of them has a limit, so that a plan knows it; `at_hand`: only where
-    /// that takes no time. Why one cannot be read is said by whoever needs it.
-    async fn read_keys_for_plan(&self, rungs: &[plan::inputs::Asked], at_hand: bool) {
-        let mut limited: Vec<&str> = self.limited_keys().map(|(provider, ..)| provider).collect();
-        limited.retain(|provider| {
-            rungs
-                .iter()
-                .any(|(model, _)| model.id.provider() == *provider)
-        });
-        limited.dedup();
-        for route in limited
-            .into_iter()
-            .filter_map(|provider| self.routes.get(provider))
-        {
-            let quick = route
-                .provider
-                .key_sources
-                .iter()
-                .all(|source| matches!(source, KeySource::Env(_)));
-            if quick || !at_hand {
-                let _ = route.found(&self.parts.env, Instant::now()).await;
-            }
-        }
+        self.planner().budget()
     }
 
     /// Reads the keys of the providers that have a limit on one, so that [`Self::budget`] knows them by name.
     pub async fn read_limited_keys(&self) -> Result<(), Failure> {
-        for (provider, ..) in self.limited_keys() {
-            if let Some(route) = self.routes.get(provider) {
-                route.read_keys(&self.parts.env).await?;
-            }
+        for state in self.planner().limiting_keys() {
+            state.read_keys(&self.parts.env).await?;
         }
         Ok(())
     }
 
-    fn limited_keys(&self) -> impl Iterator<Item = (&str, &KeyEntry, DayMonth)> {
-        let all = self.parts.config.providers.iter();
-        let all = all.flat_map(|provider| {
-            provider
-                .keys
-                .iter()
-                .map(|key| (provider.name.as_str(), key))
-        });
-        let limited = all.map(|(name, key)| {
-            (
-                name,
-                key,
-                DayMonth {
-                    per_day: key.per_day,
-                    per_month: key.per_month,
-                },
-            )
-        });
-        limited.filter(|(.., limit)| *limit != DayMonth::default())
-    }
-
     /// Writes out what is still in the air.
     pub async fn close(&self) {
-        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.get()) {
+        if let (Some(group_budget), Some(store)) = (&self.group_budget, self.store.opened()) {
             group_budget
                 .give_all_back(store, self.parts.clock.now())
                 .await;
@@ -365,7 +330,7 @@ impl Gateway {
             cache.close().await;
         }
         self.wire.close().await;
-        if let Some(store) = self.store.get() {
+        if let Some(store) = self.store.opened() {
             // A job behind all others: when it is done, they are.
             let _ = store.run(|_| Ok(())).await;
         }
@@ -382,7 +347,7 @@ impl Gateway {
             for_nothing: true,
             ..Tried::default()
         };
-        let Ok(planned) = self.plan(ask, &free).await else {
+        let Ok(planned) = self.planner().plan(ask, &free).await else {
             return Offer {
                 kept: None,
                 until: None,
@@ -431,18 +396,35 @@ impl Gateway {
 
     /// The models whose old answers may be given: those that may answer this question and, where the user chooses an old
     /// answer, those that it is compared with as well.
-    fn stale_models(&self, ask: &Ask, way: Stale) -> Option<Vec<plan::inputs::Asked>> {
-        let (mut models, _) = self.candidates(ask).ok()?;
+    fn stale_models(&self, ask: &Ask, way: Stale) -> Option<Vec<plan::models::ModelAndEffort>> {
+        let (mut models, _) = self.models().candidates(ask).ok()?;
         if way == Stale::Only {
-            models.extend(self.compared(ask));
+            models.extend(compare::compared(self.models(), ask));
         }
         models.retain(|(model, _)| self.unusable(model.id.provider()).is_none());
         Some(models)
     }
 
-    /// How servers are reached.
-    pub fn network(&self) -> &Network {
-        self.wire.network()
+    /// The way to the servers.
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// What machines share; `None`: there is no Redis.
+    pub fn redis(&self) -> Option<&Redis> {
+        self.others.as_ref().map(PeerCooldowns::redis)
+    }
+
+    /// What is known of a provider's keys, read if that was not done before.
+    pub async fn key_report(&self, provider: &str) -> KeyReport {
+        match self.routes.get(provider) {
+            Some(state) => {
+                state
+                    .key_report(&self.parts.env, self.parts.clock.now())
+                    .await
+            }
+            None => KeyReport::unread("there is no such provider".to_owned()),
+        }
     }
 
     pub fn parts(&self) -> &Parts {

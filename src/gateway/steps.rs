@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use crate::chat::usage::UsageSource;
 use crate::chat::{Cost, CostKind, MessageId, Usage, Usd};
-use crate::gateway::Ask;
 use crate::protocol::{AnswerFacts, Attempt, Estimate, Fitted, Latency, Route};
 use crate::store::{ChargeScope, ChargeSum, Db, ScopeSums, StoreError};
 
@@ -38,26 +37,6 @@ pub struct Spent {
     pub saved: Option<Usd>,
     /// The least sure of all costs.
     pub kind: CostKind,
-}
-
-impl Ask {
-    /// What the user wrote, of which `question` may be a part.
-    pub(in crate::gateway) fn own_words(&self) -> &str {
-        match &self.step {
-            Some(Step::First(whole)) => whole,
-            _ => &self.question,
-        }
-    }
-
-    /// The question and the answer to come are to be stored as messages.
-    pub(in crate::gateway) fn opens(&self) -> bool {
-        matches!(self.step, None | Some(Step::First(_)))
-    }
-
-    /// The answer is the turn's, and stored as such.
-    pub(in crate::gateway) fn answers(&self) -> bool {
-        matches!(self.step, None | Some(Step::Last(_)))
-    }
 }
 
 /// The facts of the turn's answer: those of this exchange, with what the ones before it came to.

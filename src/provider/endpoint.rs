@@ -1,4 +1,4 @@
-//! Providers as they can be used: addresses, headers and the places where their keys are.
+//! Providers as they can be used: addresses, headers and where their keys are found.
 //!
 //! Owns: [`Endpoint`], [`Provider`], and how presets, configuration and environment become them.
 //! Refuses: reading keys before they are needed; plain HTTP beyond this machine unless the user allowed it.
@@ -12,7 +12,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use super::mask::Mask;
 use super::preset::{PRESETS, Preset, preset};
 use super::secret::{KeyError, Secret};
-use crate::config::{self, Env, KeySource};
+use crate::config::{self, Env, KeyEntry, KeySource};
 
 /// The variable that replaces the address of `openai`.
 pub const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
@@ -188,7 +188,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
 pub struct Provider {
     pub name: String,
     pub endpoints: Vec<Endpoint>,
-    pub key_sources: Vec<KeySource>,
+    /// Where its keys are found, and what may be spent with each.
+    pub keys: Vec<KeyEntry>,
     /// Runs on this machine and costs nothing. Only presets can be: a proxy on loopback may lead to a paid model, and a
     /// preset with an address on another machine may be billed there.
     pub local: bool,
@@ -199,13 +200,9 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The key in one of the sources, bound to this provider; `None` for a variable that is not set.
-    pub async fn key_from(
-        &self,
-        source: &KeySource,
-        env: &Env,
-    ) -> Result<Option<Secret>, KeyError> {
-        Ok(super::key::load(source, env)
+    /// The key that one of the entries stands for, bound to this provider; `None` for a variable that is not set.
+    pub async fn load_key(&self, entry: &KeyEntry, env: &Env) -> Result<Option<Secret>, KeyError> {
+        Ok(super::key::load(&entry.source, env)
             .await?
             .map(|secret| secret.owned_by(&self.name)))
     }
@@ -236,12 +233,9 @@ impl Provider {
             .collect::<Result<Vec<_>, _>>()?;
         let own =
             |endpoint: &Endpoint| known.is_none_or(|preset| preset.base_url != endpoint.base_url());
-        let sources = |provider: &config::ProviderConfig| {
-            provider.keys.iter().map(|key| key.source.clone()).collect()
-        };
-        let written_keys: Option<Vec<_>> = configured
-            .map(sources)
-            .filter(|keys: &Vec<_>| !keys.is_empty());
+        let written_keys = configured
+            .map(|provider| provider.keys.clone())
+            .filter(|keys| !keys.is_empty());
         let local =
             known.is_some_and(|preset| preset.local) && endpoints.iter().all(Endpoint::is_loopback);
         let needs_key = known.map_or(written_keys.is_some(), |preset| !preset.local);
@@ -249,7 +243,7 @@ impl Provider {
             name: name.to_owned(),
             own_address: endpoints.iter().any(own),
             endpoints,
-            key_sources: written_keys
+            keys: written_keys
                 .or_else(|| Some(usual_key(known?, env)))
                 .unwrap_or_default(),
             local,
@@ -260,13 +254,13 @@ impl Provider {
 
 /// The first of the usual variables that is set, or the first of all if none is. Only one: another variable may hold a key
 /// that is meant for something else.
-fn usual_key(preset: &Preset, env: &Env) -> Vec<KeySource> {
+fn usual_key(preset: &Preset, env: &Env) -> Vec<KeyEntry> {
     let variables = preset.key_variables;
     let set = variables
         .iter()
         .find(|name| env.get(name).is_some_and(|value| !value.trim().is_empty()));
     set.or(variables.first())
-        .map(|name| KeySource::Env((*name).to_owned()))
+        .map(|name| KeySource::Env((*name).to_owned()).into())
         .into_iter()
         .collect()
 }
@@ -301,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_taken_and_refused() {
+    fn addresses_that_are_accepted_and_refused() {
         for (address, expected) in [
             (
                 "https://api.openai.com/v1/",
@@ -344,14 +338,14 @@ mod tests {
         let all = providers(&[], &Env::default()).unwrap();
         assert_eq!(all.len(), PRESETS.len());
         let groq = named(&all, "groq");
-        assert_eq!(groq.key_sources, [KeySource::Env("GROQ_API_KEY".into())]);
+        assert_eq!(groq.keys, [KeySource::Env("GROQ_API_KEY".into()).into()]);
         assert!(groq.needs_key && !groq.own_address && !groq.local);
         let ollama = named(&all, "ollama");
         assert!(ollama.local && !ollama.needs_key && !ollama.own_address);
     }
 
     #[test]
-    fn of_two_usual_variables_the_first_that_is_set_counts() {
+    fn the_first_usual_variable_that_is_set_is_used() {
         const BOTH: [(&str, &str); 2] = [("GEMINI_API_KEY", "one"), ("GOOGLE_API_KEY", "two")];
         for (set, expected) in [
             (&BOTH[..], "GEMINI_API_KEY"),
@@ -361,8 +355,8 @@ mod tests {
         ] {
             let all = providers(&[], &Env::from_pairs(set.iter().copied())).unwrap();
             assert_eq!(
-                named(&all, "gemini").key_sources,
-                [KeySource::Env(expected.into())],
+                named(&all, "gemini").keys,
+                [KeySource::Env(expected.into()).into()],
                 "{set:?}"
             );
         }
@@ -408,7 +402,7 @@ mod tests {
         assert_eq!(mine.endpoints[1].headers().len(), 1);
         assert!(mine.own_address && !mine.local && !mine.needs_key);
         let groq = named(&all, "groq");
-        assert_eq!(groq.key_sources, [KeySource::Command("pass groq".into())]);
+        assert_eq!(groq.keys, [KeySource::Command("pass groq".into()).into()]);
         assert!(!groq.own_address && groq.needs_key);
     }
 
@@ -453,15 +447,8 @@ mod tests {
         };
         let all = providers(&[mine], &env).unwrap();
         let mine = named(&all, "mine");
-        assert_eq!(
-            mine.key_from(&mine.key_sources[0], &env).await.unwrap(),
-            None
-        );
-        let key = mine
-            .key_from(&mine.key_sources[1], &env)
-            .await
-            .unwrap()
-            .unwrap();
+        assert_eq!(mine.load_key(&mine.keys[0], &env).await.unwrap(), None);
+        let key = mine.load_key(&mine.keys[1], &env).await.unwrap().unwrap();
         assert!(key.last4() == "…1234" && key.may_go_to("mine") && !key.may_go_to("openai"));
         assert!(mine.needs_key);
     }

@@ -59,7 +59,7 @@ pub(super) struct SplitLayout {
 pub(super) fn plan(too_long: &TooLong, job: &Job) -> Result<SplitLayout, Failure> {
     let mut refused = None;
     for room in too_long
-        .rooms
+        .shortfalls
         .iter()
         .filter(|room| !job.auto || room.model.price.is_some())
     {

@@ -21,8 +21,8 @@ use crate::gateway::upstream::breaker_store::{persist_breaker, restore_breakers}
 use crate::gateway::upstream::compat::{CompatFix, RefusedRequest};
 use crate::gateway::upstream::compat_memory::ModelCompat;
 use crate::gateway::upstream::endpoints::EndpointPermit;
+use crate::gateway::upstream::key_store::SelectedKey;
 use crate::gateway::upstream::probe;
-use crate::gateway::upstream::provider_state::SelectedKey;
 use crate::provider::guide::OFFLINE;
 use crate::provider::{Endpoint, WireError};
 

@@ -7,7 +7,7 @@ use crate::gateway::money::account::OpenCharge;
 use crate::gateway::stream::reader::StreamEnd;
 use crate::gateway::upstream::compat::CompatFix;
 use crate::gateway::upstream::endpoints::EndpointPermit;
-use crate::gateway::upstream::provider_state::SelectedKey;
+use crate::gateway::upstream::key_store::SelectedKey;
 use crate::provider::WireError;
 
 /// Why a rung gave no answer.

@@ -7,7 +7,8 @@
 use crate::chat::Failure;
 use crate::gateway::attempt::context::AttemptContext;
 use crate::gateway::attempt::failure::no_key_has_room;
-use crate::gateway::upstream::provider_state::{NoKey, SelectedKey};
+use crate::gateway::upstream::key_store::SelectedKey;
+use crate::gateway::upstream::provider_state::NoKey;
 
 /// The choice of keys on one rung.
 #[derive(Default)]
@@ -47,7 +48,7 @@ impl KeyChoice {
 
     /// The limit of this key has no room for the request.
     pub(in crate::gateway) fn pass_over(&mut self, key: &SelectedKey, refused: Failure) {
-        self.at_limit.push(key.place);
+        self.at_limit.push(key.index);
         self.refused = Some(refused);
     }
 
@@ -65,7 +66,7 @@ impl KeyChoice {
         let model = context.rung().model.model();
         context
             .provider
-            .with_ring(|ring| ring.has_other(key.place, model, &self.at_limit, context.now()))
+            .with_ring(|ring| ring.has_other(key.index, model, &self.at_limit, context.now()))
             .unwrap_or(false)
     }
 }

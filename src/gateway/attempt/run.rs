@@ -24,7 +24,8 @@ use crate::gateway::money::account::{ExchangeAccount, OpenCharge};
 use crate::gateway::money::cancellable_write::{interrupted, unless_stopped};
 use crate::gateway::money::rows::millis;
 use crate::gateway::stream::reader::{AnswerReader, StreamEnd, StreamEnding};
-use crate::gateway::upstream::provider_state::{NoKey, SelectedKey};
+use crate::gateway::upstream::key_store::SelectedKey;
+use crate::gateway::upstream::provider_state::NoKey;
 use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
 use crate::protocol::{Attempt, Event};
@@ -171,7 +172,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
             let wait = match key {
                 Ok(key) => return Ok((permit, key)),
                 Err(NoKey::Failed(failure)) => return Err(RungFailure::Next(failure)),
-                Err(NoKey::Passed) => {
+                Err(NoKey::AllSkipped) => {
                     let refused = self.keys.take_refusal();
                     return Err(self.no_room(refused, true).await);
                 }

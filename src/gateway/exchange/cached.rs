@@ -10,7 +10,7 @@ use crate::gateway::ask::Ask;
 use crate::gateway::exchange::conclusion::answer;
 use crate::gateway::money::account::ExchangeAccount;
 use crate::gateway::money::rows::millis;
-use crate::gateway::plan::candidates::Planned;
+use crate::gateway::plan::planned::Planned;
 use crate::gateway::stream::reporter::Reporter;
 use crate::protocol::{AnswerFacts, Attempt, Counterfactual, Event, Fitted, Latency, Started};
 

@@ -9,7 +9,7 @@ use crate::gateway::ask::Ask;
 use crate::gateway::attempt::end::{AttemptAnswer, Permits};
 use crate::gateway::money::account::{BookedAnswer, ExchangeAccount, OpenCharge, SettledAnswer};
 use crate::gateway::money::settle::{self, AttemptFigures};
-use crate::gateway::plan::candidates::Planned;
+use crate::gateway::plan::planned::Planned;
 use crate::gateway::stream::reader::{StreamEnd, StreamEnding, latency};
 use crate::gateway::stream::reporter::Reporter;
 use crate::protocol::{Answer, AnswerFacts, Attempt, CacheHit, Counterfactual, Event};

@@ -14,7 +14,7 @@ use crate::chat::{Clock, Cost, Failure, FailureKind, Finish, Random, Timestamp, 
 use crate::gateway::ask::Ask;
 use crate::gateway::money::cancellable_write::{interrupted, unless_stopped, write_unless_stopped};
 use crate::gateway::money::rows;
-use crate::gateway::plan::candidates::Planned;
+use crate::gateway::plan::planned::Planned;
 use crate::gateway::steps;
 use crate::protocol::AnswerFacts;
 use crate::store::{

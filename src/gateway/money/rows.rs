@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::chat::id::ExchangeId;
 use crate::chat::{Failure, Timestamp, Usd};
 use crate::gateway::ask::Ask;
-use crate::gateway::plan::candidates::Planned;
+use crate::gateway::plan::planned::Planned;
 use crate::protocol::{AnswerFacts, CacheHit, Latency};
 use crate::store::{Begin, ExchangeOutcome, Foreseen, NewPrompt};
 

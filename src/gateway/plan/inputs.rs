@@ -1,14 +1,16 @@
 //! What the store knows for a plan: how the limits stand, how long answers were, how models count and do.
 //!
-//! Owns: one look into the store for each plan, and putting what was learned to a count.
+//! Owns: one look into the store for each plan, and applying what was learned to a count.
 //! Refuses: to choose, and to write.
 //! Invariant: all figures of a plan are of one moment.
 
-use crate::budget::{Budget, ChargePlace, GroupBudget, LimitsSnapshot, Spending, moment_in_words};
+use crate::budget::{Budget, ChargePlace, LimitsSnapshot, Spending, moment_in_words};
 use crate::catalog::Model;
-use crate::chat::{Effort, Failure, Scope, Timestamp};
-use crate::gateway::plan::candidates::{Tried, tokenizer};
-use crate::gateway::{Ask, Gateway};
+use crate::chat::id::ExchangeId;
+use crate::chat::{Effort, ModelId, Scope, SessionId, Timestamp};
+use crate::gateway::plan::count::tokenizer;
+use crate::gateway::plan::models::ModelAndEffort;
+use crate::protocol::Raise;
 use crate::router::{PaceInput, PaceWindow, QuestionKind};
 use crate::store::{
     Db, EstimateHistory, Health, Lengths, PACE, PastLengths, ServerHealth, StoreError,
@@ -30,84 +32,94 @@ pub(in crate::gateway) struct CandidateModel {
     pub(in crate::gateway) health: Health,
 }
 
-/// A model, and the effort that would be sent.
-pub(in crate::gateway) type Asked = (Model, Option<Effort>);
-
 /// What is known of a model before anything is counted.
-pub(in crate::gateway) struct Known {
+pub(in crate::gateway) struct ModelHistory {
     lengths: Option<Lengths>,
     health: Health,
     calibration: Option<Calibration>,
 }
 
+/// What the store says for one plan.
 pub(in crate::gateway) struct PlanInputs {
     pub(in crate::gateway) standing: LimitsSnapshot,
     pub(in crate::gateway) pace: PaceInput,
-    /// In the order of the rungs.
-    pub(in crate::gateway) known: Vec<Known>,
+    /// In the order of the models.
+    pub(in crate::gateway) histories: Vec<ModelHistory>,
 }
 
-impl Gateway {
-    pub(in crate::gateway) async fn figures(
-        &self,
-        ask: &Ask,
-        tried: &Tried,
-        rungs: &[Asked],
-        kind: QuestionKind,
-        now: Timestamp,
-    ) -> Result<PlanInputs, Failure> {
-        self.read_keys_for_plan(rungs, !tried.sends).await;
-        let budget = self.budget_of_plan();
-        let (session, exchange, run) = (
-            ask.session.clone(),
-            tried.exchange.clone(),
-            self.parts.run.clone(),
-        );
-        let (raise, confined) = (
-            ask.raise,
-            self.group_budget().is_some_and(GroupBudget::is_away),
-        );
-        let is_guess = |model: &Model| matches!(tokenizer(model), Tokenizer::Guess(_));
-        let rungs: Vec<_> = rungs
-            .iter()
-            .map(|(m, effort)| (m.id.clone(), *effort, is_guess(m)))
-            .collect();
-        let look = move |db: &mut Db| {
-            let booked = ChargePlace {
-                session: Some(&session),
-                exchange: exchange.as_ref(),
-                run: &run,
-            };
-            let mut standing = Spending(&budget)
-                .standing(db, &booked, raise, now)?
-                .counting_keys();
-            if confined {
-                Spending(&budget).confine(db, &mut standing, now)?;
-            }
-            let windows = windows(&standing, &budget, now);
-            let pace = PaceInput {
-                now,
-                windows,
-                held: db.remembered(PACE)?.unwrap_or(0),
-            };
-            let known = rungs.iter().map(|(id, effort, guessed)| {
-                Ok(Known {
-                    lengths: PastLengths(db).lengths(id, *effort, kind.as_str())?,
-                    health: ServerHealth(db).health(id, now)?,
-                    calibration: if *guessed {
-                        EstimateHistory(db).calibration(id)?
-                    } else {
-                        None
-                    },
-                })
-            });
-            Ok(PlanInputs {
-                known: known.collect::<Result<_, StoreError>>()?,
-                standing,
-                pace,
-            })
+/// What the store is asked for one plan.
+pub(in crate::gateway) struct InputsQuery {
+    pub(in crate::gateway) budget: Budget,
+    pub(in crate::gateway) session: SessionId,
+    pub(in crate::gateway) exchange: Option<ExchangeId>,
+    pub(in crate::gateway) run: String,
+    pub(in crate::gateway) raise: Option<Raise>,
+    /// Redis cannot be reached: of a group's budget only what is leased already can be spent.
+    pub(in crate::gateway) confined: bool,
+    pub(in crate::gateway) kind: QuestionKind,
+    pub(in crate::gateway) models: Vec<HistoryQuery>,
+    pub(in crate::gateway) now: Timestamp,
+}
+
+/// Which history of a model is asked for.
+pub(in crate::gateway) struct HistoryQuery {
+    model: ModelId,
+    effort: Option<Effort>,
+    /// Its tokens are only guessed at, so what was learned of its real counts matters.
+    is_guess: bool,
+}
+
+impl HistoryQuery {
+    pub(in crate::gateway) fn of((model, effort): &ModelAndEffort) -> Self {
+        Self {
+            model: model.id.clone(),
+            effort: *effort,
+            is_guess: matches!(tokenizer(model), Tokenizer::Guess(_)),
+        }
+    }
+}
+
+impl PlanInputs {
+    /// Reads everything at one moment.
+    pub(in crate::gateway) fn read(db: &mut Db, query: &InputsQuery) -> Result<Self, StoreError> {
+        let (budget, now) = (&query.budget, query.now);
+        let booked = ChargePlace {
+            session: Some(&query.session),
+            exchange: query.exchange.as_ref(),
+            run: &query.run,
         };
-        self.store().await?.run(look).await.map_err(Failure::from)
+        let mut standing = Spending(&budget)
+            .standing(db, &booked, query.raise, now)?
+            .counting_keys();
+        if query.confined {
+            Spending(&budget).confine(db, &mut standing, now)?;
+        }
+        let pace = PaceInput {
+            now,
+            windows: windows(&standing, budget, now),
+            held: db.remembered(PACE)?.unwrap_or(0),
+        };
+        let histories = query.models.iter().map(|asked| {
+            let calibration = if asked.is_guess {
+                EstimateHistory(db).calibration(&asked.model)?
+            } else {
+                None
+            };
+            Ok(ModelHistory {
+                lengths: PastLengths(db).lengths(
+                    &asked.model,
+                    asked.effort,
+                    query.kind.as_str(),
+                )?,
+                health: ServerHealth(db).health(&asked.model, now)?,
+                calibration,
+            })
+        });
+        Ok(Self {
+            histories: histories.collect::<Result<_, StoreError>>()?,
+            standing,
+            pace,
+        })
     }
 }
 
@@ -132,17 +144,17 @@ fn windows(standing: &LimitsSnapshot, budget: &Budget, now: Timestamp) -> Vec<Pa
         .collect()
 }
 
-impl Known {
-    /// Puts what is known and what was counted together.
-    pub(in crate::gateway) fn of(
+impl ModelHistory {
+    /// The candidate that this history and a count make together.
+    pub(in crate::gateway) fn candidate(
         self,
-        (model, effort): Asked,
+        (model, effort): ModelAndEffort,
         counted: TokenCount,
     ) -> CandidateModel {
         let learned = self
             .calibration
             .map(|calibration| calibration.apply(counted.tokens));
-        // The bound stays: a budget does not stand on what usually happens.
+        // The upper bound stays: a budget must not rely on what usually happens.
         let input = learned.map_or(counted, |(tokens, _)| TokenCount {
             tokens: tokens.min(counted.upper),
             ..counted

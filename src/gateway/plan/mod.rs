@@ -4,10 +4,12 @@
 //! Refuses: to hold money; a plan is made and thrown away.
 //! Invariant: planning the same question twice, with nothing changed in between, gives the same plan.
 
-pub(in crate::gateway) mod candidates;
 pub(in crate::gateway) mod compare;
-pub(in crate::gateway) mod conversation;
-pub(in crate::gateway) mod draft_counts;
+pub(in crate::gateway) mod count;
 pub(in crate::gateway) mod inputs;
+pub(in crate::gateway) mod models;
+pub(in crate::gateway) mod plan_error;
+pub(in crate::gateway) mod planned;
+pub(in crate::gateway) mod planner;
 pub(in crate::gateway) mod ways_out;
 pub(in crate::gateway) mod window_fit;

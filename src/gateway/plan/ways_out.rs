@@ -1,141 +1,125 @@
 //! The ways out of a limit: a cheaper rung, or more money for this one question.
 //!
 //! Owns: what is offered when a question does not fit, and by how much a limit would have to be raised.
-//! Refuses: to hold or to send; the user chooses, and the choice is planned and reserved like any other question.
+//! Refuses: to reserve or to send; the user's choice is planned and reserved like any other question.
 //! Invariant: what is offered fits, by a plan made with the money that is left at that moment.
 
-use crate::budget::{ChargePlace, Spending};
-use crate::chat::{ModelId, Params, Selection, Usd};
-use crate::gateway::plan::candidates::Tried;
-use crate::gateway::{Ask, Gateway};
-use crate::protocol::{AtLimit, Left, Quote, Raise, Refused};
+use crate::chat::{Params, Selection, Usd};
+use crate::gateway::ask::Ask;
+use crate::gateway::plan::planned::Tried;
+use crate::gateway::plan::planner::Planner;
+use crate::gateway::plan::window_fit::fit;
+use crate::protocol::Raise;
 use crate::router::{MINIMUM_OUTPUT, Rung};
-use crate::store::Db;
 
-impl Gateway {
-    /// What can be done about a question that was refused by a limit.
-    pub(in crate::gateway) async fn ways_out(&self, ask: &Ask, refused: Refused) -> AtLimit {
-        let plain = ask.unasked();
-        AtLimit {
-            text: plain.question.as_str().into(),
-            cheaper: self.cheaper(&plain).await,
-            raise: self.raise(&plain).await,
-            failure: refused.failure,
-            route: refused.route,
-        }
-    }
+/// What can be done about a question that a limit has refused.
+pub(in crate::gateway) struct WaysOut {
+    /// The same question to a cheaper rung.
+    pub(in crate::gateway) cheaper: Option<Ask>,
+    pub(in crate::gateway) raise: Option<Raise>,
+}
 
-    /// The best rung of the ladder that fits what is left and costs less at worst than what was asked for.
-    async fn cheaper(&self, plain: &Ask) -> Option<Quote> {
-        let ladder = Ask {
-            selection: Selection::Auto,
-            ..plain.clone()
-        };
-        let planned = self
-            .fit(&mut ladder.clone(), &Tried::default(), Vec::new())
-            .await
-            .ok()?;
-        let no_limit = Tried {
-            for_nothing: true,
-            ..Tried::default()
-        };
-        let wanted = self
-            .plan(plain, &no_limit)
-            .await
-            .ok()
-            .and_then(|planned| planned.plan.first.estimate.worst_usd);
-        let is_free = |rung: &Rung| {
-            planned
-                .model(&rung.model)?
-                .price
-                .as_ref()
-                .map(|price| price.free)
-        };
-        // Nothing is known to be cheaper than what has no price.
-        let is_cheaper = |rung: &Rung| {
-            wanted.is_none_or(|wanted| rung.estimate.worst_usd.is_some_and(|w| w < wanted))
-        };
-        let first = &planned.plan.first;
-        let mut rungs = std::iter::once(first).chain(&planned.plan.fallbacks);
-        let rung = rungs.find(|rung| is_cheaper(rung) || is_free(rung) == Some(true))?;
-        if rung == first {
-            return self.quote(&ladder).await.ok();
-        }
-        let params = Params {
-            effort: rung.effort,
-            ..plain.params
-        };
-        let below = Ask {
-            selection: Selection::Pinned(rung.model.clone()),
-            params,
-            ..ladder
-        };
-        self.quote(&below).await.ok()
+/// The ways out for a question without a raise, made by [`Ask::unasked`].
+pub(in crate::gateway) async fn ways_out(planner: &Planner<'_>, plain: &Ask) -> WaysOut {
+    WaysOut {
+        cheaper: cheaper(planner, plain).await,
+        raise: raise(planner, plain).await,
     }
+}
 
-    /// The raise that lets the model answer which would be asked if there were no limit: enough for the worst case
-    /// with room for an answer of twice the expected length. `None` when one raise would not do: no price is known, or
-    /// a second limit is in the way.
-    async fn raise(&self, plain: &Ask) -> Option<Raise> {
-        let no_limit = Tried {
-            for_nothing: true,
-            ..Tried::default()
-        };
-        let wanted = self.plan(plain, &no_limit).await.ok()?.plan.first;
-        let useful = wanted
-            .estimate
-            .output_tokens
-            .saturating_mul(2)
-            .max(MINIMUM_OUTPUT);
-        let cap = plain
-            .params
-            .max_output
-            .unwrap_or_else(|| useful.min(wanted.estimate.output_cap));
-        let params = Params {
-            max_output: Some(cap),
-            effort: wanted.effort,
-            ..plain.params
-        };
-        let sized = Ask {
-            params,
-            selection: Selection::Pinned(wanted.model.clone()),
-            ..plain.clone()
-        };
-        let needed = self
-            .plan(&sized, &no_limit)
-            .await
-            .ok()?
-            .plan
-            .first
-            .estimate
-            .worst_usd?;
-        let left = self.left(plain, &wanted.model).await?;
-        let raise = Raise {
-            scope: left.scope,
-            by: two_digits_up(needed - left.usd)?,
-        };
-        let raised = Ask {
-            raise: Some(raise),
-            ..plain.clone()
-        };
-        let fits = self.plan(&raised, &Tried::default()).await.ok()?;
-        (fits.plan.first.model == wanted.model).then_some(raise)
+/// The question to the best rung of the ladder that fits what is left and costs less at worst than what was asked for.
+async fn cheaper(planner: &Planner<'_>, plain: &Ask) -> Option<Ask> {
+    let ladder = Ask {
+        selection: Selection::Auto,
+        ..plain.clone()
+    };
+    let planned = fit(planner, &mut ladder.clone(), &Tried::default(), Vec::new())
+        .await
+        .ok()?;
+    let no_limit = Tried {
+        for_nothing: true,
+        ..Tried::default()
+    };
+    let wanted = planner
+        .plan(plain, &no_limit)
+        .await
+        .ok()
+        .and_then(|planned| planned.plan.first.estimate.worst_usd);
+    let is_free = |rung: &Rung| {
+        planned
+            .model(&rung.model)?
+            .price
+            .as_ref()
+            .map(|price| price.free)
+    };
+    // Without a known price, everything counts as cheaper.
+    let is_cheaper = |rung: &Rung| {
+        wanted.is_none_or(|wanted| rung.estimate.worst_usd.is_some_and(|w| w < wanted))
+    };
+    let first = &planned.plan.first;
+    let mut rungs = std::iter::once(first).chain(&planned.plan.fallbacks);
+    let rung = rungs.find(|rung| is_cheaper(rung) || is_free(rung) == Some(true))?;
+    if rung == first {
+        return Some(ladder);
     }
+    let params = Params {
+        effort: rung.effort,
+        ..plain.params
+    };
+    Some(Ask {
+        selection: Selection::Pinned(rung.model.clone()),
+        params,
+        ..ladder
+    })
+}
 
-    /// The tightest limit on a model as it stands now.
-    pub(in crate::gateway) async fn left(&self, ask: &Ask, model: &ModelId) -> Option<Left> {
-        let (budget, now) = (self.budget(), self.parts.clock.now());
-        let (session, run) = (ask.session.clone(), self.parts.run.clone());
-        let look = move |db: &mut Db| {
-            let place = ChargePlace {
-                session: Some(&session),
-                exchange: None,
-                run: &run,
-            };
-            Spending(&budget).standing(db, &place, None, now)
-        };
-        self.store().await.ok()?.run(look).await.ok()?.left(model)
-    }
+/// The raise that lets the model answer which would be asked if there were no limit: enough for the worst case
+/// with room for an answer of twice the expected length. `None` when one raise would not do: no price is known, or
+/// a second limit is in the way.
+async fn raise(planner: &Planner<'_>, plain: &Ask) -> Option<Raise> {
+    let no_limit = Tried {
+        for_nothing: true,
+        ..Tried::default()
+    };
+    let wanted = planner.plan(plain, &no_limit).await.ok()?.plan.first;
+    let useful = wanted
+        .estimate
+        .output_tokens
+        .saturating_mul(2)
+        .max(MINIMUM_OUTPUT);
+    let cap = plain
+        .params
+        .max_output
+        .unwrap_or_else(|| useful.min(wanted.estimate.output_cap));
+    let params = Params {
+        max_output: Some(cap),
+        effort: wanted.effort,
+        ..plain.params
+    };
+    let sized = Ask {
+        params,
+        selection: Selection::Pinned(wanted.model.clone()),
+        ..plain.clone()
+    };
+    let needed = planner
+        .plan(&sized, &no_limit)
+        .await
+        .ok()?
+        .plan
+        .first
+        .estimate
+        .worst_usd?;
+    let left = planner.left(plain, &wanted.model).await?;
+    let raise = Raise {
+        scope: left.scope,
+        by: two_digits_up(needed - left.usd)?,
+    };
+    let raised = Ask {
+        raise: Some(raise),
+        ..plain.clone()
+    };
+    let fits = planner.plan(&raised, &Tried::default()).await.ok()?;
+    (fits.plan.first.model == wanted.model).then_some(raise)
 }
 
 /// Rounded up to two significant digits, so that what is shown is what is raised; `None` when nothing is missing.

@@ -1,9 +1,9 @@
 //! Which key of a provider is used next.
 //!
 //! Owns: for each key whether it may be used now, on which models it cools, and how much of its rate limits is left.
-//! Refuses: the clock and the keys; it works on places in a list and takes `now`.
-//! Invariant: a key that is out or cooling on a model is never picked for it; what is left only orders the others.
-//! A clock that was set back keeps no key out of use.
+//! Refuses: the clock and the keys; it works on indices and takes `now`.
+//! Invariant: a key that is exhausted or cooling on a model is never picked for it; what is left of rate limits only
+//! orders the others. Setting the clock back never keeps a key out of use.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,54 +12,55 @@ use crate::chat::Timestamp;
 use crate::gateway::upstream::rate_limits::Headroom;
 use crate::provider::ResponseMeta;
 
-/// The keys of one provider, by place.
+/// The state of a provider's keys, by index.
 #[derive(Debug, Default)]
 pub struct KeyRing {
-    slots: Vec<Slot>,
+    slots: Vec<KeySlot>,
+    /// Where the next search starts, so that equal keys take turns.
     next: usize,
 }
 
 #[derive(Debug, Default, Clone)]
-struct Slot {
-    /// The source of this place holds no key, or one that another place holds too.
+struct KeySlot {
+    /// The source holds no key, or one that an earlier slot holds too.
     absent: bool,
-    out: Option<Out>,
-    /// As the server named it; `None` before the first answer, and where servers do not say.
+    exhausted: Option<Exhausted>,
+    /// As the server named it; `None` before the first answer, and for servers that do not say.
     organization: Option<String>,
-    models: BTreeMap<String, OnModel>,
+    models: BTreeMap<String, ModelState>,
 }
 
-/// A key that is not to be used at all.
+/// A key that must not be used at all.
 #[derive(Debug, Clone)]
-struct Out {
+struct Exhausted {
     why: String,
     /// `None`: until the user acts.
-    during: Option<Span>,
+    period: Option<Period>,
 }
 
-/// Rate limits are those of a key and a model.
+/// Rate limits belong to a key and a model.
 #[derive(Debug, Default, Clone)]
-struct OnModel {
-    cools: Span,
+struct ModelState {
+    cooling: Period,
     /// The server knows no such model, at least not for this key.
-    missing: Span,
+    missing: Period,
     headroom: Headroom,
 }
 
-/// A time with a beginning, for without one a clock that was set back would make it last for ever. Empty by default.
+/// Has a start, because without one a clock that is set back would make it last for ever. Empty by default.
 #[derive(Debug, Default, Clone, Copy)]
-struct Span {
+struct Period {
     since: Timestamp,
     until: Timestamp,
 }
 
-impl Span {
+impl Period {
     fn holds(self, now: Timestamp) -> bool {
         (self.since..self.until).contains(&now)
     }
 
-    /// From now until `until`, or for longer if that was said before.
-    fn at_least(self, now: Timestamp, until: Timestamp) -> Self {
+    /// From now until `until`; a period under way that ends later stays.
+    fn extended(self, now: Timestamp, until: Timestamp) -> Self {
         if self.holds(now) && self.until >= until {
             self
         } else {
@@ -68,95 +69,94 @@ impl Span {
     }
 }
 
-/// What the ring offers.
+/// Which key to use for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pick {
-    /// Use the key at this place.
+pub enum KeyChoice {
+    /// Use the key with this index.
     Key(usize),
-    /// Every key that is not out is cooling; the first is free after this time.
+    /// Every key that is not exhausted is cooling; the first is free after this time.
     Wait(Duration),
-    /// None of the others could be used; those that are left were passed over.
-    Passed,
-    /// Every key is out; the last of them, why, and whether that passes by itself some day.
-    Out {
-        place: usize,
+    /// The caller skips every key that could be used.
+    AllSkipped,
+    /// Every key is exhausted; `index` is the last of them. `temporary`: it recovers without the user.
+    Exhausted {
+        index: usize,
         why: String,
-        passes: bool,
+        temporary: bool,
     },
-    /// There are none.
-    Empty,
+    /// There are no keys.
+    NoKeys,
 }
 
-impl Slot {
-    fn in_use(&self, now: Timestamp) -> bool {
-        !self.absent
-            && self
-                .out
-                .as_ref()
-                .is_none_or(|out| out.during.is_some_and(|during| !during.holds(now)))
+impl KeySlot {
+    fn is_usable(&self, now: Timestamp) -> bool {
+        let is_over = |exhausted: &Exhausted| exhausted.period.is_some_and(|p| !p.holds(now));
+        !self.absent && self.exhausted.as_ref().is_none_or(is_over)
     }
 
-    /// The end of its cooling; `None`: it does not cool.
+    /// When it stops cooling on this model; `None`: it does not cool.
     fn cools_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
-        self.models
-            .get(model)
-            .map(|on| on.cools)
-            .filter(|cools| cools.holds(now))
-            .map(|cools| cools.until)
+        let cooling = self.models.get(model)?.cooling;
+        cooling.holds(now).then_some(cooling.until)
     }
 
     fn lacks(&self, model: &str, now: Timestamp) -> bool {
         self.models
             .get(model)
-            .is_some_and(|on| on.missing.holds(now))
+            .is_some_and(|state| state.missing.holds(now))
     }
 
     fn share_left(&self, model: &str, now: Timestamp) -> u64 {
         self.models
             .get(model)
-            .map_or(Headroom::PLENTY, |on| on.headroom.share_left(now))
+            .map_or(Headroom::PLENTY, |state| state.headroom.share_left(now))
+    }
+
+    fn on_model(&mut self, model: &str) -> &mut ModelState {
+        self.models.entry(model.to_owned()).or_default()
     }
 }
 
 impl KeyRing {
     pub fn new(keys: usize) -> Self {
         Self {
-            slots: vec![Slot::default(); keys],
+            slots: vec![KeySlot::default(); keys],
             next: 0,
         }
     }
 
-    /// The key for a request to `model`, past these places: of those that may be used the one with the most left of its
-    /// rate limits; among equals the next in turn. Of its requests, one is counted as gone.
+    /// The key for a request to `model`, not one of `skip`: of the usable ones, the key with the most left of its rate
+    /// limits; equal keys take turns. One of its requests is counted as used.
     ///
-    /// A key for which the server knew no such model goes last: another account may have it.
-    pub fn pick(&mut self, model: &str, now: Timestamp, past: &[usize]) -> Pick {
-        let lack = |(_, slot): &(usize, &Slot)| slot.lacks(model, now);
+    /// A key for which the server knew no such model comes last: another account may have the model.
+    pub fn pick(&mut self, model: &str, now: Timestamp, skip: &[usize]) -> KeyChoice {
+        let lacking = |(_, slot): &(usize, &KeySlot)| slot.lacks(model, now);
         let without: Vec<usize> = self
             .slots
             .iter()
             .enumerate()
-            .filter(lack)
-            .map(|(at, _)| at)
+            .filter(lacking)
+            .map(|(index, _)| index)
             .collect();
         if !without.is_empty()
-            && let key @ Pick::Key(_) = self.pick_past(model, now, &[past, &without[..]].concat())
+            && let key @ KeyChoice::Key(_) =
+                self.pick_of_others(model, now, &[skip, &without[..]].concat())
         {
             return key;
         }
-        self.pick_past(model, now, past)
+        self.pick_of_others(model, now, skip)
     }
 
-    fn pick_past(&mut self, model: &str, now: Timestamp, past: &[usize]) -> Pick {
+    fn pick_of_others(&mut self, model: &str, now: Timestamp, skip: &[usize]) -> KeyChoice {
         let count = self.slots.len();
         if self.slots.iter().all(|slot| slot.absent) {
-            return Pick::Empty;
+            return KeyChoice::NoKeys;
         }
         let mut best: Option<(u64, usize)> = None;
         let mut soonest: Option<Timestamp> = None;
-        for at in (0..count).map(|step| (self.next + step) % count) {
-            let slot = &self.slots[at];
-            if !slot.in_use(now) || past.contains(&at) {
+        for index in (0..count).map(|step| (self.next + step) % count) {
+            let slot = &self.slots[index];
+            if !slot.is_usable(now) || skip.contains(&index) {
                 continue;
             }
             if let Some(until) = slot.cools_until(model, now) {
@@ -165,173 +165,185 @@ impl KeyRing {
             }
             let left = slot.share_left(model, now);
             if best.is_none_or(|(most, _)| left > most) {
-                best = Some((left, at));
+                best = Some((left, index));
             }
         }
         match (best, soonest) {
-            (Some((_, at)), _) => {
-                self.next = (at + 1) % count;
-                if let Some(on) = self.slots[at].models.get_mut(model) {
-                    on.headroom.spend(now);
+            (Some((_, index)), _) => {
+                self.next = (index + 1) % count;
+                if let Some(state) = self.slots[index].models.get_mut(model) {
+                    state.headroom.spend(now);
                 }
-                Pick::Key(at)
+                KeyChoice::Key(index)
             }
-            (None, Some(at)) => Pick::Wait(at.since(now)),
-            (None, None) if !past.is_empty() => Pick::Passed,
-            (None, None) => self.last_out(),
+            (None, Some(until)) => KeyChoice::Wait(until.since(now)),
+            (None, None) if !skip.is_empty() => KeyChoice::AllSkipped,
+            (None, None) => self.last_exhausted(),
         }
     }
 
-    fn last_out(&self) -> Pick {
-        let seated = self
+    fn last_exhausted(&self) -> KeyChoice {
+        let last = self
             .slots
             .iter()
             .enumerate()
-            .filter(|(_, slot)| !slot.absent);
-        let last = seated
             .rev()
-            .find_map(|(at, slot)| Some((at, slot.out.as_ref()?)));
-        last.map_or(Pick::Empty, |(place, out)| Pick::Out {
-            place,
-            why: out.why.clone(),
-            passes: out.during.is_some(),
+            .filter(|(_, slot)| !slot.absent)
+            .find_map(|(index, slot)| Some((index, slot.exhausted.as_ref()?)));
+        last.map_or(KeyChoice::NoKeys, |(index, exhausted)| {
+            KeyChoice::Exhausted {
+                index,
+                why: exhausted.why.clone(),
+                temporary: exhausted.period.is_some(),
+            }
         })
     }
 
-    /// Leaves a key alone on one model until `until`; an earlier end never shortens a later one.
-    pub fn cool(&mut self, at: usize, model: &str, now: Timestamp, until: Timestamp) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            let on = slot.models.entry(model.to_owned()).or_default();
-            on.cools = on.cools.at_least(now, until);
+    /// Rests a key on one model until `until`; an earlier end never shortens a later one.
+    pub fn cool(&mut self, index: usize, model: &str, now: Timestamp, until: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            let state = slot.on_model(model);
+            state.cooling = state.cooling.extended(now, until);
         }
     }
 
     /// Notes that the server knows no such model for a key.
-    pub fn miss(&mut self, at: usize, model: &str, now: Timestamp, until: Timestamp) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.models.entry(model.to_owned()).or_default().missing = Span { since: now, until };
+    pub fn note_missing_model(
+        &mut self,
+        index: usize,
+        model: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.on_model(model).missing = Period { since: now, until };
         }
     }
 
-    /// Whether no key that may be used has this model.
+    /// Whether no usable key has this model.
     pub fn all_lack(&self, model: &str, now: Timestamp) -> bool {
-        let mut usable = self.slots.iter().filter(|slot| slot.in_use(now)).peekable();
+        let mut usable = self
+            .slots
+            .iter()
+            .filter(|slot| slot.is_usable(now))
+            .peekable();
         usable.peek().is_some() && usable.all(|slot| slot.lacks(model, now))
     }
 
-    /// Drops a key until the user puts another one in its place.
-    pub fn bar(&mut self, at: usize, why: &str) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.out = Some(Out {
+    /// Takes a key out of use until the user replaces it.
+    pub fn disable(&mut self, index: usize, why: &str) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.exhausted = Some(Exhausted {
                 why: why.to_owned(),
-                during: None,
+                period: None,
             });
         }
     }
 
-    /// Leaves a key alone until its quota starts anew. A dropped one stays dropped.
-    pub fn park(&mut self, at: usize, now: Timestamp, until: Timestamp, why: &str) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            let dropped = slot.out.as_ref().is_some_and(|out| out.during.is_none());
-            if !dropped {
-                slot.out = Some(Out {
+    /// Takes a key out of use until its quota starts anew. A disabled one stays disabled.
+    pub fn suspend(&mut self, index: usize, now: Timestamp, until: Timestamp, why: &str) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            let is_disabled = slot.exhausted.as_ref().is_some_and(|e| e.period.is_none());
+            if !is_disabled {
+                slot.exhausted = Some(Exhausted {
                     why: why.to_owned(),
-                    during: Some(Span { since: now, until }),
+                    period: Some(Period { since: now, until }),
                 });
             }
         }
     }
 
-    /// Parks every key of the account that this one belongs to: those that were seen with its organisation, or all of
-    /// them where nobody named one.
-    pub fn park_account(&mut self, at: usize, now: Timestamp, until: Timestamp, why: &str) {
-        let Some(organization) = self.slots.get(at).map(|slot| slot.organization.clone()) else {
+    /// Suspends every key of the account that this one belongs to: those seen with its organization, or all keys when
+    /// its organization is not known.
+    pub fn suspend_account(&mut self, index: usize, now: Timestamp, until: Timestamp, why: &str) {
+        let Some(organization) = self.slots.get(index).map(|slot| slot.organization.clone()) else {
             return;
         };
         for other in 0..self.slots.len() {
-            let same = organization.is_none() || self.slots[other].organization == organization;
-            if (same || other == at) && !self.slots[other].absent {
-                self.park(other, now, until, why);
+            let is_same = organization.is_none() || self.slots[other].organization == organization;
+            if (is_same || other == index) && !self.slots[other].absent {
+                self.suspend(other, now, until, why);
             }
         }
     }
 
-    /// Another key stands at this place, or none: whatever was known of the old one is gone with it.
-    pub fn renew(&mut self, at: usize, present: bool) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = Slot {
+    /// Forgets what was known of a key, because another one, or none, has taken its slot.
+    pub fn reset(&mut self, index: usize, present: bool) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            *slot = KeySlot {
                 absent: !present,
-                ..Slot::default()
+                ..KeySlot::default()
             };
         }
     }
 
-    /// Whether the key at this place may be picked there. What is known of it stays.
-    pub fn seat(&mut self, at: usize, seated: bool) {
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.absent = !seated;
+    /// Sets whether the slot's key may be picked. What is known of it stays.
+    pub fn set_present(&mut self, index: usize, present: bool) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.absent = !present;
         }
     }
 
     /// Takes in what the headers of an answer, or of a refusal, say of the key.
-    pub fn learn(&mut self, at: usize, model: &str, meta: &ResponseMeta, now: Timestamp) {
-        let Some(slot) = self.slots.get_mut(at) else {
+    pub fn learn(&mut self, index: usize, model: &str, meta: &ResponseMeta, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         if meta.organization.is_some() {
             slot.organization.clone_from(&meta.organization);
         }
-        // What has passed is forgotten here, so that a ring holds no more than what is going on.
-        slot.models.retain(|name, on| {
+        // Forget what is over, so that the map stays small.
+        slot.models.retain(|name, state| {
             name == model
-                || on.cools.holds(now)
-                || on.missing.holds(now)
-                || !on.headroom.is_full(now)
+                || state.cooling.holds(now)
+                || state.missing.holds(now)
+                || !state.headroom.is_full(now)
         });
         let seen = Headroom::seen(meta, now);
         if !seen.is_full(now) {
-            slot.models.entry(model.to_owned()).or_default().headroom = seen;
-        } else if let Some(on) = slot.models.get_mut(model) {
-            on.headroom = seen;
+            slot.on_model(model).headroom = seen;
+        } else if let Some(state) = slot.models.get_mut(model) {
+            state.headroom = seen;
         }
     }
 
-    /// Takes in what another machine was told of a key. Where nothing is left, the key cools until the first request is
-    /// back, but for no longer than `most`: what others say may order keys and hold one back for a moment, no more.
-    pub(in crate::gateway) fn hear(
+    /// Takes in what another machine has seen of a key. When nothing is left, the key cools until the first request is
+    /// available again, but for `longest` at most: another machine's report may order keys and delay one for a moment,
+    /// no more.
+    pub(in crate::gateway) fn learn_from_peer(
         &mut self,
-        at: usize,
+        index: usize,
         model: &str,
-        heard: Headroom,
-        most: Duration,
+        reported: Headroom,
+        longest: Duration,
         now: Timestamp,
     ) {
-        let Some(slot) = self.slots.get_mut(at) else {
+        let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         let known = slot
             .models
             .get(model)
-            .map(|on| on.headroom)
+            .map(|state| state.headroom)
             .unwrap_or_default();
-        if heard.is_full(now) || !heard.is_after(&known) {
+        if reported.is_full(now) || !reported.is_after(&known) {
             return;
         }
-        slot.models.entry(model.to_owned()).or_default().headroom = heard;
-        if let Some(back) = heard.back_at(now) {
-            self.cool(at, model, now, back.min(now.plus(most)));
+        slot.on_model(model).headroom = reported;
+        if let Some(back) = reported.back_at(now) {
+            self.cool(index, model, now, back.min(now.plus(longest)));
         }
     }
 
-    /// Whether a key other than `at` could be used for `model` at `now`.
-    pub fn has_other(&self, at: usize, model: &str, past: &[usize], now: Timestamp) -> bool {
-        let free = |(n, slot): (usize, &Slot)| {
-            n != at
-                && !past.contains(&n)
-                && slot.in_use(now)
+    /// Whether a key other than `index` could be used for `model` at `now`.
+    pub fn has_other(&self, index: usize, model: &str, skip: &[usize], now: Timestamp) -> bool {
+        let is_free = |(other, slot): (usize, &KeySlot)| {
+            other != index
+                && !skip.contains(&other)
+                && slot.is_usable(now)
                 && slot.cools_until(model, now).is_none()
         };
-        self.slots.iter().enumerate().any(free)
+        self.slots.iter().enumerate().any(is_free)
     }
 }
 

@@ -1,80 +1,164 @@
 //! The keys of one provider, as they were found in their sources.
 //!
-//! Owns: reading the sources, once, and once more when every key is out, or cools for long, and the user sends again; the
-//! ring beside them.
-//! Refuses: to read before a request needs a key, and to judge what became of one.
-//! Invariant: a place is that of its source, for good; what an attempt reports of a key that was replaced is dropped; a
-//! key that stands in two places is one key, at the first of them.
+//! Owns: reading the sources: once, and again when every key is exhausted, or cools for long, and the user sends again;
+//! the ring that picks among the keys.
+//! Refuses: to read before a request needs a key, and to judge how an attempt with a key ended.
+//! Invariant: an index is that of the entry in the configuration and never changes; reports about a key that has been
+//! replaced are dropped; a key that stands in two sources is one key, at the first of them.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::budget::DayMonth;
 use crate::chat::{Failure, FailureKind};
-use crate::config::Env;
+use crate::config::{Env, KeyEntry, KeySource};
 use crate::gateway::upstream::key_ring::KeyRing;
-use crate::gateway::upstream::provider_state::SelectedKey;
+use crate::provider::guide::OFFLINE;
 use crate::provider::{KeyError, Provider, Secret};
 
-/// Sources that held nothing new are left alone for so long: a batch sends many questions in a moment.
-const LEFT_ALONE: Duration = Duration::from_secs(1);
+/// After a reading that found nothing new, the sources are not read again for so long: a batch sends many questions in a
+/// moment.
+const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
 pub(in crate::gateway) struct KeyStore {
     keys: Mutex<Keys>,
-    /// Held while the sources are read anew.
-    last_look: tokio::sync::Mutex<Option<Look>>,
+    /// Locked while the sources are read again.
+    last_reread: tokio::sync::Mutex<Option<Reread>>,
 }
 
 struct Keys {
-    /// By place; `None`: the source holds no key.
-    secrets: Vec<Option<Secret>>,
-    /// The sources that could not be read when they were looked at last, by place.
-    errors: BTreeMap<usize, Trouble>,
+    /// In the order of the configuration, which is that of the ring's slots.
+    stored: Vec<StoredKey>,
     ring: KeyRing,
-    /// When a key was taken out of use last, or found to cool for longer than anybody waits.
-    out_at: Option<Instant>,
+    /// When the last key was exhausted, or every key was found to cool for too long to wait.
+    exhausted_at: Option<Instant>,
 }
 
-/// A key that is left out, while others are used.
-struct Trouble {
+struct StoredKey {
+    entry: KeyEntry,
+    /// `None`: the source holds no key.
+    secret: Option<Secret>,
+    /// Why the source could not be read the last time.
+    fault: Option<SourceFault>,
+}
+
+/// The key of this source is left out, while others are used.
+struct SourceFault {
     error: KeyError,
-    told: bool,
+    reported: bool,
 }
 
-struct Look {
+struct Reread {
     at: Instant,
-    news: bool,
+    found_new: bool,
+}
+
+/// The key chosen for one attempt.
+#[derive(Clone)]
+pub(in crate::gateway) struct SelectedKey {
+    /// Of its entry in the configuration.
+    pub(in crate::gateway) index: usize,
+    /// `None`: the provider needs no key, or is the built-in guide.
+    pub(in crate::gateway) entry: Option<KeyEntry>,
+    pub(in crate::gateway) secret: Option<Secret>,
+}
+
+/// A key that was found, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// `…` and the last four characters.
+    pub last4: String,
+    pub entry: KeyEntry,
+}
+
+/// What is known of a provider's keys after reading them.
+#[derive(Debug)]
+pub struct KeyReport {
+    pub found: Vec<FoundKey>,
+    /// Why some sources hold no usable key, while others do.
+    pub errors: Vec<String>,
+    /// A key that may be used now, if the provider needs one; or why there is none.
+    pub usable: Result<Option<Secret>, String>,
+}
+
+impl KeyReport {
+    /// The keys could not be read.
+    pub fn unread(why: String) -> Self {
+        Self {
+            found: Vec::new(),
+            errors: Vec::new(),
+            usable: Err(why),
+        }
+    }
+}
+
+impl SelectedKey {
+    /// For a provider that takes no key from the configuration.
+    pub(in crate::gateway) fn without_entry(secret: Option<Secret>) -> Self {
+        Self {
+            index: 0,
+            entry: None,
+            secret,
+        }
+    }
+
+    pub(in crate::gateway) fn source(&self) -> Option<&KeySource> {
+        self.entry.as_ref().map(|entry| &entry.source)
+    }
+
+    /// `…` and the last four characters; empty without a key of the user's.
+    pub(in crate::gateway) fn shown(&self) -> String {
+        self.secret
+            .as_ref()
+            .filter(|secret| !secret.may_go_to(OFFLINE))
+            .map(Secret::last4)
+            .unwrap_or_default()
+    }
+}
+
+impl FoundKey {
+    /// What may be spent with it.
+    pub fn limit(&self) -> DayMonth {
+        DayMonth {
+            per_day: self.entry.per_day,
+            per_month: self.entry.per_month,
+        }
+    }
 }
 
 impl KeyStore {
-    /// Reads every source. One that fails does not hide one that works, and is not hidden by it.
+    /// Reads every source. A source that fails does not hide one that works; the failure is reported beside it.
     pub(in crate::gateway) async fn read(provider: &Provider, env: &Env) -> Result<Self, Failure> {
-        let mut secrets = Vec::with_capacity(provider.key_sources.len());
-        let mut errors = BTreeMap::new();
-        for (place, source) in provider.key_sources.iter().enumerate() {
-            let read = provider
-                .key_from(source, env)
-                .await
-                .unwrap_or_else(|error| {
-                    tracing::warn!(provider = provider.name, %error, "a key cannot be had");
-                    errors.insert(place, Trouble { error, told: false });
-                    None
-                });
-            secrets.push(read);
+        let mut stored = Vec::with_capacity(provider.keys.len());
+        for entry in &provider.keys {
+            let (secret, fault) = match provider.load_key(entry, env).await {
+                Ok(secret) => (secret, None),
+                Err(error) => {
+                    tracing::warn!(provider = provider.name, %error, "a key cannot be read");
+                    let reported = false;
+                    (None, Some(SourceFault { error, reported }))
+                }
+            };
+            stored.push(StoredKey {
+                entry: entry.clone(),
+                secret,
+                fault,
+            });
         }
-        if let (true, Some(first)) = (secrets.iter().all(Option::is_none), errors.values().next()) {
+        let mut faults = stored.iter().filter_map(|key| key.fault.as_ref());
+        if let (true, Some(first)) = (stored.iter().all(|key| key.secret.is_none()), faults.next())
+        {
             return Err(Failure::new(FailureKind::Usage, first.error.to_string()));
         }
         let mut keys = Keys {
-            ring: KeyRing::new(secrets.len()),
-            secrets,
-            errors,
-            out_at: None,
+            ring: KeyRing::new(stored.len()),
+            stored,
+            exhausted_at: None,
         };
-        keys.seat();
+        keys.mark_present();
         Ok(Self {
             keys: Mutex::new(keys),
-            last_look: tokio::sync::Mutex::default(),
+            last_reread: tokio::sync::Mutex::default(),
         })
     }
 
@@ -86,131 +170,160 @@ impl KeyStore {
         self.with(|keys| f(&mut keys.ring))
     }
 
-    pub(in crate::gateway) fn secret(&self, place: usize) -> Option<Secret> {
-        self.with(|keys| keys.secrets.get(place).cloned().flatten())
-    }
-
-    /// Each key that has a fingerprint, by place.
-    pub(in crate::gateway) fn fingerprints(&self) -> Vec<(usize, String)> {
-        let of =
-            |(at, secret): (usize, &Option<Secret>)| Some((at, secret.as_ref()?.fingerprint()?));
-        self.with(|keys| keys.secrets.iter().enumerate().filter_map(of).collect())
-    }
-
-    /// Why there are sources whose key is left out.
-    pub(in crate::gateway) fn errors(&self) -> Vec<String> {
+    /// The key with this index, together with its entry.
+    pub(in crate::gateway) fn select(&self, index: usize) -> SelectedKey {
         self.with(|keys| {
-            keys.errors
-                .values()
-                .map(|trouble| trouble.error.to_string())
+            let stored = keys.stored.get(index);
+            SelectedKey {
+                index,
+                entry: stored.map(|key| key.entry.clone()),
+                secret: stored.and_then(|key| key.secret.clone()),
+            }
+        })
+    }
+
+    /// Every key that was found, in the order of the configuration.
+    pub(in crate::gateway) fn found(&self) -> Vec<FoundKey> {
+        let found = |key: &StoredKey| {
+            Some(FoundKey {
+                last4: key.secret.as_ref()?.last4(),
+                entry: key.entry.clone(),
+            })
+        };
+        self.with(|keys| keys.stored.iter().filter_map(found).collect())
+    }
+
+    /// Each key that has a fingerprint, with its index.
+    pub(in crate::gateway) fn fingerprints(&self) -> Vec<(usize, String)> {
+        let fingerprint =
+            |(index, key): (usize, &StoredKey)| Some((index, key.secret.as_ref()?.fingerprint()?));
+        self.with(|keys| {
+            keys.stored
+                .iter()
+                .enumerate()
+                .filter_map(fingerprint)
                 .collect()
         })
     }
 
-    /// Those of [`Self::errors`] that nobody was told of yet; from now on somebody was.
-    pub(in crate::gateway) fn untold(&self) -> Vec<String> {
+    /// Why the keys of some sources are left out.
+    pub(in crate::gateway) fn errors(&self) -> Vec<String> {
         self.with(|keys| {
-            let news = |trouble: &mut Trouble| {
-                (!std::mem::replace(&mut trouble.told, true)).then(|| trouble.error.to_string())
-            };
-            keys.errors.values_mut().filter_map(news).collect()
+            let faults = keys.stored.iter().filter_map(|key| key.fault.as_ref());
+            faults.map(|fault| fault.error.to_string()).collect()
         })
     }
 
-    /// Tells the ring of a key at every place where it stands.
-    pub(in crate::gateway) fn of(&self, key: &SelectedKey, f: impl Fn(&mut KeyRing, usize)) {
+    /// Those of [`Self::errors`] that no earlier call has returned.
+    pub(in crate::gateway) fn take_unreported(&self) -> Vec<String> {
         self.with(|keys| {
-            for at in keys.places(key) {
-                f(&mut keys.ring, at);
+            let unreported = |fault: &mut SourceFault| {
+                let reported = std::mem::replace(&mut fault.reported, true);
+                (!reported).then(|| fault.error.to_string())
+            };
+            let faults = keys.stored.iter_mut().filter_map(|key| key.fault.as_mut());
+            faults.filter_map(unreported).collect()
+        })
+    }
+
+    /// Reports something about a key to the ring, for every index that holds this very key.
+    pub(in crate::gateway) fn report(&self, key: &SelectedKey, f: impl Fn(&mut KeyRing, usize)) {
+        self.with(|keys| {
+            for index in keys.indices_of(key) {
+                f(&mut keys.ring, index);
             }
         });
     }
 
-    /// As [`Self::of`], when it takes the key out of use.
-    pub(in crate::gateway) fn out(&self, key: &SelectedKey, f: impl Fn(&mut KeyRing, usize)) {
-        self.of(key, f);
-        self.with(|keys| keys.out_at = Some(Instant::now()));
+    /// As [`Self::report`], when it takes the key out of use.
+    pub(in crate::gateway) fn exhaust(&self, key: &SelectedKey, f: impl Fn(&mut KeyRing, usize)) {
+        self.report(key, f);
+        self.with(|keys| keys.exhausted_at = Some(Instant::now()));
     }
 
-    /// Every key that is left cools for longer than anybody waits: whoever hears of it and sends again may have put
-    /// another in its place.
-    pub(in crate::gateway) fn cools_for_long(&self) {
-        self.with(|keys| _ = keys.out_at.get_or_insert_with(Instant::now));
+    /// Notes that every usable key cools for too long to wait: the user, who is told so, may replace one before sending
+    /// again.
+    pub(in crate::gateway) fn note_long_cooling(&self) {
+        self.with(|keys| _ = keys.exhausted_at.get_or_insert_with(Instant::now));
     }
 
-    /// Reads the sources again for a question that was sent after the last key had failed: whoever sends again may have
-    /// mended one. A place whose key has changed is fresh. `false`: nothing can have changed.
-    pub(in crate::gateway) async fn read_anew(
+    /// Reads the sources again for a question that was asked after the last key had failed, because the user may have
+    /// corrected one since. A key that has changed starts fresh. `false`: nothing has changed.
+    pub(in crate::gateway) async fn reread(
         &self,
         provider: &Provider,
         env: &Env,
         asked: Instant,
     ) -> bool {
-        if self
-            .with(|keys| keys.out_at)
-            .is_none_or(|out_at| out_at >= asked)
-        {
+        let exhausted_at = self.with(|keys| keys.exhausted_at);
+        if exhausted_at.is_none_or(|exhausted_at| exhausted_at >= asked) {
             return false;
         }
-        let mut last = self.last_look.lock().await;
+        let mut last = self.last_reread.lock().await;
         match &*last {
-            Some(look) if look.at >= asked => return look.news,
-            Some(look) if !look.news && look.at.elapsed() < LEFT_ALONE => return false,
+            Some(reread) if reread.at >= asked => return reread.found_new,
+            Some(reread) if !reread.found_new && reread.at.elapsed() < REREAD_PAUSE => {
+                return false;
+            }
             _ => {}
         }
         let at = Instant::now();
-        let mut news = false;
-        for (place, source) in provider.key_sources.iter().enumerate() {
-            let read = provider.key_from(source, env).await;
-            self.with(|keys| match read {
-                Ok(secret) => {
-                    keys.errors.remove(&place);
-                    news |= secret.is_some_and(|secret| keys.replace(place, secret));
-                }
-                Err(error) => {
-                    tracing::warn!(provider = provider.name, %error, "a key cannot be had");
-                    let told = keys
-                        .errors
-                        .get(&place)
-                        .is_some_and(|known| known.told && known.error == error);
-                    keys.errors.insert(place, Trouble { error, told });
-                }
-            });
+        let mut found_new = false;
+        for (index, entry) in provider.keys.iter().enumerate() {
+            let read = provider.load_key(entry, env).await;
+            if let Err(error) = &read {
+                tracing::warn!(provider = provider.name, %error, "a key cannot be read");
+            }
+            found_new |= self.with(|keys| keys.take_in(index, read));
         }
-        *last = Some(Look { at, news });
-        news
+        *last = Some(Reread { at, found_new });
+        found_new
     }
 }
 
 impl Keys {
-    /// The places where this very key stands.
-    fn places(&self, key: &SelectedKey) -> Vec<usize> {
-        let same = |(at, secret): (usize, &Option<Secret>)| {
-            (secret.is_some() && *secret == key.secret).then_some(at)
+    /// The indices that hold this very key.
+    fn indices_of(&self, key: &SelectedKey) -> Vec<usize> {
+        let is_same = |(index, stored): (usize, &StoredKey)| {
+            (stored.secret.is_some() && stored.secret == key.secret).then_some(index)
         };
-        self.secrets.iter().enumerate().filter_map(same).collect()
+        self.stored.iter().enumerate().filter_map(is_same).collect()
     }
 
-    fn replace(&mut self, place: usize, secret: Secret) -> bool {
-        let Some(old) = self
-            .secrets
-            .get_mut(place)
-            .filter(|old| old.as_ref() != Some(&secret))
-        else {
+    /// Takes in what a source holds now; a source that holds none any more leaves the old key. `true`: the key is new.
+    fn take_in(&mut self, index: usize, read: Result<Option<Secret>, KeyError>) -> bool {
+        let Some(stored) = self.stored.get_mut(index) else {
             return false;
         };
-        *old = Some(secret);
-        self.ring.renew(place, true);
-        self.seat();
+        let secret = match read {
+            Ok(secret) => secret,
+            Err(error) => {
+                let reported = stored
+                    .fault
+                    .as_ref()
+                    .is_some_and(|known| known.reported && known.error == error);
+                stored.fault = Some(SourceFault { error, reported });
+                return false;
+            }
+        };
+        stored.fault = None;
+        if secret.is_none() || secret == stored.secret {
+            return false;
+        }
+        stored.secret = secret;
+        self.ring.reset(index, true);
+        self.mark_present();
         true
     }
 
-    /// Gives every key one seat in the ring, that of its first place: the same key twice would be asked twice, and has
-    /// only one limit.
-    fn seat(&mut self) {
-        for (at, secret) in self.secrets.iter().enumerate() {
+    /// Lets the ring pick each key at its first index only: a key that stands in two sources has only one limit.
+    fn mark_present(&mut self) {
+        for (index, key) in self.stored.iter().enumerate() {
+            let is_first = self.stored[..index]
+                .iter()
+                .all(|earlier| earlier.secret != key.secret);
             self.ring
-                .seat(at, secret.is_some() && !self.secrets[..at].contains(secret));
+                .set_present(index, key.secret.is_some() && is_first);
         }
     }
 }

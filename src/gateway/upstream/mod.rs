@@ -17,4 +17,3 @@ pub(in crate::gateway) mod provider_state;
 pub(in crate::gateway) mod queue;
 pub(in crate::gateway) mod rate_limits;
 pub(in crate::gateway) mod retry_budget;
-pub(in crate::gateway) mod survey;

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use crate::chat::Timestamp;
 use crate::config::Env;
-use crate::gateway::upstream::provider_state::{ProviderState, SelectedKey};
+use crate::gateway::upstream::key_store::SelectedKey;
+use crate::gateway::upstream::provider_state::ProviderState;
 use crate::gateway::upstream::rate_limits::Headroom;
 use crate::provider::{ResponseMeta, Secret};
 use crate::redis::{Away, Cooldowns, Cooling, LONGEST, PeerReport, Redis, Waiting};
@@ -68,7 +69,7 @@ impl PeerCooldowns {
                     ring.cool(index, model, now, until);
                 }
                 if let Some(headroom) = headroom {
-                    ring.hear(index, model, headroom, MAX_HOLD, now);
+                    ring.learn_from_peer(index, model, headroom, MAX_HOLD, now);
                 }
             });
         }

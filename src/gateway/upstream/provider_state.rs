@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
+use crate::budget::{DayMonth, Limits};
 use crate::chat::{Failure, FailureKind, ModelId, Timestamp};
-use crate::config::{Env, KeySource};
+use crate::config::{Env, KeyEntry, KeySource};
 use crate::gateway::upstream::compat_memory::CompatMemory;
 use crate::gateway::upstream::endpoints::Endpoints;
-use crate::gateway::upstream::key_ring::{KeyRing, Pick};
-use crate::gateway::upstream::key_store::KeyStore;
+use crate::gateway::upstream::key_ring::{KeyChoice, KeyRing};
+use crate::gateway::upstream::key_store::{FoundKey, KeyReport, KeyStore, SelectedKey};
 use crate::gateway::upstream::queue::Queue;
 use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
@@ -49,36 +50,18 @@ struct RunningGuide {
     token: Secret,
 }
 
-/// The key of one attempt; no secret where none is needed.
-#[derive(Clone)]
-pub(in crate::gateway) struct SelectedKey {
-    pub(in crate::gateway) place: usize,
-    pub(in crate::gateway) secret: Option<Secret>,
-}
-
 /// Why no key can be taken now.
 pub(in crate::gateway) enum NoKey {
     /// All of them cool; the first is free after this time.
     Wait(Duration),
-    /// Only those are left that were to be passed over.
-    Passed,
+    /// The caller skips every key that could be used.
+    AllSkipped,
     Failed(Failure),
 }
 
 impl From<Failure> for NoKey {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
-    }
-}
-
-impl SelectedKey {
-    /// `…` and the last four characters; empty without a key of the user's.
-    pub(in crate::gateway) fn shown(&self) -> String {
-        let own = self
-            .secret
-            .as_ref()
-            .filter(|secret| !secret.may_go_to(OFFLINE));
-        own.map(Secret::last4).unwrap_or_default()
     }
 }
 
@@ -102,18 +85,18 @@ impl ProviderState {
         if !self.provider.needs_key {
             return None;
         }
-        let here = |source: &KeySource| match source {
+        let may_exist = |entry: &KeyEntry| match &entry.source {
             KeySource::Env(name) => env.get(name).is_some_and(|value| !value.trim().is_empty()),
             KeySource::Command(_) | KeySource::Keyring(_) | KeySource::File(_) => true,
         };
-        if self.provider.key_sources.iter().any(here) {
+        if self.provider.keys.iter().any(may_exist) {
             return None;
         }
         let variable = self
             .provider
-            .key_sources
+            .keys
             .iter()
-            .find_map(|source| match source {
+            .find_map(|entry| match &entry.source {
                 KeySource::Env(name) => Some(name.as_str()),
                 _ => None,
             });
@@ -186,65 +169,59 @@ impl ProviderState {
         self.guide.get_or_try_init(start).await
     }
 
-    /// The key for a request to `model`, past these places. `asked`: when the user sent the question; where every key
-    /// is out since before that, or cools for too long to wait for, they may have replaced one, and the sources are read
-    /// again.
+    /// The key for a request to `model`, not one of `skip`. When every key was exhausted before the question was `asked`,
+    /// or cools for too long, the sources are read again.
     pub(in crate::gateway) async fn key(
         &self,
         env: &Env,
         model: &ModelId,
         asked: Instant,
         now: Timestamp,
-        past: &[usize],
+        skip: &[usize],
     ) -> Result<SelectedKey, NoKey> {
         if self.provider.name == OFFLINE {
             let secret = self.guide().await?.token.clone();
-            return Ok(SelectedKey {
-                place: 0,
-                secret: Some(secret),
-            });
+            return Ok(SelectedKey::without_entry(Some(secret)));
         }
-        let found = self.found(env, asked).await?;
-        let mut pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
-        let stuck = |pick: &Pick| match pick {
-            Pick::Wait(time) => *time > LONGEST_WAIT,
-            pick => matches!(pick, Pick::Out { .. }),
+        let store = self.key_store(env, asked).await?;
+        let mut choice = store.with_ring(|ring| ring.pick(model.model(), now, skip));
+        let stuck = |choice: &KeyChoice| match choice {
+            KeyChoice::Wait(time) => *time > LONGEST_WAIT,
+            choice => matches!(choice, KeyChoice::Exhausted { .. }),
         };
-        if stuck(&pick) && found.read_anew(&self.provider, env, asked).await {
-            pick = found.with_ring(|ring| ring.pick(model.model(), now, past));
+        if stuck(&choice) && store.reread(&self.provider, env, asked).await {
+            choice = store.with_ring(|ring| ring.pick(model.model(), now, skip));
         }
         let name = &self.provider.name;
-        match pick {
-            Pick::Key(place) => Ok(SelectedKey {
-                place,
-                secret: found.secret(place),
-            }),
-            Pick::Empty if !self.provider.needs_key => Ok(SelectedKey {
-                place: 0,
-                secret: None,
-            }),
-            Pick::Empty => {
+        match choice {
+            KeyChoice::Key(index) => Ok(store.select(index)),
+            KeyChoice::NoKeys if !self.provider.needs_key => Ok(SelectedKey::without_entry(None)),
+            KeyChoice::NoKeys => {
                 let why = self
                     .missing_key(env)
                     .unwrap_or_else(|| "has no key".to_owned());
                 Err(Failure::new(FailureKind::Usage, format!("{name} {why}")).into())
             }
-            Pick::Wait(time) => {
+            KeyChoice::Wait(time) => {
                 if time > LONGEST_WAIT {
-                    found.cools_for_long();
+                    store.note_long_cooling();
                 }
                 Err(NoKey::Wait(time))
             }
-            Pick::Passed => Err(NoKey::Passed),
-            Pick::Out { place, why, passes } => {
-                Err(self.none_works(found, place, &why, passes).into())
-            }
+            KeyChoice::AllSkipped => Err(NoKey::AllSkipped),
+            KeyChoice::Exhausted {
+                index,
+                why,
+                temporary,
+            } => Err(self
+                .none_works(&store.select(index), &why, temporary)
+                .into()),
         }
     }
 
     /// The keys, read for the first question that needs one. A question whose sources failed does not read them again
     /// for each rung of its ladder: a command may take its time.
-    pub(in crate::gateway) async fn found(
+    pub(in crate::gateway) async fn key_store(
         &self,
         env: &Env,
         asked: Instant,
@@ -264,38 +241,34 @@ impl ProviderState {
         self.keys.get_or_try_init(read).await
     }
 
-    /// The places of the keys that other machines may know, and what they are known by.
+    /// The indices of the keys that other machines may share, with the fingerprints they are shared under.
     pub(in crate::gateway) async fn fingerprints(
         &self,
         env: &Env,
         asked: Instant,
     ) -> Vec<(usize, String)> {
-        if self.provider.key_sources.is_empty() {
+        if self.provider.keys.is_empty() {
             return Vec::new();
         }
-        // The failure is reported when a key is taken.
-        self.found(env, asked)
+        // The error is reported when an attempt asks for a key.
+        self.key_store(env, asked)
             .await
             .map(KeyStore::fingerprints)
             .unwrap_or_default()
     }
 
-    fn none_works(&self, found: &KeyStore, place: usize, why: &str, passes: bool) -> Failure {
-        let last4 = found
-            .secret(place)
-            .map(|secret| secret.last4())
-            .unwrap_or_default();
+    fn none_works(&self, last: &SelectedKey, why: &str, temporary: bool) -> Failure {
+        let last4 = last.shown();
         let failure = Failure::new(
             FailureKind::Request,
             format!("no key of {} works: {last4}: {why}", self.provider.name),
         );
-        if passes {
+        if temporary {
             return failure.hint(
                 "raise the limit at the provider and start again, or use another key or model",
             );
         }
-        let source = self.provider.key_sources.get(place);
-        failure.hint(match source {
+        failure.hint(match last.source() {
             Some(KeySource::Env(name)) => {
                 format!("put a key that works into {name} and start again")
             }
@@ -309,19 +282,21 @@ impl ProviderState {
     /// Takes a key out of use that the server will not serve again: until the user puts another in its place, or, for
     /// want of quota, until the month ends.
     pub(in crate::gateway) fn judge(&self, key: &SelectedKey, error: &WireError, now: Timestamp) {
-        let Some(found) = self.keys.get() else { return };
+        let Some(store) = self.keys.get() else { return };
         let why = &error.message;
         match error.class {
             ErrorClass::InvalidKey | ErrorClass::Forbidden => {
-                found.out(key, |ring, at| ring.bar(at, why));
+                store.exhaust(key, |ring, index| ring.disable(index, why));
             }
             ErrorClass::QuotaExceeded if error.of_account => {
-                found.out(key, |ring, at| {
-                    ring.park_account(at, now, month_end(now), why);
+                store.exhaust(key, |ring, index| {
+                    ring.suspend_account(index, now, month_end(now), why);
                 });
             }
             ErrorClass::QuotaExceeded | ErrorClass::NoCredit => {
-                found.out(key, |ring, at| ring.park(at, now, month_end(now), why));
+                store.exhaust(key, |ring, index| {
+                    ring.suspend(index, now, month_end(now), why);
+                });
             }
             _ => {}
         }
@@ -335,18 +310,20 @@ impl ProviderState {
         now: Timestamp,
         until: Timestamp,
     ) {
-        let Some(found) = self.keys.get() else { return };
-        found.of(key, |ring, at| ring.cool(at, model.model(), now, until));
+        let Some(store) = self.keys.get() else { return };
+        store.report(key, |ring, index| {
+            ring.cool(index, model.model(), now, until)
+        });
         if until.since(now) > LONGEST_WAIT {
-            found.cools_for_long();
+            store.note_long_cooling();
         }
     }
 
     /// The server knows no such model for this key: it is left alone for a while, where there is another.
     pub(in crate::gateway) fn miss(&self, key: &SelectedKey, model: &ModelId, now: Timestamp) {
-        if let Some(found) = self.keys.get() {
-            found.of(key, |ring, at| {
-                ring.miss(at, model.model(), now, now.plus(MISSED));
+        if let Some(store) = self.keys.get() {
+            store.report(key, |ring, index| {
+                ring.note_missing_model(index, model.model(), now, now.plus(MISSED));
             });
         }
     }
@@ -365,8 +342,10 @@ impl ProviderState {
         meta: &ResponseMeta,
         now: Timestamp,
     ) {
-        if let Some(found) = self.keys.get() {
-            found.of(key, |ring, at| ring.learn(at, model.model(), meta, now));
+        if let Some(store) = self.keys.get() {
+            store.report(key, |ring, index| {
+                ring.learn(index, model.model(), meta, now)
+            });
         }
     }
 
@@ -381,12 +360,7 @@ impl ProviderState {
         if last4.is_empty() {
             return failure;
         }
-        let source = self
-            .provider
-            .key_sources
-            .get(key.place)
-            .map(named)
-            .unwrap_or_default();
+        let source = key.source().map(named).unwrap_or_default();
         let key = if source.is_empty() {
             format!("the key {last4}")
         } else {
@@ -424,8 +398,9 @@ impl ProviderState {
 
     /// As [`Self::key_errors`], what the user was not told before: in words of their own.
     pub(in crate::gateway) fn untold_key_errors(&self) -> Vec<String> {
-        let untold = self.keys.get().map(KeyStore::untold).unwrap_or_default();
-        untold
+        let unreported = self.keys.get().map(KeyStore::take_unreported);
+        unreported
+            .unwrap_or_default()
             .into_iter()
             .map(|error| {
                 format!(
@@ -444,19 +419,59 @@ impl ProviderState {
             .map(drop)
     }
 
-    /// The key that this source holds, as it is shown; `None` when it holds none, or the keys were not read yet.
-    pub(in crate::gateway) fn shown(&self, source: &KeySource) -> Option<String> {
-        let place = self
-            .provider
-            .key_sources
-            .iter()
-            .position(|known| known == source)?;
-        self.keys.get()?.secret(place).map(|secret| secret.last4())
+    pub(in crate::gateway) async fn key_report(&self, env: &Env, now: Timestamp) -> KeyReport {
+        if let Err(failure) = self.read_keys(env).await {
+            return KeyReport::unread(failure.to_string());
+        }
+        // Keys cool on single models, and no model has this name.
+        let any_model = ModelId::new(&self.provider.name, "*");
+        let usable = match self.missing_key(env) {
+            Some(why) => Err(why),
+            None => {
+                let key = self.key(env, &any_model, Instant::now(), now, &[]).await;
+                Ok(key.ok().and_then(|key| key.secret))
+            }
+        };
+        KeyReport {
+            found: self.found_keys(),
+            errors: self.key_errors(),
+            usable,
+        }
     }
 
-    /// Tells the ring what became of a key.
+    /// The keys that were found, with their entries; empty before they are read.
+    pub(in crate::gateway) fn found_keys(&self) -> Vec<FoundKey> {
+        self.keys.get().map(KeyStore::found).unwrap_or_default()
+    }
+
+    pub(in crate::gateway) fn limits_a_key(&self) -> bool {
+        let is_limited = |entry: &KeyEntry| entry.per_day.is_some() || entry.per_month.is_some();
+        self.provider.keys.iter().any(is_limited)
+    }
+
+    pub(in crate::gateway) fn keys_are_at_hand(&self) -> bool {
+        let is_variable = |entry: &KeyEntry| matches!(entry.source, KeySource::Env(_));
+        self.provider.keys.iter().all(is_variable)
+    }
+
+    /// Whether a key that was found has no limit of its own.
+    pub(in crate::gateway) fn has_unlimited_key(&self) -> bool {
+        let is_unlimited = |key: &FoundKey| key.limit() == DayMonth::default();
+        self.found_keys().iter().any(is_unlimited)
+    }
+
+    /// Adds the limits of the keys that were found.
+    pub(in crate::gateway) fn limit_keys(&self, limits: &mut Limits) {
+        for key in self.found_keys() {
+            let limit = key.limit();
+            if limit != DayMonth::default() {
+                limits.limit_key(&self.provider.name, key.last4, limit);
+            }
+        }
+    }
+
     pub(in crate::gateway) fn with_ring<T>(&self, f: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
-        self.keys.get().map(|found| found.with_ring(f))
+        self.keys.get().map(|store| store.with_ring(f))
     }
 }
 

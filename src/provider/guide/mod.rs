@@ -36,7 +36,7 @@ pub fn provider() -> Provider {
     Provider {
         name: OFFLINE.to_owned(),
         endpoints: Vec::new(),
-        key_sources: Vec::new(),
+        keys: Vec::new(),
         local: true,
         own_address: false,
         needs_key: false,

@@ -42,7 +42,7 @@ fn job(lines: usize) -> Job {
 fn laid(room: WindowShortfall, job: &Job) -> Result<SplitLayout, Failure> {
     plan(
         &TooLong {
-            rooms: vec![room],
+            shortfalls: vec![room],
             considered: Vec::new(),
         },
         job,

@@ -1,13 +1,13 @@
 //! The models that count when no rung of the ladder has a key.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
 use super::*;
 use crate::budget::{Budget, Limits};
-use crate::catalog::Catalog;
-use crate::chat::{Clock, Random, Usd};
-use crate::config::{Config, Env, ModelEntry, ProviderConfig};
-use crate::gateway::Parts;
+use crate::chat::{Random, Usd};
+use crate::config::{ModelEntry, ProviderConfig};
+use crate::gateway::{Gateway, Parts};
 use crate::provider::providers;
 
 /// 1 November 2026, noon.
@@ -63,7 +63,7 @@ fn without_a_rung_every_priced_model_with_a_key_counts_the_users_own_first() {
             ..Config::default()
         },
     );
-    let found = gateway.dearest_first();
+    let found = gateway.models().dearest_first();
     assert_eq!(found[0].id.to_string(), "anthropic/mine");
     let outputs: Vec<_> = found[1..]
         .iter()
@@ -90,7 +90,7 @@ fn without_a_rung_every_priced_model_with_a_key_counts_the_users_own_first() {
 fn without_a_rung_the_prices_are_those_of_the_moment() {
     let (gateway, clock) = started("GEMINI_API_KEY", Config::default());
     let output = || {
-        find(&gateway.dearest_first(), "gemini/gemini-3.8-flash")
+        find(&gateway.models().dearest_first(), "gemini/gemini-3.8-flash")
             .unwrap()
             .price
             .clone()
@@ -104,7 +104,7 @@ fn without_a_rung_the_prices_are_those_of_the_moment() {
 
     let (gateway, clock) = started("DEEPSEEK_API_KEY", Config::default());
     let is_off_peak = || {
-        let models = gateway.dearest_first();
+        let models = gateway.models().dearest_first();
         find(&models, "deepseek/deepseek-flash")
             .unwrap()
             .price
@@ -128,7 +128,7 @@ fn without_a_rung_a_model_is_asked_as_it_would_be_by_name() {
             ..Config::default()
         },
     );
-    let found = gateway.dearest_first();
+    let found = gateway.models().dearest_first();
     assert_eq!(found[0].dialect.tier_field, TierField::Always);
     assert!(
         found
