@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::{AnswerHit, Cache, CachedAnswer, Flight, LeadGuard, repeatable, worth_keeping};
 use crate::chat::request::Digest;
 use crate::chat::{Clock, Effort, Failure, ModelId, Params, Reply};
-use crate::gateway::ask::Ask;
+use crate::gateway::ask::{Ask, Stale};
 use crate::gateway::money::cancellable_write::interrupted;
-use crate::gateway::plan::models::ModelAndEffort;
+use crate::gateway::plan::compare;
+use crate::gateway::plan::models::{ModelAndEffort, Models};
 use crate::gateway::stream::reporter::Reporter;
 use crate::gateway::upstream::provider_state::ProviderState;
 use crate::protocol::{AnswerFacts, Event, Kept};
@@ -118,6 +119,21 @@ impl<'a> AnswerCache<'a> {
         }
         newest
     }
+}
+
+/// The models whose old answers may be given: those that may answer this question and, where the user chooses an old
+/// answer, those that it is compared with as well.
+pub(in crate::gateway) fn stale_models(
+    models: Models<'_>,
+    ask: &Ask,
+    way: Stale,
+) -> Option<Vec<ModelAndEffort>> {
+    let (mut found, _) = models.candidates(ask).ok()?;
+    if way == Stale::Only {
+        found.extend(compare::compared(models, ask));
+    }
+    found.retain(|(model, _)| models.unusable(model.id.provider()).is_none());
+    Some(found)
 }
 
 /// One exchange's use of the cache.

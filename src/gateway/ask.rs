@@ -2,6 +2,7 @@
 
 pub(in crate::gateway) mod conversation;
 pub(in crate::gateway) mod draft_counts;
+pub(in crate::gateway) mod steps;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::chat::{
 };
 use crate::gateway::ask::conversation::Conversation;
 use crate::gateway::ask::draft_counts::DraftTokenCounter;
-use crate::gateway::steps::Step;
+use crate::gateway::ask::steps::Step;
 use crate::protocol::Raise;
 use crate::store::ChatSetting;
 

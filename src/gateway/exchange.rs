@@ -7,7 +7,7 @@
 mod cached;
 mod conclusion;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -18,9 +18,8 @@ use tracing::field::Empty;
 use crate::budget::Budget;
 use crate::cache::AnswerHit;
 use crate::chat::id::ExchangeId;
-use crate::chat::{Failure, FailureKind, ModelId, Selection, Usage, span};
-use crate::gateway::Gateway;
-use crate::gateway::answer_cache::ExchangeCache;
+use crate::chat::{Failure, FailureKind, ModelId, Random, Selection, Usage, span};
+use crate::gateway::answer_cache::{AnswerCache, ExchangeCache, stale_models};
 use crate::gateway::ask::{Ask, Consult, Stale};
 use crate::gateway::attempt::context::{AttemptContext, AttemptServices};
 use crate::gateway::attempt::end::RungFailure;
@@ -33,15 +32,32 @@ use crate::gateway::money::cancellable_write::unless_stopped;
 use crate::gateway::plan::compare;
 use crate::gateway::plan::plan_error::PlanError;
 use crate::gateway::plan::planned::{Planned, Tried};
+use crate::gateway::plan::planner::Planner;
 use crate::gateway::plan::ways_out::{WaysOut, ways_out};
 use crate::gateway::plan::window_fit::fit;
+use crate::gateway::quote::quote;
 use crate::gateway::stream::reporter::Reporter;
+use crate::gateway::upstream::peer_cooldowns::PeerCooldowns;
 use crate::protocol::{AtLimit, Event, Fitted, Refused};
+use crate::provider::Wire;
 use crate::redis::Waiting;
+
+/// What an exchange borrows from the gateway.
+#[derive(Clone, Copy)]
+pub(in crate::gateway) struct ExchangeServices<'g> {
+    pub(in crate::gateway) planner: Planner<'g>,
+    pub(in crate::gateway) answers: AnswerCache<'g>,
+    pub(in crate::gateway) wire: &'g Wire,
+    /// The machines that use the same keys; `None`: there is no Redis to hear of them.
+    pub(in crate::gateway) peers: Option<&'g PeerCooldowns>,
+    pub(in crate::gateway) random: &'g Random,
+    /// A front end was told last that something is the matter with a provider.
+    pub(in crate::gateway) troubled: &'g AtomicBool,
+}
 
 /// One exchange under way.
 struct ExchangeRun<'g> {
-    gateway: &'g Gateway,
+    services: ExchangeServices<'g>,
     id: ExchangeId,
     ask: Ask,
     stop: &'g CancellationToken,
@@ -58,26 +74,25 @@ struct ExchangeRun<'g> {
 
 /// Runs an exchange to its end. `began`: when the user sent the question.
 pub(in crate::gateway) async fn run(
-    gateway: Arc<Gateway>,
+    services: ExchangeServices<'_>,
     ask: Ask,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
     began: Instant,
 ) {
-    let id = ExchangeId::from_bits(gateway.parts.random.bits());
+    let id = ExchangeId::from_bits(services.random.bits());
     let span = tracing::info_span!("exchange", chat = %ask.session, %id, model = Empty);
-    let gateway: &Gateway = &gateway;
-    let reporter = Reporter::new(events, began, &gateway.troubled);
+    let reporter = Reporter::new(events, began, services.troubled);
     let waiting = Waiting::default();
     let exchange = ExchangeRun {
-        gateway,
+        services,
         id,
         ask,
         stop: &stop,
         reporter: &reporter,
-        cache: ExchangeCache::new(gateway.answers(), &waiting, &gateway.parts.clock),
+        cache: ExchangeCache::new(services.answers, &waiting, services.planner.models.clock),
         waiting: &waiting,
-        budget: &|| gateway.budget(),
+        budget: &|| services.planner.budget(),
         fitted: None,
         log: AttemptLog::default(),
     };
@@ -88,7 +103,6 @@ pub(in crate::gateway) async fn run(
         answer: None,
     });
     reporter.emit(last).await;
-    gateway.give_back().await;
 }
 
 impl<'g> ExchangeRun<'g> {
@@ -97,7 +111,6 @@ impl<'g> ExchangeRun<'g> {
             sends: true,
             ..Tried::default()
         };
-        self.gateway.reach_redis();
         let planned = unless_stopped(self.stop, self.fit_with_the_group(&first)).await?;
         let planned = match planned.map_err(Refused::from) {
             Err(refused) if refused.failure.kind == FailureKind::Budget => {
@@ -121,7 +134,7 @@ impl<'g> ExchangeRun<'g> {
         if let Some(hit) = unless_stopped(self.stop, lead).await?? {
             return Ok(self.give(&mut account, &planned, hit).await?);
         }
-        let steps_down = self.gateway.steps_down(&self.ask);
+        let steps_down = self.services.planner.steps_down(&self.ask);
         // From here on the prompt may be stored: a later rung that does not fit is a failure like any other.
         self.ask.consult = Consult::Never;
         self.run_fallbacks(account, planned, steps_down).await
@@ -129,14 +142,14 @@ impl<'g> ExchangeRun<'g> {
 
     /// The plan's first look has opened the store.
     async fn account(&self) -> Result<ExchangeAccount<'g>, Failure> {
-        let parts = &self.gateway.parts;
+        let planner = self.services.planner;
         let parts = AccountParts {
-            store: self.gateway.store().await?,
+            store: planner.store.open().await?,
             budget: self.budget,
-            group: self.gateway.group_budget(),
-            run: &parts.run,
-            clock: &parts.clock,
-            random: &parts.random,
+            group: planner.group_budget,
+            run: planner.run,
+            clock: planner.models.clock,
+            random: self.services.random,
             stop: self.stop,
         };
         Ok(ExchangeAccount::new(parts, self.id.clone()))
@@ -145,9 +158,8 @@ impl<'g> ExchangeRun<'g> {
     /// Plans the question. When a limit is in the way, the group's figures may be old: they are fetched, and it is planned
     /// once more.
     async fn fit_with_the_group(&mut self, tried: &Tried) -> Result<Planned, PlanError> {
-        let gateway = self.gateway;
-        let planner = gateway.planner();
-        let Some(group) = gateway.group_budget() else {
+        let planner = self.services.planner;
+        let Some(group) = planner.group_budget else {
             return fit(&planner, &mut self.ask, tried, Vec::new()).await;
         };
         let whole = self.ask.clone();
@@ -159,8 +171,8 @@ impl<'g> ExchangeRun<'g> {
         if !short {
             return first;
         }
-        let now = gateway.parts.clock.now();
-        let fetched = group.refresh(gateway.store().await?, now).await;
+        let store = planner.store.open().await.map_err(Failure::from)?;
+        let fetched = group.refresh(store, planner.models.clock.now()).await;
         self.ask = whole;
         match (
             fit(&planner, &mut self.ask, tried, Vec::new()).await,
@@ -186,7 +198,7 @@ impl<'g> ExchangeRun<'g> {
             .as_ref()
             .and_then(|route| route.considered.last());
         let Some(last) = considered else { return false };
-        let planner = self.gateway.planner();
+        let planner = self.services.planner;
         planner
             .left(&self.ask, &last.model)
             .await
@@ -199,7 +211,7 @@ impl<'g> ExchangeRun<'g> {
             for_nothing: true,
             ..Tried::default()
         };
-        let planner = self.gateway.planner();
+        let planner = self.services.planner;
         let fit = fit(&planner, &mut self.ask, &free, Vec::new());
         let Ok(planned) = unless_stopped(self.stop, fit).await? else {
             return self.at_limit(refused).await;
@@ -224,10 +236,11 @@ impl<'g> ExchangeRun<'g> {
         if self.ask.consult == Consult::Never {
             return Err(refused);
         }
+        let (planner, answers) = (self.services.planner, self.services.answers);
         let plain = self.ask.unasked();
-        let WaysOut { cheaper, raise } = ways_out(&self.gateway.planner(), &plain).await;
+        let WaysOut { cheaper, raise } = ways_out(&planner, &plain).await;
         let cheaper = match cheaper {
-            Some(ask) => self.gateway.quote(&ask).await.ok(),
+            Some(ask) => quote(&planner, answers, &ask).await.ok(),
             None => None,
         };
         Ok(Event::AtLimit(Box::new(AtLimit {
@@ -280,7 +293,7 @@ impl<'g> ExchangeRun<'g> {
             tried.models.push(model);
             // When nothing else fits, the user is told of the failure, not of that.
             let (next, failure) = if goes_on {
-                let planner = self.gateway.planner();
+                let planner = self.services.planner;
                 match unless_stopped(self.stop, planner.plan(&self.ask, &tried)).await {
                     Ok(next) => (next.ok(), failure),
                     Err(stopped) => (None, stopped),
@@ -303,7 +316,12 @@ impl<'g> ExchangeRun<'g> {
         steps_down: bool,
     ) -> Result<Event, RungFailure> {
         let rung = &planned.plan.first;
-        let provider = self.gateway.routes.get(rung.model.provider());
+        let provider = self
+            .services
+            .planner
+            .models
+            .providers
+            .get(rung.model.provider());
         let (Some(model), Some(provider)) = (planned.model(&rung.model), provider) else {
             let text = format!("{} cannot be reached", rung.model);
             return Err(RungFailure::Next(Failure::new(FailureKind::Usage, text)));
@@ -323,10 +341,10 @@ impl<'g> ExchangeRun<'g> {
             planned,
             attempts: self.log.attempts(),
             reporter: self.reporter,
-            ended: self.gateway.parts.clock.now(),
+            ended: self.services.planner.models.clock.now(),
         };
         let others = |model: &ModelId, usage: &Usage| {
-            compare::counterfactuals(self.gateway.models(), &self.ask, model, usage)
+            compare::counterfactuals(self.services.planner.models, &self.ask, model, usage)
         };
         let conclusion = conclusion::settle(parts, account, *answer, others).await;
         if conclusion.is_whole {
@@ -337,15 +355,15 @@ impl<'g> ExchangeRun<'g> {
     }
 
     async fn services(&self) -> Result<AttemptServices<'g>, Failure> {
-        let gateway = self.gateway;
+        let (services, models) = (self.services, self.services.planner.models);
         Ok(AttemptServices {
-            wire: &gateway.wire,
-            env: &gateway.parts.env,
-            limits: &gateway.parts.config.limits,
-            clock: &gateway.parts.clock,
-            random: &gateway.parts.random,
-            store: gateway.store().await?,
-            peers: gateway.others.as_ref(),
+            wire: services.wire,
+            env: models.env,
+            limits: &models.config.limits,
+            clock: models.clock,
+            random: services.random,
+            store: services.planner.store.open().await?,
+            peers: services.peers,
             waiting: self.waiting,
             reporter: self.reporter,
             stop: self.stop,
@@ -396,7 +414,7 @@ impl<'g> ExchangeRun<'g> {
         if self.ask.stale == Stale::Never {
             return None;
         }
-        let models = self.gateway.stale_models(&self.ask, self.ask.stale)?;
+        let models = stale_models(self.services.planner.models, &self.ask, self.ask.stale)?;
         let hit = self.cache.newest(&self.ask, &models).await?;
         let (model, age) = (&hit.entry.model, span(hit.age.as_secs()));
         let text = match (self.ask.stale, &self.ask.selection) {
@@ -420,14 +438,15 @@ impl<'g> ExchangeRun<'g> {
         hit: AnswerHit,
     ) -> Result<Event, Failure> {
         let (model, usage) = (&hit.entry.model, &hit.entry.usage);
-        let others = compare::counterfactuals(self.gateway.models(), &self.ask, model, usage);
+        let others =
+            compare::counterfactuals(self.services.planner.models, &self.ask, model, usage);
         let parts = CachedParts {
             ask: &self.ask,
             planned,
             fitted: self.fitted,
             attempts: self.log.attempts(),
             reporter: self.reporter,
-            now: self.gateway.parts.clock.now(),
+            now: self.services.planner.models.clock.now(),
         };
         cached::give(parts, account, hit, others).await
     }

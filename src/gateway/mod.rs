@@ -11,7 +11,7 @@ mod attempt;
 mod exchange;
 mod money;
 mod plan;
-mod steps;
+mod quote;
 mod stream;
 mod upstream;
 
@@ -27,11 +27,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use crate::router::FIRST_GUESS;
 pub use ask::conversation::Conversation;
 pub use ask::draft_counts::DraftTokenCounter;
+pub use ask::steps::{Spent, Step};
 pub use ask::{Ask, Consult, LastAnswer, Stale};
 pub use plan::count::tokenizer;
 pub use plan::plan_error::{PlanError, TooLong, WindowShortfall};
 pub use plan::planned::Planned;
-pub use steps::{Spent, Step};
 pub use upstream::key_store::{FoundKey, KeyReport};
 
 use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
@@ -43,12 +43,12 @@ use crate::protocol::{Circuit, EVENTS, Event, Offer, Quote, Warm};
 use crate::provider::{Network, Provider, Wire, guide};
 use crate::redis::Redis;
 use crate::store::{LazyStore, Store};
-use answer_cache::AnswerCache;
+use answer_cache::{AnswerCache, stale_models};
+use exchange::ExchangeServices;
 use plan::compare;
 use plan::models::Models;
 use plan::planned::Tried;
 use plan::planner::Planner;
-use plan::window_fit::fit;
 use upstream::breaker_store::restore_breakers;
 use upstream::peer_cooldowns::PeerCooldowns;
 use upstream::provider_state::ProviderState;
@@ -178,8 +178,12 @@ impl Gateway {
     pub fn open(self: &Arc<Self>, ask: Ask) -> Exchange {
         let (sender, events) = mpsc::channel(EVENTS);
         let stop = CancellationToken::new();
-        let run = exchange::run(Arc::clone(self), ask, sender, stop.clone(), Instant::now());
-        tokio::spawn(run);
+        let (gateway, stopped, began) = (Arc::clone(self), stop.clone(), Instant::now());
+        tokio::spawn(async move {
+            gateway.reach_redis();
+            exchange::run(gateway.services(), ask, sender, stopped, began).await;
+            gateway.give_back().await;
+        });
         Exchange {
             events,
             _stop_on_drop: stop.clone().drop_guard(),
@@ -189,38 +193,7 @@ impl Gateway {
 
     /// What sending this would do. Sends nothing, reserves nothing.
     pub async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
-        let (planner, nothing) = (self.planner(), Tried::default());
-        let compared = compare::compared(planner.models, ask);
-        let ids: Vec<_> = compared.iter().map(|(model, _)| model.id.clone()).collect();
-        let planned = match fit(&planner, &mut ask.clone(), &nothing, compared.clone()).await {
-            // Sending it asks the user, and this is what would be proposed.
-            Err(error) if ask.proposes_at(&error.refused.failure) => {
-                fit(&planner, &mut ask.unasked(), &nothing, compared.clone()).await
-            }
-            planned => planned,
-        }?;
-        let (chosen, clock) = (&planned.plan.first, &self.parts.clock);
-        let kept = self.answers().quoted(ask, chosen, &compared, clock).await;
-        let first = planned.model(&planned.plan.first.model);
-        let warm = ask
-            .last
-            .as_ref()
-            .and_then(|last| self.warm(last, self.parts.clock.now()))
-            .filter(|warm| warm.model != planned.plan.first.model);
-        Ok(Quote {
-            model: planned.plan.first.model.clone(),
-            free: first.is_some_and(|m| m.price.as_ref().is_some_and(|p| p.free)),
-            context: first.and_then(|m| m.context),
-            efforts: first.map(|m| m.dialect.efforts.clone()).unwrap_or_default(),
-            estimate: planned.plan.first.estimate,
-            usual: planned.usual(),
-            others: planned.others(&ids),
-            route: planned.plan.route,
-            fitted: planned.fitted,
-            warm,
-            kept,
-            left: planned.left,
-        })
+        quote::quote(&self.planner(), self.answers(), ask).await
     }
 
     /// The store, opened at the first call.
@@ -353,7 +326,7 @@ impl Gateway {
                 until: None,
             };
         };
-        let hit = match self.stale_models(ask, way) {
+        let hit = match stale_models(self.models(), ask, way) {
             Some(models) => {
                 let clock = &self.parts.clock;
                 let said = || ask.said();
@@ -394,15 +367,15 @@ impl Gateway {
         AnswerCache::new(self.parts.cache.as_ref(), sampled, &self.routes)
     }
 
-    /// The models whose old answers may be given: those that may answer this question and, where the user chooses an old
-    /// answer, those that it is compared with as well.
-    fn stale_models(&self, ask: &Ask, way: Stale) -> Option<Vec<plan::models::ModelAndEffort>> {
-        let (mut models, _) = self.models().candidates(ask).ok()?;
-        if way == Stale::Only {
-            models.extend(compare::compared(self.models(), ask));
+    fn services(&self) -> ExchangeServices<'_> {
+        ExchangeServices {
+            planner: self.planner(),
+            answers: self.answers(),
+            wire: &self.wire,
+            peers: self.others.as_ref(),
+            random: &self.parts.random,
+            troubled: &self.troubled,
         }
-        models.retain(|(model, _)| self.unusable(model.id.provider()).is_none());
-        Some(models)
     }
 
     /// The way to the servers.

@@ -322,6 +322,8 @@ fn starts_path(tokens: &[Token], i: usize) -> bool {
     }
     match i.checked_sub(1).map(|before| tokens[before].text.as_str()) {
         Some(".") => false,
+        // `pub(in crate::room)` says who may see an item and needs nothing.
+        Some("in") => !(i >= 3 && tokens[i - 2].text == "(" && tokens[i - 3].text == "pub"),
         Some("::") => !i
             .checked_sub(2)
             .is_some_and(|n| is_word(&tokens[n].text) || tokens[n].text == ">"),

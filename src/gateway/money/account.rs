@@ -12,10 +12,10 @@ use crate::budget::{Admission, Budget, Grant, GroupBudget, NoLease};
 use crate::chat::id::{AttemptId, ExchangeId};
 use crate::chat::{Clock, Cost, Failure, FailureKind, Finish, Random, Timestamp, Usd};
 use crate::gateway::ask::Ask;
+use crate::gateway::ask::steps;
 use crate::gateway::money::cancellable_write::{interrupted, unless_stopped, write_unless_stopped};
 use crate::gateway::money::rows;
 use crate::gateway::plan::planned::Planned;
-use crate::gateway::steps;
 use crate::protocol::AnswerFacts;
 use crate::store::{
     Begin, ChatLog, Corrections, Db, Ending, ExchangeLog, Ledger, Reservation, ServerHealth,
