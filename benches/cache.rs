@@ -116,7 +116,7 @@ fn looking_up(c: &mut Criterion) {
     long.messages[0].text = long.messages[0].text.repeat(256);
     group.bench_function("digest of 1 MB", |b| b.iter(|| long.digest("")));
     group.bench_function("copy and digest of 1 MB", |b| {
-        b.iter(|| long.clone().digest(""))
+        b.iter(|| long.clone().digest(""));
     });
 
     let both = cache(&path, MEMORY);
@@ -156,7 +156,7 @@ fn looking_up(c: &mut Criterion) {
     println!("hit on disk: {} were not had in time", late.get());
     let missing = request(ENTRIES).digest("");
     group.bench_function("miss", |b| {
-        b.iter(|| assert!(get(&disk, missing).is_none()))
+        b.iter(|| assert!(get(&disk, missing).is_none()));
     });
     group.finish();
     runtime.block_on(async {

@@ -73,10 +73,10 @@ fn counting(c: &mut Criterion) {
     ] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| {
-            b.iter(|| count(Encoding::O200kBase, black_box(&text)))
+            b.iter(|| count(Encoding::O200kBase, black_box(&text)));
         });
         group.bench_function(format!("{name}, bpe-openai"), |b| {
-            b.iter(|| bpe.count(black_box(text.as_str())))
+            b.iter(|| bpe.count(black_box(text.as_str())));
         });
         let spaces = text.bytes().all(|byte| byte.is_ascii_whitespace());
         if !spaces || text.len() <= SPACES_OF_TIKTOKEN {

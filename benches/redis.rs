@@ -74,7 +74,7 @@ fn main() {
             runtime
                 .block_on(tier.get(digest, &Waiting::default()))
                 .is_some()
-        )
+        );
     });
     for (name, (p50, p99)) in [("bare round trip", ping), ("shared look-up", look_up)] {
         println!("{name}: p50 {p50:?}, p99 {p99:?}");

@@ -71,6 +71,11 @@
 //! - which characters may reach the terminal: `chat/text/class.rs`
 //! - what the guide knows: `assets/guide/*.md`
 
+#![cfg_attr(
+    test,
+    allow(clippy::too_many_lines, reason = "tables of tests may be long")
+)]
+
 pub mod agent;
 pub mod budget;
 pub mod cache;

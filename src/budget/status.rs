@@ -308,7 +308,7 @@ impl Spending<'_> {
                 let rest = left + more(line.scope);
                 match over {
                     ChargeScope::ModelDay(id, _) | ChargeScope::ModelMonth(id, _) => {
-                        models.push((id.clone(), line.scope, rest))
+                        models.push((id.clone(), line.scope, rest));
                     }
                     ChargeScope::KeyDay(key, _) | ChargeScope::KeyMonth(key, _) => {
                         keys.push((

@@ -181,7 +181,8 @@ impl Gateway {
         let (gateway, stopped, began) = (Arc::clone(self), stop.clone(), Instant::now());
         tokio::spawn(async move {
             gateway.reach_redis();
-            exchange::run(gateway.services(), ask, sender, stopped, began).await;
+            let run = exchange::run(gateway.services(), ask, sender, stopped, began);
+            Box::pin(run).await;
             gateway.give_back().await;
         });
         Exchange {

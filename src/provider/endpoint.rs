@@ -321,7 +321,7 @@ mod tests {
             match (Endpoint::parse("p", address, false), expected) {
                 (Ok(endpoint), Ok(base)) => assert_eq!(endpoint.base_url(), base),
                 (Err(error), Err(part)) => {
-                    assert!(error.to_string().contains(part), "{address}: {error}")
+                    assert!(error.to_string().contains(part), "{address}: {error}");
                 }
                 (result, _) => panic!("{address}: {result:?}"),
             }

@@ -30,7 +30,7 @@ pub async fn local_servers(
         let endpoint = provider.endpoints.first().cloned();
         let name = provider.name.clone();
         async move {
-            let endpoint = endpoint.filter(|endpoint| endpoint.is_loopback())?;
+            let endpoint = endpoint.filter(super::endpoint::Endpoint::is_loopback)?;
             let listed = timeout(limit, wire.models(&endpoint, None)).await;
             Some(LocalServer {
                 provider: name,

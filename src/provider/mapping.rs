@@ -338,7 +338,7 @@ mod tests {
             });
             match (body(&asked, &dialect, 1, false), expected) {
                 (Ok(written), Ok(sent)) => {
-                    assert_eq!(written.get("temperature").and_then(Value::as_f64), sent)
+                    assert_eq!(written.get("temperature").and_then(Value::as_f64), sent);
                 }
                 (Err(error), Err(part)) => {
                     let text = error.to_string();

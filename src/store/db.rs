@@ -248,7 +248,7 @@ fn enter_wal(conn: &Connection) -> Result<(), StoreError> {
                 )));
             }
             Err(StoreError::Locked) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(5))
+                std::thread::sleep(Duration::from_millis(5));
             }
             Err(error) => return Err(error),
         }

@@ -299,7 +299,7 @@ mod tests {
         }));
         let there = Arc::clone(&written);
         before_panics(Arc::clone(&live), move || {
-            restore(&mut *there.lock().unwrap())
+            restore(&mut *there.lock().unwrap());
         });
         for _ in 0..2 {
             let caught = std::panic::catch_unwind(|| std::panic::panic_any("a test"));

@@ -62,25 +62,25 @@ async fn damage_of_any_kind_is_a_miss_and_it_goes_on() {
     let damages: [Damage; 9] = [
         ("emptied snapshots", |f| change(f, "snap.", Vec::clear)),
         ("garbled snapshots", |f| {
-            change(f, "snap.", |bytes| bytes.fill(0xA5))
+            change(f, "snap.", |bytes| bytes.fill(0xA5));
         }),
         ("half a database", |f| {
-            change(f, "db", |bytes| bytes.truncate(bytes.len() / 2))
+            change(f, "db", |bytes| bytes.truncate(bytes.len() / 2));
         }),
         ("an empty database", |f| change(f, "db", Vec::clear)),
         ("flipped bytes", |f| {
             change(f, "db", |bytes| {
-                bytes.iter_mut().step_by(997).for_each(|byte| *byte ^= 0x40)
-            })
+                bytes.iter_mut().step_by(997).for_each(|byte| *byte ^= 0x40);
+            });
         }),
         ("garbage everywhere", |f| {
-            change(f, "", |bytes| bytes.fill(0xff))
+            change(f, "", |bytes| bytes.fill(0xff));
         }),
         ("no generation", |f| {
-            fs::remove_dir_all(files(f, "db")[0].parent().unwrap()).unwrap()
+            fs::remove_dir_all(files(f, "db")[0].parent().unwrap()).unwrap();
         }),
         ("nonsense for a name", |f| {
-            fs::write(f.path().join("CURRENT"), "../../etc").unwrap()
+            fs::write(f.path().join("CURRENT"), "../../etc").unwrap();
         }),
         ("a folder for a name", |f| {
             fs::remove_file(f.path().join("CURRENT")).unwrap();

@@ -1,5 +1,13 @@
 //! Answers kept in memory and on disk.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "the small functions of tests are tests, and their tables may be long"
+)]
+
 #[path = "../in_process/answers.rs"]
 mod answers;
 #[path = "../in_process/one_gateway.rs"]

@@ -1,5 +1,13 @@
 //! The command line: what is typed, read, printed and returned.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "the small functions of tests are tests, and their tables may be long"
+)]
+
 #[path = "../in_process/gateways.rs"]
 mod gateways;
 #[path = "../support/mod.rs"]

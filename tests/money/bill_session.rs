@@ -106,7 +106,7 @@ impl Chat {
                 }
                 Event::Finished(answer) => over = Some(Some(self.answered(&answer))),
                 Event::Failed { answer, .. } => {
-                    over = Some(answer.map(|answer| self.answered(&answer)))
+                    over = Some(answer.map(|answer| self.answered(&answer)));
                 }
                 Event::Panel(panel) => {
                     if let Some(cost) = over {

@@ -75,7 +75,7 @@ fn a_ledger_that_another_program_keeps_locked() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let words = ["nothing was sent", "locked", "try again"];
     refused_until_mended(&scene, scene.command(&ASK), &words, || {
-        other.execute_batch("ROLLBACK").unwrap()
+        other.execute_batch("ROLLBACK").unwrap();
     });
 }
 
@@ -86,7 +86,7 @@ fn a_ledger_from_the_future() {
         Connection::open(&file)
             .unwrap()
             .pragma_update(None, "user_version", n)
-            .unwrap()
+            .unwrap();
     };
     version(99);
     let words = ["format 99", "install the newer version"];
@@ -279,7 +279,7 @@ fn spoilt_while_it_streams(
 fn a_ledger_that_is_locked_while_the_answer_comes() {
     let lock = |_: &Running, other: &Connection| other.execute_batch("BEGIN IMMEDIATE").unwrap();
     spoilt_while_it_streams(&["locked"], lock, |other| {
-        other.execute_batch("ROLLBACK").unwrap()
+        other.execute_batch("ROLLBACK").unwrap();
     });
 }
 

@@ -1,5 +1,13 @@
 //! Machines with a network that is away, a name server that is silent, or a disk that is full. Needs Linux name spaces.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "the small functions of tests are tests, and their tables may be long"
+)]
+
 #[path = "../support/mod.rs"]
 #[macro_use]
 mod support;

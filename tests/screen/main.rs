@@ -1,5 +1,13 @@
 //! The chat screen in a pseudo-terminal.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "the small functions of tests are tests, and their tables may be long"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

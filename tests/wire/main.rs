@@ -1,5 +1,13 @@
 //! Between the program and the servers: requests, streams, failures, retries, connections.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "the small functions of tests are tests, and their tables may be long"
+)]
+
 #[path = "../in_process/bill.rs"]
 mod bill;
 #[path = "../in_process/gateways.rs"]

@@ -72,7 +72,7 @@ async fn stop(name: &str, mut exchange: Exchange) -> (Event, Duration) {
 fn interrupted((event, took): (Event, Duration)) -> Duration {
     match event {
         Event::Failed { failure, .. } => {
-            assert_eq!(failure.kind, FailureKind::Interrupted, "{failure}")
+            assert_eq!(failure.kind, FailureKind::Interrupted, "{failure}");
         }
         Event::Finished(answer) => assert_eq!(answer.facts.finish, Some(Finish::Interrupted)),
         other => panic!("{other:?}"),

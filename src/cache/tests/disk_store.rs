@@ -13,7 +13,7 @@ fn open(folder: &Path, limit: u64) -> (DiskStore, Option<String>) {
     for _ in 0..6_000 {
         match DiskStore::open(folder, limit) {
             Err(cause) if cause.contains("another process") => {
-                std::thread::sleep(Duration::from_millis(10))
+                std::thread::sleep(Duration::from_millis(10));
             }
             opened => return opened.unwrap(),
         }

@@ -109,7 +109,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
     ) -> Option<RungFailure> {
         let named = |context: &AttemptContext<'_>| {
             let failure = failure(&context.rung().model, error);
-            context.provider.naming_key(failure, error, key)
+            key.naming(failure, error)
         };
         self.waited = Duration::ZERO;
         match next {

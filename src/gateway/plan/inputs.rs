@@ -88,11 +88,11 @@ impl PlanInputs {
             exchange: query.exchange.as_ref(),
             run: &query.run,
         };
-        let mut standing = Spending(&budget)
+        let mut standing = Spending(budget)
             .standing(db, &booked, query.raise, now)?
             .counting_keys();
         if query.confined {
-            Spending(&budget).confine(db, &mut standing, now)?;
+            Spending(budget).confine(db, &mut standing, now)?;
         }
         let pace = PaceInput {
             now,

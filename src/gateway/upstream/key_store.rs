@@ -14,7 +14,7 @@ use crate::chat::{Failure, FailureKind};
 use crate::config::{Env, KeyEntry, KeySource};
 use crate::gateway::upstream::key_ring::KeyRing;
 use crate::provider::guide::OFFLINE;
-use crate::provider::{KeyError, Provider, Secret};
+use crate::provider::{ErrorClass, KeyError, Provider, Secret, WireError};
 
 /// After a reading that found nothing new, the sources are not read again for so long: a batch sends many questions in a
 /// moment.
@@ -113,6 +113,33 @@ impl SelectedKey {
             .filter(|secret| !secret.may_go_to(OFFLINE))
             .map(Secret::last4)
             .unwrap_or_default()
+    }
+
+    /// Adds to a failure that is this key's fault which key it is, where it comes from, and what to do.
+    pub(in crate::gateway) fn naming(&self, failure: Failure, error: &WireError) -> Failure {
+        let last4 = self.shown();
+        if last4.is_empty() {
+            return failure;
+        }
+        let source = self.source().map(named).unwrap_or_default();
+        let key = if source.is_empty() {
+            format!("the key {last4}")
+        } else {
+            format!("the key {last4} from {source}")
+        };
+        match error.class {
+            ErrorClass::InvalidKey => failure.hint(format!("check {key}")),
+            ErrorClass::Forbidden => failure.hint(format!(
+                "{key} has no access; check the account's rights and region"
+            )),
+            ErrorClass::NoCredit => {
+                failure.hint(format!("add credit for {key}, or choose another provider"))
+            }
+            ErrorClass::QuotaExceeded => failure.hint(format!(
+                "the account's own limit is reached; raise it at the provider for {key}"
+            )),
+            _ => failure,
+        }
     }
 }
 
@@ -325,5 +352,18 @@ impl Keys {
             self.ring
                 .set_present(index, key.secret.is_some() && is_first);
         }
+    }
+}
+
+/// A source of keys, in a word or two.
+pub(in crate::gateway) fn named(source: &KeySource) -> String {
+    match source {
+        KeySource::Env(name) => name.clone(),
+        KeySource::File(path) => path.display().to_string(),
+        KeySource::Command(command) => format!(
+            "`{}`",
+            command.split_whitespace().next().unwrap_or_default()
+        ),
+        KeySource::Keyring(name) => format!("the keyring ({name})"),
     }
 }

@@ -15,7 +15,7 @@ use crate::config::{Env, KeyEntry, KeySource};
 use crate::gateway::upstream::compat_memory::CompatMemory;
 use crate::gateway::upstream::endpoints::Endpoints;
 use crate::gateway::upstream::key_ring::{KeyChoice, KeyRing};
-use crate::gateway::upstream::key_store::{FoundKey, KeyReport, KeyStore, SelectedKey};
+use crate::gateway::upstream::key_store::{FoundKey, KeyReport, KeyStore, SelectedKey, named};
 use crate::gateway::upstream::queue::Queue;
 use crate::gateway::upstream::rate_limits::LONGEST_WAIT;
 use crate::gateway::upstream::retry_budget::RetryBudget;
@@ -312,7 +312,7 @@ impl ProviderState {
     ) {
         let Some(store) = self.keys.get() else { return };
         store.report(key, |ring, index| {
-            ring.cool(index, model.model(), now, until)
+            ring.cool(index, model.model(), now, until);
         });
         if until.since(now) > LONGEST_WAIT {
             store.note_long_cooling();
@@ -344,40 +344,8 @@ impl ProviderState {
     ) {
         if let Some(store) = self.keys.get() {
             store.report(key, |ring, index| {
-                ring.learn(index, model.model(), meta, now)
+                ring.learn(index, model.model(), meta, now);
             });
-        }
-    }
-
-    /// Adds to a failure that is a key's fault which key it is, where it comes from, and what to do.
-    pub(in crate::gateway) fn naming_key(
-        &self,
-        failure: Failure,
-        error: &WireError,
-        key: &SelectedKey,
-    ) -> Failure {
-        let last4 = key.shown();
-        if last4.is_empty() {
-            return failure;
-        }
-        let source = key.source().map(named).unwrap_or_default();
-        let key = if source.is_empty() {
-            format!("the key {last4}")
-        } else {
-            format!("the key {last4} from {source}")
-        };
-        match error.class {
-            ErrorClass::InvalidKey => failure.hint(format!("check {key}")),
-            ErrorClass::Forbidden => failure.hint(format!(
-                "{key} has no access; check the account's rights and region"
-            )),
-            ErrorClass::NoCredit => {
-                failure.hint(format!("add credit for {key}, or choose another provider"))
-            }
-            ErrorClass::QuotaExceeded => failure.hint(format!(
-                "the account's own limit is reached; raise it at the provider for {key}"
-            )),
-            _ => failure,
         }
     }
 
@@ -425,12 +393,11 @@ impl ProviderState {
         }
         // Keys cool on single models, and no model has this name.
         let any_model = ModelId::new(&self.provider.name, "*");
-        let usable = match self.missing_key(env) {
-            Some(why) => Err(why),
-            None => {
-                let key = self.key(env, &any_model, Instant::now(), now, &[]).await;
-                Ok(key.ok().and_then(|key| key.secret))
-            }
+        let usable = if let Some(why) = self.missing_key(env) {
+            Err(why)
+        } else {
+            let key = self.key(env, &any_model, Instant::now(), now, &[]).await;
+            Ok(key.ok().and_then(|key| key.secret))
         };
         KeyReport {
             found: self.found_keys(),
@@ -472,19 +439,6 @@ impl ProviderState {
 
     pub(in crate::gateway) fn with_ring<T>(&self, f: impl FnOnce(&mut KeyRing) -> T) -> Option<T> {
         self.keys.get().map(|store| store.with_ring(f))
-    }
-}
-
-/// A source of keys, in a word or two.
-fn named(source: &KeySource) -> String {
-    match source {
-        KeySource::Env(name) => name.clone(),
-        KeySource::File(path) => path.display().to_string(),
-        KeySource::Command(command) => format!(
-            "`{}`",
-            command.split_whitespace().next().unwrap_or_default()
-        ),
-        KeySource::Keyring(name) => format!("the keyring ({name})"),
     }
 }
 

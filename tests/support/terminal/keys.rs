@@ -87,7 +87,7 @@ fn character(name: &str, base: &str, (shift, alt, ctrl): (bool, bool, bool)) -> 
     match (ctrl, c) {
         (false, c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         (true, 'a'..='z' | 'A'..='Z' | '@' | '[' | '\\' | ']' | '^' | '_') => {
-            bytes.push(c as u8 & 0x1f)
+            bytes.push(c as u8 & 0x1f);
         }
         (true, '/') => bytes.push(0x1f),
         (true, _) => panic!("terminals send nothing for {name}"),

@@ -195,7 +195,7 @@ impl vt100::Callbacks for Questions {
                     .extend_from_slice(format!("\x1b[{};{}R", row + 1, col + 1).as_bytes());
             }
             (Some(b'?'), None, 'u', _) if self.nature.kitty => {
-                self.answers.extend_from_slice(b"\x1b[?0u")
+                self.answers.extend_from_slice(b"\x1b[?0u");
             }
             _ => {}
         }

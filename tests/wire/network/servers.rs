@@ -130,7 +130,7 @@ pub async fn tls_server_of(name: &str, alpn: &str, together: usize) -> (SocketAd
                 loop {
                     match head(&mut stream).await {
                         Ok(Some(asked)) => {
-                            answer(&mut stream, &heard, connection, asked, &gate).await
+                            answer(&mut stream, &heard, connection, asked, &gate).await;
                         }
                         Ok(None) => return heard.end(connection, true),
                         Err(_) => return heard.end(connection, false),

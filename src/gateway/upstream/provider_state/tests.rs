@@ -280,8 +280,8 @@ async fn a_failure_that_a_key_is_to_blame_for_names_it() {
         (ErrorClass::RateLimited, false),
     ] {
         let failure = Failure::new(FailureKind::Request, "no");
-        let hint = route
-            .naming_key(failure, &error(class.clone(), false), &key)
+        let hint = key
+            .naming(failure, &error(class.clone(), false))
             .hint
             .unwrap_or_default();
         assert_eq!(
