@@ -17,6 +17,9 @@ use crate::chat::Delta;
 pub const TOTAL_CAP: usize = 64 * 1024 * 1024;
 /// The most bytes that a whole answer in one piece (or a web page) may have.
 pub const UNARY_CAP: usize = 8 * 1024 * 1024;
+/// Up to here the buffer of such an answer doubles; then it gets all that it may need.
+const DOUBLED_CAP: usize = 512 * 1024;
+
 #[derive(Debug)]
 enum BodyKind {
     /// Nothing but white space so far.
@@ -91,6 +94,10 @@ impl Decoder {
             BodyKind::Whole(whole) | BodyKind::Page(whole) => {
                 if whole.len() + bytes.len() > UNARY_CAP {
                     return Err(too_large("the answer passed 8 MiB and was stopped"));
+                }
+                if whole.len() + bytes.len() > whole.capacity().max(DOUBLED_CAP) {
+                    // Pages that are not written take no memory; doubling would copy megabytes at each step.
+                    whole.reserve_exact(UNARY_CAP - whole.len());
                 }
                 whole.extend_from_slice(bytes);
             }
