@@ -387,3 +387,21 @@ fn every_module_says_what_it_owns() {
 fn no_module_has_an_empty_name() {
     check(&["src", "tests", "benches"], empty_names);
 }
+
+/// `src/lib.rs` tells newcomers where a change goes.
+#[test]
+fn the_map_names_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = std::fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let named: Vec<&str> = map
+        .lines()
+        .filter(|line| line.starts_with("//!"))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|words| words.ends_with(".rs"))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        let places = [root.join("src").join(name), root.join(name)];
+        assert!(places.iter().any(|place| place.exists()), "{name}");
+    }
+}
