@@ -145,7 +145,7 @@ fn looking_up(c: &mut Criterion) {
 
     // Without memory every hit is the disk's: a question to another process, and its answer.
     let disk = cache(&path, 0);
-    // Nobody waits longer than 20 ms: on a machine that stands still for so long it is a miss.
+    // No look-up waits longer than 20 ms; on a machine that stalls for so long it is a miss.
     let late = Cell::new(0);
     let on_disk = |n: usize| match get(&disk, digests[n % ENTRIES]) {
         Some(hit) => assert_eq!(hit.tier, CacheHit::Disk),

@@ -58,7 +58,7 @@ const NOUNS: &[&str] = &["chat", "protocol", "config", "tokens", "catalog", "met
 const SERVICES: &[&str] = &[
     "chat", "protocol", "config", "tokens", "catalog", "metrics", "store", "redis",
 ];
-/// May import every room; nobody imports it.
+/// May import every room; no room imports it.
 const TOP: &str = "cli";
 
 /// The crates of `Cargo.toml`, and the rooms that know them. What a room is there to hide has one room: only data that

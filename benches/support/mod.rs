@@ -32,7 +32,7 @@ async fn answer_all(mut stream: TcpStream, seen: Seen) -> io::Result<()> {
     let writes = writes();
     let mut buffer = Vec::new();
     while take_request(&mut stream, &mut buffer).await? {
-        // Nobody panics while holding it.
+        // No holder panics.
         if let Ok(mut seen) = seen.lock() {
             *seen = Some(Instant::now());
         }

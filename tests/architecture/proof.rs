@@ -124,7 +124,7 @@ fn an_import_upwards_is_caught_with_its_line() {
     assert_eq!(
         forbidden_imports(&wrong).len(),
         1,
-        "nobody imports the command line"
+        "no room imports the command line"
     );
     let wrong = file("src/attic/mod.rs", "");
     assert_eq!(

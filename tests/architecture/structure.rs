@@ -180,7 +180,7 @@ fn room() -> [File; 4] {
 fn a_circle_of_files_is_caught_also_through_a_door() {
     let circles = Arrows::of(&room()).circles();
     assert_eq!(circles, [["src/cache/disk.rs", "src/cache/memory.rs"]]);
-    // A door that uses what it hands on is in a circle with whoever needs the door.
+    // A door that uses what it hands on is in a circle with every file that needs the door.
     let mut door = room();
     door[0].text =
         "mod disk; mod memory; mod entry; pub use entry::Entry; pub struct Tier(Entry);".to_owned();

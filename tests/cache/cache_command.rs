@@ -145,7 +145,7 @@ fn clearing_while_a_chat_is_open_disturbs_nothing() {
     assert_eq!(cleared[0]["entries"], 1);
     say(&terminal, "go on");
     settled(&terminal);
-    // The chat, and the one that asks; whoever asked before may not have been seen to be gone yet.
+    // The chat, and the process that asks. An earlier process may not have been noticed as gone yet.
     let deadline = Instant::now() + PATIENCE;
     while disk(&stats(&place))["owner"]["clients"] != 2 {
         assert!(Instant::now() < deadline, "{}", stats(&place));

@@ -41,7 +41,7 @@ fn change(folder: &Folder, prefix: &str, how: impl Fn(&mut Vec<u8>)) {
     }
 }
 
-/// A folder with answers in it, and nobody who owns it.
+/// A folder with answers in it, without an owner process.
 async fn filled() -> Folder {
     let folder = Folder::new();
     let cache = folder.cache();

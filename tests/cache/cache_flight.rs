@@ -103,7 +103,7 @@ async fn nobody_stays_in_the_queue_behind_an_owner_that_hangs() {
     let waiter = tokio::spawn(follower(&other).await.wait(NOW));
     let hung = folder.owner().unwrap();
     kill_process(hung, Signal::STOP).unwrap();
-    // Nobody hears of it: the leader may be done, and its process gone.
+    // The answer does not arrive: the leader may be done, and its process gone.
     drop(guard);
     assert_eq!(timeout(PATIENCE, waiter).await.unwrap().unwrap(), None);
     kept(&other, 2, "again").await;

@@ -112,7 +112,7 @@ async fn an_owner_that_hangs_costs_one_short_wait_and_is_replaced() {
     let begin = Instant::now();
     for _ in 0..20 {
         assert_eq!(cache.get(digest(1), NOW).await, None);
-        cache.put(digest(9), &entry("lost, and nobody waits"));
+        cache.put(digest(9), &entry("lost without a waiter"));
     }
     assert!(
         begin.elapsed() <= FIRST_WAIT,

@@ -136,7 +136,7 @@ fn when_the_process_that_fetches_is_killed_the_one_that_waits_fetches() {
     gate.open();
 }
 
-/// Row 61: somebody puts the answer to one question in the place of another's.
+/// Row 61: the answer to one question is stored under the key of another.
 #[test]
 fn an_entry_in_the_place_of_another_is_never_given() {
     let scene = Scene::new(

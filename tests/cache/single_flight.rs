@@ -162,7 +162,7 @@ fn behind_an_answer_that_may_not_be_kept_all_ask_at_once() {
     assert_eq!(core.server.chats().len(), 4);
 }
 
-/// Who fetches may be stopped with Ctrl-Z, or slow beyond all measure: nobody waits for it for ever.
+/// The process that fetches may be stopped with Ctrl-Z or be very slow: the others do not wait for ever.
 #[test]
 fn who_has_waited_long_enough_asks_for_themselves() {
     let gate = Gate::new();

@@ -260,7 +260,7 @@ fn a_key_command_that_hangs_ends_with_what_it_started() {
     );
     let child: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
     let state = || fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-    // Killed; the system may take a moment for it, and whoever inherited it may not have collected it yet.
+    // Killed; the system may take a moment for it, and its new parent may not have collected it yet.
     let deadline = Instant::now() + PATIENCE;
     while !(state().is_empty() || state().contains(" Z ")) {
         assert!(Instant::now() < deadline, "{}", state());

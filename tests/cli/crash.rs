@@ -41,7 +41,7 @@ fn the_prompt_the_answer_and_the_hold_survive() {
         messages[1]["text"].as_str().unwrap().starts_with("abcd"),
         "{messages}"
     );
-    // Nobody saw its end, so the whole reservation stays charged, as an open item.
+    // Its end is unknown, so the whole reservation stays charged, as an open item.
     let budget = scene.json(&["budget", "show", "--json"]);
     let day = budget["scopes"]
         .as_array()

@@ -176,7 +176,7 @@ fn what_is_estimated_or_unknown_says_so() {
     assert!(page.contains("1 attempt of unknown price"), "{page}");
     assert!(
         both["estimates"].as_array().unwrap().len() == 1,
-        "a cut answer judges nobody: {both}"
+        "a cut answer counts for neither model: {both}"
     );
 }
 

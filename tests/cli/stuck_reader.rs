@@ -56,7 +56,7 @@ fn a_signal_ends_it_and_the_answer_is_whole_in_the_store() {
         ]);
         assert!(
             stored(&scene).len() + 35 > LONG,
-            "nobody has read a word of it"
+            "not a word of it was read"
         );
         running.signal(Signal::TERM);
         running.wait_unread();

@@ -27,7 +27,7 @@ fn answers_that_others_share_are_forgotten_only_by_the_users_word() {
     assert_eq!([ask("one"), ask("two")], ["none", "none"]);
     assert_eq!(redis.keys().len(), 2, "{:?}", redis.keys());
     let prefix = redis.keys()[0].split("answer:").next().unwrap().to_owned();
-    // What is none of ours: of another program, and of somebody with another secret.
+    // Foreign keys: of another program, and of a user with another secret.
     let others = [
         format!("{prefix}answer:0123456789abcdef:0"),
         format!("{prefix}answers"),

@@ -1,4 +1,4 @@
-//! Machines that share a Redis and ask the same at the same time: one of them pays, and nobody waits for the dead.
+//! Machines that share a Redis and ask the same at the same time: one of them pays, and none waits for a machine that died.
 
 #![allow(
     clippy::unwrap_used,
@@ -107,7 +107,7 @@ async fn who_fetches_lets_hear_of_itself_and_gives_back_only_what_is_its_own() {
         assert!(std::time::Instant::now() < deadline, "it is not renewed");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Its time was over, and somebody else has it now.
+    // Its time was over, and another machine has it now.
     redis.tell(&["SET", &name, "of another machine", "PX", "3600000"]);
     guard.put(&entry("yes"));
     one.close().await;
@@ -128,11 +128,11 @@ async fn without_redis_everybody_goes_ahead() {
     assert_eq!(
         timeout(PATIENCE, waiter).await.unwrap().unwrap(),
         None,
-        "nobody waits for what cannot be known"
+        "a state that cannot be known is not waited for"
     );
     leader(&two).await;
     leader(&late).await;
-    guard.put(&entry("lost, and nobody minds"));
+    guard.put(&entry("lost without harm"));
     timeout(PATIENCE, one.close()).await.unwrap();
 }
 

@@ -209,7 +209,7 @@ async fn entries_that_are_forged_moved_or_of_another_type_are_misses() {
         Some("other"),
         "and the server is still asked"
     );
-    let stranger = tier(&redis(&server), "a secret of somebody else");
+    let stranger = tier(&redis(&server), "the secret of another user");
     put(&stranger, this, "theirs").await;
     assert_eq!(get(&shared, other).await.as_deref(), Some("other"));
 }
@@ -373,7 +373,7 @@ async fn a_real_one_that_is_slowed_in_mid_run_is_a_miss_until_it_is_quick_again(
             "it is not found while it is quick"
         );
     }
-    // Longer than anybody waits.
+    // Longer than any request waits.
     way.takes(Duration::from_mins(10));
     assert_eq!(get(&one, digest).await, None);
     assert!(one.trouble().is_some(), "and it is said");

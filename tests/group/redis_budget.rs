@@ -72,7 +72,7 @@ fn a_redis_that_stands_still_refuses_and_comes_back() {
     group.refused(0, "did not answer in time");
     group.redis.go_on();
     group.configure(&group.machines[0], "per_day = 1.0");
-    // The question that nobody waited for is answered late: it must not have cost anything.
+    // The question that was given up is answered late: it must not have cost anything.
     group.dimes(0, 9);
     group.refused(0, "group");
     assert_eq!(group.server.chats().len(), 10);

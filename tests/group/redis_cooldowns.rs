@@ -56,7 +56,7 @@ async fn cool_downs_are_told_and_end() {
         .until
         .is_some()
     {}
-    // What is left of its limits lies beside it, and is somebody else's to read.
+    // What is left of its limits is stored beside it, for other machines to read.
     shared.tell_room(&cooling("b"), b"ten", HOUR).await.unwrap();
     let found = shared
         .read(&[cooling("a"), cooling("b")], now)

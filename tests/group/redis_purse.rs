@@ -111,7 +111,7 @@ impl Team {
             / 1_000_000
     }
 
-    /// Somebody else leases this much, in thousandths.
+    /// Another machine leases this much, in thousandths.
     fn others_lease(&self, thousandths: i64) {
         let key = self
             .redis
@@ -246,7 +246,7 @@ fn a_lease_that_was_granted_to_a_program_that_died_is_neither_lost_nor_spent() {
             .await
             .unwrap();
         assert_eq!(team.leased(), 4);
-        // Another one finds that nobody heard the answer; Redis is told that it is a lease of nothing.
+        // Another run finds that the answer never arrived; Redis is told that it is a lease of nothing.
         let later = now.plus(Duration::from_secs(20));
         let next = program()
             .lease(&store, thousandth, thousandth, later)

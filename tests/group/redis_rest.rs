@@ -28,7 +28,7 @@ fn skipped(answer: &Value) -> String {
     upper["skipped"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Somebody else leases this much of the day and the month, or gives it back.
+/// Another machine leases this much of the day and the month, or gives it back.
 fn others(group: &Group, nano: i64) {
     let key = group
         .redis
@@ -113,7 +113,7 @@ fn the_groups_rest_is_shown_and_warned_of() {
     let first = group.run(0, &DIME);
     assert!(!first.assert_code(0).stderr.contains("group"), "{first:#?}");
     group.dimes(1, 1);
-    // Two of its four dimes are spent, one of them by somebody else.
+    // Two of its four dimes are spent, one of them by another machine.
     let third = group.run(0, &DIME);
     assert!(third.assert_code(0).stderr.contains("group"), "{third:#?}");
     let show = group.show(0);

@@ -124,7 +124,7 @@ fn a_cluster_shares_answers_and_the_budget() {
         kept.iter().any(|key| key.contains("budget:{team}")),
         "{kept:?}"
     );
-    // A cluster of several nodes sends whoever asks the wrong one elsewhere: that needs the setting.
+    // A cluster of several nodes redirects a client that asks the wrong node: that needs the setting.
     redis.tell(&["CLUSTER", "DELSLOTSRANGE", "0", "16383"]);
     Team::at(&redis.url(), "").says("Redis");
 }
@@ -143,7 +143,7 @@ fn tls_with_an_authority_of_ones_own() {
         redis.keys()
     );
     Team::at(&redis.tls_url(), "").says("extra_ca_file");
-    // Where nobody speaks TLS.
+    // A server without TLS.
     Team::at(
         &redis.url().replace("redis:", "rediss:"),
         &format!("{SOON}\n{trusting}"),
@@ -188,7 +188,7 @@ fn a_user_with_few_rights_and_a_prefix_suffices() {
         &format!("cluster = true\nprefix = \"ours:\"\n{QUARTER}"),
     )
     .shares();
-    // Without knowing whether it is the same run of the server nobody lends anything.
+    // Nothing is lent while it is unknown whether the server was restarted.
     redis.tell(&["ACL", "SETUSER", "chat", "-info"]);
     let blind = Team::at(
         &url,
@@ -204,7 +204,7 @@ fn a_user_with_few_rights_and_a_prefix_suffices() {
     Team::at(&url, "prefix = \"theirs:\"").says("rights");
     Team::at(&url.replace("hunter2", "hunter22"), "prefix = \"ours:\"").says("password");
     Team::at(
-        &redis.url().replace("redis://", "redis://nobody:hunter2@"),
+        &redis.url().replace("redis://", "redis://stranger:hunter2@"),
         "",
     )
     .says("password");

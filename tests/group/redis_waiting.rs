@@ -46,7 +46,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn after_one_wait_in_vain_a_request_asks_no_more_also_while_it_connects() {
-    // The system takes the connection, and nobody ever answers on it.
+    // The system accepts the connection, and no answer ever comes.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let redis = redis(
         format!("redis://{}", listener.local_addr().unwrap()),

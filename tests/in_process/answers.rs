@@ -181,7 +181,7 @@ pub async fn kept(cache: &Cache, n: u8, text: &str) {
 pub async fn leader(cache: &Cache) -> LeadGuard {
     match cache.join(digest(1)).await {
         Flight::Lead(guard) => guard,
-        Flight::Follow(_) => panic!("somebody else leads"),
+        Flight::Follow(_) => panic!("another process leads"),
     }
 }
 
@@ -189,6 +189,6 @@ pub async fn leader(cache: &Cache) -> LeadGuard {
 pub async fn follower(cache: &Cache) -> Follower {
     match cache.join(digest(1)).await {
         Flight::Follow(follower) => follower,
-        Flight::Lead(_) => panic!("nobody leads"),
+        Flight::Lead(_) => panic!("no process leads"),
     }
 }

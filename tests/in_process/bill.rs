@@ -41,7 +41,7 @@ pub fn model(name: &str) -> ModelId {
     ModelId::new("openai", name)
 }
 
-/// Whether a model may think where nobody sees it.
+/// Whether a model's reasoning may be hidden.
 pub fn thinks(name: &str) -> bool {
     name.starts_with("gpt-5")
 }

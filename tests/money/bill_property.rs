@@ -34,7 +34,7 @@ struct Case {
     limits: Limits,
     ledger: Store,
     pace: Pace,
-    /// The server does not keep to its caps, and nobody stops it but us.
+    /// The server ignores its caps, and only the client stops it.
     dishonest: bool,
 }
 
@@ -70,7 +70,7 @@ impl Case {
                 })
         });
         let server = Server::start(script.keys([support::scene::KEY]));
-        // Whoever is to be cut by the count must not be cut by the clock.
+        // An answer that is to be cut by the count must not be cut by the clock.
         let patience = if dishonest { "30s" } else { "250ms" };
         let toml = format!(
             "[limits]\nmax_output = {}\nfirst_token_timeout = \"{patience}\"\nidle_timeout = \"{patience}\"\nconcurrency = {}\n\
@@ -135,7 +135,7 @@ impl Case {
 
     /// The bill of the requests whose tag has this part; all of them without one.
     fn bill(&self, part: Option<&str>) -> Pico {
-        // The lines first: whoever has one is in the log.
+        // The lines first: every request with one is in the log.
         let lines = self.server.bill(&prices()).lines;
         let requests = self.server.requests();
         let mine = |index: usize| {
@@ -311,7 +311,7 @@ fn live(case: &Case, life: Life) {
                 None if seen.load(SeqCst) >= dies_after => return,
                 None => {}
             }
-            // While a server is writing past its cap nobody can know yet what that will cost.
+            // While a server is writing past its cap, the cost is not known yet.
             if !case.dishonest {
                 case.judge_all(std::slice::from_ref(&life.run));
             }
@@ -322,7 +322,7 @@ fn live(case: &Case, life: Life) {
     runtime.shutdown_background();
 }
 
-/// Follows an exchange in the user's manner. `None`: there is no answer, or nobody lives to see it.
+/// Follows an exchange in the user's manner. `None`: there is no answer, or the process was killed before it.
 async fn follow(
     mut exchange: Exchange,
     ask: Ask,

@@ -107,7 +107,7 @@ fn ask(model: ModelId, session: Option<&SessionId>) -> Ask {
     }
 }
 
-/// Whether it was answered; a refusal must be one by the budget. Whoever waited in vain for the lock of the ledger has
+/// Whether it was answered; a refusal must be one by the budget. A process that waited in vain for the lock of the ledger has
 /// sent nothing and tries again, as a user would.
 async fn answered(gateway: Arc<Gateway>, ask: Ask) -> bool {
     loop {
@@ -354,7 +354,7 @@ fn worker() {
     let folder = std::env::var_os("LEDGER").expect("started by the test below");
     let store = loop {
         match Store::open(Path::new(&folder)) {
-            // Sixteen at one new file: whoever waited in vain tries again, as a user would.
+            // Sixteen at one new file: a process that waited in vain tries again, as a user would.
             Err(StoreError::Locked) => {}
             opened => break opened.unwrap(),
         }

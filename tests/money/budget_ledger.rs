@@ -17,7 +17,7 @@ use support::scene::{KEY, Running, Scene, one_error};
 use support::server::{Answer, Gate, Script};
 
 const ASK: [&str; 4] = ["ask", "another", "-m", "gpt-5-mini"];
-const NOBODY: u32 = 65_534;
+const OTHER_USER: u32 = 65_534;
 /// A lock is waited for; the rest is quick.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -188,11 +188,11 @@ fn bound_by_rights(scene: &Scene) -> Command {
     command
         .env("OPENAI_API_KEY", KEY)
         .args(ASK)
-        .uid(NOBODY)
-        .gid(NOBODY);
+        .uid(OTHER_USER)
+        .gid(OTHER_USER);
     let mut waiting = vec![scene.home.path().to_owned()];
     while let Some(path) = waiting.pop() {
-        chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        chown(&path, Some(OTHER_USER), Some(OTHER_USER)).unwrap();
         if path.is_dir() {
             waiting.extend(
                 fs::read_dir(&path)

@@ -1,4 +1,4 @@
-//! `budget settle`: what nobody saw the end of, and what billed too much, is put in order by the user's word.
+//! `budget settle`: the user closes reservations of unknown end, and clears models that billed too much.
 
 #![allow(clippy::unwrap_used, reason = "the small functions of tests are tests")]
 
@@ -137,10 +137,10 @@ fn a_request_under_way_is_not_settled_by_another_program() {
 fn an_unknown_price_is_never_shown_as_nothing() {
     let scene = Scene::with(
         Script::always(Answer::text("ok").usage(20, 4)),
-        "[[models]]\nid = \"openai/nobody-knows\"\n",
+        "[[models]]\nid = \"openai/unknown-model\"\n",
     );
     scene
-        .run(&["ask", "hi", "-m", "openai/nobody-knows"])
+        .run(&["ask", "hi", "-m", "openai/unknown-model"])
         .assert_code(0);
     let (budget, shown) = (
         scene.json(&["budget", "show", "--json"]),

@@ -55,9 +55,9 @@ fn what_is_paid_is_the_tier_that_the_answer_names() {
         ("", Value::Null, json!("default"), "0.004", "exact"),
         ("", json!("flex"), json!("default"), "0.002", "exact"),
         ("", json!("batch"), json!("default"), "0.002", "exact"),
-        // Nobody asked for it, and it is paid all the same.
+        // The tier was not asked for, and it is paid all the same.
         ("", json!("priority"), json!("default"), "0.008", "exact"),
-        // A tier that nobody has a price for is taken for the dearest.
+        // A tier of unknown price is counted at the dearest one.
         ("", json!("scale"), json!("default"), "0.008", "estimated"),
         (
             "service_tier = \"flex\"\n",
@@ -187,7 +187,7 @@ fn the_hour_of_the_day_decides_what_an_answer_costs() {
     let before = minute();
     let cost = ask_deepseek(&scene).json()["cost"].clone();
     let after = minute();
-    // Peak: 01-04 and 06-10 UTC, at 0.3 and 1.2; else half. Two minutes around the hour nobody can be sure.
+    // Peak: 01-04 and 06-10 UTC, at 0.3 and 1.2; else half. Within two minutes of the hour the price is uncertain.
     let peak = |minute: i64| (60..240).contains(&minute) || (360..600).contains(&minute);
     let clear = [before - 2, after + 2].map(|edge| peak(edge.rem_euclid(1440)));
     let expected = match clear {
@@ -248,7 +248,7 @@ fn a_usage_that_cannot_be_is_booked_at_the_upper_bound() {
     ] {
         let scene = Scene::new(Script::always(answer(&usage, &Value::Null)));
         let report = scene.json(&["ask", "hi", "-m", "gpt-5-mini", "--json"]);
-        // The model thinks out of sight, so nobody here can say how much: all that was allowed.
+        // The model's reasoning is hidden, so all that was allowed is booked.
         assert_eq!(
             report["cost"]["usd"], report["estimate"]["worst_usd"],
             "{usage}"

@@ -139,7 +139,7 @@ fn cut_up(n: u64, dice: &mut Dice) -> (u64, Vec<String>) {
     (each * pieces, (0..pieces).map(|_| words(each)).collect())
 }
 
-/// The same, or as much of it as gets through. Where nobody but the way breaks it, the model may write on behind that, to
+/// The same, or as much of it as gets through. When only the connection breaks, the model may continue writing, to
 /// its cap.
 fn in_part(request: &Request, answer: Answer, dice: &mut Dice) -> Answer {
     let at = usize::try_from(dice.below(12)).unwrap();

@@ -21,10 +21,10 @@ use support::home::Home;
 use support::scene::{KEY, Running};
 use support::terminal::{Status, Terminal};
 
-/// Longer than anybody here waits: three questions to the name server of half a minute each.
+/// Longer than any wait in these tests: three questions to the name server of half a minute each.
 const RESOLVER: &str = "timeout:30 attempts:3";
 
-/// A home whose provider has a name that nobody resolves.
+/// A home whose provider has a name that is never resolved.
 struct Nowhere {
     home: Home,
     server: UdpSocket,

@@ -110,7 +110,7 @@ fn what_is_here_needs_no_network() {
     assert_eq!(scene.server.chats().len(), asked);
 }
 
-/// That the packets are counted at all: a question that nobody has answered yet is asked.
+/// Shows that packets are counted at all: a question without a cached answer is asked.
 fn what_has_to_be_asked_for_is_tried_and_fails() {
     let scene = Scene::new(Script::always(Answer::text("never")));
     let output = offline(&scene, &["ask", "something new", "-m", "gpt-5-mini"]);

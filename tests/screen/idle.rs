@@ -88,7 +88,7 @@ fn with_a_draft_that_is_saved() {
     assert_idle(&terminal);
     assert!(
         !place.home.data_dir().join("cache").exists(),
-        "nothing is kept yet, so nobody is started to hold it"
+        "nothing is kept yet, so no owner is started"
     );
 }
 

@@ -282,7 +282,7 @@ fn an_alert_is_told_once_and_stands_in_the_panel() {
     let mut raw = terminal.raw_output();
     raw.retain(|byte| *byte != 7 || took < Duration::from_secs(5));
     assert_only_known_sequences(&raw);
-    // A new screen on the same day: the panel knows, nobody is told again.
+    // A new screen on the same day: the panel knows, and the alert is not repeated.
     let again = Terminal::spawn(&place.command(&["--no-cache"]), 120, 30);
     again.wait_for("alert     day 80 % of $0.02");
     settled(&again);

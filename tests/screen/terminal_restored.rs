@@ -180,7 +180,7 @@ fn after_a_wrong_key_binding() {
     );
 }
 
-/// Standard input that nobody ever closes: a person is told what is waited for, and Ctrl-C is heard.
+/// Standard input that is never closed: the program says what it waits for, and Ctrl-C ends it.
 #[test]
 fn after_ctrl_c_while_a_pipe_is_read() {
     let place = place();

@@ -1,8 +1,8 @@
-//! An address where nobody listens, for as long as it is wanted.
+//! An address without a listener, for as long as it is wanted.
 //!
-//! Owns: [`Closed`], a port that is taken and not listened on: whoever connects is refused at once.
+//! Owns: [`Closed`], a port that is taken and not listened on: connections are refused at once.
 //! Refuses: to let go of it before it is dropped, so that no other test can come to listen there.
-//! Invariant: the system hands the port to nobody else.
+//! Invariant: the system gives the port to no other process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -24,7 +24,7 @@ impl Closed {
         Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     }
 
-    /// There, as soon as whoever listens there has gone.
+    /// Taken as soon as the present listener has gone.
     pub fn at(address: SocketAddr) -> Self {
         let kind = (AddressFamily::INET, SocketType::STREAM);
         // Not handed on to programs that other tests start meanwhile.

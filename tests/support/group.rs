@@ -96,7 +96,7 @@ impl Group {
             .unwrap()
     }
 
-    /// The exit status of one that was begun. Many at one ledger wait long on a busy machine: whoever waited in vain for its
+    /// The exit status of one that was begun. Many at one ledger wait long on a busy machine: a process that waited in vain for its
     /// lock has sent nothing and tries again, as a user would.
     pub fn end(&self, machine: usize, mut child: Child) -> Option<i32> {
         loop {

@@ -1,7 +1,7 @@
 //! A home without a past, for one run of the program.
 //!
 //! Owns: [`Home`]: a folder that is HOME and every XDG folder, and the environment that points there.
-//! Refuses: the environment of whoever runs the tests: no keys, no proxies, no locale of theirs gets in.
+//! Refuses: the caller's environment: none of its keys, proxies or locale gets in.
 //! Invariant: nothing outside the folder is named by the environment, except PATH.
 
 use std::ffi::OsStr;

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`server`] (an OpenAI-compatible server, byte-exact, that also keeps the true bill), [`terminal`] (a pseudo-terminal
 //! with a screen), [`home`] (a sealed environment for the program under test), [`scene`] (a home whose provider is the server),
-//! [`closed`] (an address where nobody listens), [`slow`] (a way that takes its time), [`need`] (what tests need of
+//! [`closed`] (an address without a listener), [`slow`] (a way that takes its time), [`need`] (what tests need of
 //! the machine).
 //! Refuses: anything from the crate under test: the kit judges it, so it must not share its code.
 //! Invariant: nothing here sleeps and hopes; every wait is for a condition and has a deadline.

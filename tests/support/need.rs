@@ -132,7 +132,7 @@ macro_rules! tests {
 }
 
 /// Runs tests with what they need, as the arguments of the command line ask for it.
-#[allow(clippy::print_stderr, reason = "nobody should have to look for why")]
+#[allow(clippy::print_stderr, reason = "the reason must be visible")]
 pub fn run(tests: impl IntoIterator<Item = (Need, Vec<Test>)>) -> ExitCode {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let arguments = Arguments::from_args();

@@ -84,7 +84,7 @@ impl RedisServer {
             .prefix("chat-agent-redis-")
             .tempdir()
             .unwrap();
-        // Between finding a port and taking it somebody else may take it.
+        // Another process may take the port between finding and binding it.
         let free = || {
             TcpListener::bind("127.0.0.1:0")
                 .unwrap()
@@ -174,7 +174,7 @@ impl RedisServer {
         false
     }
 
-    /// Whether this very process answers there: somebody else may have taken the port, and then it is about to end.
+    /// Whether this very process answers there: another process may have taken the port, and then this one is about to end.
     fn is_at_its_port(&self, pid: u32) -> bool {
         let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
             return false;

@@ -182,7 +182,7 @@ impl Running {
         kill_process(self.id(), signal).unwrap();
     }
 
-    /// Blocks until it has ended, while nobody reads what it says.
+    /// Blocks until it has ended, without reading its output.
     #[track_caller]
     pub fn wait_unread(&mut self) {
         let deadline = Instant::now() + PATIENCE;

@@ -61,7 +61,7 @@ impl Script {
         }
     }
 
-    /// These answers in turn; whoever comes later gets the last one again.
+    /// These answers in turn; later requests get the last one again.
     pub fn each(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: VecDeque<Answer> = answers.into_iter().collect();
         let default = answers
@@ -200,7 +200,7 @@ impl Script {
     }
 }
 
-/// A running server; it stops when dropped, and lets go of whoever waits.
+/// A running server; it stops when dropped, and releases all waiters.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -221,7 +221,7 @@ impl Server {
         Self { address, shared }
     }
 
-    /// A server that nobody may speak to, and that says so in [`Self::assert_clean`].
+    /// A server that must not be contacted, checked by [`Self::assert_clean`].
     pub fn trap() -> Self {
         let rules = Rules {
             keys: Keys::Forbidden,
@@ -387,7 +387,7 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
         });
         drop(log);
         if shared.stop.load(SeqCst) {
-            // Stopped since: nobody would wake this one.
+            // Stopped since: this one would not be woken.
             return;
         }
         let connection = Connection {

@@ -104,7 +104,7 @@ fn the_silent_one_is_not_asked_again() {
             let told = world.ask().await;
             assert_eq!(told.text(), "ok");
             assert!(silent.chats().len() <= before + 1, "{told:#?}");
-            // Nobody knows what the silent one bills: its reservation of ten cents stays booked.
+            // What the silent one bills is unknown: its reservation of ten cents stays booked.
             let silence = u64::try_from(told.attempts.len()).unwrap() - 1;
             assert_eq!(
                 world.money(),
@@ -168,7 +168,7 @@ fn one_that_recovers_comes_back() {
         let told = world.ask().await;
         assert_eq!((told.text(), told.attempts.len()), ("back", 1), "{told:#?}");
         assert_eq!(paths(&failed, 5), ["/v1/models", "/v1/chat/completions"]);
-        // All is well again: nobody asks for the list any more.
+        // All is well again: the list is not asked for any more.
         world.ask().await;
         assert_eq!(failed.requests().len() + steady.requests().len(), 9);
         failed.assert_clean();

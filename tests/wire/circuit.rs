@@ -20,7 +20,7 @@ fn down() -> Answer {
     Answer::error(500, "server_error", "oops")
 }
 
-/// A world whose only server has failed so often that nobody asks it any more.
+/// A scene whose only server has failed so often that it is not asked any more.
 async fn shut(then: Answer) -> (World, Server) {
     let server = Server::start(Script::each([down(), down(), down(), down(), down(), then]));
     let world = World::of(&server, |config| config.limits.retries = 0);
@@ -93,7 +93,7 @@ fn when_its_time_has_come_the_list_of_models_is_asked_for_and_then_the_answer() 
         assert_eq!(
             server.requests().len(),
             8,
-            "and nobody asks for the list any more"
+            "and the list is not asked for any more"
         );
         server.assert_clean();
     });

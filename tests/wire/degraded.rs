@@ -15,7 +15,7 @@ const MINI: [&str; 5] = ["ask", "hi", "-m", "gpt-5-mini", "--json"];
 fn abandoned() -> (Scene, Closed) {
     let mut scene = Scene::new(Script::always(Answer::text("Hello").usage(100, 50)));
     assert_eq!(scene.json(&MINI)["answer"], "Hello");
-    // Another one, elsewhere: nobody listens at the address of the first any more.
+    // Another server, elsewhere: the first no longer listens.
     let address = scene.server.address();
     scene.server = Server::start(Script::always(Answer::text("never asked")));
     (scene, Closed::at(address))
@@ -80,7 +80,7 @@ fn an_old_answer_is_taken_only_by_the_users_word_and_never_in_silence() {
 #[test]
 fn another_models_answer_never_stands_for_the_pinned_ones() {
     let named = |request: &Request| Some(Answer::text(request.model()).usage(100, 50));
-    let mut scene = Scene::new(Script::always(Answer::text("nobody")).choose(named));
+    let mut scene = Scene::new(Script::always(Answer::text("never given")).choose(named));
     for model in ["gpt-5", "gpt-5-nano"] {
         assert_eq!(
             scene.json(&["ask", "hi", "-m", model, "--json"])["answer"],
@@ -88,7 +88,7 @@ fn another_models_answer_never_stands_for_the_pinned_ones() {
         );
     }
     scene.server = Server::start(Script::always(Answer::text("never asked")));
-    // The newer one is of a model that nobody asked for.
+    // The newer one is of a model that was not asked for.
     let run = scene.run(&["ask", "hi", "-m", "gpt-5", "--json", "--refresh", "--stale"]);
     let report = run.json();
     assert_eq!(
@@ -109,7 +109,7 @@ fn another_models_answer_never_stands_for_the_pinned_ones() {
         );
         assert!(!run.stderr.contains("kept"), "{}", run.stderr);
     }
-    // Whoever leaves the choice to the ladder takes the newest of its rungs.
+    // With `auto`, the newest answer of the ladder's rungs is taken.
     let run = scene.run(&["ask", "hi", "-m", "auto", "--json", "--refresh", "--stale"]);
     assert_eq!(
         (run.status.code(), &run.json()["answer"]),

@@ -150,7 +150,7 @@ fn a_server_is_to_blame_only_where_nothing_else_was() {
     });
 }
 
-/// 404: `auto` does not ask for the missing model again and again; whoever insists on it is let through.
+/// 404: `auto` does not ask for the missing model again and again; a pinned model is asked all the same.
 #[test]
 fn a_model_that_the_server_does_not_know_is_left_out_for_a_while() {
     run(async {

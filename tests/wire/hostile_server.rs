@@ -135,7 +135,7 @@ fn a_list_of_models_with_attacks_for_names_is_shown_as_text() {
     assert_eq!(
         server.connections(),
         0,
-        "nobody looks for servers before the picker is opened"
+        "servers are not searched before the picker is opened"
     );
     // A busy machine may be too slow for the time that the servers of this machine are given: it is opened again.
     let deadline = Instant::now() + PATIENCE;

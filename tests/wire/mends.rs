@@ -153,7 +153,7 @@ fn what_the_user_set_is_never_left_out_without_a_word() {
     let output = scene.ok(&[&ASK[..], &toml_model].concat());
     assert_eq!(output.json()["attempts"].as_array().map(Vec::len), Some(1));
     assert_eq!(output.stderr.matches(said).count(), 1, "{output:?}");
-    // Nothing is said of what nobody set.
+    // Parameters that were not set are not mentioned.
     assert_eq!(scene.ok(&[&ASK[..], &["gpt-4o"]].concat()).stderr, "");
     let choose = |request: &Request| {
         let message = "Unsupported value: 'high'. Supported values are: 'low' and 'medium'.";

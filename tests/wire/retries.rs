@@ -226,7 +226,7 @@ fn a_refused_connection_is_tried_again_and_then_told() {
         Some(2),
         "{output:#?}"
     );
-    // Nothing reached anybody, so nothing is booked.
+    // Nothing reached a server, so nothing is booked.
     let budget = home.run(&["budget", "show", "--json"], "").json();
     assert!(
         budget["scopes"]

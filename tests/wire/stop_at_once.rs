@@ -110,7 +110,7 @@ fn gateway(core: &Core) -> Arc<Gateway> {
     core.gateway(Limits::default(), "run")
 }
 
-/// A port at which no connection comes about: its queue is full, and nobody takes from it.
+/// A port at which no connection comes about: its queue is full and is never emptied.
 fn full_port() -> (SocketAddr, Vec<TcpStream>, rustix::fd::OwnedFd) {
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();

@@ -100,7 +100,7 @@ impl Connection {
             let _ = (&self.woken).read(&mut [0; 64]);
             return Event::Woken;
         }
-        assert!(client, "poll named nobody");
+        assert!(client, "poll named no socket");
         let mut bytes = [0; 16384];
         match (&*self.stream).read(&mut bytes) {
             Ok(0) | Err(_) => Event::Gone,

@@ -1,7 +1,7 @@
 //! A point where the server stops until the test lets it go on.
 //!
 //! Owns: [`Gate`].
-//! Invariant: opening is for ever, and wakes whoever waits, on both sides, at once.
+//! Invariant: opening is final, and wakes all waiters on both sides at once.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

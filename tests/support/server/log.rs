@@ -113,7 +113,7 @@ pub struct Line {
 pub struct Log {
     pub requests: Vec<Request>,
     pub violations: Vec<String>,
-    /// Where redirects pointed; nobody may go there.
+    /// Where redirects pointed; no request may go there.
     pub locations: Vec<String>,
     pub lines: Vec<Line>,
     pub connections: usize,

@@ -25,7 +25,7 @@ pub struct Rules {
     pub keys: Keys,
     /// The server is one of those that do not know `stream_options`.
     pub usage_optional: bool,
-    /// Nobody may come here at all.
+    /// No request may come here at all.
     pub trap: bool,
 }
 

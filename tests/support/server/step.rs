@@ -1,7 +1,7 @@
 //! The smallest things a server does.
 //!
 //! Owns: [`Step`], and [`Plan`]: the steps that answer one request.
-//! Invariant: a plan is complete in itself; whoever plays it decides nothing.
+//! Invariant: a plan is complete in itself; the player decides nothing.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub enum Step {
         tokens: u64,
         reasoning: u64,
     },
-    /// Nothing is sent, and the bill comes to so many output tokens all the same: somebody between wants no more of it, or
+    /// Nothing is sent, and the bill comes to so many output tokens all the same: a proxy gave up, or
     /// holds it back, and the model writes on.
     WritesOn(u64),
     Wait(Duration),
@@ -74,7 +74,7 @@ impl Step {
 
 /// What to do about one request.
 pub struct Plan {
-    /// `None`: raw, nobody knows.
+    /// `None`: raw bytes, unknown.
     pub status: Option<u16>,
     /// Whether body bytes are sent as chunks.
     pub framed: bool,

@@ -1,7 +1,7 @@
 //! The wall around the terminal: which sequences our own program may write.
 //!
 //! Owns: the allow-list, and [`foreign`], which names everything else.
-//! Refuses: knowing where a sequence came from: what is not on the list is a fault, whoever wrote it.
+//! Refuses: knowing where a sequence came from: what is not on the list is a fault.
 //! Invariant: every byte is either text, on the list, or reported.
 
 use std::fmt::Write;

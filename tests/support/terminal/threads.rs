@@ -1,7 +1,7 @@
 //! The terminal's own life: taking output, answering questions, noticing the end.
 //!
 //! Owns: the reader and the waiter thread, and the [`State`] they keep.
-//! Invariant: whoever changes the state wakes all who wait.
+//! Invariant: a change of the state wakes all waiters.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ pub struct State {
     pub first_paint: Option<Instant>,
     /// The last output; before the first, the start.
     pub last_output: Instant,
-    /// Nobody can write any more.
+    /// No process can write any more.
     pub ended: bool,
     pub status: Option<Status>,
     pub stopped: bool,

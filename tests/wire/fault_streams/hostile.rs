@@ -20,7 +20,7 @@ enum Item {
     Says(String),
     /// Nothing that an answer is made of.
     Harmless(Vec<u8>),
-    /// After it nobody can say what the answer is.
+    /// After it the answer is undefined.
     Harmful(Vec<u8>),
 }
 

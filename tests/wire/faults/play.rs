@@ -141,10 +141,10 @@ fn hold(row: &Row, home: &Home) -> Value {
     })
 }
 
-/// Starts the servers of a row, takes the addresses where nobody listens, and writes the configuration that names them.
+/// Starts the servers of a row, takes the addresses without a listener, and writes the configuration that names them.
 fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
     let mut toml = String::new();
-    let (mut servers, mut nobody) = (Vec::new(), Vec::new());
+    let (mut servers, mut closed_ports) = (Vec::new(), Vec::new());
     for (name, script) in row.servers.drain(..) {
         let (variable, key) = if name == "openai" {
             ("OPENAI_API_KEY", KEY)
@@ -159,7 +159,7 @@ fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
         } else {
             let closed = Closed::new();
             let url = closed.base_url();
-            nobody.push(closed);
+            closed_ports.push(closed);
             url
         };
         writeln!(toml, "[[providers]]\nname = {name:?}\nbase_urls = [{url:?}]\nkeys = [{{ env = {variable:?} }}]")
@@ -179,7 +179,7 @@ fn start(row: &mut Row, home: &Home) -> (Vec<Server>, Vec<Closed>) {
         )
     };
     home.config(&(toml + &row.toml));
-    (servers, nobody)
+    (servers, closed_ports)
 }
 
 /// Runs it, and reads its greatest memory while it waits to say what went wrong: its standard error is full until then.

@@ -86,7 +86,7 @@ pub type Check = Box<dyn Fn(&Seen) -> Result<(), String> + Send>;
 
 pub struct Row {
     pub fault: &'static str,
-    /// The providers by name; `None`: nobody listens there.
+    /// The providers by name; `None`: no server listens there.
     pub servers: Vec<(&'static str, Option<Script>)>,
     /// Hosts that must not hear of it.
     pub traps: Vec<Server>,
@@ -100,7 +100,7 @@ pub struct Row {
     pub gets: Gets,
     /// The models asked for, in order, at whatever server.
     pub sees: Vec<&'static str>,
-    /// Attempts that no server sees, for nobody listened.
+    /// Attempts that no server sees, because none listened.
     pub unseen: usize,
     pub books: Books,
     pub also: Vec<Check>,
@@ -116,7 +116,7 @@ impl Row {
         Self::at(fault, Some(script))
     }
 
-    /// `None`: nobody listens at its address.
+    /// `None`: no server listens at its address.
     pub fn at(fault: &'static str, script: Option<Script>) -> Self {
         Self {
             fault,

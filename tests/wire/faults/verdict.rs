@@ -137,7 +137,7 @@ fn requests(row: &Row, seen: &Seen) -> Vec<String> {
     for trap in &seen.traps {
         wrong.extend(trap.violations());
         if trap.connections() > 0 {
-            wrong.push("somebody connected to the other host".to_owned());
+            wrong.push("a connection to the other host was made".to_owned());
         }
     }
     // What the caller is told is what the servers saw.

@@ -1,4 +1,4 @@
-//! HTTP that lies: lengths, chunks, headers and first words that cannot be true, and waits that nobody could mean.
+//! HTTP that lies: lengths, chunks, headers and first words that cannot be true, and waits that cannot be meant.
 
 use serde_json::json;
 

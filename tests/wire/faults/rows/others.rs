@@ -1,4 +1,4 @@
-//! Another model, another provider: when `auto` goes there, and when nobody does.
+//! Another model, another provider: when `auto` goes there, and when it does not.
 
 use crate::faults::play::Seen;
 use crate::faults::row::{Books, HALF, Row, WHOLE, answer, cut, refused, unavailable, whole};
@@ -153,7 +153,7 @@ fn providers() -> Vec<Row> {
     ]
 }
 
-/// Where nobody goes elsewhere.
+/// Faults after which no other model is asked.
 fn stays() -> Vec<Row> {
     let at_first = |fault, trouble| {
         Row::of(fault, ill(trouble))

@@ -242,7 +242,7 @@ fn final_ones() -> Vec<Row> {
             "reword",
         ),
         plain(
-            "418, which nobody expects",
+            "418, an unexpected status",
             418,
             "teapot",
             "short and stout",

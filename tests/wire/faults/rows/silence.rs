@@ -24,7 +24,7 @@ pub fn rows() -> Vec<Row> {
     );
     let bare = Step::event(&json!({"choices": []}));
     let long_head = format!("HTTP/1.1 200 OK\r\nx-slow: {}", "a".repeat(200));
-    // Nobody knows what was billed: the silent request is not made again, and its hold is booked.
+    // What was billed is unknown: the silent request is not made again, and its hold is booked.
     let silent = |fault, answer: Answer| {
         Row::of(fault, Script::always(answer.usage(20, 0)))
             .impatient()

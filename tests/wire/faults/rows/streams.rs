@@ -174,11 +174,7 @@ fn quirks() -> Vec<Row> {
             ],
         ),
         Row::new("finish_reason eos", [whole().finish("eos")]),
-        Row::new(
-            "a finish_reason that nobody knows",
-            [whole().finish("weary")],
-        )
-        .gets(finish("weary")),
+        Row::new("an unknown finish_reason", [whole().finish("weary")]).gets(finish("weary")),
         Row::new("finish_reason length", [whole().finish("length")]).gets(cut_by("length")),
         Row::new(
             "finish_reason content_filter",
@@ -328,7 +324,7 @@ fn cuts() -> Vec<Row> {
     ]
 }
 
-/// A call that did not come to its end is nobody's business.
+/// A call that did not end is not counted.
 fn no_tool(seen: &Seen) -> Result<(), String> {
     if seen.output.stdout.contains("path") {
         Err("a part of a tool call is shown".to_owned())
