@@ -38,7 +38,7 @@
 //! | [`gateway`] | the exchange, the only retry loop | |
 //! | [`agent`] | the actor that owns a chat | |
 //! | [`tui`] | the screen; it sees `chat`, `protocol` and `config` only | ratatui, crossterm |
-//! | [`cli`] | commands, composition, output; nobody imports it | clap |
+//! | [`cli`] | commands, composition, output; no other room imports it | clap |
 //!
 //! # Words
 //!
@@ -59,7 +59,7 @@
 //! - when a provider is left alone: `gateway/upstream/breaker.rs`; which address and which key go first: `gateway/upstream/endpoints.rs`,
 //!   `gateway/upstream/key_ring.rs`; what is mended in a request that a model refuses: `gateway/upstream/compat.rs`
 //! - which answers are kept and given again: `gateway/answer_cache.rs`; who of many fetches one: `cache/flight.rs`; the process that holds them on disk: `cache/owner`; what
-//!   can be had when nobody answers: `agent/degraded.rs`
+//!   can be had when no provider answers: `agent/degraded.rs`
 //! - a group's budget: `budget/shared.rs`, and its argument
 //! - what an interrupted answer is booked at: `gateway/money/settle.rs`; how that is put right later: `store/corrections.rs`; when a server is past its cap: `gateway/stream/output_cap.rs`
 //! - when `auto` steps down for the day's sake: `router/pace.rs`; what kinds of questions there are: `router/kind.rs`
