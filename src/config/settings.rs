@@ -107,7 +107,7 @@ pub struct LimitsConfig {
 /// How servers are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkConfig {
-    /// Certificates (PEM) that are trusted in addition to the system's. After [`load`] the path is absolute and the file exists.
+    /// Certificates (PEM) that are trusted in addition to the system's. After [`load`](super::load) the path is absolute and the file exists.
     pub extra_ca_file: Option<PathBuf>,
 }
 
@@ -185,7 +185,7 @@ pub struct ModelEntry {
     pub context: Option<u64>,
     /// Tokens.
     pub max_output: Option<u64>,
-    /// One of [`ENCODINGS`].
+    /// One of [`ENCODINGS`](super::ENCODINGS).
     pub encoding: Option<String>,
     pub tools: Option<bool>,
     pub vision: Option<bool>,
