@@ -23,7 +23,7 @@ pub struct AnswerHit {
     pub entry: CachedAnswer,
     pub tier: CacheHit,
     pub age: Duration,
-    /// Older than answers are given unasked; only [`Cache::get_stale`] finds such.
+    /// Older than answers are given unasked; only [`Cache::get_stale`](super::Cache::get_stale) finds such.
     pub expired: bool,
 }
 

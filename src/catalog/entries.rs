@@ -4,8 +4,10 @@
 //! Refuses: reading the configuration file; entries come from `config`, which knows their place in it.
 //! Invariant: a user's price replaces the whole price of a model, and a 0 in it means free of charge for that part.
 
+use std::collections::BTreeMap;
+
 use super::price::{per_million, per_token};
-use super::{Catalog, Model, Price, PriceOrigin, TierField};
+use super::{Model, Price, PriceOrigin, TierField};
 use crate::chat::{ModelId, ServiceTier, Usd};
 use crate::config::ModelEntry;
 
@@ -95,8 +97,14 @@ impl CatalogError {
     }
 }
 
-/// Applies the user's entries: known models keep their place, new ones go to the end in the file's order.
-pub(super) fn apply_all(catalog: &mut Catalog, entries: &[ModelEntry]) -> Result<(), CatalogError> {
+/// Applies the user's entries: known models keep their place, new ones go to the end in the file's order, with what
+/// `unlisted` assumes of them.
+pub(super) fn apply_all(
+    entries: &[ModelEntry],
+    models: &mut Vec<Model>,
+    aliases: &mut BTreeMap<String, ModelId>,
+    unlisted: impl Fn(&ModelId) -> Model,
+) -> Result<(), CatalogError> {
     for (n, entry) in entries.iter().enumerate() {
         let refuse = |problem| CatalogError {
             id: entry.id.clone(),
@@ -105,31 +113,34 @@ pub(super) fn apply_all(catalog: &mut Catalog, entries: &[ModelEntry]) -> Result
         if entries[..n].iter().any(|earlier| earlier.id == entry.id) {
             return Err(refuse(Problem::Twice));
         }
-        apply(catalog, entry).map_err(refuse)?;
+        name(entry, aliases).map_err(refuse)?;
+        if let Some(model) = models.iter_mut().find(|model| model.id == entry.id) {
+            override_with(model, entry).map_err(refuse)?;
+            continue;
+        }
+        let mut model = unlisted(&entry.id);
+        SOURCE.clone_into(&mut model.source);
+        override_with(&mut model, entry).map_err(refuse)?;
+        models.push(model);
     }
     Ok(())
 }
 
-fn apply(catalog: &mut Catalog, entry: &ModelEntry) -> Result<(), Problem> {
-    if let Some(alias) = &entry.alias {
-        if alias.is_empty() || alias == "auto" || alias.contains('/') {
-            return Err(Problem::AliasHidesAName(alias.clone()));
-        }
-        if let Some(taken_by) = catalog.aliases.get(alias) {
-            return Err(Problem::AliasTaken {
-                alias: alias.clone(),
-                taken_by: taken_by.clone(),
-            });
-        }
-        catalog.aliases.insert(alias.clone(), entry.id.clone());
+/// Adds the entry's alias, if it has one.
+fn name(entry: &ModelEntry, aliases: &mut BTreeMap<String, ModelId>) -> Result<(), Problem> {
+    let Some(alias) = &entry.alias else {
+        return Ok(());
+    };
+    if alias.is_empty() || alias == "auto" || alias.contains('/') {
+        return Err(Problem::AliasHidesAName(alias.clone()));
     }
-    if let Some(model) = catalog.models.iter_mut().find(|model| model.id == entry.id) {
-        return override_with(model, entry);
+    if let Some(taken_by) = aliases.get(alias) {
+        return Err(Problem::AliasTaken {
+            alias: alias.clone(),
+            taken_by: taken_by.clone(),
+        });
     }
-    let mut model = catalog.unlisted(&entry.id);
-    SOURCE.clone_into(&mut model.source);
-    override_with(&mut model, entry)?;
-    catalog.models.push(model);
+    aliases.insert(alias.clone(), entry.id.clone());
     Ok(())
 }
 

@@ -1,14 +1,10 @@
-//! From what a user typed to a model.
+//! What to say when a name that the user typed does not lead to one model.
 //!
-//! Owns: the rule for full names, bare names and aliases, and what to say when none fits.
-//! Refuses: accepting a name the catalogue does not know; the caller decides that for a provider of the user's own.
-//! Invariant: a bare name never chooses between two providers that could both serve it.
+//! Owns: [`ResolveError`].
+//! Refuses: looking models up; `lookup` does.
+//! Invariant: the error names what would work.
 
-use super::Catalog;
 use crate::chat::ModelId;
-
-/// How many near names an error lists.
-const SUGGESTIONS: usize = 3;
 
 /// The name leads to no model, or to more than one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,55 +44,9 @@ fn meant(nearest: &[String]) -> String {
     format!("did you mean {}?", nearest.join(", "))
 }
 
-/// See [`Catalog::resolve`].
-pub(super) fn resolve(
-    catalog: &Catalog,
-    text: &str,
-    usable: impl Fn(&str) -> bool,
-) -> Result<ModelId, ResolveError> {
-    let name = text.trim();
-    if let Some(id) = catalog.aliases.get(name) {
-        return Ok(id.clone());
-    }
-    let full = name.parse::<ModelId>().ok();
-    if let Some(id) = full.as_ref().filter(|id| catalog.get(id).is_some()) {
-        return Ok(id.clone());
-    }
-    let unknown = || ResolveError::Unknown {
-        name: name.into(),
-        nearest: catalog.nearest(name, SUGGESTIONS),
-    };
-    if full.is_some_and(|id| usable(id.provider())) {
-        return Err(unknown());
-    }
-    let known: Vec<ModelId> = catalog
-        .by_bare_name(name)
-        .into_iter()
-        .map(|model| model.id.clone())
-        .collect();
-    let mut at_hand: Vec<ModelId> = known
-        .iter()
-        .filter(|id| usable(id.provider()))
-        .cloned()
-        .collect();
-    let name = name.to_owned();
-    match at_hand.len() {
-        1 => Ok(at_hand.remove(0)),
-        0 if known.is_empty() => Err(unknown()),
-        0 => Err(ResolveError::NoKey {
-            name,
-            full_names: known,
-        }),
-        _ => Err(ResolveError::Ambiguous {
-            name,
-            full_names: at_hand,
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::catalog::Catalog;
 
     fn resolve(text: &str, usable: &[&str]) -> Result<String, String> {
         let found = Catalog::builtin().resolve(text, |provider| usable.contains(&provider));

@@ -9,14 +9,13 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use super::args::{AskArgs, Shared};
 use super::ask_report::{AskReport, RunProgress};
 use super::input::PromptInput;
 use super::output::{self, Gone};
 use super::setup::Core;
 use super::stdout_writer::StdoutWriter;
+use super::stop::StopSignals;
 use super::{input, setup};
 use crate::agent::Start;
 use crate::chat::text::{Sanitiser, one_line};
@@ -401,48 +400,6 @@ fn shortfall(answer: &Answer) -> Option<Failure> {
 
 fn stopped() -> Failure {
     Failure::new(FailureKind::Interrupted, "stopped")
-}
-
-/// The signals that ask a program to end.
-struct StopSignals {
-    interrupt: Option<Signal>,
-    terminate: Option<Signal>,
-    hang_up: Option<Signal>,
-}
-
-impl StopSignals {
-    fn new() -> Self {
-        let listen = |kind| signal(kind).ok();
-        Self {
-            interrupt: listen(SignalKind::interrupt()),
-            terminate: listen(SignalKind::terminate()),
-            hang_up: listen(SignalKind::hangup()),
-        }
-    }
-
-    /// Whether one came before `wait` was called.
-    async fn came(&mut self) -> bool {
-        tokio::select! {
-            biased;
-            () = self.wait() => true,
-            // The runtime looks for signals when a task yields.
-            () = tokio::task::yield_now() => false,
-        }
-    }
-
-    async fn wait(&mut self) {
-        async fn one(signal: &mut Option<Signal>) {
-            match signal {
-                Some(signal) => drop(signal.recv().await),
-                None => std::future::pending().await,
-            }
-        }
-        tokio::select! {
-            () = one(&mut self.interrupt) => {}
-            () = one(&mut self.terminate) => {}
-            () = one(&mut self.hang_up) => {}
-        }
-    }
 }
 
 /// An alert in one line: `80 % of the limit today is used up: $4.02 of $5.00`.

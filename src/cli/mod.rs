@@ -27,6 +27,7 @@ mod sessions;
 mod setup;
 mod stats;
 mod stdout_writer;
+mod stop;
 mod table;
 mod zone;
 

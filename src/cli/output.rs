@@ -1,7 +1,7 @@
 //! The only place that writes to standard output and standard error.
 //!
-//! Owns: both streams; the gate of [`SafeText`] in front of them; what a closed pipe means.
-//! Refuses: `String`s from outside; they come as [`SafeText`].
+//! Owns: both streams; the gate of [`SafeText`](crate::chat::SafeText) in front of them; what a closed pipe means.
+//! Refuses: `String`s from outside; they come as [`SafeText`](crate::chat::SafeText).
 //! Invariant: a write never panics. A reader that has gone away is [`Gone`], and ends the work that fed it.
 
 use std::io::{self, Write};

@@ -13,8 +13,11 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, Value};
 
 use super::error::ConfigError;
+use super::file;
 use super::layers::read_file;
-use super::{EXAMPLE, file};
+
+/// The commented example file: every key, its meaning and its built-in value.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Writes the example to `path`, for the owner alone; missing folders are made. An existing file is left alone.
 pub fn init(path: &Path) -> Result<(), ConfigError> {

@@ -14,11 +14,10 @@ use super::error::{ConfigFault, SpannedValue, quoted};
 use super::kind::{
     AliasKind, BaseUrlKind, ChoiceKind, DollarsKind, DurationKind, EncodingNameKind, FileNameKind,
     FlagKind, FullNameKind, LabelKind, ListKind, MaybeKind, OneOfKind, ParallelKind, PositiveKind,
-    ProviderNameKind, RateKind, RedisUrlKind, ShareKind, SizeKind, TargetKind, TextKind,
+    ProviderNameKind, RateKind, RedisUrlKind, RungKind, ShareKind, SizeKind, TargetKind, TextKind,
     TokensKind, TriesKind, ValueKind,
 };
-use super::ladder::RungKind;
-use super::{Config, ModelEntry, OnLimit, ProviderConfig, RedisConfig, Theme, rules};
+use super::{Config, ModelEntry, OnLimit, ProviderConfig, RedisConfig, Theme, agreement, rules};
 use crate::chat::{Effort, ModelId, ServiceTier};
 
 /// One setting of a `T`.
@@ -205,7 +204,7 @@ pub(super) fn read(text: &str) -> Result<(Config, BTreeMap<String, usize>), Conf
             ));
         }
     }
-    rules::across(&config, root, &mut walk.faults);
+    agreement::across(&config, root, &mut walk.faults);
     match walk.faults.into_iter().min_by_key(|fault| fault.at) {
         Some(first) => Err(first),
         None => Ok((config, walk.said)),

@@ -1,7 +1,7 @@
 //! The kinds of plain value a setting can have: how each is read from the file and written back.
 //!
 //! Owns: [`ValueKind`] and one type for each kind; money is taken from the literal's own digits, never through a float.
-//! Refuses: names of settings (the key table has them) and checks that look at two settings (rules has them).
+//! Refuses: names of settings (the key table has them) and checks that look at several settings (`agreement` has them).
 //! Invariant: reading what [`ValueKind::show`] wrote gives the same value; a fault never quotes the value.
 
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::error::{ConfigFault, SpannedValue};
-use super::{OnLimit, Theme, rules, value};
+use super::{LadderRung, OnLimit, Theme, rules, value};
 use crate::chat::{Effort, ModelId, ServiceTier, Usd};
 
 /// One kind of value.
@@ -131,6 +131,23 @@ text_kinds! {
     BaseUrlKind, "an address such as \"https://api.openai.com/v1\"", rules::base_url;
     RedisUrlKind, "an address such as \"redis://127.0.0.1:6379\"", rules::redis_url;
     EncodingNameKind, "the name of an encoding in quotes", rules::encoding;
+}
+
+/// One rung of the ladder in quotes.
+pub(super) struct RungKind;
+
+impl ValueKind for RungKind {
+    type Of = LadderRung;
+
+    fn read(item: &SpannedValue) -> Result<LadderRung, ConfigFault> {
+        text(item, rules::FULL_NAME)?
+            .parse()
+            .map_err(|cause: String| ConfigFault::new(item.span().start, cause))
+    }
+
+    fn show(value: &LadderRung) -> Option<String> {
+        Some(value::quote(&value.to_string()))
+    }
 }
 
 /// The name of a file.

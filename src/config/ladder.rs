@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::{ConfigFault, SpannedValue};
-use super::kind::{ValueKind, text};
-use super::{rules, value};
+use super::rules;
 use crate::chat::{Effort, ModelId};
 
 /// A model, and the effort that belongs to the rung.
@@ -52,22 +50,5 @@ impl FromStr for LadderRung {
             model,
             effort: effort.map(known).transpose()?,
         })
-    }
-}
-
-/// One rung in quotes.
-pub(super) struct RungKind;
-
-impl ValueKind for RungKind {
-    type Of = LadderRung;
-
-    fn read(item: &SpannedValue) -> Result<LadderRung, ConfigFault> {
-        text(item, rules::FULL_NAME)?
-            .parse()
-            .map_err(|cause: String| ConfigFault::new(item.span().start, cause))
-    }
-
-    fn show(value: &LadderRung) -> Option<String> {
-        Some(value::quote(&value.to_string()))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counterfactual, Fitted};
+use super::{Counterfactual, Estimate, Fitted, Route};
 use crate::chat::usage::Usage;
 use crate::chat::{Cost, Effort, Finish, MessageId, ModelId, SessionId, Timestamp, Usd};
 
@@ -44,63 +44,6 @@ pub struct Answer {
     pub text: String,
     pub reasoning: String,
     pub facts: AnswerFacts,
-}
-
-/// Why this model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    pub mode: RouteMode,
-    /// In words, for a person: `fits the day's pace`.
-    pub reason: String,
-    pub considered: Vec<Considered>,
-}
-
-impl Route {
-    /// The rung that was taken.
-    pub fn chosen(&self) -> Option<&Considered> {
-        self.considered
-            .iter()
-            .find(|considered| considered.skipped.is_none())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RouteMode {
-    Auto,
-    Pinned,
-}
-
-/// A model the router looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Considered {
-    pub model: ModelId,
-    /// The effort that belongs to the rung.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effort: Option<Effort>,
-    /// The dearest this request could become on it; `None` when its price is unknown.
-    pub worst_usd: Option<Usd>,
-    /// Why it was passed over; `None` for the one chosen.
-    pub skipped: Option<String>,
-}
-
-/// What a request is expected to use and cost, before it is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Estimate {
-    pub input_tokens: u64,
-    /// Expected output; the cap is in `output_cap`.
-    pub output_tokens: u64,
-    /// The output cap that is sent.
-    pub output_cap: u64,
-    /// `None`: no price is known.
-    pub expected_usd: Option<Usd>,
-    pub worst_usd: Option<Usd>,
-    /// Whether the input count is exact for this model's tokenizer.
-    pub exact_count: bool,
-    /// How far off the input count may be, in thousandths of itself, as learned from this model's own usage; `None`:
-    /// nothing has been learned, or the count is exact.
-    #[serde(default)]
-    pub band_permille: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

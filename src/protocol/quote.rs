@@ -1,11 +1,10 @@
 //! What sending would do: the receipt, and the choices at a limit.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Kept, Route};
+use super::{Counterfactual, Estimate, Fitted, Kept, Route};
 use crate::chat::{Effort, Failure, ModelId, Scope, Timestamp, Usd};
 
 /// The line under the input.
@@ -67,41 +66,6 @@ pub struct Spread {
     pub high: u64,
     /// How many answers it is taken from.
     pub answers: u64,
-}
-
-/// What a question costs, or would have cost, on another model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counterfactual {
-    pub model: ModelId,
-    /// `None`: its price is unknown.
-    pub usd: Option<Usd>,
-}
-
-/// How a question that is too long is made to fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fitted {
-    /// The oldest turns are left out.
-    Truncated { turns: u64, tokens: u64 },
-    /// The input is split; `requests` counts the parts and the joins.
-    Segmented { parts: u64, requests: u64 },
-}
-
-/// The beginning of a sentence: `left out the oldest 3 turns (1200 tokens)`.
-impl fmt::Display for Fitted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated { turns: 1, tokens } => {
-                write!(f, "left out the oldest turn ({tokens} tokens)")
-            }
-            Self::Truncated { turns, tokens } => {
-                write!(f, "left out the oldest {turns} turns ({tokens} tokens)")
-            }
-            Self::Segmented { parts, requests } => {
-                write!(f, "split into {parts} parts, {requests} requests")
-            }
-        }
-    }
 }
 
 /// A prefix of this chat that a provider keeps for a while, so that reading it again is cheaper.

@@ -113,7 +113,7 @@ impl Transport {
         if packing == Packing::Foreign {
             return Err(self.error(
                 ErrorClass::NotSse,
-                "sent its list of models packed in a way that nobody asked for",
+                "sent its list of models packed in a way that the request did not ask for",
             ));
         }
         // A small body may decompress to a large one: do that off the async threads.

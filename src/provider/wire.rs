@@ -117,7 +117,7 @@ impl Wire {
         {
             let encoding = mask.excerpt(&String::from_utf8_lossy(encoding.as_bytes()));
             let message = format!(
-                "{} sent a compressed answer ({encoding}) that nobody asked for",
+                "{} sent a compressed answer ({encoding}), which the request did not ask for",
                 endpoint.host()
             );
             return Err(WireError::new(

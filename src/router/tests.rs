@@ -2,7 +2,10 @@ mod policy;
 
 use super::*;
 use crate::catalog::{Lifecycle, Model, Price, PriceOrigin};
-use crate::chat::{Scope, Usd};
+use crate::chat::{Effort, Failure, FailureKind, ModelId, Params, Scope, Selection, Usd};
+use crate::protocol::Left;
+use crate::store::Health;
+use crate::tokens::TokenCount;
 
 /// A priced model: dollars per million tokens in and out.
 fn model(name: &str, input: i128, output: i128) -> Model {

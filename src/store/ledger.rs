@@ -95,7 +95,7 @@ pub struct Ledger<'a>(pub &'a Db);
 
 impl Ledger<'_> {
     /// Writes a reservation. Whether it may be is decided before, in the same [`Db::write`], by `budget`.
-    /// `at` is the [`Self::ledger_time`] that the windows were chosen by.
+    /// `at` is the [`ledger_time`](super::LedgerClock::ledger_time) that the windows were chosen by.
     pub fn insert_reservation(
         &self,
         reservation: &Reservation,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::catalog::{OutputCap, TemperatureRule};
+use crate::catalog::{Catalog, OutputCap, TemperatureRule};
 use crate::chat::{Effort, ServiceTier, Usage};
 use crate::tokens::encoding::Encoding;
 

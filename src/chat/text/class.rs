@@ -99,6 +99,14 @@ pub(super) fn is_hidden(c: char) -> bool {
         || c as u32 & 0xFFFE == 0xFFFE
 }
 
+/// Whether a character, taken alone, may reach a terminal as itself; for texts that escape the others.
+pub fn is_plain(c: char) -> bool {
+    matches!(
+        class(c),
+        CharClass::Base { .. } | CharClass::Blank | CharClass::Mark | CharClass::Presentation
+    )
+}
+
 /// Characters that can take part in an emoji sequence: the pictographic blocks and the few symbols used in one.
 /// Wider than Unicode's list (it costs a joiner between two arrows), never narrower.
 fn is_emoji(c: char) -> bool {

@@ -1,4 +1,6 @@
 use proptest::prelude::*;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 use super::class::{bidi_name, is_hidden};
 use super::*;
