@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use super::burst::Burst;
 use super::composer::Composer;
 use super::draft::DraftSync;
+use super::exit::Exit;
 use super::frame::Redraw;
 use super::keymap::{Keymap, KeymapError};
 use super::layout::ScreenLayout;
+use super::options::Options;
 use super::overlay::Overlay;
 use super::price_alert::PriceAlert;
 use super::rescue::Rescue;
 use super::scrollback::Scrollback;
 use super::theme::Palette;
 use super::wire::ConnectionState;
-use super::{Exit, Options};
 use crate::chat::{
     Cost, Failure, MessageId, ModelId, Overflow, Selection, SessionId, Timestamp, Usage,
 };

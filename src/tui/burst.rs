@@ -3,7 +3,7 @@
 //! Owns: the memory of how quickly the last keys came.
 //! Refuses: reading keys or clocks.
 //! Invariant: an Enter inside a burst of keys is a line break, and so is every later Enter of that burst;
-//! an Enter that ends a burst of one line sends, a moment later.
+//! an Enter that ends a burst of one line sends, a moment later. A key that no text brings ends the paste before it.
 
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,12 @@ impl Burst {
         let held = self.held.take().is_some();
         self.lines = quick && (self.lines || held);
         held
+    }
+
+    /// A key came that no text brings. The lines before it were a paste; what follows is another burst, whose own Enter
+    /// may send, however quickly it comes.
+    pub fn pressed(&mut self) {
+        self.lines = false;
     }
 
     /// An Enter came. When one was held already, that one is a line break too (`true`).
@@ -82,7 +88,7 @@ impl Burst {
 mod tests {
     use super::*;
 
-    /// Plays `keys` (`\r` is Enter) `gap` ms apart; `S` where it sends, `/` where it breaks the line.
+    /// Plays `keys` (`\r` is Enter, `^` a function key) `gap` ms apart; `S` where it sends, `/` where it breaks the line.
     fn play(keys: &str, gap: u64) -> String {
         let start = Instant::now();
         let (mut burst, mut out) = (Burst::default(), String::new());
@@ -102,6 +108,9 @@ mod tests {
             } else {
                 out.push_str(if burst.key(now) { "/" } else { "" });
                 out.push(key);
+                if key == '^' {
+                    burst.pressed();
+                }
             }
         }
         if burst.expired(start + Duration::from_mins(1)) {
@@ -120,6 +129,9 @@ mod tests {
             ("a\rb\r", 0, "a/b/"),
             ("a\r\r\rb\r", 1, "a///b/"),
             ("\r", 0, "S"),
+            ("a\rb\r^c\r", 1, "a/b/^cS"),
+            ("a\rb^\rc\r", 1, "a/b^/c/"),
+            ("a\r^c\rd\r", 1, "a/^c/d/"),
         ] {
             assert_eq!(play(keys, gap), expected, "{keys:?} every {gap} ms");
         }

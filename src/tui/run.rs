@@ -14,15 +14,17 @@ use tokio::time::{sleep, timeout};
 
 use super::app::App;
 use super::editor::Editing;
+use super::exit::{Exit, ScreenError};
 use super::frame::{FrameClock, Redraw};
 use super::input::{KeyStream, Signalled, Signals, message};
 use super::msg::{Effect, Msg};
+use super::options::Options;
 use super::replies::Replies;
 use super::terminal::Screen;
 use super::timer::WakeTimer;
 use super::update::{draft, update};
 use super::view::Extent;
-use super::{Exit, Options, ScreenError, clipboard, view};
+use super::{clipboard, view};
 use crate::protocol::{Command, Handle, Level};
 
 /// Commands that wait while the core takes none.

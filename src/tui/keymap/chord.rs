@@ -74,6 +74,15 @@ impl Chord {
         (chord.code, chord.mods)
     }
 
+    /// Whether a text that is pasted can bring it. Only keys that no output of a program contains are sure to have been
+    /// pressed; the sequences of the arrows and of Home, for instance, move the cursor in such output too.
+    pub fn is_in_text(self) -> bool {
+        !matches!(
+            self.code,
+            KeyCode::F(_) | KeyCode::Insert | KeyCode::Delete | KeyCode::PageUp | KeyCode::PageDown
+        )
+    }
+
     pub fn is_enter(self) -> bool {
         self.code == KeyCode::Enter && self.mods.is_empty()
     }

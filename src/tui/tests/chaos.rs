@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
+use ratatui::layout::Size;
 
 use super::sample::*;
 use crate::chat::{Finish, ModelId, Timestamp};
 use crate::protocol::{CacheHit, Circuit, Event, Kept, Level, Link, Notice, Offer};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
+use crate::tui::frame::FrameClock;
 use crate::tui::msg::Msg;
 use crate::tui::update::update;
+use crate::tui::view::{self, Extent};
 
 fn key() -> impl Strategy<Value = Msg> {
     let code = prop_oneof![
@@ -105,6 +110,57 @@ fn anything() -> impl Strategy<Value = Msg> {
         1 => prop::sample::select(vec![Msg::Tick, Msg::Focus, Msg::Blur, Msg::Resize]),
         1 => ".{0,50}".prop_map(|text| Msg::Edited(Ok(text))),
     ]
+}
+
+fn draw(canvas: &mut Canvas, app: &mut App, size: Size, extent: Extent) {
+    canvas.begin(size);
+    view::draw(canvas, app, extent);
+    canvas.finish();
+}
+
+/// Something happens, and whether a frame is drawn before the next thing does.
+fn typed() -> impl Strategy<Value = (Msg, bool)> {
+    let msg = prop_oneof![
+        12 => key(),
+        2 => "[a-z 犬\\n]{0,90}".prop_map(Msg::Paste),
+        1 => said(),
+    ];
+    (msg, any::<bool>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn a_frame_of_the_foot_alone_equals_a_whole_one(
+        before in prop::collection::vec(anything(), 0..12),
+        steps in prop::collection::vec(typed(), 1..60),
+        width in 16u16..130,
+        height in 5u16..45,
+    ) {
+        let (mut app, mut canvas, mut clock) = (open(), Canvas::default(), FrameClock::default());
+        let size = Size { width, height };
+        for msg in before {
+            let now = app.now + Duration::from_millis(50);
+            update(&mut app, msg, now);
+        }
+        draw(&mut canvas, &mut app, size, Extent::Whole);
+        for (msg, drawn) in steps {
+            // Time stands still: what counts seconds is drawn when they pass, not with a key.
+            let now = app.now;
+            update(&mut app, msg, now);
+            clock.want(app.redraw);
+            if !drawn || clock.next(now).is_none() {
+                continue;
+            }
+            let extent = if clock.foot_only() { Extent::Foot } else { Extent::Whole };
+            draw(&mut canvas, &mut app, size, extent);
+            clock.drawn(now, Duration::ZERO);
+            let mut whole = Canvas::default();
+            draw(&mut whole, &mut app, size, Extent::Whole);
+            prop_assert!(canvas.rows().eq(whole.rows()), "{:?} left old rows", extent);
+            prop_assert_eq!(canvas.cursor(), whole.cursor());
+        }
+    }
 }
 
 proptest! {

@@ -66,6 +66,9 @@ pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
             // The held Enter made the input non-empty: `?` and `/` are letters now.
             return key(app, chord);
         }
+        if !chord.is_in_text() {
+            app.burst.pressed();
+        }
     }
     match (action, chord.types()) {
         (Some(action), _) => act(app, action),
