@@ -60,8 +60,10 @@ fn a_kept_answer_is_given_again_unless_the_chat_says_no() {
     ] {
         if !command.is_empty() {
             say(&terminal, "/new");
-            terminal.wait_for("new chat");
+            // The help of the command says "new chat" too: only an empty chat says this.
+            terminal.wait_for("A chat with any model");
             say(&terminal, command);
+            terminal.wait_gone(command);
         }
         say(&terminal, "why is it so?");
         terminal.wait_for("would have cost");

@@ -27,7 +27,12 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Key(key) => {
             app.redraw = Redraw::Now;
-            keys::key(app, Chord::from(key))
+            let effects = keys::key(app, Chord::from(key));
+            // An offer above the rule names other keys as soon as the input is not empty.
+            if app.redraw == Redraw::Foot && app.rescue.is_some() {
+                app.redraw = Redraw::Now;
+            }
+            effects
         }
         Msg::Paste(text) => {
             app.redraw = Redraw::Now;
