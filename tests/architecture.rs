@@ -12,8 +12,6 @@ mod arrows;
 mod paths;
 #[path = "architecture/proof.rs"]
 mod proof;
-#[path = "architecture/still.rs"]
-mod still;
 #[path = "architecture/structure.rs"]
 mod structure;
 #[path = "architecture/types.rs"]
