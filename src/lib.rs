@@ -80,6 +80,8 @@
 //! - which characters may reach the terminal: `chat/text/class.rs`
 //! - what the guide knows: `assets/guide/*.md`
 
+// A bare `pub` is for the binary, the tests and the benches, so that the compiler finds what is dead.
+#![warn(unreachable_pub)]
 #![cfg_attr(
     test,
     allow(clippy::too_many_lines, reason = "tables of tests may be long")

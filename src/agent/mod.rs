@@ -27,7 +27,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-pub use start::{Open, Start};
+pub(crate) use start::Open;
+pub use start::Start;
 
 use crate::gateway::Gateway;
 use crate::protocol::{COMMANDS, Command, EVENTS, Event, Handle};

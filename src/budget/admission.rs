@@ -47,7 +47,7 @@ pub enum Admission {
 
 impl Admission {
     /// Whether another key of the same provider may be let through.
-    pub fn is_of_key(&self) -> bool {
+    pub(crate) fn is_of_key(&self) -> bool {
         matches!(
             self,
             Self::Refused {
@@ -143,8 +143,7 @@ impl Budget {
     /// Sets money aside for one more attempt: a retry, a fail-over. Free ones too: they leave a charge of zero.
     pub fn reserve(&self, db: &Db, reservation: &Reservation) -> Result<Admission, StoreError> {
         db.write(|db| {
-            let moved = self
-                .clock(db, reservation.at, reservation.uptime.as_ref())?
+            let moved = clock::check_clock(db, reservation.at, reservation.uptime.as_ref())?
                 .filter(|_| self.limits.any_window());
             // While the clock is in doubt no new window begins: the charge counts where the newest one does.
             let at = match (moved, LedgerClock(db).newest_charge()?) {
@@ -259,24 +258,9 @@ impl Budget {
         }))
     }
 
-    /// Whether the wall clock has moved so far that it must be accepted first.
-    pub fn clock(
-        &self,
-        db: &Db,
-        now: Timestamp,
-        uptime: Option<&Uptime>,
-    ) -> Result<Option<Moved>, StoreError> {
-        Ok(clock::moved(
-            now,
-            uptime,
-            LedgerClock(db).clock_seen()?.as_ref(),
-            LedgerClock(db).newest_charge()?,
-        ))
-    }
-
     /// The user says that the clock is right. Returns how many charges lie ahead of it; they count in the day and the
     /// month of now as well as in their own.
-    pub fn settle_clock(
+    pub(crate) fn settle_clock(
         &self,
         db: &Db,
         now: Timestamp,

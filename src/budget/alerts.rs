@@ -45,7 +45,7 @@ fn alert(status: &ScopeStatus, shares: &[f64]) -> Option<Alert> {
 }
 
 /// The limits past one of these shares, the fullest first.
-pub fn alerts(scopes: &[ScopeStatus], shares: &[f64]) -> Vec<Alert> {
+pub(crate) fn alerts(scopes: &[ScopeStatus], shares: &[f64]) -> Vec<Alert> {
     let mut found: Vec<Alert> = scopes
         .iter()
         .filter_map(|status| alert(status, shares))
@@ -56,7 +56,7 @@ pub fn alerts(scopes: &[ScopeStatus], shares: &[f64]) -> Vec<Alert> {
 }
 
 /// The alerts that were not told yet; from now on they count as told. One commit checks and notes them.
-pub fn tell_alerts(
+pub(crate) fn tell_alerts(
     budget: &Budget,
     db: &Db,
     session: Option<&SessionId>,

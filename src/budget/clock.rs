@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::chat::{Timestamp, Uptime};
-use crate::store::ClockReading;
+use crate::store::{ClockReading, Db, LedgerClock, StoreError};
 
 /// Time servers make smaller steps than this.
 const STEP: i64 = 10 * 60_000;
@@ -17,6 +17,17 @@ const BEHIND: i64 = 24 * 3_600_000;
 /// By how much the wall clock is off, in milliseconds; negative when it went back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moved(pub i64);
+
+/// Whether the wall clock has moved so far that it must be accepted first.
+pub(crate) fn check_clock(
+    db: &Db,
+    now: Timestamp,
+    uptime: Option<&Uptime>,
+) -> Result<Option<Moved>, StoreError> {
+    let seen = LedgerClock(db).clock_seen()?;
+    let newest = LedgerClock(db).newest_charge()?;
+    Ok(moved(now, uptime, seen.as_ref(), newest))
+}
 
 /// Judges the wall clock by the machine's own, and by the newest charge. Within one start of the machine both clocks
 /// run alike, also while it sleeps; a time zone moves neither. After another start only the ledger can tell.

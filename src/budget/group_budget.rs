@@ -54,7 +54,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use tokio::sync::Mutex;
 
-use super::lease::{Grant, GroupFigures};
+use super::lease::{Grant, GroupFigures, REQUESTS, SLICES, usd};
 use super::lease_script::{
     self, LeaseRequest, MachineReport, SCRIPT, ScriptCall, ScriptReply, cut,
 };
@@ -64,11 +64,6 @@ use crate::chat::id::AttemptId;
 use crate::chat::{Random, Timestamp, Usd};
 use crate::redis::{Away, Redis};
 use crate::store::{Db, GroupLeases, LedgerClock, Store, StoreError, nano_up};
-
-/// At most one such part of a limit is leased at a time.
-const SLICES: i64 = 64;
-/// A lease covers this many requests like the last one.
-const REQUESTS: i64 = 4;
 
 /// The leases of this machine.
 #[derive(Debug)]
@@ -105,12 +100,12 @@ impl GroupBudget {
     }
 
     /// Whether Redis did not answer when it was last asked: then only what is leased can be spent.
-    pub fn is_away(&self) -> bool {
+    pub(crate) fn is_away(&self) -> bool {
         self.away.load(Relaxed)
     }
 
     /// Reports to Redis and writes its answer to the ledger. Waits for Redis as [`Redis::run`] does.
-    pub async fn refresh(&self, store: &Store, now: Timestamp) -> Result<(), NoLease> {
+    pub(crate) async fn refresh(&self, store: &Store, now: Timestamp) -> Result<(), NoLease> {
         let reply = self.call_script(store, LeaseRequest::Tell, now).await?;
         if reply.status == "clock" {
             Err(NoLease::Clock)
@@ -175,14 +170,14 @@ impl GroupBudget {
     }
 
     /// Notes that this much of the group's money was reserved.
-    pub fn touched(&self, needed: Usd) {
+    pub(crate) fn touched(&self, needed: Usd) {
         self.touched.store(true, Relaxed);
         self.used.store(true, Relaxed);
         self.needed.store(nano_up(needed), Relaxed);
     }
 
     /// Gives back unspent money beyond a share for the next requests, or leases ahead when too little is left for one. Waits for Redis no longer than for a call and its answer.
-    pub async fn give_back(&self, store: &Store, now: Timestamp) {
+    pub(crate) async fn give_back(&self, store: &Store, now: Timestamp) {
         let _lock = self.give_back_lock.lock().await;
         if !self.touched.swap(false, Relaxed) {
             return;
@@ -212,7 +207,7 @@ impl GroupBudget {
     }
 
     /// Gives back all that is leased and not spent, at the end of the program. Waits for Redis as [`Self::give_back`] does.
-    pub async fn give_all_back(&self, store: &Store, now: Timestamp) {
+    pub(crate) async fn give_all_back(&self, store: &Store, now: Timestamp) {
         let _lock = self.give_back_lock.lock().await;
         self.touched.store(false, Relaxed);
         if !self.used.swap(false, Relaxed) {
@@ -282,12 +277,20 @@ impl GroupBudget {
     }
 
     /// What the group has leased; changes nothing.
-    pub async fn look(&self, store: &Store, now: Timestamp) -> Result<GroupFigures, NoLease> {
+    pub(crate) async fn look(
+        &self,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<GroupFigures, NoLease> {
         self.figure(store, LeaseRequest::Look, now).await
     }
 
     /// The user says that everything leased has been reported since Redis lost its memory.
-    pub async fn accept(&self, store: &Store, now: Timestamp) -> Result<GroupFigures, NoLease> {
+    pub(crate) async fn accept(
+        &self,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<GroupFigures, NoLease> {
         self.figure(store, LeaseRequest::Accept, now).await
     }
 
@@ -491,8 +494,4 @@ impl GroupBudget {
     fn number(&self) -> String {
         AttemptId::from_bits(self.random.bits()).to_string()
     }
-}
-
-fn usd(nano: i64) -> Usd {
-    Usd::from_pico(i128::from(nano) * 1000)
 }

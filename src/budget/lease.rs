@@ -7,6 +7,11 @@
 use crate::chat::Usd;
 use crate::store::{Allowance, Db, GroupLeases, StoreError};
 
+/// At most one such part of a limit is leased at a time.
+pub(super) const SLICES: i64 = 64;
+/// A lease covers this many requests like the last one.
+pub(super) const REQUESTS: i64 = 4;
+
 /// A lease that Redis has granted; it counts from [`Grant::record`] on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -26,15 +31,19 @@ impl Grant {
 
 /// What a group has leased, according to Redis and to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupFigures {
+pub(crate) struct GroupFigures {
     /// What all machines have leased, according to Redis.
-    pub day: Usd,
-    pub month: Usd,
+    pub(crate) day: Usd,
+    pub(crate) month: Usd,
     /// The part of the other machines.
-    pub others: Allowance,
+    pub(crate) others: Allowance,
     /// What this machine has leased this month: according to Redis, and to its own ledger.
-    pub mine_in_redis: Usd,
-    pub mine_in_ledger: Usd,
+    pub(crate) mine_in_redis: Usd,
+    pub(crate) mine_in_ledger: Usd,
     /// Known machines that have not reported since Redis lost its memory or was started again.
-    pub silent: Vec<String>,
+    pub(crate) silent: Vec<String>,
+}
+
+pub(super) fn usd(nano: i64) -> Usd {
+    Usd::from_pico(i128::from(nano) * 1000)
 }

@@ -43,10 +43,10 @@ pub struct GroupLimit {
 /// The limits of a key, by the name that the ledger has for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyLimit {
-    pub provider: String,
+    pub(crate) provider: String,
     /// As it is shown: `…` and four characters.
-    pub last4: String,
-    pub limit: DayMonth,
+    pub(crate) last4: String,
+    pub(crate) limit: DayMonth,
 }
 
 impl KeyLimit {
@@ -60,7 +60,8 @@ impl KeyLimit {
 
 impl Limits {
     /// The limit of a scope that there is one of; models and keys have theirs by name.
-    pub fn of(&self, scope: Scope) -> Option<Usd> {
+    #[cfg(test)]
+    pub(crate) fn of(&self, scope: Scope) -> Option<Usd> {
         match scope {
             Scope::Request => self.per_request,
             Scope::Run => self.per_run,
@@ -80,7 +81,7 @@ impl Limits {
     }
 
     /// Puts a limit on a key. Keys that the ledger cannot tell apart share the lower one.
-    pub fn limit_key(&mut self, provider: &str, last4: String, limit: DayMonth) {
+    pub(crate) fn limit_key(&mut self, provider: &str, last4: String, limit: DayMonth) {
         let lower = |a: Option<Usd>, b: Option<Usd>| a.into_iter().chain(b).min();
         match self
             .keys

@@ -17,17 +17,20 @@ mod status;
 mod windows;
 
 pub use admission::{Admission, Budget};
-pub use alerts::{alerts, tell_alerts};
-pub use clock::Moved;
+pub(crate) use alerts::{alerts, tell_alerts};
+pub(crate) use clock::{Moved, check_clock};
 pub use group_budget::GroupBudget;
-pub use lease::{Grant, GroupFigures};
-pub use limits::{DayMonth, GroupLimit, KeyLimit, Limits};
-pub use no_lease::NoLease;
-pub use status::{ChargePlace, LimitsSnapshot, ScopeStatus, Spending};
-pub use windows::{moment_in_words, windows};
+pub(crate) use lease::{Grant, GroupFigures};
+pub use limits::{DayMonth, GroupLimit, Limits};
+pub(crate) use no_lease::NoLease;
+pub(crate) use status::{ChargePlace, LimitsSnapshot, ScopeStatus, Spending};
+pub(crate) use windows::moment_in_words;
+pub use windows::windows;
 
 pub use crate::chat::Scope;
-pub use crate::store::{Booked, OpenItem, Reservation, Settlement, Windows};
+pub use crate::store::Reservation;
+#[cfg(test)]
+pub(crate) use crate::store::Windows;
 
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ pub enum NoLease {
 
 impl NoLease {
     /// As shown to the user.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         let (message, hint) = match self {
             Self::Full {
                 scope,

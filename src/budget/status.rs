@@ -14,24 +14,24 @@ use crate::store::{ChargeScope, Db, GroupLeases, LedgerClock, ScopeSums, StoreEr
 
 /// One line of `budget show`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeStatus {
-    pub scope: Scope,
+pub(crate) struct ScopeStatus {
+    pub(crate) scope: Scope,
     /// The model, or the provider and the key's last four.
-    pub of: Option<String>,
+    pub(crate) of: Option<String>,
     /// Its limit has what was raised in it.
-    pub meter: Meter,
+    pub(crate) meter: Meter,
     /// How many charges of unknown price are in none of the sums.
-    pub unknown: u64,
+    pub(crate) unknown: u64,
     /// What the user has added to the limit.
-    pub raised: Usd,
+    pub(crate) raised: Usd,
     /// When the window began and when it ends; `None` for scopes that are no window.
-    pub began_at: Option<Timestamp>,
-    pub resets_at: Option<Timestamp>,
+    pub(crate) began_at: Option<Timestamp>,
+    pub(crate) resets_at: Option<Timestamp>,
 }
 
 impl ScopeStatus {
     /// What is left of the limit; `None` without one.
-    pub fn left(&self) -> Option<Usd> {
+    pub(crate) fn left(&self) -> Option<Usd> {
         self.meter
             .limit
             .map(|limit| limit - self.meter.settled - self.meter.reserved)
@@ -40,19 +40,19 @@ impl ScopeStatus {
 
 /// Where the money of a question is booked.
 #[derive(Debug, Clone, Copy)]
-pub struct ChargePlace<'a> {
+pub(crate) struct ChargePlace<'a> {
     /// `None`: a chat that has not begun.
-    pub session: Option<&'a SessionId>,
+    pub(crate) session: Option<&'a SessionId>,
     /// `None`: a question that was not asked yet.
-    pub exchange: Option<&'a ExchangeId>,
-    pub run: &'a str,
+    pub(crate) exchange: Option<&'a ExchangeId>,
+    pub(crate) run: &'a str,
 }
 
 /// The limits at one moment.
 #[derive(Debug, Clone)]
-pub struct LimitsSnapshot {
+pub(crate) struct LimitsSnapshot {
     /// Session, day and month, the run when it has a limit, and the models and keys that have one.
-    pub scopes: Vec<ScopeStatus>,
+    pub(crate) scopes: Vec<ScopeStatus>,
     rests: Vec<(Scope, Usd)>,
     /// Of single models.
     models: Vec<(ModelId, Scope, Usd)>,
@@ -66,7 +66,7 @@ impl LimitsSnapshot {
     /// Where every key of a provider has a limit, the one with the most left limits its models too: a key without room
     /// is passed over when the request is made.
     #[must_use]
-    pub fn counting_keys(self) -> Self {
+    pub(crate) fn counting_keys(self) -> Self {
         Self {
             counts_keys: true,
             ..self
@@ -75,12 +75,12 @@ impl LimitsSnapshot {
 
     /// The tightest limit on a model and what is left of it; `None` when no limit is set. A key's limit is none of the
     /// model's, unless it is counted: which key is next is known only when the request is made.
-    pub fn left(&self, model: &ModelId) -> Option<Left> {
+    pub(crate) fn left(&self, model: &ModelId) -> Option<Left> {
         self.tightest(model, |_| true)
     }
 
     /// As [`Self::left`], for a turn of several requests: the limit on one request is over each of them alone.
-    pub fn left_of_turn(&self, model: &ModelId) -> Option<Left> {
+    pub(crate) fn left_of_turn(&self, model: &ModelId) -> Option<Left> {
         self.tightest(model, |scope| scope != Scope::Request)
     }
 
@@ -144,7 +144,7 @@ pub(super) fn status(
 }
 
 /// What is spent of the limits of a budget, and what is left.
-pub struct Spending<'a>(pub &'a Budget);
+pub(crate) struct Spending<'a>(pub &'a Budget);
 
 impl Spending<'_> {
     /// The places that are reported, and their limits.
@@ -178,7 +178,7 @@ impl Spending<'_> {
 
     /// Spend against the limits of the session, the day and the month, of the run when it has a limit, and of the models
     /// and keys that have one.
-    pub fn status(
+    pub(crate) fn status(
         &self,
         db: &Db,
         session: Option<&SessionId>,
@@ -195,7 +195,7 @@ impl Spending<'_> {
 
     /// How the group's limits stand: what this machine spent is settled or reserved, and what the others have leased counts
     /// as reserved. Without a figure from Redis that is what was last heard.
-    pub fn group_status(
+    pub(crate) fn group_status(
         &self,
         db: &Db,
         figure: Option<&GroupFigures>,
@@ -246,7 +246,7 @@ impl Spending<'_> {
     }
 
     /// Redis is away: of the group's money there is what this machine has leased and not spent.
-    pub fn confine(
+    pub(crate) fn confine(
         &self,
         db: &Db,
         standing: &mut LimitsSnapshot,
@@ -266,7 +266,7 @@ impl Spending<'_> {
     }
 
     /// What this machine has leased of the group's money this month, spent or not.
-    pub fn leased(&self, db: &Db, now: Timestamp) -> Result<Usd, StoreError> {
+    pub(crate) fn leased(&self, db: &Db, now: Timestamp) -> Result<Usd, StoreError> {
         let Some(group) = &self.0.limits.group else {
             return Ok(Usd::ZERO);
         };
@@ -279,7 +279,7 @@ impl Spending<'_> {
     }
 
     /// How the limits stand for a new question, or for the next attempt of one under way.
-    pub fn standing(
+    pub(crate) fn standing(
         &self,
         db: &Db,
         place: &ChargePlace<'_>,

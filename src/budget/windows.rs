@@ -40,7 +40,7 @@ fn around(now: Timestamp, zone: &TimeZone) -> Result<Windows, jiff::Error> {
 }
 
 /// `now` as it stands in a sentence about a window: `11:00` in a day, `12 Nov` in a month.
-pub fn moment_in_words(now: Timestamp, zone: &TimeZone, scope: Scope) -> String {
+pub(crate) fn moment_in_words(now: Timestamp, zone: &TimeZone, scope: Scope) -> String {
     let format = if scope == Scope::Month {
         "%-d %b"
     } else {

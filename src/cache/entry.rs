@@ -12,7 +12,7 @@ const SCHEMA: u8 = 1;
 /// Bytes in front of the JSON: the schema and the check.
 const HEAD: usize = 17;
 /// Largest entry that leaves this process, in bytes: one answer must not push out thousands.
-pub const LARGEST: usize = 1 << 20;
+pub(crate) const LARGEST: usize = 1 << 20;
 
 /// An answer as kept: what a hit must give back, and what it once cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct CachedAnswer {
 
 impl CachedAnswer {
     /// The schema, a check over digest and JSON, and the JSON. Bytes put under another digest do not pass the check.
-    pub fn encode(&self, digest: Digest) -> Bytes {
+    pub(crate) fn encode(&self, digest: Digest) -> Bytes {
         let json = serde_json::to_vec(self).unwrap_or_default();
         [&[SCHEMA][..], &check(digest, &json), &json]
             .concat()
@@ -37,7 +37,7 @@ impl CachedAnswer {
     }
 
     /// The entry that these bytes are, whole and kept under this digest; `None` for anything else.
-    pub fn decode(digest: Digest, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(digest: Digest, bytes: &[u8]) -> Option<Self> {
         let (head, json) = bytes.split_at_checked(HEAD)?;
         let sound = head.split_first() == Some((&SCHEMA, &check(digest, json)[..]));
         sound.then(|| serde_json::from_slice(json).ok())?
@@ -54,14 +54,14 @@ fn check(digest: Digest, json: &[u8]) -> [u8; HEAD - 1] {
 }
 
 /// Whether an answer may be kept: whole, not empty, and not sampled at random.
-pub fn worth_keeping(reply: &Reply, params: &Params, sampled: bool) -> bool {
+pub(crate) fn worth_keeping(reply: &Reply, params: &Params, sampled: bool) -> bool {
     let whole = reply.finish == Some(Finish::Stop) && !reply.text.is_empty();
     whole && repeatable(params, sampled)
 }
 
 /// Whether one answer to a request may stand for another. A request that leaves the temperature alone may: asking twice
 /// for the same is rarely asking for variety.
-pub fn repeatable(params: &Params, sampled: bool) -> bool {
+pub(crate) fn repeatable(params: &Params, sampled: bool) -> bool {
     sampled || params.temperature.is_none_or(|t| t == 0.0)
 }
 

@@ -14,7 +14,7 @@ mod folder;
 mod frame;
 mod generations;
 mod memory;
-pub mod owner;
+pub(crate) mod owner;
 mod private_folder;
 mod shared;
 mod tier;
@@ -24,10 +24,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use entry::{CachedAnswer, LARGEST, repeatable, worth_keeping};
+pub use entry::CachedAnswer;
+#[cfg(test)]
+pub(crate) use entry::LARGEST;
+pub(crate) use entry::{repeatable, worth_keeping};
 pub use flight::{Flight, Follower, LeadGuard};
 pub use shared::SharedTier;
-pub use tier::{Bytes, Freed, Later, Lease, Owner, Tier, TierFigures, Verified};
+pub(crate) use tier::Verified;
+pub use tier::{Bytes, Freed, Later, Lease, Tier, TierFigures};
 pub use tiers::AnswerHit;
 
 use crate::chat::Timestamp;
@@ -66,7 +70,7 @@ pub struct Cache {
 
 /// Starts the owner of a disk tier whose folder has answers, unless one runs: for a program that will look for an answer as
 /// soon as it knows its question. Returns at once.
-pub fn begin(folder: &Path, settings: CacheSettings, program: PathBuf) {
+pub(crate) fn begin(folder: &Path, settings: CacheSettings, program: PathBuf) {
     disk::begin(CacheFolder::new(folder), settings.disk, program);
 }
 
@@ -113,13 +117,13 @@ impl Cache {
 
     /// The longest wait for an answer that another request fetches. That one may be slow, or stopped with Ctrl-Z; after this
     /// time the waiting request asks for itself.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.patience
     }
 
     /// The same cache, for one request: what other machines share is waited for only once, in all its looks together.
     #[must_use]
-    pub fn within(&self, waiting: &Waiting) -> Self {
+    pub(crate) fn within(&self, waiting: &Waiting) -> Self {
         Self {
             tiers: Tiers {
                 waiting: Some(waiting.clone()),
@@ -135,7 +139,7 @@ impl Cache {
     }
 
     /// As [`Self::get`], on this machine only: for look-ups without a request, such as one while a question is typed.
-    pub async fn get_here(&self, digest: Digest, now: Timestamp) -> Option<AnswerHit> {
+    pub(crate) async fn get_here(&self, digest: Digest, now: Timestamp) -> Option<AnswerHit> {
         self.tiers
             .look(digest, now, |tier| tier != CacheHit::Redis)
             .await
@@ -167,7 +171,7 @@ impl Cache {
     }
 
     /// The tiers, nearest first.
-    pub fn tiers(&self) -> &[Box<dyn Tier>] {
+    pub(crate) fn tiers(&self) -> &[Box<dyn Tier>] {
         &self.tiers.all
     }
 

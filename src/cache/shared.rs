@@ -31,7 +31,7 @@ const RENEW: Duration = Duration::from_secs(3);
 const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// Finds the seal, once: it may have to read a file or run a command. The error is for the user.
-pub type FindSeal = Later<'static, Result<Seal, String>>;
+pub(crate) type FindSeal = Later<'static, Result<Seal, String>>;
 
 /// Answers in Redis.
 pub struct SharedTier(Arc<SharedAnswers>);

@@ -76,7 +76,7 @@ pub enum Lease {
 /// How full a tier is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierFigures {
-    pub tier: CacheHit,
+    pub(crate) tier: CacheHit,
     /// Entries kept; `None`: not known.
     pub entries: Option<u64>,
     /// Bytes of the entries.
@@ -84,13 +84,13 @@ pub struct TierFigures {
     /// Bytes they take up where they lie; for memory the same.
     pub kept_bytes: Option<u64>,
     /// What the user allows.
-    pub limit_bytes: Option<u64>,
+    pub(crate) limit_bytes: Option<u64>,
     /// The process that holds it, where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// Its state in a few words, such as why it is off.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 impl TierFigures {
@@ -112,7 +112,7 @@ impl TierFigures {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub pid: u32,
-    pub uptime_s: u64,
+    pub(crate) uptime_s: u64,
     /// Processes connected to it now.
     pub clients: u64,
 }
@@ -120,16 +120,16 @@ pub struct Owner {
 /// What clearing gave back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Freed {
-    pub entries: u64,
+    pub(crate) entries: u64,
     /// Bytes on disk, or in memory; `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
 }
 
 /// What reading every entry found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Verified {
-    pub good: u64,
+    pub(crate) good: u64,
     /// Removed, because they were damaged, incomplete, or of another version of the program.
-    pub removed: u64,
+    pub(crate) removed: u64,
 }

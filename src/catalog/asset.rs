@@ -9,10 +9,12 @@ mod prices;
 mod rows;
 
 use std::collections::{BTreeMap, HashSet};
+#[cfg(test)]
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::Deserialize;
+#[cfg(test)]
 use toml::de::DeTable;
 
 use self::prices::{LongRow, OffPeakRow, PriceRow, PriceTerms, TierRow};
@@ -24,30 +26,32 @@ use crate::tokens::encoding::{Encoding, UnknownEncoding};
 
 /// What a text in the catalogue's form holds.
 pub(super) struct Listing {
-    pub models: Vec<Model>,
-    pub providers: BTreeMap<String, Assumption>,
+    pub(crate) models: Vec<Model>,
+    pub(crate) providers: BTreeMap<String, Assumption>,
 }
 
 /// What is assumed of a provider's model that is not listed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Assumption {
-    pub dialect: Dialect,
-    pub encoding: Option<Encoding>,
-    pub prompt_cache: Option<PromptCache>,
+    pub(crate) dialect: Dialect,
+    pub(crate) encoding: Option<Encoding>,
+    pub(crate) prompt_cache: Option<PromptCache>,
 }
 
+#[cfg(test)]
 /// The text is not a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {cause}")]
-pub struct ListingError {
+pub(crate) struct ListingError {
     /// Counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// In characters, counted from 1.
-    pub column: usize,
+    pub(crate) column: usize,
     /// One line.
-    pub cause: String,
+    pub(crate) cause: String,
 }
 
+#[cfg(test)]
 impl ListingError {
     fn at(text: &str, span: Option<Range<usize>>, cause: &str) -> Self {
         let start = span.map_or(0, |span| span.start);
@@ -61,6 +65,8 @@ impl ListingError {
     }
 }
 
+/// Reads the text of the asset, with line and column of a fault: the program reads what `build.rs` made of it.
+#[cfg(test)]
 pub(super) fn read(text: &str) -> Result<Listing, ListingError> {
     let file: AssetFile = toml::from_str(text)
         .map_err(|error| ListingError::at(text, error.span(), error.message()))?;
@@ -76,12 +82,26 @@ pub(super) fn built_in() -> Option<Listing> {
 }
 
 /// A fault that shows only once the rows are looked at together.
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the compiled-in rows are faultless, as a test shows"
+    )
+)]
 struct AssetFault {
     row: AssetRow,
     key: &'static str,
     cause: String,
 }
 
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the compiled-in rows are faultless, as a test shows"
+    )
+)]
 enum AssetRow {
     /// Counted from 0.
     Model(usize),
@@ -97,6 +117,7 @@ impl AssetFault {
         }
     }
 
+    #[cfg(test)]
     /// Where the value is in the text. Only a faulty row needs it, so it is searched for when there is a fault.
     fn span(&self, text: &str) -> Option<Range<usize>> {
         let top = DeTable::parse(text).ok()?;

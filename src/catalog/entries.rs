@@ -19,12 +19,12 @@ const SOURCE: &str = "your configuration";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("[[models]] `{id}`: {problem}")]
 pub struct CatalogError {
-    pub id: ModelId,
-    pub problem: Box<Problem>,
+    pub(crate) id: ModelId,
+    pub(crate) problem: Box<Problem>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub(crate) enum Problem {
     #[error("it is given twice; keep one table")]
     Twice,
     #[error(
@@ -92,7 +92,7 @@ impl Problem {
 
 impl CatalogError {
     /// The key of the entry that is wrong.
-    pub fn key(&self) -> &'static str {
+    pub(crate) fn key(&self) -> &'static str {
         self.problem.key()
     }
 }

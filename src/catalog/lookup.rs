@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+use super::ListingError;
 use super::asset::{self, Assumption, Listing};
-use super::{CatalogError, Lifecycle, ListingError, Model, ResolveError, entries, nearest};
+use super::{CatalogError, Lifecycle, Model, ResolveError, entries, nearest};
 use crate::chat::{ModelId, Timestamp};
 use crate::config::ModelEntry;
 
@@ -38,7 +40,8 @@ impl Catalog {
     }
 
     /// A catalogue from a text in the form of `assets/models.toml`.
-    pub fn from_toml(text: &str) -> Result<Self, ListingError> {
+    #[cfg(test)]
+    pub(crate) fn from_toml(text: &str) -> Result<Self, ListingError> {
         asset::read(text).map(Self::of)
     }
 
@@ -74,7 +77,7 @@ impl Catalog {
     ///
     /// A text with a slash is read as a full name first. It is read as a bare name (`meta-llama/...`) only when its
     /// first part is not a usable provider.
-    pub fn resolve(
+    pub(crate) fn resolve(
         &self,
         text: &str,
         usable: impl Fn(&str) -> bool,
@@ -119,16 +122,16 @@ impl Catalog {
         }
     }
 
-    pub fn get(&self, id: &ModelId) -> Option<&Model> {
+    pub(crate) fn get(&self, id: &ModelId) -> Option<&Model> {
         self.models.iter().find(|model| model.id == *id)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Model> {
         self.models.iter()
     }
 
     /// The models of that name at any provider. The last part of a name that holds slashes counts as its name too.
-    pub fn by_bare_name(&self, name: &str) -> Vec<&Model> {
+    pub(crate) fn by_bare_name(&self, name: &str) -> Vec<&Model> {
         let is_named =
             |id: &ModelId| id.model() == name || id.model().rsplit('/').next() == Some(name);
         self.models
@@ -138,7 +141,7 @@ impl Catalog {
     }
 
     /// Full names like `typed`, best first, at most `max`. Retired models are not offered.
-    pub fn nearest(&self, typed: &str, max: usize) -> Vec<String> {
+    pub(crate) fn nearest(&self, typed: &str, max: usize) -> Vec<String> {
         let mut near: Vec<(f64, &Model)> = self
             .models
             .iter()
@@ -159,7 +162,7 @@ impl Catalog {
     }
 
     /// A model that is not listed, with what is assumed of its provider's models and no price.
-    pub fn unlisted(&self, id: &ModelId) -> Model {
+    pub(crate) fn unlisted(&self, id: &ModelId) -> Model {
         unlisted(&self.assumptions, id)
     }
 }

@@ -4,23 +4,30 @@
 //! Refuses: the network and the clock; `now` is handed in, a refreshed list comes as text.
 //! Invariant: a price is known with its date or absent; a 0 stands only where the user or the nature of a model says free.
 
-pub mod asset;
-pub mod entries;
+pub(crate) mod asset;
+pub(crate) mod entries;
 mod lookup;
-pub mod model;
+pub(crate) mod model;
 mod nearest;
-pub mod price;
-pub mod resolve;
+pub(crate) mod price;
+pub(crate) mod resolve;
 #[cfg(test)]
 mod tests;
 
-pub use asset::ListingError;
-pub use entries::CatalogError;
+#[cfg(test)]
+pub(crate) use asset::ListingError;
+pub(crate) use entries::CatalogError;
 pub use lookup::Catalog;
-pub use model::{
-    DatedPrice, Dialect, Lifecycle, Model, ModelApi, OutputCap, PromptCache, SystemRole,
-    TemperatureRule, TierField,
+#[cfg(test)]
+pub(crate) use model::PromptCache;
+pub(crate) use model::{
+    DatedPrice, Dialect, Lifecycle, Model, ModelApi, OutputCap, SystemRole, TemperatureRule,
+    TierField,
 };
-pub use price::terms::{OffPeak, TermPrice, TierPrices};
-pub use price::{LongContext, Price, PriceOrigin, Served};
-pub use resolve::ResolveError;
+#[cfg(test)]
+pub(crate) use price::terms::OffPeak;
+pub(crate) use price::terms::TermPrice;
+#[cfg(test)]
+pub(crate) use price::terms::TierPrices;
+pub(crate) use price::{Price, PriceOrigin, Served};
+pub(crate) use resolve::ResolveError;

@@ -14,61 +14,61 @@ use crate::tokens::ImageRule;
 use crate::tokens::encoding::Encoding;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
-    pub id: ModelId,
+pub(crate) struct Model {
+    pub(crate) id: ModelId,
     /// Tokens that input and output share; the two below are separate bounds.
-    pub context: Option<u64>,
-    pub max_input: Option<u64>,
-    pub max_output: Option<u64>,
+    pub(crate) context: Option<u64>,
+    pub(crate) max_input: Option<u64>,
+    pub(crate) max_output: Option<u64>,
     /// `None`: no public one, a count is an estimate.
-    pub encoding: Option<Encoding>,
+    pub(crate) encoding: Option<Encoding>,
     /// The encoding is that of related models, not stated for this one.
-    pub encoding_assumed: bool,
+    pub(crate) encoding_assumed: bool,
     /// `None`: no rule for images is published.
-    pub images: Option<ImageRule>,
-    pub tools: bool,
-    pub vision: bool,
-    pub reasoning: bool,
+    pub(crate) images: Option<ImageRule>,
+    pub(crate) tools: bool,
+    pub(crate) vision: bool,
+    pub(crate) reasoning: bool,
     /// It is stated whether it reasons; otherwise it may reason without showing it.
-    pub reasoning_stated: bool,
-    pub dialect: Dialect,
+    pub(crate) reasoning_stated: bool,
+    pub(crate) dialect: Dialect,
     /// `None`: unknown (`n/a`). A price with an end is here only after [`Catalog::at`](super::Catalog::at).
-    pub price: Option<Price>,
+    pub(crate) price: Option<Price>,
     /// The prices before and after a known day.
-    pub dated: Option<DatedPrice>,
+    pub(crate) dated: Option<DatedPrice>,
     /// How the provider keeps the start of a prompt; `None`: not stated.
-    pub prompt_cache: Option<PromptCache>,
-    pub status: Lifecycle,
+    pub(crate) prompt_cache: Option<PromptCache>,
+    pub(crate) status: Lifecycle,
     /// Where the figures come from.
-    pub source: String,
+    pub(crate) source: String,
     /// The day of the source, `YYYY-MM-DD`; empty when it has none.
-    pub as_of: String,
+    pub(crate) as_of: String,
     /// Where sources disagree about money, and what was assumed; may be empty.
-    pub note: String,
+    pub(crate) note: String,
 }
 
 /// How a provider keeps the start of a prompt, so that the same start is cheaper to read next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptCache {
+pub(crate) struct PromptCache {
     /// How long it is kept after it was last read.
-    pub lifetime: Duration,
+    pub(crate) lifetime: Duration,
     /// Prompts shorter than this many tokens are not kept.
-    pub minimum_tokens: u64,
+    pub(crate) minimum_tokens: u64,
 }
 
 /// A price that ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatedPrice {
+pub(crate) struct DatedPrice {
     /// The first instant at which `before` no longer applies.
-    pub until: Timestamp,
-    pub before: Price,
+    pub(crate) until: Timestamp,
+    pub(crate) before: Price,
     /// `None`: what it costs afterwards is not known.
-    pub after: Option<Price>,
+    pub(crate) after: Option<Price>,
 }
 
 impl DatedPrice {
     /// The price at `now`, if it is known.
-    pub fn at(&self, now: Timestamp) -> Option<&Price> {
+    pub(crate) fn at(&self, now: Timestamp) -> Option<&Price> {
         if now < self.until {
             Some(&self.before)
         } else {
@@ -78,7 +78,7 @@ impl DatedPrice {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lifecycle {
+pub(crate) enum Lifecycle {
     Current,
     /// Still served, to be replaced.
     Deprecated,
@@ -92,19 +92,19 @@ pub enum Lifecycle {
 /// How requests to a model are written. The default is what all compatible servers understand.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Dialect {
-    pub output_cap: OutputCap,
-    pub temperature: TemperatureRule,
-    pub system: SystemRole,
+pub(crate) struct Dialect {
+    pub(crate) output_cap: OutputCap,
+    pub(crate) temperature: TemperatureRule,
+    pub(crate) system: SystemRole,
     /// The efforts that may be sent; empty: the field is never sent.
-    pub efforts: Vec<Effort>,
-    pub api: ModelApi,
+    pub(crate) efforts: Vec<Effort>,
+    pub(crate) api: ModelApi,
     /// Ask for usage at the end of a stream (`stream_options.include_usage`).
-    pub stream_usage: bool,
-    pub tier_field: TierField,
+    pub(crate) stream_usage: bool,
+    pub(crate) tier_field: TierField,
     /// The service tier that the user chose for the model.
     #[serde(skip)]
-    pub service_tier: Option<ServiceTier>,
+    pub(crate) service_tier: Option<ServiceTier>,
 }
 
 impl Default for Dialect {
@@ -124,7 +124,7 @@ impl Default for Dialect {
 
 impl Dialect {
     /// The service tier to write into a request; `None`: the field is left out.
-    pub fn tier_to_send(&self) -> Option<ServiceTier> {
+    pub(crate) fn tier_to_send(&self) -> Option<ServiceTier> {
         let tier = match self.tier_field {
             TierField::Ignored => None,
             TierField::Always => self.service_tier.or(Some(ServiceTier::Default)),
@@ -139,7 +139,7 @@ impl Dialect {
 /// be `priority`, at twice the price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TierField {
+pub(crate) enum TierField {
     /// When the user chose one: other servers may reject the field.
     #[default]
     OnRequest,
@@ -153,7 +153,7 @@ pub enum TierField {
 /// The name of the field that caps the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OutputCap {
+pub(crate) enum OutputCap {
     #[default]
     MaxTokens,
     MaxCompletionTokens,
@@ -162,7 +162,7 @@ pub enum OutputCap {
 /// Which temperatures may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TemperatureRule {
+pub(crate) enum TemperatureRule {
     #[default]
     Any,
     UpToOne,
@@ -174,7 +174,7 @@ pub enum TemperatureRule {
 /// The role under which the system prompt goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SystemRole {
+pub(crate) enum SystemRole {
     #[default]
     System,
     Developer,
@@ -185,7 +185,7 @@ pub enum SystemRole {
 /// The endpoint that serves the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ModelApi {
+pub(crate) enum ModelApi {
     #[default]
     Chat,
     Responses,
@@ -193,7 +193,7 @@ pub enum ModelApi {
 
 impl Model {
     /// The price at `now`: where a price has ended, the next one, or none; with the time of day.
-    pub fn price_at(&self, now: Timestamp) -> Option<Price> {
+    pub(crate) fn price_at(&self, now: Timestamp) -> Option<Price> {
         let price = match &self.dated {
             Some(dated) => dated.at(now),
             None => self.price.as_ref(),
@@ -217,7 +217,7 @@ impl Model {
     }
 
     /// A model of which only the name is known, with the default dialect.
-    pub fn unknown(id: ModelId) -> Self {
+    pub(crate) fn unknown(id: ModelId) -> Self {
         Self {
             id,
             context: None,

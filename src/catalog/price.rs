@@ -6,7 +6,7 @@
 //! for a tier that was asked for exceeds `worst`, at any time of day.
 
 mod rates;
-pub mod terms;
+pub(crate) mod terms;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,49 +21,49 @@ const DEAREST_TIER: u64 = 2;
 ///
 /// The four parts and `long` are the listed price: that of the standard service tier, at the peak of the day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    pub input: Usd,
+pub(crate) struct Price {
+    pub(crate) input: Usd,
     /// Input read from the provider's cache; absent: as `input`.
-    pub cached_input: Option<Usd>,
+    pub(crate) cached_input: Option<Usd>,
     /// Input written to the provider's cache; absent: as `input`.
-    pub cache_write: Option<Usd>,
-    pub output: Usd,
+    pub(crate) cache_write: Option<Usd>,
+    pub(crate) output: Usd,
     /// The prices of a long request.
-    pub long: Option<LongContext>,
+    pub(crate) long: Option<LongContext>,
     /// Free of charge, because the user says so or by nature; every price is then zero.
-    pub free: bool,
+    pub(crate) free: bool,
     /// The service tier that is asked for.
     #[serde(default)]
-    pub tier: ServiceTier,
+    pub(crate) tier: ServiceTier,
     /// What other service tiers cost.
     #[serde(default)]
-    pub tiers: TierPrices,
+    pub(crate) tiers: TierPrices,
     /// When it costs less; `None`: at no time of the day.
     #[serde(default)]
-    pub off_peak: Option<OffPeak>,
-    pub origin: PriceOrigin,
+    pub(crate) off_peak: Option<OffPeak>,
+    pub(crate) origin: PriceOrigin,
     /// Who states it; empty for a price of the user's own.
     #[serde(default)]
-    pub source: String,
+    pub(crate) source: String,
     /// The day the price was seen, `YYYY-MM-DD`; empty when its source bears no date.
-    pub as_of: String,
+    pub(crate) as_of: String,
 }
 
 /// Prices per token of the WHOLE request once its input is longer than `above`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LongContext {
+pub(crate) struct LongContext {
     /// Input tokens; exactly this many is still short.
-    pub above: u64,
-    pub input: Usd,
-    pub cached_input: Option<Usd>,
-    pub cache_write: Option<Usd>,
-    pub output: Usd,
+    pub(crate) above: u64,
+    pub(crate) input: Usd,
+    pub(crate) cached_input: Option<Usd>,
+    pub(crate) cache_write: Option<Usd>,
+    pub(crate) output: Usd,
 }
 
 /// Who said what the price is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PriceOrigin {
+pub(crate) enum PriceOrigin {
     Catalogue,
     User,
 }
@@ -73,10 +73,10 @@ pub enum PriceOrigin {
 #[error(
     "a price is US dollars per million tokens, not below zero and with at most six decimals, such as 0.25"
 )]
-pub struct NotAPrice;
+pub(crate) struct NotAPrice;
 
 /// The price of one token, from US dollars per million tokens.
-pub fn per_token(per_million: Usd) -> Result<Usd, NotAPrice> {
+pub(crate) fn per_token(per_million: Usd) -> Result<Usd, NotAPrice> {
     const MILLION: i128 = 1_000_000;
     let pico = per_million.pico();
     if pico < 0 || pico % MILLION != 0 {
@@ -86,18 +86,18 @@ pub fn per_token(per_million: Usd) -> Result<Usd, NotAPrice> {
 }
 
 /// US dollars per million tokens, for display, from the price of one token.
-pub fn per_million(per_token: Usd) -> Usd {
+pub(crate) fn per_million(per_token: Usd) -> Usd {
     per_token.times(1_000_000)
 }
 
 /// How a request was served, as far as that is known when it is over.
 #[derive(Debug, Clone, Copy)]
-pub struct Served<'a> {
+pub(crate) struct Served<'a> {
     /// The service tier that the answer names.
-    pub tier: Option<&'a str>,
+    pub(crate) tier: Option<&'a str>,
     /// When the request was sent, and when the answer was complete.
-    pub from: Timestamp,
-    pub to: Timestamp,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 /// One way of being billed: a share of the listed price for the tier, and one for the time of day.
@@ -105,7 +105,7 @@ type RatePair = (Option<TermPrice>, Option<TermPrice>);
 
 impl Price {
     /// A price for input and output, and nothing else.
-    pub fn flat(input: Usd, output: Usd, origin: PriceOrigin) -> Self {
+    pub(crate) fn flat(input: Usd, output: Usd, origin: PriceOrigin) -> Self {
         Self {
             input,
             cached_input: None,
@@ -123,7 +123,7 @@ impl Price {
     }
 
     /// Free of charge.
-    pub fn free(origin: PriceOrigin, as_of: impl Into<String>) -> Self {
+    pub(crate) fn free(origin: PriceOrigin, as_of: impl Into<String>) -> Self {
         Self {
             free: true,
             as_of: as_of.into(),
@@ -133,7 +133,7 @@ impl Price {
 
     /// The same price, looked at in that moment: [`cost`](Self::cost) and [`expected`](Self::expected) follow it.
     #[must_use]
-    pub fn at(mut self, now: Timestamp) -> Self {
+    pub(crate) fn at(mut self, now: Timestamp) -> Self {
         if let Some(off_peak) = &mut self.off_peak {
             off_peak.now = off_peak.holds_at(now);
         }
@@ -141,18 +141,18 @@ impl Price {
     }
 
     /// What these tokens cost at the tier that is asked for, now, to the pico-dollar.
-    pub fn cost(&self, usage: &Usage) -> Usd {
+    pub(crate) fn cost(&self, usage: &Usage) -> Usd {
         self.rates(usage.input(), self.usual()).cost(usage)
     }
 
     /// What a request is likely to cost: all of its input at the full price.
-    pub fn expected(&self, input: u64, output: u64) -> Usd {
+    pub(crate) fn expected(&self, input: u64, output: u64) -> Usd {
         self.cost(&Usage::counted(input, output))
     }
 
     /// What an answer cost, and whether that is beyond doubt. Where it is not (a tier that has no price here, an answer
     /// across the hour at which the price changes), it is the dearest that it may have been.
-    pub fn settled(&self, usage: &Usage, served: &Served<'_>) -> (Usd, bool) {
+    pub(crate) fn settled(&self, usage: &Usage, served: &Served<'_>) -> (Usd, bool) {
         let (tiers, named) = self.tiers_served(served.tier);
         let (hours, sure) = match &self.off_peak {
             None => (None, true),
@@ -170,7 +170,7 @@ impl Price {
     }
 
     /// The most that a request can cost whose input is at most `input_upper` tokens and whose output is capped.
-    pub fn worst(&self, input_upper: u64, output_cap: u64) -> Usd {
+    pub(crate) fn worst(&self, input_upper: u64, output_cap: u64) -> Usd {
         self.asked()
             .into_iter()
             .map(|tier| self.bound(input_upper, output_cap, tier))
@@ -178,7 +178,7 @@ impl Price {
     }
 
     /// The same at a tier that an answer named and that was not asked for; zero when it is no tier or has no price.
-    pub fn worst_at(&self, tier: Option<&str>, input_upper: u64, output_cap: u64) -> Usd {
+    pub(crate) fn worst_at(&self, tier: Option<&str>, input_upper: u64, output_cap: u64) -> Usd {
         let share = tier
             .and_then(ServiceTier::named)
             .and_then(|tier| self.tiers.of(tier));
@@ -188,7 +188,7 @@ impl Price {
     }
 
     /// The largest output cap whose [`worst`](Self::worst) fits into `left`; `None` when not even a cap of 0 does.
-    pub fn affordable_output(&self, input_upper: u64, left: Usd) -> Option<u64> {
+    pub(crate) fn affordable_output(&self, input_upper: u64, left: Usd) -> Option<u64> {
         self.asked()
             .into_iter()
             .flat_map(|tier| self.lengths(input_upper, tier))

@@ -8,7 +8,7 @@ use crate::chat::ModelId;
 
 /// The name leads to no model, or to more than one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
+pub(crate) enum ResolveError {
     #[error(
         "several providers have `{name}`; name it in full: {}",
         list(full_names)

@@ -28,7 +28,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// The process exit status for this kind (INTERFACE: 1 failed, 2 usage, 3 budget, 4 cut, 130 interrupted).
-    pub fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Request | Self::Unavailable | Self::Storage => 1,
             Self::Usage => 2,
@@ -47,7 +47,7 @@ pub struct Failure {
     /// The cause, one line, no full stop needed.
     pub message: String,
     /// What the user can do about it, one line.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Failure {
@@ -62,7 +62,7 @@ impl Failure {
 
     /// Adds the mend.
     #[must_use]
-    pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl AsRef<str>) -> Self {
         self.hint = Some(one_line(hint.as_ref()));
         self
     }

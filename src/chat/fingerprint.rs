@@ -8,7 +8,7 @@
 const CONTEXT: &str = "chat-agent 2026-11 fingerprint of a key";
 
 /// 16 hexadecimal digits (64 bits) that stand for `bytes`.
-pub fn fingerprint(bytes: &[u8]) -> String {
+pub(crate) fn fingerprint(bytes: &[u8]) -> String {
     let hash = blake3::derive_key(CONTEXT, bytes);
     blake3::Hash::from_bytes(hash).to_hex()[..16].to_owned()
 }

@@ -17,7 +17,7 @@ pub enum Role {
 
 impl Role {
     /// The name as stored and as most servers expect it.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::System => "system",
             Self::User => "user",
@@ -29,7 +29,7 @@ impl Role {
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    pub role: Role,
+    pub(crate) role: Role,
     pub text: String,
 }
 

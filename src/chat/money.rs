@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Pico-dollars in one dollar. One pico-dollar per token is $0.000001 per million tokens.
-pub const PICO: i128 = 1_000_000_000_000;
+pub(crate) const PICO: i128 = 1_000_000_000_000;
 
 /// US dollars as an integer number of pico-dollars (1e-12 $). May be negative (a difference, a breach).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -37,7 +37,7 @@ impl Usd {
 
     /// This amount in the proportion `part : whole`, rounded up. Where there is nothing to compare with, the amount itself.
     #[must_use]
-    pub fn in_proportion(self, part: Self, whole: Self) -> Self {
+    pub(crate) fn in_proportion(self, part: Self, whole: Self) -> Self {
         if whole.0 <= 0 {
             return self;
         }
@@ -47,12 +47,12 @@ impl Usd {
 
     /// As a float, for charts and ratios only.
     #[expect(clippy::cast_precision_loss, reason = "for display")]
-    pub fn to_f64(self) -> f64 {
+    pub(crate) fn to_f64(self) -> f64 {
         self.0 as f64 / PICO as f64
     }
 
     /// A sum beside which there may be something of unknown price: `$0.31`, `$0.31 + n/a`, `n/a`; never an unknown as $0.
-    pub fn short_sum(self, unknown: bool) -> String {
+    pub(crate) fn short_sum(self, unknown: bool) -> String {
         match (unknown, self == Self::ZERO) {
             (true, true) => "n/a".to_owned(),
             (true, false) => format!("${} + n/a", self.short()),
@@ -62,7 +62,7 @@ impl Usd {
 
     /// For people: two decimals from one dollar up, else two significant digits and at least two decimals.
     /// `$1.23`, `$0.04`, `$0.0018`, `$0.00`.
-    pub fn short(self) -> String {
+    pub(crate) fn short(self) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
         let pico = self.0.unsigned_abs();
         let unit = PICO.unsigned_abs();
@@ -206,16 +206,16 @@ pub struct Cost {
 }
 
 impl Cost {
-    pub const UNKNOWN: Self = Self {
+    pub(crate) const UNKNOWN: Self = Self {
         usd: None,
         kind: CostKind::Unknown,
     };
-    pub const FREE: Self = Self {
+    pub(crate) const FREE: Self = Self {
         usd: Some(Usd::ZERO),
         kind: CostKind::Free,
     };
 
-    pub const fn new(usd: Usd, kind: CostKind) -> Self {
+    pub(crate) const fn new(usd: Usd, kind: CostKind) -> Self {
         Self {
             usd: Some(usd),
             kind,

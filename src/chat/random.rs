@@ -24,7 +24,7 @@ impl Random {
 
     /// Uniform in 0..1.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float exactly")]
-    pub fn unit(&self) -> f64 {
+    pub(crate) fn unit(&self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

@@ -46,7 +46,7 @@ pub enum Finish {
 }
 
 impl Finish {
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
@@ -63,13 +63,13 @@ impl Finish {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     pub text: String,
-    pub reasoning: String,
+    pub(crate) reasoning: String,
     pub finish: Option<Finish>,
-    pub usage: Option<Usage>,
-    pub billed: Option<Usd>,
-    pub service_tier: Option<String>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) billed: Option<Usd>,
+    pub(crate) service_tier: Option<String>,
     /// Something was generated after the server's last count or price, so that neither is its last word.
-    pub stale: bool,
+    pub(crate) stale: bool,
 }
 
 impl Reply {
@@ -94,7 +94,7 @@ impl Reply {
 
     /// Forgets a count or price that came before the end of what was generated, or that counts none of it: some servers
     /// tell the input's usage first and nothing afterwards.
-    pub fn keep_last_word(&mut self) {
+    pub(crate) fn keep_last_word(&mut self) {
         if self.stale {
             (self.usage, self.billed) = (None, None);
         }

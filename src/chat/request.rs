@@ -25,7 +25,7 @@ pub enum Effort {
 }
 
 impl Effort {
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::None,
         Self::Minimal,
         Self::Low,
@@ -35,7 +35,7 @@ impl Effort {
         Self::Max,
     ];
 
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Minimal => "minimal",
@@ -144,7 +144,7 @@ impl Digest {
     const SCHEMA: &[u8] = b"chat-agent request 3";
 
     /// The digest of all messages.
-    pub fn of_messages<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
+    pub(crate) fn of_messages<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         Self::of_said(
             messages
                 .into_iter()
@@ -153,7 +153,7 @@ impl Digest {
     }
 
     /// As [`Self::of_messages`], for what is not there as messages: a long text need not be copied to be read.
-    pub fn of_said<'a>(said: impl IntoIterator<Item = (Role, &'a str)>) -> Self {
+    pub(crate) fn of_said<'a>(said: impl IntoIterator<Item = (Role, &'a str)>) -> Self {
         let mut fields = Fields::new();
         for (role, text) in said {
             fields.add(role.as_str().as_bytes());
@@ -164,7 +164,7 @@ impl Digest {
 
     /// Of these messages, as this model at `address` is asked them.
     #[must_use]
-    pub fn asked(self, model: &ModelId, params: &Params, address: &str) -> Self {
+    pub(crate) fn asked(self, model: &ModelId, params: &Params, address: &str) -> Self {
         let mut fields = Fields::new();
         fields.add(address.as_bytes());
         fields.add(model.provider().as_bytes());

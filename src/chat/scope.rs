@@ -26,7 +26,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 11] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 11] = [
         Self::Request,
         Self::Run,
         Self::Session,
@@ -41,12 +42,12 @@ impl Scope {
     ];
 
     /// Whether a group of machines shares the limit.
-    pub fn is_group(self) -> bool {
+    pub(crate) fn is_group(self) -> bool {
         matches!(self, Self::GroupDay | Self::GroupMonth)
     }
 
     /// As it stands in reports.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Run => "run",
@@ -63,7 +64,7 @@ impl Scope {
     }
 
     /// As it stands in a sentence about what is left of it: `$4.83 left today`.
-    pub fn in_words(self) -> &'static str {
+    pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::Request => "for one request",
             Self::Run => "in this run",

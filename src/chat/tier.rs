@@ -27,7 +27,7 @@ pub enum ServiceTier {
 
 impl ServiceTier {
     /// The tiers that a single request may ask for.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Default,
         Self::Flex,
         Self::Priority,
@@ -35,7 +35,7 @@ impl ServiceTier {
         Self::Auto,
     ];
 
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Flex => "flex",
@@ -48,7 +48,7 @@ impl ServiceTier {
 
     /// The tier that an answer names. `standard` is Anthropic's word for the listed price, `on_demand` Groq's
     /// (console.groq.com/docs/service-tiers). `auto` names none: it leaves open what was used.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "default" | "standard" | "on_demand" => Some(Self::Default),
             "flex" => Some(Self::Flex),

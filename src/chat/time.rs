@@ -18,7 +18,7 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// The time from `earlier` to `self`; zero when `earlier` is later.
-    pub fn since(self, earlier: Self) -> Duration {
+    pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
@@ -33,7 +33,7 @@ impl Timestamp {
 }
 
 /// A length of time in its largest unit: `40 s`, `5 min`, `2 h`, `3 d`.
-pub fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
@@ -46,9 +46,9 @@ pub fn span(seconds: u64) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uptime {
     /// Identifies the start of the machine; times of different starts cannot be compared.
-    pub boot: Arc<str>,
+    pub(crate) boot: Arc<str>,
     /// Milliseconds since then.
-    pub ms: i64,
+    pub(crate) ms: i64,
 }
 
 /// The source of `now`, passed as an argument so that tests can fix it.
@@ -79,7 +79,10 @@ impl Clock {
 
     /// The same with an uptime.
     #[must_use]
-    pub fn beside(self, uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static) -> Self {
+    pub(crate) fn beside(
+        self,
+        uptime: impl Fn() -> Option<Uptime> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             uptime: Arc::new(uptime),
             ..self

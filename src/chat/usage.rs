@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Where a usage figure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UsageSource {
+pub(crate) enum UsageSource {
     /// The server returned it.
     Provider,
     /// Counted here, because the server returned none.
@@ -20,16 +20,16 @@ pub enum UsageSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Input read at the full price.
-    pub uncached_input: u64,
+    pub(crate) uncached_input: u64,
     /// Input read from the provider's prompt cache.
-    pub cached_input: u64,
+    pub(crate) cached_input: u64,
     /// Input written to the provider's prompt cache, where that is charged apart.
-    pub cache_write: u64,
+    pub(crate) cache_write: u64,
     /// Everything generated, reasoning included.
-    pub output: u64,
+    pub(crate) output: u64,
     /// The part of `output` that was reasoning, for display.
-    pub reasoning: u64,
-    pub source: UsageSource,
+    pub(crate) reasoning: u64,
+    pub(crate) source: UsageSource,
 }
 
 impl Usage {
@@ -46,7 +46,7 @@ impl Usage {
     }
 
     /// All input tokens, whatever they cost.
-    pub fn input(&self) -> u64 {
+    pub(crate) fn input(&self) -> u64 {
         self.uncached_input
             .saturating_add(self.cached_input)
             .saturating_add(self.cache_write)

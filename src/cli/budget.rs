@@ -5,7 +5,7 @@ use super::budget_report::{BreachRow, BudgetReport, GroupRow, OpenRow, ScopeRow,
 use super::sessions::instant;
 use super::setup::Core;
 use super::{output, setup};
-use crate::budget::{Budget, GroupFigures, Spending};
+use crate::budget::{Budget, GroupFigures, Spending, check_clock};
 use crate::chat::text::one_line;
 use crate::chat::{Cost, CostKind, Failure, FailureKind, ModelId, Timestamp, Usd};
 use crate::store::{
@@ -148,9 +148,7 @@ fn report(
             .chain(uncertain.iter().map(OpenRow::uncertain))
             .collect(),
         breaches: Ledger(db).breaches()?.into_iter().map(breach).collect(),
-        clock: budget
-            .clock(db, now, uptime.as_ref())?
-            .map(|moved| moved.to_string()),
+        clock: check_clock(db, now, uptime.as_ref())?.map(|moved| moved.to_string()),
     })
 }
 

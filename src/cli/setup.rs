@@ -30,7 +30,7 @@ pub(super) struct Core {
 }
 
 /// Reads the configuration.
-pub(super) fn load(shared: &Shared, env: &Env) -> Result<Loaded, Failure> {
+pub(crate) fn load(shared: &Shared, env: &Env) -> Result<Loaded, Failure> {
     config::load(&overrides(shared), env).map_err(Failure::from)
 }
 

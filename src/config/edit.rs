@@ -17,10 +17,10 @@ use super::file;
 use super::layers::read_file;
 
 /// The commented example file: every key, its meaning and its built-in value.
-pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+pub(crate) const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Writes the example to `path`, for the owner alone; missing folders are made. An existing file is left alone.
-pub fn init(path: &Path) -> Result<(), ConfigError> {
+pub(crate) fn init(path: &Path) -> Result<(), ConfigError> {
     make_folder(path)?;
     let mut out = match private(path) {
         Ok(out) => out,
@@ -40,7 +40,7 @@ pub fn init(path: &Path) -> Result<(), ConfigError> {
 }
 
 /// Sets a text (`model`, `ui.theme`) in the file; a file that does not exist yet is made.
-pub fn set_string(path: &Path, key: &str, value: &str) -> Result<(), ConfigError> {
+pub(crate) fn set_string(path: &Path, key: &str, value: &str) -> Result<(), ConfigError> {
     change(path, key, |old| match old {
         Some(Value::String(text)) if text.value() == value => None,
         _ => Some(Value::from(value)),
@@ -48,7 +48,7 @@ pub fn set_string(path: &Path, key: &str, value: &str) -> Result<(), ConfigError
 }
 
 /// Sets a list of texts (`favourites`) in the file; entries that stay keep their place and their comments.
-pub fn set_list(path: &Path, key: &str, values: &[String]) -> Result<(), ConfigError> {
+pub(crate) fn set_list(path: &Path, key: &str, values: &[String]) -> Result<(), ConfigError> {
     change(path, key, |old| match old {
         Some(Value::Array(old)) if is(old, values) => None,
         Some(Value::Array(old)) => Some(Value::Array(merged(old, values))),

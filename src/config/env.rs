@@ -21,7 +21,7 @@ pub struct Env {
 
 impl Env {
     /// This process's variables and the platform's folders for it.
-    pub fn from_process() -> Self {
+    pub(crate) fn from_process() -> Self {
         let mut env = Self::default();
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else {
@@ -73,7 +73,7 @@ impl Env {
     }
 
     /// A variable's value. An empty one counts as not set.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
             .map(String::as_str)

@@ -14,7 +14,7 @@ use crate::chat::{Failure, FailureKind};
 
 /// Where a fault is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultLocation {
+pub(crate) enum FaultLocation {
     /// `line` and `column` count from 1, a column is a character.
     Line {
         file: PathBuf,
@@ -65,12 +65,9 @@ impl ConfigError {
         self
     }
 
-    pub fn location(&self) -> &FaultLocation {
-        &self.location
-    }
-
     /// What the user can do about it, when the sentence itself does not say.
-    pub fn hint(&self) -> Option<&str> {
+    #[cfg(test)]
+    pub(crate) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 }
@@ -103,12 +100,12 @@ pub(super) type SpannedValue<'i> = Spanned<DeValue<'i>>;
 /// A fault at a byte of the text that is being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConfigFault {
-    pub at: usize,
-    pub cause: String,
+    pub(crate) at: usize,
+    pub(crate) cause: String,
 }
 
 impl ConfigFault {
-    pub fn new(at: usize, cause: impl Into<String>) -> Self {
+    pub(crate) fn new(at: usize, cause: impl Into<String>) -> Self {
         Self {
             at,
             cause: cause.into(),
@@ -116,7 +113,7 @@ impl ConfigFault {
     }
 
     /// The error that the user sees: the byte becomes a line and a column of `file`, whose content is `text`.
-    pub fn into_error(self, file: &Path, text: &[u8]) -> ConfigError {
+    pub(crate) fn into_error(self, file: &Path, text: &[u8]) -> ConfigError {
         let (line, column) = line_and_column(self.at, text);
         ConfigError::new(
             FaultLocation::Line {

@@ -22,10 +22,10 @@ use crate::chat::{Effort, ModelId, ServiceTier};
 
 /// One setting of a `T`.
 pub(super) struct KeySpec<T: 'static> {
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     read: fn(&mut T, &SpannedValue) -> Result<(), ConfigFault>,
     /// As TOML on one line; `None` when it is not set.
-    pub show: fn(&T) -> Option<String>,
+    pub(crate) show: fn(&T) -> Option<String>,
 }
 
 /// The keys of one table: name, field, kind.

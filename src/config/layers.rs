@@ -32,7 +32,7 @@ pub struct Overrides {
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub(crate) enum Origin {
     Default,
     File,
     Env,
@@ -52,19 +52,20 @@ impl fmt::Display for Origin {
 
 /// Dotted key (`budget.per_day`, `providers.0.name`) to where its value comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Provenance {
+pub(crate) struct Provenance {
     origins: BTreeMap<String, Origin>,
     /// Line and column of the values in `[[models]]`, which the catalogue judges later.
     places: BTreeMap<String, (usize, usize)>,
 }
 
 impl Provenance {
-    pub fn of(&self, key: &str) -> Origin {
+    pub(crate) fn of(&self, key: &str) -> Origin {
         self.origins.get(key).copied().unwrap_or(Origin::Default)
     }
 
     /// Everything that is not built in.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Origin)> {
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Origin)> {
         self.origins
             .iter()
             .map(|(key, origin)| (key.as_str(), *origin))
@@ -77,27 +78,27 @@ impl Provenance {
 
 /// Where the files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Locations {
+pub(crate) struct Locations {
     /// As named by flag or variable, else in the platform's folder.
-    pub config_file: PathBuf,
+    pub(crate) config_file: PathBuf,
     /// Whether there is such a file.
-    pub config_found: bool,
+    pub(crate) config_found: bool,
     /// Absolute.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
 }
 
 /// The settings in force, and where each came from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     pub config: Config,
-    pub locations: Locations,
-    pub provenance: Provenance,
+    pub(crate) locations: Locations,
+    pub(crate) provenance: Provenance,
 }
 
 impl Loaded {
     /// A fault of an entry of `[[models]]` that only the catalogue can see, at the key that it is about; at the entry
     /// when it has no such key.
-    pub fn fault_in_model(&self, index: usize, key: &str, cause: &str) -> ConfigError {
+    pub(crate) fn fault_in_model(&self, index: usize, key: &str, cause: &str) -> ConfigError {
         let place = |key: &str| self.provenance.places.get(&format!("models.{index}.{key}"));
         let file = self.locations.config_file.clone();
         match place(key).or_else(|| place("id")) {
@@ -153,7 +154,7 @@ pub fn load(overrides: &Overrides, env: &Env) -> Result<Loaded, ConfigError> {
 }
 
 /// Where the files are, whether or not they exist or can be read: for `config path` and `config init`.
-pub fn locate(overrides: &Overrides, env: &Env) -> Result<Locations, ConfigError> {
+pub(crate) fn locate(overrides: &Overrides, env: &Env) -> Result<Locations, ConfigError> {
     find(overrides, env).map(|(locations, _)| locations)
 }
 

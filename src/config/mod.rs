@@ -6,7 +6,7 @@
 
 mod agreement;
 mod compound;
-pub mod edit;
+pub(crate) mod edit;
 mod env;
 mod error;
 mod file;
@@ -21,15 +21,26 @@ mod show;
 mod tests;
 mod value;
 
-pub use edit::EXAMPLE;
+#[cfg(test)]
+pub(crate) use edit::EXAMPLE;
 pub use env::Env;
-pub use error::{ConfigError, FaultLocation};
+pub(crate) use error::ConfigError;
 pub use ladder::LadderRung;
-pub use layers::{Loaded, Locations, Origin, Overrides, Provenance, load, locate};
-pub use rules::ENCODINGS;
-pub use settings::{
-    BudgetConfig, CacheConfig, Config, KeyEntry, KeySource, LimitsConfig, ModelEntry,
-    NetworkConfig, OnLimit, ProviderConfig, RedisConfig, RouterConfig, SloConfig, Theme, UiConfig,
-};
-pub use show::{EffectiveSetting, settings, show};
-pub use value::{parse_bytes, parse_duration};
+pub(crate) use layers::{Loaded, Origin, Provenance, locate};
+pub use layers::{Overrides, load};
+#[cfg(test)]
+pub(crate) use rules::ENCODINGS;
+#[cfg(test)]
+pub(crate) use settings::BudgetConfig;
+#[cfg(test)]
+pub(crate) use settings::CacheConfig;
+#[cfg(test)]
+pub(crate) use settings::RouterConfig;
+#[cfg(test)]
+pub(crate) use settings::SloConfig;
+#[cfg(test)]
+pub(crate) use settings::UiConfig;
+pub use settings::{Config, KeyEntry, KeySource, ModelEntry, OnLimit, ProviderConfig, RedisConfig};
+pub(crate) use settings::{LimitsConfig, NetworkConfig, Theme};
+pub(crate) use show::{EffectiveSetting, settings, show};
+pub(crate) use value::parse_duration;

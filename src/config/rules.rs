@@ -10,7 +10,7 @@ use super::error::suggestion;
 use crate::chat::ModelId;
 
 /// The encodings that `[[models]]` may name.
-pub const ENCODINGS: [&str; 5] = [
+pub(crate) const ENCODINGS: [&str; 5] = [
     "o200k_base",
     "cl100k_base",
     "o200k_harmony",

@@ -36,13 +36,13 @@ pub struct Config {
 /// `None` is no limit; zero is a limit under which nothing may be spent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetConfig {
-    pub per_request: Option<Usd>,
-    pub per_session: Option<Usd>,
-    pub per_day: Option<Usd>,
-    pub per_month: Option<Usd>,
+    pub(crate) per_request: Option<Usd>,
+    pub(crate) per_session: Option<Usd>,
+    pub(crate) per_day: Option<Usd>,
+    pub(crate) per_month: Option<Usd>,
     pub on_limit: OnLimit,
     /// Shares of a limit at which to warn, each above 0 and at most 1.
-    pub alerts: Vec<f64>,
+    pub(crate) alerts: Vec<f64>,
 }
 
 /// What happens when a request does not fit the budget.
@@ -62,16 +62,16 @@ pub struct RouterConfig {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheConfig {
-    pub enabled: bool,
-    pub ttl: Duration,
+    pub(crate) enabled: bool,
+    pub(crate) ttl: Duration,
     /// Also keep answers to requests that set a temperature above 0.
-    pub sampled: bool,
+    pub(crate) sampled: bool,
     /// Bytes.
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// Bytes.
-    pub disk: u64,
+    pub(crate) disk: u64,
     /// The longest time that a question waits for the disk cache.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -97,10 +97,10 @@ pub struct LimitsConfig {
     /// Requests at a time, for each provider.
     pub concurrency: usize,
     /// Tokens.
-    pub max_output: u64,
-    pub connect_timeout: Duration,
+    pub(crate) max_output: u64,
+    pub(crate) connect_timeout: Duration,
     pub first_token_timeout: Duration,
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     pub retries: u32,
 }
 
@@ -108,19 +108,19 @@ pub struct LimitsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkConfig {
     /// Certificates (PEM) that are trusted in addition to the system's. After [`load`](super::load) the path is absolute and the file exists.
-    pub extra_ca_file: Option<PathBuf>,
+    pub(crate) extra_ca_file: Option<PathBuf>,
 }
 
 /// Goals; an alert is raised when one is missed. Latency is to the first token; the others are shares of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SloConfig {
-    pub mean_latency: Duration,
-    pub p95_latency: Duration,
-    pub error_rate: f64,
-    pub cpu: f64,
-    pub memory: f64,
+    pub(crate) mean_latency: Duration,
+    pub(crate) p95_latency: Duration,
+    pub(crate) error_rate: f64,
+    pub(crate) cpu: f64,
+    pub(crate) memory: f64,
     /// Of a batch only.
-    pub requests_per_second: f64,
+    pub(crate) requests_per_second: f64,
 }
 
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -185,7 +185,7 @@ pub struct ModelEntry {
     pub context: Option<u64>,
     /// Tokens.
     pub max_output: Option<u64>,
-    /// One of [`ENCODINGS`](super::ENCODINGS).
+    /// One of [`ENCODINGS`](super::rules::ENCODINGS).
     pub encoding: Option<String>,
     pub tools: Option<bool>,
     pub vision: Option<bool>,
@@ -199,15 +199,15 @@ pub struct ModelEntry {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UiConfig {
-    pub theme: Theme,
-    pub panel: bool,
-    pub mouse: bool,
+    pub(crate) theme: Theme,
+    pub(crate) panel: bool,
+    pub(crate) mouse: bool,
     /// Show alerts as notifications of the terminal while its window has no focus.
-    pub notify: bool,
+    pub(crate) notify: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Theme {
+pub(crate) enum Theme {
     /// Follows the terminal's background.
     Auto,
     Dark,
@@ -305,7 +305,7 @@ impl ModelEntry {
 
 impl RedisConfig {
     /// With the built-in value for everything else.
-    pub fn at(url: impl Into<String>) -> Self {
+    pub(crate) fn at(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             secret: None,
@@ -322,7 +322,7 @@ impl RedisConfig {
 impl Config {
     /// The same settings with everything that may be a secret replaced by stars; still a legal configuration.
     #[must_use]
-    pub fn masked(&self) -> Self {
+    pub(crate) fn masked(&self) -> Self {
         let mut masked = self.clone();
         for provider in &mut masked.providers {
             provider

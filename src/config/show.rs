@@ -13,22 +13,22 @@ use super::{Config, Loaded, Origin, Provenance, value};
 
 /// One line of what is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EffectiveSetting {
+pub(crate) struct EffectiveSetting {
     /// Dotted, entries of a list numbered from 0: `budget.per_day`, `providers.0.name`.
-    pub key: String,
+    pub(crate) key: String,
     /// As TOML; secrets are stars.
-    pub value: String,
-    pub origin: Origin,
+    pub(crate) value: String,
+    pub(crate) origin: Origin,
 }
 
 /// The settings in force, one by one in the order of the file; those that are not set are left out.
-pub fn settings(loaded: &Loaded) -> Vec<EffectiveSetting> {
+pub(crate) fn settings(loaded: &Loaded) -> Vec<EffectiveSetting> {
     page(&loaded.config.masked(), &loaded.provenance).settings
 }
 
 /// The settings in force as TOML; each line ends in a comment that says where it comes from. Settings that are not set
 /// have no line.
-pub fn show(loaded: &Loaded) -> String {
+pub(crate) fn show(loaded: &Loaded) -> String {
     render(&loaded.config.masked(), &loaded.provenance)
 }
 

@@ -34,7 +34,7 @@ const SIZES: [(&str, u64); 9] = [
 ];
 
 /// `250ms`, `5s`, `1h30m`, `7d`: whole numbers with a unit (w d h m s ms), the longer unit first; at most 3650d.
-pub fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = 0u64;
     let mut units = SPANS.iter();
@@ -71,7 +71,7 @@ pub(super) fn duration(length: Duration) -> String {
 }
 
 /// `64MiB`, `512 MB`, `0 B`: a whole number and a unit, in any case; the result in bytes.
-pub fn parse_bytes(text: &str) -> Option<u64> {
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let (count, unit) = leading_number(text.trim())?;
     let (_, size) = SIZES
         .iter()

@@ -82,11 +82,11 @@ pub enum Stale {
 /// An answer, as far as a provider may still have what led to it in its cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastAnswer {
-    pub model: ModelId,
+    pub(crate) model: ModelId,
     /// When it was asked for.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// All that the model read for it.
-    pub input_tokens: u64,
+    pub(crate) input_tokens: u64,
 }
 
 impl Ask {
@@ -123,12 +123,12 @@ impl Ask {
     }
 
     /// Whether it is a limit that has refused the question, and the user who says what becomes of it.
-    pub fn asks_at(&self, failure: &Failure) -> bool {
+    pub(crate) fn asks_at(&self, failure: &Failure) -> bool {
         failure.kind == FailureKind::Budget && self.consult != Consult::Never
     }
 
     /// Whether a lower rung is then proposed that `auto` does not take unasked.
-    pub fn proposes_at(&self, failure: &Failure) -> bool {
+    pub(crate) fn proposes_at(&self, failure: &Failure) -> bool {
         self.asks_at(failure)
             && self.consult == Consult::BeforeLowerRung
             && self.selection == Selection::Auto
@@ -136,7 +136,7 @@ impl Ask {
 
     /// The same without a user to ask, and with nothing raised.
     #[must_use]
-    pub fn unasked(&self) -> Self {
+    pub(crate) fn unasked(&self) -> Self {
         Self {
             consult: Consult::Never,
             raise: None,
@@ -145,12 +145,12 @@ impl Ask {
     }
 
     /// The question as a message.
-    pub fn message(&self) -> Message {
+    pub(crate) fn message(&self) -> Message {
         Message::new(Role::User, self.question.clone())
     }
 
     /// Everything that is sent, in order.
-    pub fn messages(&self) -> Vec<Message> {
+    pub(crate) fn messages(&self) -> Vec<Message> {
         let system = self
             .system
             .iter()

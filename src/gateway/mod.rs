@@ -24,15 +24,15 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use crate::router::FIRST_GUESS;
-pub use ask::conversation::Conversation;
-pub use ask::draft_counts::DraftTokenCounter;
-pub use ask::steps::{Spent, Step};
-pub use ask::{Ask, Consult, LastAnswer, Stale};
-pub use plan::count::tokenizer;
-pub use plan::plan_error::{PlanError, TooLong, WindowShortfall};
-pub use plan::planned::Planned;
-pub use upstream::key_store::{FoundKey, KeyReport};
+pub(crate) use crate::router::FIRST_GUESS;
+pub use ask::Ask;
+pub(crate) use ask::conversation::Conversation;
+pub(crate) use ask::draft_counts::DraftTokenCounter;
+pub(crate) use ask::steps::{Spent, Step};
+pub(crate) use ask::{Consult, LastAnswer, Stale};
+pub(crate) use plan::count::tokenizer;
+pub(crate) use plan::plan_error::{PlanError, TooLong, WindowShortfall};
+pub(crate) use upstream::key_store::{FoundKey, KeyReport};
 
 use crate::budget::{Budget, DayMonth, GroupBudget, GroupLimit};
 use crate::cache::Cache;
@@ -136,7 +136,7 @@ impl Gateway {
     }
 
     /// What is leased of a group's budget.
-    pub fn group_budget(&self) -> Option<&GroupBudget> {
+    pub(crate) fn group_budget(&self) -> Option<&GroupBudget> {
         self.group_budget.as_ref()
     }
 
@@ -155,7 +155,7 @@ impl Gateway {
     }
 
     /// Comes back when there is a trouble of what machines share that [`Self::trouble`] has not told.
-    pub async fn troubled(&self) {
+    pub(crate) async fn troubled(&self) {
         match &self.others {
             Some(others) => others.redis().troubled().await,
             None => std::future::pending().await,
@@ -163,7 +163,7 @@ impl Gateway {
     }
 
     /// What has gone wrong with the answers that are kept, in one line; each trouble is told once.
-    pub fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         let told = self.parts.cache.as_ref().and_then(Cache::trouble);
         if let (None, Some(others)) = (&told, &self.others)
             && let Some(why) = others.redis().trouble()
@@ -193,7 +193,7 @@ impl Gateway {
     }
 
     /// What sending this would do. Sends nothing, reserves nothing.
-    pub async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
+    pub(crate) async fn quote(&self, ask: &Ask) -> Result<Quote, PlanError> {
         quote::quote(&self.planner(), self.answers(), ask).await
     }
 
@@ -204,7 +204,7 @@ impl Gateway {
 
     /// Makes a connection to a provider that is about to be asked, beside everything else. Nothing is asked of it, and
     /// nothing is said when it fails: the question itself will tell.
-    pub fn connect_ahead(self: &Arc<Self>, provider: &str) {
+    pub(crate) fn connect_ahead(self: &Arc<Self>, provider: &str) {
         self.reach_redis();
         let endpoint = self
             .routes
@@ -220,38 +220,38 @@ impl Gateway {
     }
 
     /// Takes a store that was opened already; none but the first is taken.
-    pub fn use_store(&self, store: Store) {
+    pub(crate) fn use_store(&self, store: Store) {
         self.store.set(store);
     }
 
     /// Why a model of this provider cannot be asked; `None`: it can.
-    pub fn unusable(&self, provider: &str) -> Option<String> {
+    pub(crate) fn unusable(&self, provider: &str) -> Option<String> {
         self.models().unusable(provider)
     }
 
     /// The catalogue's entry for a model at today's price, or what may be assumed of a model that it does not know.
-    pub fn model(&self, id: &ModelId) -> Result<Model, Failure> {
+    pub(crate) fn model(&self, id: &ModelId) -> Result<Model, Failure> {
         self.models().get(id)
     }
 
     /// The ladder for a question, with the effort that the user set.
-    pub fn ladder(&self, effort: Option<Effort>) -> Vec<LadderRung> {
+    pub(crate) fn ladder(&self, effort: Option<Effort>) -> Vec<LadderRung> {
         self.models().ladder(effort)
     }
 
     /// The start of the chat that the provider of the last answer still has in its cache, and what reading it from
     /// there saves.
-    pub fn warm(&self, last: &LastAnswer, now: Timestamp) -> Option<Warm> {
+    pub(crate) fn warm(&self, last: &LastAnswer, now: Timestamp) -> Option<Warm> {
         compare::warm(self.models(), last, now)
     }
 
     /// Whether `auto` may take a lower rung unasked when the better one does not fit the money left.
-    pub fn steps_down(&self, ask: &Ask) -> bool {
+    pub(crate) fn steps_down(&self, ask: &Ask) -> bool {
         self.planner().steps_down(ask)
     }
 
     /// By how much a question exceeds the windows, when only they stand in the way.
-    pub async fn too_long(&self, ask: &Ask) -> Option<TooLong> {
+    pub(crate) async fn too_long(&self, ask: &Ask) -> Option<TooLong> {
         let planned = self.planner().plan(ask, &Tried::default()).await;
         planned.err()?.too_long
     }
@@ -278,12 +278,12 @@ impl Gateway {
     }
 
     /// The budget, with the limits of the keys that have been read so far.
-    pub fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> Budget {
         self.planner().budget()
     }
 
     /// Reads the keys of the providers that have a limit on one, so that [`Self::budget`] knows them by name.
-    pub async fn read_limited_keys(&self) -> Result<(), Failure> {
+    pub(crate) async fn read_limited_keys(&self) -> Result<(), Failure> {
         for state in self.planner().limiting_keys() {
             state.read_keys(&self.parts.env).await?;
         }
@@ -311,12 +311,12 @@ impl Gateway {
     }
 
     /// Whether whole answers to questions with these settings are kept, and given again.
-    pub fn keeps(&self, params: &Params) -> bool {
+    pub(crate) fn keeps(&self, params: &Params) -> bool {
         self.answers().keeps(params)
     }
 
     /// What can be had for a question that no provider could be reached for, by a user who would take it in this `way`.
-    pub async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
+    pub(crate) async fn offer(&self, ask: &Ask, way: Stale) -> Offer {
         let free = Tried {
             for_nothing: true,
             ..Tried::default()
@@ -350,7 +350,7 @@ impl Gateway {
     }
 
     /// The state of a provider, as far as any process knows it: the circuit of its best address.
-    pub async fn circuit(&self, provider: &str) -> Circuit {
+    pub(crate) async fn circuit(&self, provider: &str) -> Circuit {
         let Some(state) = self.routes.get(provider) else {
             return Circuit::Closed;
         };
@@ -380,17 +380,17 @@ impl Gateway {
     }
 
     /// The way to the servers.
-    pub fn wire(&self) -> &Wire {
+    pub(crate) fn wire(&self) -> &Wire {
         &self.wire
     }
 
     /// What machines share; `None`: there is no Redis.
-    pub fn redis(&self) -> Option<&Redis> {
+    pub(crate) fn redis(&self) -> Option<&Redis> {
         self.others.as_ref().map(PeerCooldowns::redis)
     }
 
     /// What is known of a provider's keys, read if that was not done before.
-    pub async fn key_report(&self, provider: &str) -> KeyReport {
+    pub(crate) async fn key_report(&self, provider: &str) -> KeyReport {
         match self.routes.get(provider) {
             Some(state) => {
                 state

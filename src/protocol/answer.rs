@@ -10,39 +10,39 @@ use crate::chat::{Cost, Effort, Finish, MessageId, ModelId, SessionId, Timestamp
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerFacts {
     pub model: ModelId,
-    pub route: Route,
+    pub(crate) route: Route,
     pub finish: Option<Finish>,
-    pub usage: Usage,
-    pub estimate: Estimate,
+    pub(crate) usage: Usage,
+    pub(crate) estimate: Estimate,
     pub cost: Cost,
     /// What the cache saved; `None`: unknown, because the answer had no price.
-    pub saved: Option<Usd>,
+    pub(crate) saved: Option<Usd>,
     pub cache: CacheHit,
     /// Age of the cached answer in seconds; 0 when it is fresh.
-    pub cache_age_s: u64,
+    pub(crate) cache_age_s: u64,
     /// The answer is past its time, and was used because no provider could be reached.
     #[serde(default)]
     pub stale: bool,
     /// What the reasoning cost, which is a part of `cost`; `None`: there was none, or its price is unknown.
     #[serde(default)]
-    pub reasoning_usd: Option<Usd>,
-    pub latency: Latency,
-    pub attempts: Vec<Attempt>,
+    pub(crate) reasoning_usd: Option<Usd>,
+    pub(crate) latency: Latency,
+    pub(crate) attempts: Vec<Attempt>,
     /// The service tier that the server says it used.
     #[serde(default)]
-    pub service_tier: Option<String>,
+    pub(crate) service_tier: Option<String>,
     /// What this answer would have cost on the other favourites and rungs, by its own tokens.
     #[serde(default)]
-    pub others: Vec<Counterfactual>,
+    pub(crate) others: Vec<Counterfactual>,
 }
 
 /// A finished answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     pub session: SessionId,
-    pub id: MessageId,
+    pub(crate) id: MessageId,
     pub text: String,
-    pub reasoning: String,
+    pub(crate) reasoning: String,
     pub facts: AnswerFacts,
 }
 
@@ -57,29 +57,29 @@ pub enum CacheHit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Latency {
+pub(crate) struct Latency {
     /// Submit to first token, in milliseconds; `None` when no token came.
-    pub ttft_ms: Option<u64>,
-    pub total_ms: u64,
+    pub(crate) ttft_ms: Option<u64>,
+    pub(crate) total_ms: u64,
     /// Output tokens per second after the first token; `None` when too few came to tell.
-    pub tokens_per_second: Option<f64>,
+    pub(crate) tokens_per_second: Option<f64>,
 }
 
 /// One request on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    pub provider: String,
+    pub(crate) provider: String,
     /// `…` and the last four characters of the key; empty when none is needed.
-    pub key: String,
+    pub(crate) key: String,
     /// HTTP status; `None` when no response came.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// Host and port that were asked; `None`: the provider has one address only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// `ok`, or what went wrong in a few words.
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// Time waited before this attempt.
-    pub wait_ms: u64,
+    pub(crate) wait_ms: u64,
 }
 
 /// An exchange has begun.
@@ -105,8 +105,8 @@ pub struct Started {
 /// Live figures of a streaming answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    pub id: MessageId,
-    pub latency: Latency,
-    pub usage: Usage,
-    pub cost: Cost,
+    pub(crate) id: MessageId,
+    pub(crate) latency: Latency,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Cost,
 }

@@ -5,9 +5,9 @@ use tokio::sync::mpsc;
 use super::{Command, Event};
 
 /// Commands that may wait in the channel; a front end that fills it has to wait.
-pub const COMMANDS: usize = 64;
+pub(crate) const COMMANDS: usize = 64;
 /// Events that may wait; the core stops reading the network when the front end is this far behind.
-pub const EVENTS: usize = 1024;
+pub(crate) const EVENTS: usize = 1024;
 
 /// The front end's end of the two channels.
 #[derive(Debug)]

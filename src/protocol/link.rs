@@ -8,12 +8,12 @@ use crate::chat::{ModelId, Timestamp, Usd};
 /// The state of the connection to a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    pub provider: String,
+    pub(crate) provider: String,
     pub circuit: Circuit,
     /// Requests of this program that wait for their turn.
     pub waiting: u64,
     /// Plain HTTP to another machine: it can be read on the way.
-    pub plain: bool,
+    pub(crate) plain: bool,
 }
 
 /// Whether requests go to a provider at all.
@@ -54,10 +54,10 @@ pub enum Degraded {
 pub struct Kept {
     /// The model that gave it.
     pub model: ModelId,
-    pub tier: CacheHit,
+    pub(crate) tier: CacheHit,
     pub age_s: u64,
     /// It is past its time.
     pub expired: bool,
     /// What it cost then; `None`: unknown.
-    pub usd: Option<Usd>,
+    pub(crate) usd: Option<Usd>,
 }

@@ -9,40 +9,40 @@ use crate::chat::{Scope, Selection, Usd};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Panel {
     pub session: Meter,
-    pub today: Meter,
-    pub month: Meter,
+    pub(crate) today: Meter,
+    pub(crate) month: Meter,
     /// Of the group of machines, as last read from Redis; without a limit when there is no group.
     #[serde(default)]
-    pub group_today: Meter,
+    pub(crate) group_today: Meter,
     #[serde(default)]
-    pub group_month: Meter,
+    pub(crate) group_month: Meter,
     /// Share of answers that came from a cache, 0 to 1; `None` before the first.
-    pub cache_hit: Option<f64>,
+    pub(crate) cache_hit: Option<f64>,
     /// What the cache has saved in all, and whether there were also hits of unknown price.
-    pub saved: Usd,
+    pub(crate) saved: Usd,
     #[serde(default)]
-    pub saved_unknown: bool,
+    pub(crate) saved_unknown: bool,
     /// Times to the first token over recent exchanges, in milliseconds.
-    pub p50_ms: Option<u64>,
-    pub p95_ms: Option<u64>,
-    pub errors: u64,
+    pub(crate) p50_ms: Option<u64>,
+    pub(crate) p95_ms: Option<u64>,
+    pub(crate) errors: u64,
     /// Times to first token and speeds of recent answers, oldest first, for the sparklines.
-    pub recent_ttft_ms: Vec<u64>,
-    pub recent_tps: Vec<f64>,
+    pub(crate) recent_ttft_ms: Vec<u64>,
+    pub(crate) recent_tps: Vec<f64>,
     /// The limits past one of the configured shares, the fullest first.
-    pub alerts: Vec<Alert>,
+    pub(crate) alerts: Vec<Alert>,
     /// The prefix of this chat that a provider still has in its cache.
-    pub warm: Option<Warm>,
+    pub(crate) warm: Option<Warm>,
 }
 
 /// A limit of which a configured share is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// The highest configured share that was passed.
-    pub share: f64,
-    pub spent: Usd,
-    pub limit: Usd,
+    pub(crate) share: f64,
+    pub(crate) spent: Usd,
+    pub(crate) limit: Usd,
 }
 
 /// Spend against a limit.
@@ -50,49 +50,49 @@ pub struct Alert {
 pub struct Meter {
     pub settled: Usd,
     pub reserved: Usd,
-    pub limit: Option<Usd>,
+    pub(crate) limit: Option<Usd>,
     /// Some of `settled` is an estimate.
     pub estimated: bool,
     /// Something of unknown price is not in the sum.
-    pub unknown: bool,
+    pub(crate) unknown: bool,
 }
 
 /// A line of the model picker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelRow {
-    pub id: Selection,
-    pub favourite: bool,
+    pub(crate) id: Selection,
+    pub(crate) favourite: bool,
     /// Its index in the ladder of `auto`, from the best (0); `None`: it is not in the ladder.
-    pub rung: Option<usize>,
+    pub(crate) rung: Option<usize>,
     /// US dollars per million tokens; `None`: unknown.
-    pub input: Option<Usd>,
-    pub output: Option<Usd>,
-    pub free: bool,
-    pub context: Option<u64>,
+    pub(crate) input: Option<Usd>,
+    pub(crate) output: Option<Usd>,
+    pub(crate) free: bool,
+    pub(crate) context: Option<u64>,
     /// What the current draft would cost on it; `None`: unknown.
-    pub expected_usd: Option<Usd>,
+    pub(crate) expected_usd: Option<Usd>,
     /// What the last answer of this chat would have cost on it, by its own tokens; `None`: unknown, or there is none.
     #[serde(default)]
-    pub last_usd: Option<Usd>,
+    pub(crate) last_usd: Option<Usd>,
     /// Own median time to the first token and speed.
-    pub p50_ms: Option<u64>,
-    pub tps: Option<f64>,
+    pub(crate) p50_ms: Option<u64>,
+    pub(crate) tps: Option<f64>,
     /// Of its provider.
     #[serde(default)]
-    pub circuit: Circuit,
+    pub(crate) circuit: Circuit,
     /// Why it cannot be used now (`no key: set OPENAI_API_KEY`, `retired`); `None`: it can.
-    pub unusable: Option<String>,
+    pub(crate) unusable: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    pub level: Level,
-    pub text: String,
+    pub(crate) level: Level,
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub(crate) enum Level {
     Info,
     Warning,
     Error,

@@ -18,9 +18,9 @@ pub struct Receipt {
 /// Why nothing would be sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
-    pub failure: Failure,
+    pub(crate) failure: Failure,
     /// What was considered, if it came to that.
-    pub route: Option<Route>,
+    pub(crate) route: Option<Route>,
 }
 
 impl From<Failure> for Refused {
@@ -36,47 +36,47 @@ impl From<Failure> for Refused {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quote {
     pub model: ModelId,
-    pub route: Route,
-    pub estimate: Estimate,
+    pub(crate) route: Route,
+    pub(crate) estimate: Estimate,
     /// Free of charge, because the user said so or because it runs on this machine.
-    pub free: bool,
+    pub(crate) free: bool,
     /// The tightest limit and what is left of it.
-    pub left: Option<Left>,
-    pub context: Option<u64>,
+    pub(crate) left: Option<Left>,
+    pub(crate) context: Option<u64>,
     /// How long such answers of this model have been; `None` before there are enough.
-    pub usual: Option<Spread>,
+    pub(crate) usual: Option<Spread>,
     /// What the same question would cost on the other favourites and rungs.
-    pub others: Vec<Counterfactual>,
+    pub(crate) others: Vec<Counterfactual>,
     /// What is done so that it fits the window; `None`: it fits as it is.
-    pub fitted: Option<Fitted>,
+    pub(crate) fitted: Option<Fitted>,
     /// A prefix that another model's provider still has in its cache, and that this choice would not use.
-    pub warm: Option<Warm>,
+    pub(crate) warm: Option<Warm>,
     /// The answer that would be given from the cache, or that another model has given to the same question.
     #[serde(default)]
-    pub kept: Option<Kept>,
+    pub(crate) kept: Option<Kept>,
     /// The efforts that the model takes; empty: it takes none.
     #[serde(default)]
-    pub efforts: Vec<Effort>,
+    pub(crate) efforts: Vec<Effort>,
 }
 
 /// The middle half of the lengths of past answers, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spread {
-    pub low: u64,
-    pub high: u64,
+pub(crate) struct Spread {
+    pub(crate) low: u64,
+    pub(crate) high: u64,
     /// How many answers it is taken from.
-    pub answers: u64,
+    pub(crate) answers: u64,
 }
 
 /// A prefix of this chat that a provider keeps for a while, so that reading it again is cheaper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warm {
-    pub model: ModelId,
-    pub tokens: u64,
+pub(crate) struct Warm {
+    pub(crate) model: ModelId,
+    pub(crate) tokens: u64,
     /// When the provider may have forgotten it.
-    pub until: Timestamp,
+    pub(crate) until: Timestamp,
     /// What it saves in the next turn on that model.
-    pub spares: Usd,
+    pub(crate) spares: Usd,
 }
 
 /// A question that does not fit a limit, and the choices of the user. Nothing was sent or stored.
@@ -85,11 +85,11 @@ pub struct AtLimit {
     /// The question, for the front end to keep.
     pub text: Arc<str>,
     pub failure: Failure,
-    pub route: Option<Route>,
+    pub(crate) route: Option<Route>,
     /// The best rung that fits.
     pub cheaper: Option<Quote>,
     /// Raising the limit for this question, by as much as it may cost at worst.
-    pub raise: Option<Raise>,
+    pub(crate) raise: Option<Raise>,
 }
 
 /// A limit that is raised once.
@@ -108,7 +108,7 @@ pub enum WayOut {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
-    pub scope: Scope,
-    pub usd: Usd,
+pub(crate) struct Left {
+    pub(crate) scope: Scope,
+    pub(crate) usd: Usd,
 }

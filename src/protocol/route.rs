@@ -17,7 +17,7 @@ pub struct Route {
 
 impl Route {
     /// The rung that was taken.
-    pub fn chosen(&self) -> Option<&Considered> {
+    pub(crate) fn chosen(&self) -> Option<&Considered> {
         self.considered
             .iter()
             .find(|considered| considered.skipped.is_none())
@@ -34,14 +34,14 @@ pub enum RouteMode {
 /// A model the router looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Considered {
-    pub model: ModelId,
+    pub(crate) model: ModelId,
     /// The effort that belongs to the rung.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effort: Option<Effort>,
+    pub(crate) effort: Option<Effort>,
     /// The dearest this request could become on it; `None` when its price is unknown.
-    pub worst_usd: Option<Usd>,
+    pub(crate) worst_usd: Option<Usd>,
     /// Why it was passed over; `None` for the one chosen.
-    pub skipped: Option<String>,
+    pub(crate) skipped: Option<String>,
 }
 
 /// What a request is expected to use and cost, before it is sent.
@@ -65,10 +65,10 @@ pub struct Estimate {
 
 /// What a question costs, or would have cost, on another model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counterfactual {
-    pub model: ModelId,
+pub(crate) struct Counterfactual {
+    pub(crate) model: ModelId,
     /// `None`: its price is unknown.
-    pub usd: Option<Usd>,
+    pub(crate) usd: Option<Usd>,
 }
 
 /// How a question that is too long is made to fit.

@@ -10,17 +10,17 @@ mod surrogates;
 mod tree;
 mod typed;
 
-pub use self::parts::{Chunk, ChunkChoice};
+pub(crate) use self::parts::{Chunk, ChunkChoice};
 use self::tree::{Tree, chunk_of};
 use crate::chat::Finish;
 
 /// The text is not JSON, is nested too deep, or holds too many values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a piece of the answer is not JSON")]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 /// Reads a piece: nearly all have the typed form, the others go through a tree, with the same result.
-pub fn read(json: &str) -> Result<Chunk<'_>, Malformed> {
+pub(crate) fn read(json: &str) -> Result<Chunk<'_>, Malformed> {
     typed::read(json).map_or_else(|| read_tree(json), Ok)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn read_tree(json: &str) -> Result<Chunk<'static>, Malformed> {
 }
 
 /// The first of several pieces in one text, and what follows it.
-pub fn first(text: &str) -> Result<(Chunk<'static>, &str), Malformed> {
+pub(crate) fn first(text: &str) -> Result<(Chunk<'static>, &str), Malformed> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Tree>();
     let Some(Ok(Tree(value))) = values.next() else {
         return Err(Malformed);
@@ -45,7 +45,7 @@ pub fn first(text: &str) -> Result<(Chunk<'static>, &str), Malformed> {
 }
 
 /// Whether a piece that cannot be read contains words of the answer.
-pub fn has_words(broken: &str) -> bool {
+pub(crate) fn has_words(broken: &str) -> bool {
     [
         "\"content\"",
         "\"reasoning_content\"",
@@ -67,7 +67,7 @@ pub fn has_words(broken: &str) -> bool {
 }
 
 /// The finish that a reason means; `None` for the reason `error`, which is a failure.
-pub fn finish(reason: &str, tool_called: bool) -> Option<Finish> {
+pub(crate) fn finish(reason: &str, tool_called: bool) -> Option<Finish> {
     Some(match reason {
         "error" => return None,
         // Some servers write `stop` although they sent a tool call.

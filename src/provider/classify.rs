@@ -15,7 +15,7 @@ use super::meta::{ResponseMeta, retry_after, should_retry};
 use crate::chat::Timestamp;
 
 /// The error that a status other than 2xx means. `now` is for a `retry-after` that is a date without a `date` beside it.
-pub fn classify(
+pub(crate) fn classify(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
@@ -63,7 +63,7 @@ fn is_of_account(error: &ErrorBody) -> bool {
 }
 
 /// The error object of an answer whose status was success. `streamed`: a part of the answer came before it.
-pub fn in_answer(error: &ErrorBody, streamed: bool, mask: &Mask) -> WireError {
+pub(crate) fn in_answer(error: &ErrorBody, streamed: bool, mask: &Mask) -> WireError {
     let status = error.code_as_status();
     let class = match status {
         _ if streamed => ErrorClass::InStream,
@@ -109,7 +109,7 @@ fn read_body(body: &[u8]) -> ErrorBody {
 }
 
 /// What a web page says: its title, else its text without the tags.
-pub fn page_text(page: &str) -> String {
+pub(crate) fn page_text(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|open| {
         let from = open + lower[open..].find('>')? + 1;

@@ -41,7 +41,7 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn of(config: &config::Config, env: &Env) -> Self {
+    pub(crate) fn of(config: &config::Config, env: &Env) -> Self {
         Self {
             connect_timeout: config.limits.connect_timeout,
             extra_ca_file: config.network.extra_ca_file.clone(),
@@ -179,7 +179,7 @@ fn build_remote(network: &Arc<Network>) -> Result<Client, String> {
 ///
 /// # Errors
 /// One line that names the file, the cause and the setting.
-pub fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
+pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
     let named = |cause: &str| {
         format!(
             "the certificates in {} {cause}; see network.extra_ca_file",
@@ -199,7 +199,7 @@ pub fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
 ///
 /// # Errors
 /// One line that names the file, the cause and the setting.
-pub fn trusted_with(file: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn trusted_with(file: &Path) -> Result<Vec<u8>, String> {
     certificates(file)?;
     let named = |error| {
         format!(
@@ -219,7 +219,7 @@ pub fn trusted_with(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// How many authorities this system trusts. Reads files: call it where blocking is allowed.
-pub fn system_roots() -> usize {
+pub(crate) fn system_roots() -> usize {
     rustls_native_certs::load_native_certs().certs.len()
 }
 

@@ -6,17 +6,19 @@
 
 mod fold;
 
+pub(crate) use self::fold::PushOutcome;
+#[cfg(test)]
+pub(crate) use self::fold::WORDS_CAP;
 use self::fold::{Fold, too_large};
-pub use self::fold::{MALFORMED_CAP, PushOutcome, WORDS_CAP};
 use super::error::WireError;
 use super::mask::Mask;
 use super::sse;
 use crate::chat::Delta;
 
 /// The most bytes that the stream of one answer may have.
-pub const TOTAL_CAP: usize = 64 * 1024 * 1024;
+pub(crate) const TOTAL_CAP: usize = 64 * 1024 * 1024;
 /// The most bytes that a whole answer in one piece (or a web page) may have.
-pub const UNARY_CAP: usize = 8 * 1024 * 1024;
+pub(crate) const UNARY_CAP: usize = 8 * 1024 * 1024;
 /// Up to here the buffer of such an answer doubles; then it gets all that it may need.
 const DOUBLED_CAP: usize = 512 * 1024;
 
@@ -67,7 +69,7 @@ impl Decoder {
     }
 
     /// Pieces that could not be read contained words of the answer: it is incomplete even if the server reports a finish.
-    pub fn lost(&self) -> bool {
+    pub(crate) fn lost(&self) -> bool {
         self.fold.lost
     }
 

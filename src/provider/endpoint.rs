@@ -15,7 +15,7 @@ use super::secret::{KeyError, Secret};
 use crate::config::{self, Env, KeyEntry, KeySource};
 
 /// The variable that replaces the address of `openai`.
-pub const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
+pub(crate) const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// Headers that the transport sets; other values would break it.
 const TRANSPORT_HEADERS: [&str; 5] = [
@@ -136,27 +136,27 @@ impl Endpoint {
     }
 
     /// The name of the provider that this address belongs to.
-    pub fn provider(&self) -> &str {
+    pub(crate) fn provider(&self) -> &str {
         &self.provider
     }
 
     /// The address, without a slash at its end.
-    pub fn base_url(&self) -> &str {
+    pub(crate) fn base_url(&self) -> &str {
         &self.base
     }
 
     /// Host and, unless it is the usual one, port.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// On this machine.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
     }
 
     /// Plain HTTP: others on the network can read it.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }
 
@@ -186,22 +186,26 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// A provider as it can be used.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    pub name: String,
-    pub endpoints: Vec<Endpoint>,
+    pub(crate) name: String,
+    pub(crate) endpoints: Vec<Endpoint>,
     /// Where its keys are found, and what may be spent with each.
-    pub keys: Vec<KeyEntry>,
+    pub(crate) keys: Vec<KeyEntry>,
     /// Runs on this machine and costs nothing. Only presets can be: a proxy on loopback may lead to a paid model, and a
     /// preset with an address on another machine may be billed there.
-    pub local: bool,
+    pub(crate) local: bool,
     /// The address is the user's, not the preset's.
-    pub own_address: bool,
+    pub(crate) own_address: bool,
     /// Without a key it cannot be used.
-    pub needs_key: bool,
+    pub(crate) needs_key: bool,
 }
 
 impl Provider {
     /// The key that one of the entries stands for, bound to this provider; `None` for a variable that is not set.
-    pub async fn load_key(&self, entry: &KeyEntry, env: &Env) -> Result<Option<Secret>, KeyError> {
+    pub(crate) async fn load_key(
+        &self,
+        entry: &KeyEntry,
+        env: &Env,
+    ) -> Result<Option<Secret>, KeyError> {
         Ok(super::key::load(&entry.source, env)
             .await?
             .map(|secret| secret.owned_by(&self.name)))

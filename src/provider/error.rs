@@ -64,22 +64,22 @@ pub enum Sent {
 pub struct WireError {
     pub class: ErrorClass,
     /// The HTTP status, when there was one.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// One line, masked, without a full stop.
     pub message: String,
     /// How long the server asks us to wait, as it says it (no upper limit).
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// What the server says about retrying (`x-should-retry`); overrides the status.
-    pub should_retry: Option<bool>,
+    pub(crate) should_retry: Option<bool>,
     pub sent: Sent,
     /// The quota belongs to the whole account, not to this key alone.
-    pub of_account: bool,
+    pub(crate) of_account: bool,
     /// The metadata of a refusal, if there was a response.
-    pub meta: Option<Box<ResponseMeta>>,
+    pub(crate) meta: Option<Box<ResponseMeta>>,
 }
 
 impl WireError {
-    pub fn new(class: ErrorClass, sent: Sent, message: impl Into<String>) -> Self {
+    pub(crate) fn new(class: ErrorClass, sent: Sent, message: impl Into<String>) -> Self {
         Self {
             class,
             status: None,
@@ -93,7 +93,7 @@ impl WireError {
     }
 
     /// What the user can do about it, if anything.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         Some(match self.class {
             ErrorClass::InvalidRequest
             | ErrorClass::InStream

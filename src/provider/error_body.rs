@@ -10,20 +10,20 @@ use serde_json::Value;
 
 /// The error that a server reports. Its texts may contain secrets: they leave this module only through the mask.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ErrorBody {
+pub(crate) struct ErrorBody {
     /// A word or a number, as a string.
-    pub code: Option<String>,
-    pub kind: Option<String>,
-    pub message: String,
+    pub(crate) code: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) message: String,
     /// The parameter that the server objects to.
-    pub param: Option<String>,
+    pub(crate) param: Option<String>,
     /// How long to wait, where the body says so (Google's RetryInfo).
-    pub retry_delay: Option<Duration>,
+    pub(crate) retry_delay: Option<Duration>,
 }
 
 impl ErrorBody {
     /// The error in a value that may be an answer: it must be marked as an error.
-    pub fn find(value: &Value) -> Option<Self> {
+    pub(crate) fn find(value: &Value) -> Option<Self> {
         if let Value::Array(items) = value {
             return items
                 .first()
@@ -45,7 +45,7 @@ impl ErrorBody {
     }
 
     /// The error in the body of a refused request: everything in it is about the error.
-    pub fn of_refusal(value: &Value) -> Self {
+    pub(crate) fn of_refusal(value: &Value) -> Self {
         if let Some(found) = Self::find(value) {
             return found;
         }
@@ -68,7 +68,7 @@ impl ErrorBody {
     }
 
     /// The error in a text that is about an error: JSON, or words.
-    pub fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: &str) -> Self {
         match serde_json::from_str::<Value>(text) {
             Ok(value) => Self::of_refusal(&value),
             Err(_) => Self {
@@ -105,7 +105,7 @@ impl ErrorBody {
     }
 
     /// The code as an HTTP status, where it is one.
-    pub fn code_as_status(&self) -> Option<u16> {
+    pub(crate) fn code_as_status(&self) -> Option<u16> {
         self.code
             .as_ref()?
             .parse()

@@ -18,7 +18,7 @@ use super::unpacked::{self, Packing, ReadBody};
 use crate::chat::Clock;
 
 /// The most bytes of a refusal that are read, and how long they are waited for.
-pub const REFUSAL_CAP: usize = 64 * 1024;
+pub(crate) const REFUSAL_CAP: usize = 64 * 1024;
 const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Returns a successful response, and turns every other one into its error.

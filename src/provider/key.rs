@@ -18,7 +18,7 @@ use crate::config::{Env, KeySource};
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
 /// The key in a source; `None` for a variable that is not set or empty.
-pub async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyError> {
+pub(crate) async fn load(source: &KeySource, env: &Env) -> Result<Option<Secret>, KeyError> {
     match source {
         KeySource::Env(name) => {
             let value = env.get(name).filter(|value| !value.is_empty());

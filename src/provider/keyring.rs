@@ -54,7 +54,7 @@ pub(super) const TOOL: Tool = if cfg!(target_os = "macos") {
 };
 
 /// The key under `service/account`. Tests pass their own `program` in place of the tool.
-pub(super) async fn load(
+pub(crate) async fn load(
     name: &str,
     tool: Tool,
     program: Option<&str>,

@@ -13,15 +13,15 @@ use super::{Provider, Wire};
 
 /// A server of a known kind that runs on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalServer {
-    pub provider: String,
+pub(crate) struct LocalServer {
+    pub(crate) provider: String,
     /// Host and port.
-    pub host: String,
-    pub models: Vec<String>,
+    pub(crate) host: String,
+    pub(crate) models: Vec<String>,
 }
 
 /// Asks all of them at once; those that answered within `limit`, in the order of the providers.
-pub async fn local_servers(
+pub(crate) async fn local_servers(
     wire: &Wire,
     providers: &[Provider],
     limit: Duration,

@@ -17,7 +17,7 @@ use crate::chat::{Effort, Message, ModelId, Request, Role};
 
 /// Why a request cannot be sent to a model as it is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum MappingError {
+pub(crate) enum MappingError {
     #[error("{model} takes no temperature of {temperature}: {rule}")]
     Temperature {
         model: ModelId,
@@ -43,7 +43,7 @@ pub enum MappingError {
 }
 
 /// The body of a chat completion request. `output_cap` is in tokens and always sent.
-pub fn body(
+pub(crate) fn body(
     request: &Request,
     dialect: &Dialect,
     output_cap: u64,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::secret::Secret;
 
 /// Longest excerpt of a server's text, in characters.
-pub const EXCERPT: usize = 300;
+pub(crate) const EXCERPT: usize = 300;
 
 /// The most bytes of a server's text that are read; far more than an excerpt needs.
 const READ_CAP: usize = 16 * 1024;
@@ -46,7 +46,7 @@ impl fmt::Debug for Mask {
 }
 
 impl Mask {
-    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         Self {
             secrets: secrets
                 .into_iter()
@@ -58,14 +58,14 @@ impl Mask {
     /// Also hides these header values if they are long enough to be secrets: hiding the `a` of `x-team: a` everywhere would
     /// make the message unreadable.
     #[must_use]
-    pub fn and_values<'a>(mut self, values: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn and_values<'a>(mut self, values: impl Iterator<Item = &'a str>) -> Self {
         self.secrets
             .extend(values.filter(|value| value.len() >= 8).map(Arc::from));
         self
     }
 
     /// One line of at most [`EXCERPT`] characters without control characters and without anything like a key.
-    pub fn excerpt(&self, raw: &str) -> String {
+    pub(crate) fn excerpt(&self, raw: &str) -> String {
         let line = one_line(head(raw, READ_CAP));
         let mut text = line;
         for secret in &self.secrets {

@@ -15,28 +15,33 @@ const YEAR: Duration = Duration::from_hours(366 * 24);
 
 /// One bucket of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RateWindow {
-    pub limit: Option<u64>,
-    pub remaining: Option<u64>,
+pub(crate) struct RateWindow {
+    pub(crate) limit: Option<u64>,
+    pub(crate) remaining: Option<u64>,
     /// Until the bucket is FULL again, not until one request fits.
-    pub reset: Option<Duration>,
+    pub(crate) reset: Option<Duration>,
 }
 
 /// What is known about a response before its body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ResponseMeta {
-    pub status: u16,
-    pub request_id: Option<String>,
+pub(crate) struct ResponseMeta {
+    pub(crate) status: u16,
+    pub(crate) request_id: Option<String>,
     /// The account that the key belongs to, if the server names it.
-    pub organization: Option<String>,
-    pub requests: RateWindow,
-    pub tokens: RateWindow,
+    pub(crate) organization: Option<String>,
+    pub(crate) requests: RateWindow,
+    pub(crate) tokens: RateWindow,
     /// From sending to having the headers.
-    pub opened_after: Duration,
+    pub(crate) opened_after: Duration,
 }
 
 impl ResponseMeta {
-    pub fn of(status: u16, headers: &HeaderMap, opened_after: Duration, now: Timestamp) -> Self {
+    pub(crate) fn of(
+        status: u16,
+        headers: &HeaderMap,
+        opened_after: Duration,
+        now: Timestamp,
+    ) -> Self {
         let id = ["x-request-id", "request-id", "x-generation-id"]
             .into_iter()
             .find_map(|name| text(headers, name));
@@ -59,7 +64,7 @@ fn short(id: &str) -> String {
 }
 
 /// The first instant of the next month in UTC, when providers' monthly quotas are reset.
-pub fn month_end(now: Timestamp) -> Timestamp {
+pub(crate) fn month_end(now: Timestamp) -> Timestamp {
     let month = jiff::Timestamp::from_millisecond(now.0)
         .ok()
         .and_then(|now| {
@@ -137,7 +142,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 /// How long the server asks to wait: `retry-after-ms` and `x-ms-retry-after-ms`, then `retry-after` in seconds or as a
 /// date. A date is measured from the server's own `date`, so that a wrong clock here does not matter; else from `now`.
 /// Of several the longest counts. More than a year counts as a year, not as no wait.
-pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let here = text(headers, "date").and_then(http_date).unwrap_or(now);
     let longest = |name: &str, read: &dyn Fn(&str) -> Option<Duration>| {
         let values = headers
@@ -169,7 +174,7 @@ fn seconds(text: &str, parts: f64) -> Option<Duration> {
 }
 
 /// The server's clock (`date`).
-pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     text(headers, "date").and_then(http_date)
 }
 
@@ -182,7 +187,7 @@ fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 /// What the server says about trying again (`x-should-retry`).
-pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
+pub(crate) fn should_retry(headers: &HeaderMap) -> Option<bool> {
     match text(headers, "x-should-retry")? {
         "true" => Some(true),
         "false" => Some(false),

@@ -5,43 +5,43 @@
 //! Invariant: memory is bounded for any response, no task is spawned for a stream (drop = cancel), and a key goes to its
 //! own provider only.
 
-pub mod chunk;
-pub mod classify;
-pub mod client;
+pub(crate) mod chunk;
+pub(crate) mod classify;
+pub(crate) mod client;
 pub mod decode;
-pub mod endpoint;
-pub mod error;
-pub mod error_body;
+pub(crate) mod endpoint;
+pub(crate) mod error;
+pub(crate) mod error_body;
 mod failure;
-pub mod guide;
-pub mod key;
+pub(crate) mod guide;
+pub(crate) mod key;
 mod key_command;
 mod keyring;
-pub mod local;
-pub mod mapping;
+pub(crate) mod local;
+pub(crate) mod mapping;
 pub mod mask;
-pub mod meta;
-pub mod models;
+pub(crate) mod meta;
+pub(crate) mod models;
 pub mod preset;
-pub mod proxy;
-pub mod secret;
-pub mod send_guard;
-pub mod sse;
-pub mod stream;
+pub(crate) mod proxy;
+pub(crate) mod secret;
+pub(crate) mod send_guard;
+pub(crate) mod sse;
+pub(crate) mod stream;
 #[cfg(test)]
 mod testing;
-pub mod unpacked;
-pub mod usage;
-pub mod wire;
+pub(crate) mod unpacked;
+pub(crate) mod usage;
+pub(crate) mod wire;
 
 pub use client::Network;
 pub use endpoint::{Endpoint, Provider, providers};
 pub use error::{ErrorClass, Sent, WireError};
-pub use local::{LocalServer, local_servers};
-pub use mapping::MappingError;
-pub use meta::ResponseMeta;
+pub(crate) use local::{LocalServer, local_servers};
+pub(crate) use meta::ResponseMeta;
 pub use proxy::Proxies;
-pub use secret::{KeyError, Secret};
+pub(crate) use secret::KeyError;
+pub use secret::Secret;
 pub use send_guard::SendGuard;
-pub use stream::ReplyStream;
+pub(crate) use stream::ReplyStream;
 pub use wire::{Call, Wire};

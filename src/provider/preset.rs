@@ -9,7 +9,7 @@
 pub struct Preset {
     pub name: &'static str,
     /// The OpenAI-compatible base address.
-    pub base_url: &'static str,
+    pub(crate) base_url: &'static str,
     /// The variables that usually hold its key; the first one that is set counts.
     pub key_variables: &'static [&'static str],
     /// Runs on this machine, needs no key and costs nothing.
@@ -106,7 +106,7 @@ pub const PRESETS: &[Preset] = &[
 ];
 
 /// The preset of this name.
-pub fn preset(name: &str) -> Option<&'static Preset> {
+pub(crate) fn preset(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 

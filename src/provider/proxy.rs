@@ -110,7 +110,7 @@ impl Proxies {
     }
 
     /// The proxy for an endpoint, as it may be shown: `http://proxy.example:3128 (HTTPS_PROXY)`.
-    pub fn shown(&self, endpoint: &Endpoint) -> Option<String> {
+    pub(crate) fn shown(&self, endpoint: &Endpoint) -> Option<String> {
         let url = Url::parse(endpoint.base_url()).ok()?;
         let proxy = self.url_for(&url)?;
         let host = proxy.host_str()?;
@@ -124,7 +124,7 @@ impl Proxies {
     }
 
     /// Variables that are set but hold no address of a proxy.
-    pub fn ignored(&self) -> &[&'static str] {
+    pub(crate) fn ignored(&self) -> &[&'static str] {
         &self.ignored
     }
 }

@@ -11,7 +11,7 @@ use crate::chat::fingerprint;
 use crate::redis::Seal;
 
 /// Longest key that is accepted, in bytes.
-pub const KEY_CAP: usize = 8 * 1024;
+pub(crate) const KEY_CAP: usize = 8 * 1024;
 /// Shortest key that gets a fingerprint, in bytes: a shorter one could be found by brute force.
 const FINGERPRINT_MIN: usize = 16;
 
@@ -107,12 +107,12 @@ impl Secret {
     }
 
     /// Whether the key may go to this provider (a key without an owner may go anywhere).
-    pub fn may_go_to(&self, provider: &str) -> bool {
+    pub(crate) fn may_go_to(&self, provider: &str) -> bool {
         self.owner.as_deref().is_none_or(|owner| owner == provider)
     }
 
     /// `…f3a1`, or `…` if the key is so short that four characters would be half of it.
-    pub fn last4(&self) -> String {
+    pub(crate) fn last4(&self) -> String {
         if self.key.len() < 8 {
             "…".to_owned()
         } else {
@@ -121,13 +121,13 @@ impl Secret {
     }
 
     /// The seal for shared answers; `None`: the key is too short for that.
-    pub fn seal(&self) -> Option<Seal> {
+    pub(crate) fn seal(&self) -> Option<Seal> {
         Seal::new(self.key.as_bytes())
     }
 
     /// The name of the key among machines (see [`fingerprint()`]); `None`: the key is so short that it could be guessed
     /// from that.
-    pub fn fingerprint(&self) -> Option<String> {
+    pub(crate) fn fingerprint(&self) -> Option<String> {
         (self.key.len() >= FINGERPRINT_MIN).then(|| fingerprint(self.key.as_bytes()))
     }
 

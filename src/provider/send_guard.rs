@@ -27,7 +27,7 @@ pub(super) struct CalledBack;
 
 impl SendGuard {
     /// Cancels the request. `true`: no byte of it was sent, and none will be.
-    pub fn call_back(&self) -> bool {
+    pub(crate) fn call_back(&self) -> bool {
         self.decide(CALLED_BACK)
     }
 

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 /// The most bytes that one event may have.
-pub const EVENT_CAP: usize = 4 * 1024 * 1024;
+pub(crate) const EVENT_CAP: usize = 4 * 1024 * 1024;
 
 /// The longest event name that is kept; all known names are shorter.
 const NAME_CAP: usize = 64;
@@ -19,19 +19,19 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// One event: its name (empty for most servers) and its data, lines joined by `\n`. Bytes that are not UTF-8 become U+FFFD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SseEvent<'a> {
-    pub name: Cow<'a, str>,
-    pub data: Cow<'a, str>,
+pub(crate) struct SseEvent<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) data: Cow<'a, str>,
 }
 
 /// An event is larger than [`EVENT_CAP`]. The rest of the stream cannot be read, so the connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("event too large (more than 4 MiB)")]
-pub struct EventTooLarge;
+pub(crate) struct EventTooLarge;
 
 /// The parser: push bytes, take events.
 #[derive(Debug, Default)]
-pub struct SseParser {
+pub(crate) struct SseParser {
     /// The line that has not ended yet.
     line: Vec<u8>,
     /// The data of the event that has not ended yet, except what is still [`Lent`].
@@ -50,14 +50,15 @@ pub struct SseParser {
 type Lent<'a> = Option<&'a [u8]>;
 
 impl SseParser {
+    #[cfg(test)]
     /// Comment lines so far: they show that the server is alive, but are no answer.
-    pub fn comments(&self) -> u64 {
+    pub(crate) fn comments(&self) -> u64 {
         self.comments
     }
 
     /// Takes bytes and hands over every event that they complete. An error of `take` ends it, and so does an event that
     /// is too large: what follows either is lost.
-    pub fn push<E: From<EventTooLarge>>(
+    pub(crate) fn push<E: From<EventTooLarge>>(
         &mut self,
         mut bytes: &[u8],
         mut take: impl FnMut(SseEvent<'_>) -> Result<(), E>,
@@ -103,7 +104,7 @@ impl SseParser {
     }
 
     /// The bytes have ended: the last event counts even without its blank line.
-    pub fn finish<E>(
+    pub(crate) fn finish<E>(
         &mut self,
         mut take: impl FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {

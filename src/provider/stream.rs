@@ -18,7 +18,7 @@ use super::meta::ResponseMeta;
 use crate::chat::Delta;
 
 /// How long to wait for the usage chunk once the answer is complete.
-pub const AFTER_FINISH: Duration = Duration::from_secs(2);
+pub(crate) const AFTER_FINISH: Duration = Duration::from_secs(2);
 
 /// How long to wait for the end of the body after `[DONE]`, so that the connection can be used again.
 const AFTER_DONE: Duration = Duration::from_millis(50);
@@ -31,9 +31,9 @@ pub(super) type BodyStream = Pin<Box<dyn Stream<Item = BodyPiece> + Send>>;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waits {
     /// When the request was sent.
-    pub sent_at: Instant,
-    pub first_token: Duration,
-    pub idle: Duration,
+    pub(crate) sent_at: Instant,
+    pub(crate) first_token: Duration,
+    pub(crate) idle: Duration,
 }
 
 /// Shorter pauses between two polls are the consumer's ordinary work.
@@ -84,22 +84,22 @@ impl ReplyStream {
     }
 
     /// What the headers said.
-    pub fn meta(&self) -> &ResponseMeta {
+    pub(crate) fn meta(&self) -> &ResponseMeta {
         &self.meta
     }
 
     /// Pieces that were skipped because they were not JSON.
-    pub fn malformed(&self) -> u32 {
+    pub(crate) fn malformed(&self) -> u32 {
         self.decoder.malformed()
     }
 
     /// They contained words of the answer.
-    pub fn lost(&self) -> bool {
+    pub(crate) fn lost(&self) -> bool {
         self.decoder.lost()
     }
 
     /// When the wait ends unless something arrives.
-    pub fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         match self.last_event {
             Some(last) if self.decoder.finished() => last + AFTER_FINISH,
             Some(last) => last + self.waits.idle,

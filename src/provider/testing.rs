@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What the server does after it has read a request.
 #[derive(Debug, Clone)]
-pub enum ServerStep {
+pub(crate) enum ServerStep {
     Send(Vec<u8>),
     /// Sends so many bytes, or until the client has closed the connection.
     Flood(u64),
@@ -18,13 +18,13 @@ pub enum ServerStep {
     Again,
 }
 
-pub struct TestServer {
-    pub address: String,
+pub(crate) struct TestServer {
+    pub(crate) address: String,
     /// The requests as received, head and body.
-    pub requests: Arc<Mutex<Vec<String>>>,
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
     /// Bytes that were written.
-    pub written: Arc<AtomicU64>,
-    pub connections: Arc<AtomicU64>,
+    pub(crate) written: Arc<AtomicU64>,
+    pub(crate) connections: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -34,19 +34,19 @@ impl Drop for TestServer {
     }
 }
 
-pub fn send(text: impl Into<Vec<u8>>) -> ServerStep {
+pub(crate) fn send(text: impl Into<Vec<u8>>) -> ServerStep {
     ServerStep::Send(text.into())
 }
 
 /// A response with this status, headers (each with its line end) and body, which ends with the connection.
-pub fn response(status: &str, headers: &str, body: &str) -> ServerStep {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> ServerStep {
     send(format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n{body}"
     ))
 }
 
 impl TestServer {
-    pub async fn start(steps: Vec<ServerStep>) -> Self {
+    pub(crate) async fn start(steps: Vec<ServerStep>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (requests, written) = (
@@ -84,7 +84,7 @@ impl TestServer {
         }
     }
 
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }

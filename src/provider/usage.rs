@@ -17,20 +17,20 @@ const PICO_PER_TICK: i128 = 100;
 
 /// Counts as written, each of them optional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RawUsage {
-    pub prompt: Option<u64>,
-    pub completion: Option<u64>,
-    pub total: Option<u64>,
+pub(crate) struct RawUsage {
+    pub(crate) prompt: Option<u64>,
+    pub(crate) completion: Option<u64>,
+    pub(crate) total: Option<u64>,
     /// Part of `prompt`.
-    pub cached: Option<u64>,
+    pub(crate) cached: Option<u64>,
     /// Part of `prompt`, and the complement of `cached`.
-    pub missed: Option<u64>,
+    pub(crate) missed: Option<u64>,
     /// Part of `prompt`.
-    pub cache_write: Option<u64>,
+    pub(crate) cache_write: Option<u64>,
     /// Part of `completion`, at most servers.
-    pub reasoning: Option<u64>,
+    pub(crate) reasoning: Option<u64>,
     /// What the server says the request cost.
-    pub billed: Option<Usd>,
+    pub(crate) billed: Option<Usd>,
     /// A count is invalid (negative, a fraction, a text, beyond 64 bits), or of a kind that has no price.
     odd_count: bool,
     /// A cost is invalid.
@@ -39,7 +39,7 @@ pub struct RawUsage {
 
 impl RawUsage {
     /// Reads a `usage` value; `None` when it holds nothing that we know (`null`, `{}`, a string).
-    pub fn of(value: &Value) -> Option<Self> {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
         let mut reader = CountReader {
             usage: value,
             odd: false,
@@ -66,7 +66,7 @@ impl RawUsage {
     /// Our four buckets; `None` unless both prompt and completion were counted, not both are 0, and the parts fit the
     /// whole. If a part is larger than its whole, we do not know how the server counts: the usage is treated as not
     /// reported, and the upper bound is booked.
-    pub fn normalise(&self) -> Option<Usage> {
+    pub(crate) fn normalise(&self) -> Option<Usage> {
         let (prompt, completion) = (self.prompt?, self.completion?);
         if self.odd_count || (prompt == 0 && completion == 0) {
             return None;
@@ -114,7 +114,7 @@ impl RawUsage {
     }
 
     /// A count was written and cannot be true. Two zeros mean that nothing was counted yet.
-    pub fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         let both = self
             .prompt
             .zip(self.completion)
@@ -123,7 +123,7 @@ impl RawUsage {
     }
 
     /// A part of it had to be ignored.
-    pub fn is_odd(&self) -> bool {
+    pub(crate) fn is_odd(&self) -> bool {
         self.odd_cost || self.is_refused()
     }
 }

@@ -41,11 +41,11 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
     /// From opening a connection to the head of the response.
-    pub took: Duration,
+    pub(crate) took: Duration,
     /// HTTP/2 rather than HTTP/1.1.
     pub http2: bool,
     /// The server's clock.
-    pub date: Option<Timestamp>,
+    pub(crate) date: Option<Timestamp>,
 }
 
 /// The connections to all providers.
@@ -198,12 +198,12 @@ impl Wire {
     }
 
     /// The proxy in front of a server, as it is shown.
-    pub fn through(&self, endpoint: &Endpoint) -> Option<String> {
+    pub(crate) fn through(&self, endpoint: &Endpoint) -> Option<String> {
         self.network().proxies.shown(endpoint)
     }
 
     /// How servers are reached.
-    pub fn network(&self) -> &Network {
+    pub(crate) fn network(&self) -> &Network {
         self.clients.network()
     }
 

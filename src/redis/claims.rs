@@ -22,7 +22,7 @@ return redis.call('DEL', KEYS[1])";
 
 /// A claim that is ours, until its time is over. Dropping it gives nothing back: see [`Claim::give_back`].
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub(crate) struct Claim {
     redis: Redis,
     name: String,
     token: String,
@@ -30,7 +30,7 @@ pub struct Claim {
 
 /// What came of claiming.
 #[derive(Debug)]
-pub enum Claimed {
+pub(crate) enum Claimed {
     Ours(Claim),
     /// Another machine holds it.
     Theirs(Foreign),
@@ -38,7 +38,7 @@ pub enum Claimed {
 
 /// Another machine's claim.
 #[derive(Debug, Clone)]
-pub struct Foreign {
+pub(crate) struct Foreign {
     redis: Redis,
     name: String,
     token: Vec<u8>,
@@ -46,7 +46,7 @@ pub struct Foreign {
 
 impl Claim {
     /// Claims a name for a time, unless another machine has it. Waits at most twice [`super::RedisSettings::patience`].
-    pub async fn take(redis: &Redis, name: &str, time: Duration) -> Result<Claimed, Away> {
+    pub(crate) async fn take(redis: &Redis, name: &str, time: Duration) -> Result<Claimed, Away> {
         let Some(token) = token() else {
             return Err(Away::Refused("this system has no randomness".to_owned()));
         };
@@ -85,7 +85,7 @@ impl Claim {
     }
 
     /// Holds it for another `time`. `false`: it is not ours any more.
-    pub async fn renew(&self, time: Duration) -> Result<bool, Away> {
+    pub(crate) async fn renew(&self, time: Duration) -> Result<bool, Away> {
         let ms = time.as_millis().to_string();
         Ok(self
             .redis
@@ -95,7 +95,7 @@ impl Claim {
     }
 
     /// Lets the next one have it, if it still is ours.
-    pub async fn give_back(&self) -> Result<(), Away> {
+    pub(crate) async fn give_back(&self) -> Result<(), Away> {
         self.redis
             .step(GIVE_BACK, &self.name, &[self.token.as_str()])
             .await
@@ -105,7 +105,7 @@ impl Claim {
 
 impl Foreign {
     /// Whether the same one still has it.
-    pub async fn lasts(&self) -> Result<bool, Away> {
+    pub(crate) async fn lasts(&self) -> Result<bool, Away> {
         Ok(self
             .redis
             .get(&self.name, TOKEN)

@@ -61,7 +61,7 @@ impl Redis {
     }
 
     /// One whose certificate may also come from the authorities that `roots` gives.
-    pub fn trusting(settings: RedisSettings, roots: Roots) -> Self {
+    pub(crate) fn trusting(settings: RedisSettings, roots: Roots) -> Self {
         Self::with(settings, Some(roots))
     }
 
@@ -83,7 +83,7 @@ impl Redis {
     /// The same, for one request: all its calls together are waited for no longer than [`RedisSettings::patience`], but for
     /// those that it cannot go on without.
     #[must_use]
-    pub fn within(&self, waiting: &Waiting) -> Self {
+    pub(crate) fn within(&self, waiting: &Waiting) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
             waiting: Some(waiting.clone()),
@@ -99,7 +99,7 @@ impl Redis {
     }
 
     /// Connects in the background, unless it is connected or was just found to be away.
-    pub fn warm(&self) {
+    pub(crate) fn warm(&self) {
         let mut state = self.state();
         if state.connection.is_none() && state.trouble.is_none() && state.failure.is_none() {
             self.connect(&mut state);
@@ -171,7 +171,7 @@ impl Redis {
     }
 
     /// Removes a value. Waits at most [`RedisSettings::patience`].
-    pub async fn remove(&self, name: &str) -> Result<(), Away> {
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), Away> {
         let mut command = redis::cmd("DEL");
         command.arg(self.key(name));
         self.ask(&command).await
@@ -181,7 +181,7 @@ impl Redis {
     /// tried also while the server is left alone. Waits at most [`RedisSettings::patience`] for the answer; where there is no
     /// connection yet, and no reason to think that there will be none, up to a second for that before. It may run although
     /// no answer comes.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         script: &str,
         name: &str,
@@ -216,7 +216,7 @@ impl Redis {
     }
 
     /// Returns when there is a trouble that was not told yet.
-    pub async fn troubled(&self) {
+    pub(crate) async fn troubled(&self) {
         let mut troubled = std::pin::pin!(self.inner.troubled.notified());
         troubled.as_mut().enable();
         if self.state().trouble.is_none() {
@@ -225,7 +225,7 @@ impl Redis {
     }
 
     /// The longest that a request waits for what it can do without.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.inner.settings.patience
     }
 

@@ -12,7 +12,7 @@ use super::{Away, Redis, Waiting};
 use crate::chat::Timestamp;
 
 /// The longest cool-down that is taken from another machine.
-pub const LONGEST: Duration = Duration::from_hours(1);
+pub(crate) const LONGEST: Duration = Duration::from_hours(1);
 
 /// The longest note of what is left that is read, in bytes.
 const ROOM: usize = 512;
@@ -85,7 +85,7 @@ impl Cooldowns {
     }
 
     /// Where they lie.
-    pub fn redis(&self) -> &Redis {
+    pub(crate) fn redis(&self) -> &Redis {
         &self.0
     }
 

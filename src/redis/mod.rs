@@ -17,12 +17,12 @@ mod settings;
 mod sweep;
 mod waiting;
 
-pub use claims::{Claim, Claimed, Foreign};
+pub(crate) use claims::{Claim, Claimed, Foreign};
 pub use connection::Redis;
-pub use cooldowns::{Cooldowns, Cooling, LONGEST, PeerReport};
+pub use cooldowns::{Cooldowns, Cooling};
+pub(crate) use cooldowns::{LONGEST, PeerReport};
 pub use failure::Away;
-pub use open::Roots;
 pub use seal::Seal;
 pub use settings::{PATIENCE, RedisSettings};
-pub use sweep::{Swept, sweep};
+pub(crate) use sweep::sweep;
 pub use waiting::Waiting;

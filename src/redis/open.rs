@@ -18,7 +18,7 @@ use super::settings::RedisSettings;
 
 /// Reads the authorities that a server's certificate may come from, all of them, in PEM. The error is one line for the
 /// user.
-pub type Roots = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+pub(crate) type Roots = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) enum ServerConnection {

@@ -45,7 +45,7 @@ impl Seal {
     }
 
     /// The name under which the entry with this digest lies, in hexadecimal.
-    pub fn name(&self, digest: &[u8; NAME]) -> String {
+    pub(crate) fn name(&self, digest: &[u8; NAME]) -> String {
         use std::fmt::Write;
         let mut name = String::with_capacity(2 * NAME);
         for byte in hmac::sign(&self.names, digest).as_ref() {
@@ -55,7 +55,7 @@ impl Seal {
     }
 
     /// Nonce, then the digest and the bytes, encrypted, then the tag. `None`: the system has no randomness.
-    pub fn seal(&self, digest: &[u8; NAME], bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn seal(&self, digest: &[u8; NAME], bytes: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).ok()?;
         let mut sealed = [digest, bytes].concat();
@@ -68,7 +68,7 @@ impl Seal {
     }
 
     /// The bytes that were sealed under this digest; `None` for anything else.
-    pub fn open(&self, digest: &[u8; NAME], sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, digest: &[u8; NAME], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut body = body.to_vec();
         let plain = self

@@ -17,16 +17,16 @@ const LONGEST: Duration = Duration::from_mins(1);
 
 /// What a walk has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Swept {
+pub(crate) struct Swept {
     /// Values removed.
-    pub removed: u64,
+    pub(crate) removed: u64,
     /// All names were looked at.
-    pub whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// Removes every value whose name begins with this text, step by step. Only for a command that does nothing else: it may
 /// take a minute.
-pub async fn sweep(redis: &Redis, begins: &str) -> Result<Swept, Away> {
+pub(crate) async fn sweep(redis: &Redis, begins: &str) -> Result<Swept, Away> {
     if redis.is_cluster() {
         return Err(Away::Refused(
             "a cluster does not list what it holds; answers end by themselves".to_owned(),

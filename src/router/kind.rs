@@ -7,7 +7,7 @@
 
 /// What is asked for. Answers of one kind have lengths of their own, so they are learned apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum QuestionKind {
+pub(crate) enum QuestionKind {
     Code,
     Summary,
     /// The same text in other words or another language: about as long as what came in.
@@ -21,7 +21,7 @@ pub enum QuestionKind {
 
 impl QuestionKind {
     /// As it is stored.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Code => "code",
             Self::Summary => "summary",
@@ -166,7 +166,7 @@ const CODE_ENDS: [char; 3] = ['{', '}', ';'];
 const CODE_LINES: usize = 3;
 
 /// The kind of a question.
-pub fn kind(question: &str) -> QuestionKind {
+pub(crate) fn kind(question: &str) -> QuestionKind {
     let (head, tail) = ends(question);
     let words: Vec<String> = [head, tail].iter().map(|part| spaced(part)).collect();
     let asks = |phrase: &&str| {

@@ -5,7 +5,7 @@ use crate::chat::{Effort, Failure, FailureKind};
 use crate::config::LadderRung;
 
 /// Refuses a rung with an effort that its model does not take, at the start rather than at the first question.
-pub fn check_ladder(ladder: &[LadderRung], catalog: &Catalog) -> Result<(), Failure> {
+pub(crate) fn check_ladder(ladder: &[LadderRung], catalog: &Catalog) -> Result<(), Failure> {
     for rung in ladder {
         let Some(effort) = rung.effort else { continue };
         let model = catalog

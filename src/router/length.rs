@@ -8,7 +8,7 @@ use crate::protocol::Spread;
 use crate::store::Lengths;
 
 /// Output expected of a model that has not answered yet, in tokens.
-pub const FIRST_GUESS: u64 = 600;
+pub(crate) const FIRST_GUESS: u64 = 600;
 /// With fewer answers no spread is shown.
 const ENOUGH: u64 = 5;
 /// With fewer answers of a kind the cap does not follow them.
@@ -21,7 +21,7 @@ const SMALLEST: u64 = 1024;
 const GROWTH: u64 = 2;
 
 /// Output tokens to expect.
-pub fn expected_output(lengths: Option<&Lengths>) -> u64 {
+pub(crate) fn expected_output(lengths: Option<&Lengths>) -> u64 {
     lengths.map_or(FIRST_GUESS, |lengths| {
         // When most were cut, their lengths only show what the caps were.
         if lengths.cut * 2 >= lengths.answers {
@@ -33,7 +33,7 @@ pub fn expected_output(lengths: Option<&Lengths>) -> u64 {
 }
 
 /// The middle half of such answers; `None` before there are enough.
-pub fn spread(lengths: Option<&Lengths>) -> Option<Spread> {
+pub(crate) fn spread(lengths: Option<&Lengths>) -> Option<Spread> {
     let lengths = lengths.filter(|lengths| lengths.answers >= ENOUGH)?;
     Some(Spread {
         low: lengths.low,
@@ -44,7 +44,7 @@ pub fn spread(lengths: Option<&Lengths>) -> Option<Spread> {
 
 /// The cap for a task of this kind; `None` before enough of them were answered, and while more than one in twenty is cut:
 /// caps must not teach that answers are short.
-pub fn task_cap(lengths: Option<&Lengths>) -> Option<u64> {
+pub(crate) fn task_cap(lengths: Option<&Lengths>) -> Option<u64> {
     let lengths = lengths
         .filter(|lengths| lengths.of_kind && lengths.answers >= ENOUGH_FOR_A_CAP)
         .filter(|lengths| lengths.cut * 20 < lengths.answers)?;

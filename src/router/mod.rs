@@ -16,10 +16,10 @@ mod sizing;
 #[cfg(test)]
 mod tests;
 
-pub use kind::{QuestionKind, kind};
-pub use ladder::check_ladder;
-pub use length::{FIRST_GUESS, expected_output, spread, task_cap};
-pub use pace::{PaceInput, PaceWindow};
-pub use plan::{Plan, PlanRefusal, Rung, plan};
-pub use query::{Candidate, Downgrade, Query};
-pub use sizing::{MINIMUM_OUTPUT, Skip};
+pub(crate) use kind::{QuestionKind, kind};
+pub(crate) use ladder::check_ladder;
+pub(crate) use length::{FIRST_GUESS, expected_output, spread, task_cap};
+pub(crate) use pace::{PaceInput, PaceWindow};
+pub(crate) use plan::{Plan, PlanRefusal, Rung, plan};
+pub(crate) use query::{Candidate, Downgrade, Query};
+pub(crate) use sizing::{MINIMUM_OUTPUT, Skip};

@@ -9,25 +9,25 @@ use crate::chat::{Scope, Timestamp, Usd};
 
 /// A limit over a stretch of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaceWindow {
-    pub scope: Scope,
-    pub began_at: Timestamp,
-    pub resets_at: Timestamp,
+pub(crate) struct PaceWindow {
+    pub(crate) scope: Scope,
+    pub(crate) began_at: Timestamp,
+    pub(crate) resets_at: Timestamp,
     /// What is settled. Reservations are left out: they are worst cases, and would send the second of two questions asked
     /// at once down the ladder. The hard limit counts them.
-    pub spent: Usd,
-    pub limit: Usd,
+    pub(crate) spent: Usd,
+    pub(crate) limit: Usd,
     /// Now, as it stands in a sentence about this window: `11:00`, `12 Nov`.
-    pub by: String,
+    pub(crate) by: String,
 }
 
 /// What the pace is computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PaceInput {
-    pub now: Timestamp,
-    pub windows: Vec<PaceWindow>,
+pub(crate) struct PaceInput {
+    pub(crate) now: Timestamp,
+    pub(crate) windows: Vec<PaceWindow>,
     /// The level in force at the last question of any process.
-    pub held: u32,
+    pub(crate) held: u32,
 }
 
 /// How far down to go, and for which window.

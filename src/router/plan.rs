@@ -8,35 +8,35 @@ use crate::protocol::{Considered, Estimate, Route, RouteMode};
 
 /// A model to try, with the cap to send.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rung {
-    pub model: ModelId,
+pub(crate) struct Rung {
+    pub(crate) model: ModelId,
     /// The effort to send.
-    pub effort: Option<Effort>,
-    pub estimate: Estimate,
+    pub(crate) effort: Option<Effort>,
+    pub(crate) estimate: Estimate,
 }
 
 /// The models to try, in order: the choice, then the fallbacks. Only `auto` has more than one rung.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    pub first: Rung,
+pub(crate) struct Plan {
+    pub(crate) first: Rung,
     /// Rungs of other models: the lower ones, then those above that fit too.
-    pub fallbacks: Vec<Rung>,
-    pub route: Route,
+    pub(crate) fallbacks: Vec<Rung>,
+    pub(crate) route: Route,
     /// The level of the pace to store once this is sent; `None`: unchanged.
-    pub pace: Option<u32>,
+    pub(crate) pace: Option<u32>,
 }
 
 /// No model can take the request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PlanRefusal {
-    pub failure: Failure,
-    pub route: Route,
+pub(crate) struct PlanRefusal {
+    pub(crate) failure: Failure,
+    pub(crate) route: Route,
     /// Why each candidate was passed over; `None`: no reason of its own.
-    pub skips: Vec<Option<Skip>>,
+    pub(crate) skips: Vec<Option<Skip>>,
 }
 
 /// Makes the plan. It is deterministic: the same query gives the same plan.
-pub fn plan(query: &Query<'_>) -> Result<Plan, Box<PlanRefusal>> {
+pub(crate) fn plan(query: &Query<'_>) -> Result<Plan, Box<PlanRefusal>> {
     let sized: Vec<_> = query
         .candidates
         .iter()

@@ -9,44 +9,44 @@ use crate::tokens::TokenCount;
 
 /// A rung the router may take, with what is known of this request on it.
 #[derive(Debug, Clone)]
-pub struct Candidate<'a> {
-    pub model: &'a Model,
+pub(crate) struct Candidate<'a> {
+    pub(crate) model: &'a Model,
     /// The effort that would be sent.
-    pub effort: Option<Effort>,
-    pub input: TokenCount,
+    pub(crate) effort: Option<Effort>,
+    pub(crate) input: TokenCount,
     /// How far off `input` may be, as learned, in thousandths.
-    pub band_permille: Option<u32>,
+    pub(crate) band_permille: Option<u32>,
     /// Output tokens usual for this model and this kind of question.
-    pub expected_output: u64,
+    pub(crate) expected_output: u64,
     /// The output cap that past answers of this kind suggest.
-    pub task_cap: Option<u64>,
+    pub(crate) task_cap: Option<u64>,
     /// The tightest limit on it; `None`: no limit is set.
-    pub left: Option<Left>,
+    pub(crate) left: Option<Left>,
     /// Why it cannot be used at all (`no key: set OPENAI_API_KEY`).
-    pub unusable: Option<String>,
-    pub health: Health,
+    pub(crate) unusable: Option<String>,
+    pub(crate) health: Health,
 }
 
 /// What the router decides about.
 #[derive(Debug, Clone)]
-pub struct Query<'a> {
-    pub selection: &'a Selection,
+pub(crate) struct Query<'a> {
+    pub(crate) selection: &'a Selection,
     /// Best first; just the one when a model is pinned.
-    pub candidates: &'a [Candidate<'a>],
-    pub params: &'a Params,
+    pub(crate) candidates: &'a [Candidate<'a>],
+    pub(crate) params: &'a Params,
     /// The largest output cap when the user asked for none.
-    pub default_cap: u64,
+    pub(crate) default_cap: u64,
     /// When `auto` takes a lower rung to save money.
-    pub downgrade: Downgrade,
+    pub(crate) downgrade: Downgrade,
     /// What was spent of the limits of day and month; `None`: it does not matter.
-    pub pace: Option<&'a PaceInput>,
+    pub(crate) pace: Option<&'a PaceInput>,
     /// Why these candidates, when the ladder could not be used.
-    pub note: Option<&'a str>,
+    pub(crate) note: Option<&'a str>,
 }
 
 /// When `auto` takes a lower rung to save money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Downgrade {
+pub(crate) enum Downgrade {
     /// Whenever the better one does not fit what is left.
     Freely,
     /// When the better one has too little room to answer; not when it does not fit at all, for then the user is asked.

@@ -8,7 +8,7 @@ use crate::chat::{Scope, Usd};
 use crate::protocol::{Estimate, Left};
 
 /// An output cap that we chose is never smaller than this, in tokens: an answer of a few words is useless.
-pub const MINIMUM_OUTPUT: u64 = 256;
+pub(crate) const MINIMUM_OUTPUT: u64 = 256;
 
 /// The request on one model.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ pub(super) struct Fit {
 
 /// Why a model was passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Skip {
+pub(crate) enum Skip {
     /// No key, or a setting it does not take; in words.
     Unusable(String),
     Retired {
@@ -41,12 +41,12 @@ pub enum Skip {
 
 impl Skip {
     /// Whether more money would help.
-    pub fn is_budget(&self) -> bool {
+    pub(crate) fn is_budget(&self) -> bool {
         matches!(self, Self::OverBudget { .. })
     }
 
     /// The dearest this request could have become.
-    pub fn worst(&self) -> Option<Usd> {
+    pub(crate) fn worst(&self) -> Option<Usd> {
         match self {
             Self::OverBudget { worst, .. } => Some(*worst),
             _ => None,

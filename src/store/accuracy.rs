@@ -19,26 +19,26 @@ const LOOKED_THROUGH: i64 = 400;
 
 /// How good our estimates of one model were, over its last 50 whole answers that came with its own usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accuracy {
-    pub model: ModelId,
-    pub replies: u64,
+pub(crate) struct Accuracy {
+    pub(crate) model: ModelId,
+    pub(crate) replies: u64,
     /// Our error in input tokens, in thousandths of the server's count, above it positive: the middle one and the
     /// largest. `None`: the server says there was no input.
-    pub input: Option<InputError>,
+    pub(crate) input: Option<InputError>,
     /// Output tokens of the middle answer, as expected and as they came.
-    pub expected_output: u64,
-    pub output: u64,
+    pub(crate) expected_output: u64,
+    pub(crate) output: u64,
     /// Answers of known price, and what they together were expected to cost and were booked at.
-    pub priced: u64,
-    pub expected: Usd,
-    pub booked: Usd,
+    pub(crate) priced: u64,
+    pub(crate) expected: Usd,
+    pub(crate) booked: Usd,
 }
 
 /// In thousandths of the true value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InputError {
-    pub median: i64,
-    pub worst: i64,
+pub(crate) struct InputError {
+    pub(crate) median: i64,
+    pub(crate) worst: i64,
 }
 
 /// An answer with what was foreseen of it.
@@ -52,11 +52,11 @@ struct EstimatedAnswer {
 }
 
 /// The pairs of estimate and truth, as read over one connection.
-pub struct EstimateHistory<'a>(pub &'a Db);
+pub(crate) struct EstimateHistory<'a>(pub &'a Db);
 
 impl EstimateHistory<'_> {
     /// How good our estimates were, model by model.
-    pub fn report_card(&self) -> Result<Vec<Accuracy>, StoreError> {
+    pub(crate) fn report_card(&self) -> Result<Vec<Accuracy>, StoreError> {
         let mut query = self
             .0
             .conn
@@ -102,7 +102,7 @@ impl EstimateHistory<'_> {
 
     /// How this model counts beside us, from its last 50 whole answers that came with its own usage; `None` when there
     /// are too few. Meant for models whose tokenizer is not known.
-    pub fn calibration(&self, model: &ModelId) -> Result<Option<Calibration>, StoreError> {
+    pub(crate) fn calibration(&self, model: &ModelId) -> Result<Option<Calibration>, StoreError> {
         let mut query = self.0.conn.prepare_cached(
             "SELECT counted_input, uncached_input, cached_input, cache_write
              FROM (SELECT * FROM exchanges WHERE model = ?1 ORDER BY at DESC LIMIT ?2)

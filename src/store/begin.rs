@@ -39,7 +39,7 @@ pub struct Begin {
 }
 
 /// The name under which the level of the pace is remembered.
-pub const PACE: &str = "pace";
+pub(crate) const PACE: &str = "pace";
 
 /// What the user wrote.
 #[derive(Debug, Clone)]

@@ -13,9 +13,9 @@ use crate::chat::{Timestamp, Uptime};
 
 /// What both clocks said at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClockReading {
-    pub wall: Timestamp,
-    pub uptime: Uptime,
+pub(crate) struct ClockReading {
+    pub(crate) wall: Timestamp,
+    pub(crate) uptime: Uptime,
 }
 
 /// How long this machine has been running, time asleep included; `None` where the system does not tell.
@@ -37,11 +37,11 @@ pub fn uptime() -> Option<Uptime> {
 }
 
 /// The ledger's time, and what the clocks said last.
-pub struct LedgerClock<'a>(pub &'a Db);
+pub(crate) struct LedgerClock<'a>(pub &'a Db);
 
 impl LedgerClock<'_> {
     /// When the newest charge was taken, without those whose date the user has set right.
-    pub fn newest_charge(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn newest_charge(&self) -> Result<Option<Timestamp>, StoreError> {
         let newest: Option<i64> = self
             .0
             .conn
@@ -52,12 +52,12 @@ impl LedgerClock<'_> {
 
     /// The time by which windows are chosen: now, but never earlier than the newest charge, so that a clock that is
     /// set back gives no day a second time.
-    pub fn ledger_time(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+    pub(crate) fn ledger_time(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
         Ok(self.newest_charge()?.map_or(now, |newest| now.max(newest)))
     }
 
     /// What the clocks said at the last admission.
-    pub fn clock_seen(&self) -> Result<Option<ClockReading>, StoreError> {
+    pub(crate) fn clock_seen(&self) -> Result<Option<ClockReading>, StoreError> {
         Ok(self
             .0
             .conn
@@ -76,7 +76,11 @@ impl LedgerClock<'_> {
     }
 
     /// Keeps what the clocks say now.
-    pub fn remember_clock(&self, wall: Timestamp, uptime: &Uptime) -> Result<(), StoreError> {
+    pub(crate) fn remember_clock(
+        &self,
+        wall: Timestamp,
+        uptime: &Uptime,
+    ) -> Result<(), StoreError> {
         self.0.write(|db| {
             db.conn
                 .prepare_cached(
@@ -91,7 +95,7 @@ impl LedgerClock<'_> {
     /// The user says that it is `now`, although the ledger has later charges. Those keep their own windows and count in the
     /// day and the month of now as well: the money is already spent, and it must still count when its own day comes. The
     /// days between are free of it. Returns the number of these charges.
-    pub fn settle_clock(
+    pub(crate) fn settle_clock(
         &self,
         now: Timestamp,
         windows: &Windows,

@@ -14,14 +14,14 @@ use crate::chat::{Cost, CostKind, ModelId, Timestamp, Usd};
 
 /// A charge that was booked at the most it may have cost, because the server never said what it did cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uncertain {
-    pub id: AttemptId,
-    pub model: ModelId,
+pub(crate) struct Uncertain {
+    pub(crate) id: AttemptId,
+    pub(crate) model: ModelId,
     /// What is booked.
-    pub usd: Usd,
-    pub since: Timestamp,
+    pub(crate) usd: Usd,
+    pub(crate) since: Timestamp,
     /// What became of the request.
-    pub outcome: String,
+    pub(crate) outcome: String,
 }
 
 /// What a settled charge stands at.
@@ -36,11 +36,15 @@ const UNCERTAIN: &str =
     WHERE uncertain = 1";
 
 /// The charges that were booked without the last word, and their corrections.
-pub struct Corrections<'a>(pub &'a Db);
+pub(crate) struct Corrections<'a>(pub &'a Db);
 
 impl Corrections<'_> {
     /// The uncertain charges that count in the day or the month of `at`, newest first, so many at most.
-    pub fn uncertain(&self, at: Timestamp, most: usize) -> Result<Vec<Uncertain>, StoreError> {
+    pub(crate) fn uncertain(
+        &self,
+        at: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Uncertain>, StoreError> {
         let sql = format!(
             "{UNCERTAIN} AND EXISTS (SELECT 1 FROM charge_windows w
                WHERE w.attempt = charges.attempt AND starts <= ?1 AND ends > ?1)
@@ -53,7 +57,7 @@ impl Corrections<'_> {
     }
 
     /// The uncertain charge of this id, of whatever day; `None`: there is none.
-    pub fn uncertain_charge(&self, id: &str) -> Result<Option<Uncertain>, StoreError> {
+    pub(crate) fn uncertain_charge(&self, id: &str) -> Result<Option<Uncertain>, StoreError> {
         let mut query = self
             .0
             .conn
@@ -63,7 +67,7 @@ impl Corrections<'_> {
     }
 
     /// The user says what an uncertain charge did cost; `None`: what is booked is right.
-    pub fn correct(
+    pub(crate) fn correct(
         &self,
         attempt: &AttemptId,
         billed: Option<Usd>,
@@ -84,7 +88,11 @@ impl Corrections<'_> {
 
     /// Books what an attempt cost. Where the user has settled it in the meantime, the difference is booked as a
     /// correction: the server's own word wins, and a bound of ours only where it is higher than what the user took it for.
-    pub fn book(&self, attempt: &AttemptId, settlement: &Settlement) -> Result<Booked, StoreError> {
+    pub(crate) fn book(
+        &self,
+        attempt: &AttemptId,
+        settlement: &Settlement,
+    ) -> Result<Booked, StoreError> {
         self.0
             .write(|db| match Ledger(db).settle(attempt, settlement) {
                 Err(StoreError::NotOpen(_)) => Corrections(db).settle_late(attempt, settlement),

@@ -21,7 +21,7 @@ use super::cells::json;
 use super::{StoreError, owner, schema};
 
 /// The name of the file inside the data folder.
-pub const FILE: &str = "chat.db";
+pub(crate) const FILE: &str = "chat.db";
 /// The length of the smallest database there is: one page of the smallest size.
 const SMALLEST: u64 = 512;
 /// Pages of the log after which it is folded into the file: about ten questions.
@@ -99,7 +99,10 @@ impl Db {
     }
 
     /// The value of this name; `None` before the first.
-    pub fn remembered<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn remembered<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, StoreError> {
         let sql = "SELECT value FROM remembered WHERE name = ?1";
         let text: Option<String> = self
             .conn
@@ -110,7 +113,7 @@ impl Db {
     }
 
     /// Gives the name this value.
-    pub fn remember<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StoreError> {
+    pub(crate) fn remember<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StoreError> {
         let sql = "INSERT INTO remembered (name, value) VALUES (?1, ?2)
                    ON CONFLICT DO UPDATE SET value = excluded.value";
         let value = json(value)?;

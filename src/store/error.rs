@@ -53,7 +53,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// What happened.
-    pub fn cause(&self) -> String {
+    pub(crate) fn cause(&self) -> String {
         match self {
             Self::Locked => "another program has kept chat.db locked for five seconds".to_owned(),
             Self::Full => "the disk that holds chat.db is full".to_owned(),
@@ -81,7 +81,7 @@ impl StoreError {
     }
 
     /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Locked => "end whatever holds it (a backup, a database browser) and try again",
             Self::Full => "free some space and try again; nothing was lost",

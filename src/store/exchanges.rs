@@ -19,33 +19,33 @@ const UNPRICED_HITS: &str = "unpriced hits";
 
 /// How an exchange ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExchangeOutcome {
+pub(crate) struct ExchangeOutcome {
     /// The model that answered, when it is not the one that was asked first.
-    pub model: Option<ModelId>,
-    pub ended: Timestamp,
-    pub cache: CacheHit,
+    pub(crate) model: Option<ModelId>,
+    pub(crate) ended: Timestamp,
+    pub(crate) cache: CacheHit,
     /// What the cache spared; `None`: unknown.
-    pub saved: Option<Usd>,
-    pub latency: Latency,
-    pub finish: Option<Finish>,
-    pub failure: Option<Failure>,
-    pub usage: Option<Usage>,
+    pub(crate) saved: Option<Usd>,
+    pub(crate) latency: Latency,
+    pub(crate) finish: Option<Finish>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) usage: Option<Usage>,
     /// What was expected of the request to the model that answered; `None`: no model answered.
-    pub foreseen: Option<Foreseen>,
+    pub(crate) foreseen: Option<Foreseen>,
 }
 
 /// What was known of a request before it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Foreseen {
+pub(crate) struct Foreseen {
     /// The effort that was sent.
-    pub effort: Option<Effort>,
+    pub(crate) effort: Option<Effort>,
     /// Our own count of the input, without anything learned: what the factor of a model is learned from.
-    pub counted_input: u64,
-    pub estimate: Estimate,
+    pub(crate) counted_input: u64,
+    pub(crate) estimate: Estimate,
 }
 
 /// The rows of `exchanges`.
-pub struct ExchangeLog<'a>(pub &'a Db);
+pub(crate) struct ExchangeLog<'a>(pub &'a Db);
 
 impl ExchangeLog<'_> {
     /// Notes that an exchange has begun. Call it inside the same [`Db::write`] as the messages it belongs to.
@@ -86,7 +86,7 @@ impl ExchangeLog<'_> {
     }
 
     /// Notes how an exchange ended. Call it inside the same [`Db::write`] as `finish_answer` and `settle`.
-    pub fn finish_exchange(
+    pub(crate) fn finish_exchange(
         &self,
         id: &ExchangeId,
         outcome: &ExchangeOutcome,

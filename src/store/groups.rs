@@ -23,37 +23,37 @@ const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 /// A part of the group's money that this machine has, or that it had and gave back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseShare {
-    pub id: String,
+pub(crate) struct LeaseShare {
+    pub(crate) id: String,
     /// The day it is of.
-    pub day_start: Timestamp,
+    pub(crate) day_start: Timestamp,
     /// Nano-dollars.
-    pub amount: i64,
+    pub(crate) amount: i64,
 }
 
 /// What Redis last said about a group and its month.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct GroupSnapshot {
-    pub month_start: i64,
+pub(crate) struct GroupSnapshot {
+    pub(crate) month_start: i64,
     /// The name of Redis's memory; it has another one after a loss.
-    pub epoch: String,
+    pub(crate) epoch: String,
     /// The machines with leases in the month; `false`: it has not reported them since Redis lost its memory.
-    pub members: BTreeMap<String, bool>,
+    pub(crate) members: BTreeMap<String, bool>,
     /// How many calls of all machines it had counted.
     #[serde(default)]
-    pub all_calls: i64,
+    pub(crate) all_calls: i64,
     /// What the other machines have leased, on this day and in the month, in nano-dollars.
     #[serde(default)]
-    pub day_start: i64,
+    pub(crate) day_start: i64,
     #[serde(default)]
-    pub others_day: i64,
+    pub(crate) others_day: i64,
     #[serde(default)]
-    pub others_month: i64,
+    pub(crate) others_month: i64,
 }
 
 impl GroupSnapshot {
     /// What the other machines have leased according to the last answer; zero for another day or month.
-    pub fn others(&self, windows: &Windows) -> Allowance {
+    pub(crate) fn others(&self, windows: &Windows) -> Allowance {
         let of = |nano: i64, known: bool| {
             Usd::from_pico(i128::from(if known { nano.max(0) } else { 0 }) * NANO)
         };
@@ -68,7 +68,7 @@ impl GroupSnapshot {
     }
 
     /// Whether it is later than another one of the same memory.
-    pub fn is_after(&self, other: &Self) -> bool {
+    pub(crate) fn is_after(&self, other: &Self) -> bool {
         self.epoch != other.epoch || self.all_calls > other.all_calls
     }
 }
@@ -76,7 +76,7 @@ impl GroupSnapshot {
 /// A part of the group's money, in one window each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    pub day: Usd,
+    pub(crate) day: Usd,
     pub month: Usd,
 }
 
@@ -85,7 +85,7 @@ pub struct GroupLeases<'a>(pub &'a Db);
 
 impl GroupLeases<'_> {
     /// The name of this machine, or rather of this data folder; made of `bits` at the first call.
-    pub fn machine(&self, bits: u64) -> Result<String, StoreError> {
+    pub(crate) fn machine(&self, bits: u64) -> Result<String, StoreError> {
         self.0.write(|db| {
             if let Some(name) = db.remembered("machine")? {
                 return Ok(name);
@@ -97,7 +97,7 @@ impl GroupLeases<'_> {
     }
 
     /// Counts the charge that is written next against a group. In the same [`Db::write`] as the charge.
-    pub fn count_in_group(
+    pub(crate) fn count_in_group(
         &self,
         attempt: &AttemptId,
         group: &str,
@@ -134,7 +134,7 @@ impl GroupLeases<'_> {
     }
 
     /// What of it is not spent; negative when more was billed than reserved.
-    pub fn unspent(
+    pub(crate) fn unspent(
         &self,
         group: &str,
         at: Timestamp,
@@ -155,7 +155,7 @@ impl GroupLeases<'_> {
 
     /// Notes that a lease will be asked for. Leases that were never answered become leases of nothing and are reported to
     /// Redis, so that a late question grants nothing.
-    pub fn ask_lease(
+    pub(crate) fn ask_lease(
         &self,
         id: &str,
         group: &str,
@@ -184,7 +184,12 @@ impl GroupLeases<'_> {
     }
 
     /// Redis has granted a lease: from now on it may be spent. `false`: it was given up in the meantime.
-    pub fn record_lease(&self, id: &str, nano: i64, epoch: &str) -> Result<bool, StoreError> {
+    pub(crate) fn record_lease(
+        &self,
+        id: &str,
+        nano: i64,
+        epoch: &str,
+    ) -> Result<bool, StoreError> {
         let sql = "UPDATE group_leases SET state = 'held', amount = ?2, told = ?3 WHERE id = ?1 AND state = 'asked'";
         Ok(self
             .0
@@ -195,7 +200,7 @@ impl GroupLeases<'_> {
     }
 
     /// No answer came: from now on it is a lease of nothing, whatever the answer will be.
-    pub fn give_up_lease(&self, id: &str) -> Result<(), StoreError> {
+    pub(crate) fn give_up_lease(&self, id: &str) -> Result<(), StoreError> {
         self.0.conn.execute(
             "UPDATE group_leases SET state = 'held', told = '' WHERE id = ?1 AND state = 'asked'",
             [id],
@@ -204,7 +209,7 @@ impl GroupLeases<'_> {
     }
 
     /// Redis has refused a lease.
-    pub fn drop_lease(&self, id: &str) -> Result<(), StoreError> {
+    pub(crate) fn drop_lease(&self, id: &str) -> Result<(), StoreError> {
         self.0.conn.execute(
             "DELETE FROM group_leases WHERE id = ?1 AND state = 'asked'",
             [id],
@@ -214,7 +219,7 @@ impl GroupLeases<'_> {
 
     /// Gives back what is leased and not spent, but for `keep`; and where more was billed than leased, notes a lease of
     /// the difference under `id`.
-    pub fn trim_leases(
+    pub(crate) fn trim_leases(
         &self,
         id: &str,
         group: &str,
@@ -277,7 +282,7 @@ impl GroupLeases<'_> {
     }
 
     /// The leases of this month whose present amount this memory of Redis does not know.
-    pub fn unreported(
+    pub(crate) fn unreported(
         &self,
         group: &str,
         windows: &Windows,
@@ -298,7 +303,11 @@ impl GroupLeases<'_> {
     }
 
     /// Notes that this memory of Redis knows these leases.
-    pub fn mark_reported(&self, leases: &[LeaseShare], epoch: &str) -> Result<(), StoreError> {
+    pub(crate) fn mark_reported(
+        &self,
+        leases: &[LeaseShare],
+        epoch: &str,
+    ) -> Result<(), StoreError> {
         self.0.write(|db| {
             let mut told = db.conn.prepare_cached(
                 "UPDATE group_leases SET told = ?3 WHERE id = ?1 AND amount = ?2",
@@ -311,7 +320,11 @@ impl GroupLeases<'_> {
     }
 
     /// What Redis last said about a group in this month; empty if that was another month.
-    pub fn snapshot(&self, group: &str, windows: &Windows) -> Result<GroupSnapshot, StoreError> {
+    pub(crate) fn snapshot(
+        &self,
+        group: &str,
+        windows: &Windows,
+    ) -> Result<GroupSnapshot, StoreError> {
         let snapshot: Option<GroupSnapshot> = self.0.remembered(&format!("group {group}"))?;
         let this = snapshot.filter(|snapshot| snapshot.month_start == windows.month_start.0);
         Ok(this.unwrap_or(GroupSnapshot {
@@ -320,7 +333,7 @@ impl GroupLeases<'_> {
         }))
     }
 
-    pub fn remember_snapshot(
+    pub(crate) fn remember_snapshot(
         &self,
         group: &str,
         snapshot: &GroupSnapshot,
@@ -330,14 +343,14 @@ impl GroupLeases<'_> {
 }
 
 /// In nano-dollars, rounded up: what is needed.
-pub fn nano_up(usd: Usd) -> i64 {
+pub(crate) fn nano_up(usd: Usd) -> i64 {
     let pico = usd.pico();
     i64::try_from(pico.div_euclid(NANO) + i128::from(pico.rem_euclid(NANO) != 0))
         .unwrap_or(i64::MAX)
 }
 
 /// In nano-dollars, rounded down: what is there.
-pub fn nano_down(usd: Usd) -> i64 {
+pub(crate) fn nano_down(usd: Usd) -> i64 {
     i64::try_from(usd.pico().div_euclid(NANO)).unwrap_or(i64::MIN)
 }
 

@@ -19,18 +19,18 @@ const REQUESTS: i64 = 20;
 
 /// The last requests to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Health {
-    pub requests: u64,
+pub(crate) struct Health {
+    pub(crate) requests: u64,
     /// How many of them the server failed.
-    pub failed: u64,
+    pub(crate) failed: u64,
 }
 
 /// How servers did their work.
-pub struct ServerHealth<'a>(pub &'a Db);
+pub(crate) struct ServerHealth<'a>(pub &'a Db);
 
 impl ServerHealth<'_> {
     /// Marks an attempt as failed by the server's fault. Call it inside the [`Db::write`] that closes its charge.
-    pub fn blame_server(&self, attempt: &AttemptId) -> Result<(), StoreError> {
+    pub(crate) fn blame_server(&self, attempt: &AttemptId) -> Result<(), StoreError> {
         self.0
             .conn
             .prepare_cached("UPDATE charges SET server_failed = 1 WHERE attempt = ?1")?
@@ -39,7 +39,7 @@ impl ServerHealth<'_> {
     }
 
     /// How the last requests to a model went: at most 20, from the last 10 minutes.
-    pub fn health(&self, model: &ModelId, now: Timestamp) -> Result<Health, StoreError> {
+    pub(crate) fn health(&self, model: &ModelId, now: Timestamp) -> Result<Health, StoreError> {
         let since = now
             .0
             .saturating_sub(i64::try_from(RECENT.as_millis()).unwrap_or(i64::MAX));

@@ -8,14 +8,14 @@ use super::{Store, StoreError};
 
 /// The place of a store, and the store once it is open.
 #[derive(Debug)]
-pub struct LazyStore {
+pub(crate) struct LazyStore {
     folder: PathBuf,
     store: OnceCell<Store>,
 }
 
 impl LazyStore {
     /// Opens nothing.
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
             store: OnceCell::new(),
@@ -23,7 +23,7 @@ impl LazyStore {
     }
 
     /// The store, opened at the first call; a failed one is tried again by the next.
-    pub async fn open(&self) -> Result<&Store, StoreError> {
+    pub(crate) async fn open(&self) -> Result<&Store, StoreError> {
         let open = || async {
             let folder = self.folder.clone();
             let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
@@ -33,12 +33,12 @@ impl LazyStore {
     }
 
     /// The store, if it is open.
-    pub fn opened(&self) -> Option<&Store> {
+    pub(crate) fn opened(&self) -> Option<&Store> {
         self.store.get()
     }
 
     /// Takes a store that was opened already, unless one is open.
-    pub fn set(&self, store: Store) {
+    pub(crate) fn set(&self, store: Store) {
         let _ = self.store.set(store);
     }
 }

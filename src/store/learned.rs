@@ -19,44 +19,44 @@ const AGE: Duration = Duration::from_hours(7 * 24);
 
 /// What is known of one model here.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Learned {
+pub(crate) struct Learned {
     /// The middle length of the last 50 answers, in tokens; `None` before the first.
-    pub expected_output: Option<u64>,
+    pub(crate) expected_output: Option<u64>,
     /// Over the last 200 exchanges of the last 7 days.
-    pub ttft_p50_ms: Option<u64>,
-    pub ttft_p95_ms: Option<u64>,
-    pub tps_p50: Option<f64>,
-    pub exchanges: u64,
-    pub errors: u64,
+    pub(crate) ttft_p50_ms: Option<u64>,
+    pub(crate) ttft_p95_ms: Option<u64>,
+    pub(crate) tps_p50: Option<f64>,
+    pub(crate) exchanges: u64,
+    pub(crate) errors: u64,
 }
 
 /// What is known over all models, from the last 200 exchanges of the last 7 days.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Overview {
-    pub ttft_p50_ms: Option<u64>,
-    pub ttft_p95_ms: Option<u64>,
-    pub exchanges: u64,
-    pub errors: u64,
-    pub cache_hits: u64,
+pub(crate) struct Overview {
+    pub(crate) ttft_p50_ms: Option<u64>,
+    pub(crate) ttft_p95_ms: Option<u64>,
+    pub(crate) exchanges: u64,
+    pub(crate) errors: u64,
+    pub(crate) cache_hits: u64,
     /// What the cache has spared since the beginning.
-    pub saved: Usd,
+    pub(crate) saved: Usd,
     /// There were hits of unknown price beside that.
-    pub saved_unknown: bool,
+    pub(crate) saved_unknown: bool,
 }
 
 impl Overview {
     /// The share of answers that came from a cache; `None` before the first.
     #[expect(clippy::cast_precision_loss, reason = "counts of at most 200")]
-    pub fn cache_share(&self) -> Option<f64> {
+    pub(crate) fn cache_share(&self) -> Option<f64> {
         (self.exchanges > 0).then(|| self.cache_hits as f64 / self.exchanges as f64)
     }
 }
 
 /// How quick one exchange was.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AnswerSpeed {
-    pub ttft_ms: Option<u64>,
-    pub tokens_per_second: Option<f64>,
+pub(crate) struct AnswerSpeed {
+    pub(crate) ttft_ms: Option<u64>,
+    pub(crate) tokens_per_second: Option<f64>,
 }
 
 /// One row of the recent past.
@@ -72,11 +72,11 @@ const COLUMNS: &str =
     FROM exchanges WHERE ended IS NOT NULL";
 
 /// The recent exchanges.
-pub struct PastExchanges<'a>(pub &'a Db);
+pub(crate) struct PastExchanges<'a>(pub &'a Db);
 
 impl PastExchanges<'_> {
     /// What is known of this model.
-    pub fn learned(&self, model: &ModelId, now: Timestamp) -> Result<Learned, StoreError> {
+    pub(crate) fn learned(&self, model: &ModelId, now: Timestamp) -> Result<Learned, StoreError> {
         let name = model.to_string();
         let rows = self.past(
             &format!("{COLUMNS} AND model = ?1 AND at > ?2 ORDER BY at DESC LIMIT ?3"),
@@ -95,7 +95,7 @@ impl PastExchanges<'_> {
     }
 
     /// What is known over all models.
-    pub fn overview(&self, now: Timestamp) -> Result<Overview, StoreError> {
+    pub(crate) fn overview(&self, now: Timestamp) -> Result<Overview, StoreError> {
         let rows = self.past(
             &format!("{COLUMNS} AND at > ?1 ORDER BY at DESC LIMIT ?2"),
             params![week_before(now), RECENT],
@@ -123,7 +123,7 @@ impl PastExchanges<'_> {
     }
 
     /// The pace of the last `n` answers that came from a model, oldest first.
-    pub fn recent(&self, n: usize) -> Result<Vec<AnswerSpeed>, StoreError> {
+    pub(crate) fn recent(&self, n: usize) -> Result<Vec<AnswerSpeed>, StoreError> {
         let n = i64::try_from(n).unwrap_or(i64::MAX);
         let sql = format!(
             "{COLUMNS} AND cache = 'none' AND ttft_ms IS NOT NULL ORDER BY at DESC LIMIT ?1"

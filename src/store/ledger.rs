@@ -18,10 +18,10 @@ use crate::protocol::Raise;
 /// The day and the month that a charge belongs to, as instants. An end is the first instant that is not inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
-    pub day_start: Timestamp,
-    pub day_end: Timestamp,
-    pub month_start: Timestamp,
-    pub month_end: Timestamp,
+    pub(crate) day_start: Timestamp,
+    pub(crate) day_end: Timestamp,
+    pub(crate) month_start: Timestamp,
+    pub(crate) month_end: Timestamp,
 }
 
 /// Money to be set aside for one attempt.
@@ -49,17 +49,17 @@ pub struct Reservation {
 
 /// What an attempt did cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settlement {
+pub(crate) struct Settlement {
     /// [`Cost::UNKNOWN`] (no usage came, the stream was cut before it): the whole reservation is booked, as an estimate.
-    pub cost: Cost,
-    pub usage: Option<Usage>,
+    pub(crate) cost: Cost,
+    pub(crate) usage: Option<Usage>,
     /// The server has said what it used, or the user what it cost: no bound of ours is needed.
-    pub last_word: bool,
+    pub(crate) last_word: bool,
     /// The service tier that the server says it used.
-    pub tier: Option<String>,
+    pub(crate) tier: Option<String>,
     /// `ok`, or what went wrong in a few words.
-    pub outcome: String,
-    pub at: Timestamp,
+    pub(crate) outcome: String,
+    pub(crate) at: Timestamp,
 }
 
 impl Settlement {
@@ -71,23 +71,23 @@ impl Settlement {
 
 /// What was booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Booked {
-    pub cost: Cost,
+pub(crate) struct Booked {
+    pub(crate) cost: Cost,
     /// What was billed above the reservation; zero when nothing was.
-    pub breach: Usd,
+    pub(crate) breach: Usd,
 }
 
 /// A charge that is still held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenItem {
-    pub id: AttemptId,
-    pub session: SessionId,
-    pub model: ModelId,
+    pub(crate) id: AttemptId,
+    pub(crate) session: SessionId,
+    pub(crate) model: ModelId,
     /// `None`: no price is known.
-    pub usd: Option<Usd>,
-    pub since: Timestamp,
+    pub(crate) usd: Option<Usd>,
+    pub(crate) since: Timestamp,
     /// The program that asks still runs and will settle it. Where that cannot be seen from here, it counts as ended.
-    pub under_way: bool,
+    pub(crate) under_way: bool,
 }
 
 /// The rows of `charges`.
@@ -96,7 +96,7 @@ pub struct Ledger<'a>(pub &'a Db);
 impl Ledger<'_> {
     /// Writes a reservation. Whether it may be is decided before, in the same [`Db::write`], by `budget`.
     /// `at` is the [`ledger_time`](super::LedgerClock::ledger_time) that the windows were chosen by.
-    pub fn insert_reservation(
+    pub(crate) fn insert_reservation(
         &self,
         reservation: &Reservation,
         at: Timestamp,
@@ -142,7 +142,7 @@ impl Ledger<'_> {
     }
 
     /// Books what an attempt cost, in full, also when it is more than was reserved.
-    pub fn settle(
+    pub(crate) fn settle(
         &self,
         attempt: &AttemptId,
         settlement: &Settlement,
@@ -180,7 +180,7 @@ impl Ledger<'_> {
 
     /// Gives a reservation back. Only for an attempt that can be shown to be unbilled: nothing of it was sent, or the
     /// server refused it with an error status.
-    pub fn release(
+    pub(crate) fn release(
         &self,
         attempt: &AttemptId,
         reason: &str,
@@ -245,7 +245,7 @@ impl Ledger<'_> {
     }
 
     /// The chat that a run of the program has spent money in.
-    pub fn session_of_run(&self, run: &str) -> Result<Option<SessionId>, StoreError> {
+    pub(crate) fn session_of_run(&self, run: &str) -> Result<Option<SessionId>, StoreError> {
         let session: Option<String> = self
             .0
             .conn
@@ -266,7 +266,7 @@ impl Ledger<'_> {
     }
 
     /// The user accepts what this model did; it may be used again. The excess stays booked.
-    pub fn clear_breach(&self, model: &ModelId) -> Result<(), StoreError> {
+    pub(crate) fn clear_breach(&self, model: &ModelId) -> Result<(), StoreError> {
         self.0.write(|db| {
             db.conn
                 .prepare_cached(

@@ -21,20 +21,20 @@ const ENOUGH: usize = 5;
 
 /// Lengths of past answers in tokens, reasoning included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lengths {
-    pub median: u64,
+pub(crate) struct Lengths {
+    pub(crate) median: u64,
     /// The middle half.
-    pub low: u64,
-    pub high: u64,
-    pub p95: u64,
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+    pub(crate) p95: u64,
     /// How many answers these are.
-    pub answers: u64,
+    pub(crate) answers: u64,
     /// They are of the kind and effort asked for; else of the model in general.
-    pub of_kind: bool,
+    pub(crate) of_kind: bool,
     /// The largest cap among them that has cut an answer off.
-    pub cut_at: Option<u64>,
+    pub(crate) cut_at: Option<u64>,
     /// How many of the answers were cut at their cap.
-    pub cut: u64,
+    pub(crate) cut: u64,
 }
 
 /// One answer.
@@ -48,12 +48,12 @@ pub(super) struct Length {
 }
 
 /// The lengths of past answers.
-pub struct PastLengths<'a>(pub &'a Db);
+pub(crate) struct PastLengths<'a>(pub &'a Db);
 
 impl PastLengths<'_> {
     /// The answers of this model: those of the same kind and effort when there are 5, else those of the same effort, else
     /// all. `None` before the first.
-    pub fn lengths(
+    pub(crate) fn lengths(
         &self,
         model: &ModelId,
         effort: Option<Effort>,

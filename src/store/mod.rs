@@ -30,27 +30,42 @@ mod stats;
 mod thread;
 mod transcript;
 
-pub use accuracy::{Accuracy, EstimateHistory, InputError};
-pub use begin::{Begin, NewPrompt, PACE};
-pub use clock::{ClockReading, LedgerClock, uptime};
-pub use corrections::{Corrections, Uncertain};
-pub use db::{Db, FILE};
+#[cfg(test)]
+pub(crate) use accuracy::InputError;
+pub(crate) use accuracy::{Accuracy, EstimateHistory};
+pub(crate) use begin::PACE;
+pub use begin::{Begin, NewPrompt};
+pub use clock::uptime;
+pub(crate) use clock::{ClockReading, LedgerClock};
+pub(crate) use corrections::{Corrections, Uncertain};
+pub use db::Db;
+pub(crate) use db::FILE;
 pub use error::StoreError;
-pub use exchanges::{ExchangeLog, ExchangeOutcome, Foreseen};
-pub use groups::{Allowance, GroupLeases, GroupSnapshot, LeaseShare, nano_down, nano_up};
-pub use health::{Health, ServerHealth};
+pub(crate) use exchanges::{ExchangeLog, ExchangeOutcome, Foreseen};
+pub use groups::GroupLeases;
+pub(crate) use groups::{Allowance, GroupSnapshot, LeaseShare, nano_down, nano_up};
+pub(crate) use health::{Health, ServerHealth};
 pub use integrity::check;
-pub use lazy::LazyStore;
-pub use learned::{AnswerSpeed, Learned, Overview, PastExchanges};
-pub use ledger::{Booked, Ledger, OpenItem, Reservation, Settlement, Windows};
-pub use lengths::{Lengths, PastLengths};
-pub use owner::{Life, life, this_process};
-pub use scopes::{ChargeScope, ChargeSum, KeyName, ScopeSums};
-pub use search::{ChatHit, ChatSearch};
-pub use sessions::{ChatList, ChatSetting, title_of};
-pub use stats::{By, Stats, StatsFigures, StatsGroup, StatsReader};
-pub use thread::{Opening, Store};
-pub use transcript::{Chat, ChatLog, ChatMessage, Ending, MessageState};
+pub(crate) use lazy::LazyStore;
+#[cfg(test)]
+pub(crate) use learned::Overview;
+pub(crate) use learned::{Learned, PastExchanges};
+pub(crate) use ledger::{Booked, OpenItem, Settlement, Windows};
+pub use ledger::{Ledger, Reservation};
+pub(crate) use lengths::{Lengths, PastLengths};
+pub(crate) use owner::{Life, life, this_process};
+pub(crate) use scopes::KeyName;
+pub use scopes::{ChargeScope, ChargeSum, ScopeSums};
+pub(crate) use search::{ChatHit, ChatSearch};
+pub(crate) use sessions::title_of;
+pub use sessions::{ChatList, ChatSetting};
+pub(crate) use stats::{By, Stats, StatsFigures, StatsGroup, StatsReader};
+pub(crate) use thread::Opening;
+pub use thread::Store;
+pub use transcript::ChatLog;
+#[cfg(test)]
+pub(crate) use transcript::MessageState;
+pub(crate) use transcript::{Chat, ChatMessage, Ending};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -12,7 +12,7 @@ use rustix::process::{Pid, getpid, test_kill_process};
 
 /// What is known of the process behind a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub(crate) enum Life {
     Alive,
     Dead,
     /// It cannot be seen from here, such as a process in another container.
@@ -20,13 +20,13 @@ pub enum Life {
 }
 
 /// The mark of this process: machine start, process namespace, process id, start of the process.
-pub fn this_process() -> String {
+pub(crate) fn this_process() -> String {
     let pid = getpid().as_raw_nonzero().get();
     format!("{} {pid} {}", place(), started(pid).unwrap_or_default())
 }
 
 /// Whether the process that left this mark still runs.
-pub fn life(mark: &str) -> Life {
+pub(crate) fn life(mark: &str) -> Life {
     let mut words = mark.rsplitn(3, ' ');
     let (Some(start), Some(pid), Some(there)) = (words.next(), words.next(), words.next()) else {
         return Life::Unknown;

@@ -35,13 +35,13 @@ pub enum ChargeScope<'a> {
 /// A key as the ledger knows it. Two keys of one provider that end alike are one key here, and share its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyName<'a> {
-    pub provider: &'a str,
+    pub(crate) provider: &'a str,
     /// As it is shown: `…` and four characters.
-    pub last4: &'a str,
+    pub(crate) last4: &'a str,
 }
 
 impl ChargeScope<'_> {
-    pub fn scope(self) -> Scope {
+    pub(crate) fn scope(self) -> Scope {
         match self {
             Self::Exchange(_) | Self::Answer(_) => Scope::Request,
             Self::Run(_) => Scope::Run,
@@ -74,7 +74,7 @@ impl ChargeScope<'_> {
     }
 
     /// The model, or the provider and the key's last four; `None` for a place that needs no name.
-    pub fn name(&self) -> Option<String> {
+    pub(crate) fn name(&self) -> Option<String> {
         match self {
             Self::Exchange(_)
             | Self::Answer(_)
@@ -102,7 +102,7 @@ impl ChargeScope<'_> {
     }
 
     /// Its window, when these are the day and the month; `None` for what has none.
-    pub fn window(&self, windows: &Windows) -> Option<(Timestamp, Timestamp)> {
+    pub(crate) fn window(&self, windows: &Windows) -> Option<(Timestamp, Timestamp)> {
         match self {
             Self::Exchange(_) | Self::Answer(_) | Self::Run(_) | Self::Session(_) => None,
             Self::Day(_) | Self::ModelDay(..) | Self::KeyDay(..) | Self::GroupDay(..) => {
@@ -129,7 +129,7 @@ pub struct ChargeSum {
     /// Some of `settled` is an estimate.
     pub estimated: bool,
     /// How many charges of unknown price are not in the sum.
-    pub unknown: u64,
+    pub(crate) unknown: u64,
 }
 
 impl ChargeSum {
@@ -219,7 +219,11 @@ impl ScopeSums<'_> {
     }
 
     /// Whether a question's raise of this limit is recorded already.
-    pub fn has_raised(&self, exchange: &ExchangeId, scope: Scope) -> Result<bool, StoreError> {
+    pub(crate) fn has_raised(
+        &self,
+        exchange: &ExchangeId,
+        scope: Scope,
+    ) -> Result<bool, StoreError> {
         Ok(self
             .0
             .conn
@@ -228,7 +232,7 @@ impl ScopeSums<'_> {
     }
 
     /// Records that the user has raised the limit of a place for a question; once for each question and scope.
-    pub fn insert_raise(
+    pub(crate) fn insert_raise(
         &self,
         over: ChargeScope<'_>,
         windows: &Windows,
@@ -258,7 +262,7 @@ impl ScopeSums<'_> {
 
     /// Notes that the user is told of this share of the limit of a place. `false`: of this one or a higher one they
     /// were told before.
-    pub fn tell(
+    pub(crate) fn tell(
         &self,
         over: ChargeScope<'_>,
         windows: &Windows,

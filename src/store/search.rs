@@ -19,14 +19,14 @@ const AROUND: usize = 60;
 
 /// One place where the words were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChatHit {
-    pub session: SessionId,
-    pub title: String,
-    pub at: Timestamp,
+pub(crate) struct ChatHit {
+    pub(crate) session: SessionId,
+    pub(crate) title: String,
+    pub(crate) at: Timestamp,
     /// Who said it; `None`: the title of the chat.
-    pub role: Option<Role>,
+    pub(crate) role: Option<Role>,
     /// The text around the hit, without marks.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// How a text is looked for.
@@ -84,11 +84,11 @@ const BY_LETTERS: &str = "
     ORDER BY age DESC LIMIT ?2";
 
 /// The search over messages and titles.
-pub struct ChatSearch<'a>(pub &'a Db);
+pub(crate) struct ChatSearch<'a>(pub &'a Db);
 
 impl ChatSearch<'_> {
     /// Where these words were said: all of them in one message or title, best first.
-    pub fn search(&self, query: &str, limit: usize) -> Result<Vec<ChatHit>, StoreError> {
+    pub(crate) fn search(&self, query: &str, limit: usize) -> Result<Vec<ChatHit>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (sql, text, letters) = match plan(query) {
             SearchTerms::Nothing => return Ok(Vec::new()),
@@ -102,7 +102,7 @@ impl ChatSearch<'_> {
     }
 
     /// The chats where these words were said, each once, with the best hit as snippet.
-    pub fn search_sessions(
+    pub(crate) fn search_sessions(
         &self,
         query: &str,
         limit: usize,

@@ -29,7 +29,7 @@ fn is_being_written(mark: Option<&str>) -> bool {
 }
 
 /// A title from a prompt: its first line that says something, at most 60 characters, cut between graphemes.
-pub fn title_of(prompt: &str) -> String {
+pub(crate) fn title_of(prompt: &str) -> String {
     let line = prompt
         .lines()
         .find(|line| line.chars().any(|c| !c.is_whitespace() && !c.is_control()));
@@ -94,12 +94,12 @@ impl ChatList<'_> {
     }
 
     /// The chat last used.
-    pub fn latest_session(&self) -> Result<Option<SessionId>, StoreError> {
+    pub(crate) fn latest_session(&self) -> Result<Option<SessionId>, StoreError> {
         Ok(self.list_sessions(1)?.pop().map(|row| row.id))
     }
 
     /// The chat whose id this is, or the only one whose id starts so.
-    pub fn find_session(&self, prefix: &str) -> Result<SessionId, StoreError> {
+    pub(crate) fn find_session(&self, prefix: &str) -> Result<SessionId, StoreError> {
         let mut query = self.0.conn.prepare_cached(
             "SELECT id FROM sessions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, id",
         )?;
@@ -115,7 +115,7 @@ impl ChatList<'_> {
         }
     }
 
-    pub fn rename_session(&self, id: &SessionId, title: &str) -> Result<(), StoreError> {
+    pub(crate) fn rename_session(&self, id: &SessionId, title: &str) -> Result<(), StoreError> {
         let rows = self.0.write(|db| {
             Ok(db
                 .conn
@@ -126,7 +126,7 @@ impl ChatList<'_> {
     }
 
     /// Erases the words of a chat. What it cost stays in the ledger: deleting gives no money back.
-    pub fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
+    pub(crate) fn delete_session(&self, id: &SessionId) -> Result<(), StoreError> {
         let rows = self.0.write(|db| {
             db.conn.execute(
                 "UPDATE sessions SET head = NULL WHERE id = ?1",
@@ -140,7 +140,11 @@ impl ChatList<'_> {
     }
 
     /// Sets what the next turns of this chat are asked with. Does nothing for a chat that is not stored yet.
-    pub fn set_setting(&self, id: &SessionId, setting: &ChatSetting) -> Result<(), StoreError> {
+    pub(crate) fn set_setting(
+        &self,
+        id: &SessionId,
+        setting: &ChatSetting,
+    ) -> Result<(), StoreError> {
         let selection = json(&setting.selection)?;
         self.0.write(|db| {
             db.conn
@@ -158,7 +162,7 @@ impl ChatList<'_> {
     }
 
     /// Keeps a draft, or deletes it when it is empty. It survives the death of this process, not a power cut.
-    pub fn save_draft(
+    pub(crate) fn save_draft(
         &self,
         id: &SessionId,
         setting: &ChatSetting,
@@ -188,7 +192,7 @@ impl ChatList<'_> {
 
     /// Moves the newest abandoned draft into this chat and returns it. A draft that another running program is writing
     /// stays where it is.
-    pub fn adopt_draft(
+    pub(crate) fn adopt_draft(
         &self,
         into: &SessionId,
         setting: &ChatSetting,
@@ -240,7 +244,7 @@ impl ChatList<'_> {
     }
 
     /// The newest prompts of all chats, each once, newest last.
-    pub fn prompt_history(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn prompt_history(&self, limit: usize) -> Result<Vec<String>, StoreError> {
         let mut query = self
             .0
             .conn

@@ -15,7 +15,7 @@ use crate::chat::{CostKind, Timestamp, Usd};
 
 /// What the groups are made by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     Day,
     Model,
     Provider,
@@ -25,47 +25,47 @@ pub enum By {
 
 /// The figures of a period.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Days: newest first; others: dearest first.
-    pub groups: Vec<StatsGroup>,
-    pub total: StatsFigures,
+    pub(crate) groups: Vec<StatsGroup>,
+    pub(crate) total: StatsFigures,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct StatsGroup {
+pub(crate) struct StatsGroup {
     /// A day, a model, a provider, the id of a chat, the last four of a key; empty: no key was used.
-    pub name: String,
+    pub(crate) name: String,
     /// Of a chat that still exists.
-    pub title: Option<String>,
-    pub figures: StatsFigures,
+    pub(crate) title: Option<String>,
+    pub(crate) figures: StatsFigures,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct StatsFigures {
+pub(crate) struct StatsFigures {
     /// Questions asked; retries and fail-overs of one are not counted apart.
-    pub requests: u64,
+    pub(crate) requests: u64,
     /// Of them failed, interrupted ones not counted.
-    pub errors: u64,
+    pub(crate) errors: u64,
     /// Of them answered from a cache.
-    pub cache_hits: u64,
+    pub(crate) cache_hits: u64,
     /// Tokens over all attempts, in disjoint buckets; `reasoning` lies inside `output`.
-    pub uncached_input: u64,
-    pub cached_input: u64,
-    pub cache_write: u64,
-    pub output: u64,
-    pub reasoning: u64,
+    pub(crate) uncached_input: u64,
+    pub(crate) cached_input: u64,
+    pub(crate) cache_write: u64,
+    pub(crate) output: u64,
+    pub(crate) reasoning: u64,
     /// What all settled attempts of known price cost.
-    pub spent: Usd,
+    pub(crate) spent: Usd,
     /// Set aside by attempts whose end is not known yet.
-    pub reserved: Usd,
+    pub(crate) reserved: Usd,
     /// What the cache spared, and whether there were hits of unknown price beside that.
-    pub saved: Usd,
-    pub saved_unknown: bool,
+    pub(crate) saved: Usd,
+    pub(crate) saved_unknown: bool,
     /// Attempts of unknown price; they are in no sum.
-    pub unpriced: u64,
+    pub(crate) unpriced: u64,
     /// Submit to first token of answers that came from a model, in milliseconds.
-    pub ttft_p50_ms: Option<u64>,
-    pub ttft_p95_ms: Option<u64>,
+    pub(crate) ttft_p50_ms: Option<u64>,
+    pub(crate) ttft_p95_ms: Option<u64>,
     /// Settled attempts by the kind of their cost.
     kinds: CostKinds,
     ttft: Vec<u64>,
@@ -81,12 +81,12 @@ struct CostKinds {
 
 impl StatsFigures {
     /// What the cache spared; `None`: nothing of it has a known price.
-    pub fn known_saved(&self) -> Option<Usd> {
+    pub(crate) fn known_saved(&self) -> Option<Usd> {
         (!self.saved_unknown || self.saved > Usd::ZERO).then_some(self.saved)
     }
 
     /// How sure `spent` is: no surer than its least sure part. `Unknown`: nothing in it has a known price.
-    pub fn kind(&self) -> CostKind {
+    pub(crate) fn kind(&self) -> CostKind {
         match self.kinds {
             CostKinds { estimated: 1.., .. } => CostKind::Estimated,
             CostKinds {
@@ -135,11 +135,11 @@ struct ChargeRow {
 }
 
 /// The figures of a period.
-pub struct StatsReader<'a>(pub &'a Db);
+pub(crate) struct StatsReader<'a>(pub &'a Db);
 
 impl StatsReader<'_> {
     /// The figures of what began at `since` or later. `day` names the day of an instant, in the user's time zone.
-    pub fn stats(
+    pub(crate) fn stats(
         &self,
         by: By,
         since: Timestamp,

@@ -32,14 +32,14 @@ impl std::fmt::Debug for Store {
 }
 
 /// A store that is being opened on its own thread.
-pub struct Opening {
+pub(crate) struct Opening {
     store: Store,
     opened: Receiver<Result<(), StoreError>>,
 }
 
 impl Opening {
     /// Waits until it is open. Not for use on a runtime's worker.
-    pub fn wait(self) -> Result<Store, StoreError> {
+    pub(crate) fn wait(self) -> Result<Store, StoreError> {
         self.opened
             .recv()
             .unwrap_or(Err(StoreError::Closed))
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// As [`Self::open`], without waiting for the end.
-    pub fn begin(folder: &Path) -> Result<Opening, StoreError> {
+    pub(crate) fn begin(folder: &Path) -> Result<Opening, StoreError> {
         let folder = folder.to_owned();
         let (jobs, queue) = sync_channel(QUEUE);
         let (reply, opened) = sync_channel(1);

@@ -13,7 +13,7 @@ use crate::protocol::{AnswerFacts, Entry};
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     Complete,
     /// By the network, a limit, the user, or the death of the process. What arrived is there.
     Cut,
@@ -31,7 +31,7 @@ impl Ending {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageState {
+pub(crate) enum MessageState {
     /// A living process is still at it.
     Streaming,
     Ended(Ending),
@@ -41,20 +41,20 @@ pub enum MessageState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatMessage {
     pub entry: Entry,
-    pub parent: Option<MessageId>,
-    pub state: MessageState,
+    pub(crate) parent: Option<MessageId>,
+    pub(crate) state: MessageState,
 }
 
 /// A chat with the branch in view, oldest message first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chat {
-    pub id: SessionId,
-    pub title: String,
-    pub created: Timestamp,
-    pub updated: Timestamp,
-    pub setting: ChatSetting,
+    pub(crate) id: SessionId,
+    pub(crate) title: String,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+    pub(crate) setting: ChatSetting,
     /// What was being written in it; empty when another running program has it in hand.
-    pub draft: String,
+    pub(crate) draft: String,
     pub messages: Vec<ChatMessage>,
 }
 
@@ -65,7 +65,7 @@ impl ChatLog<'_> {
     /// Stores the prompt, the empty answer and the exchange, and moves the chat's head there. By itself only for an
     /// answer that costs nothing because it lies in a cache; what is sent goes through `budget::Budget::begin_exchange`,
     /// which adds the reservation to the same commit.
-    pub fn begin_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
+    pub(crate) fn begin_exchange(&self, begin: &Begin) -> Result<(), StoreError> {
         self.0.write(|db| {
             if !begin.messages {
                 return ExchangeLog(db).insert_exchange(begin);
@@ -145,7 +145,7 @@ impl ChatLog<'_> {
 
     /// Adds a piece to a streaming answer. It costs the same however long the answer is already, and does not wait for
     /// the disk: a piece survives the death of the process, not a power cut.
-    pub fn append_answer(
+    pub(crate) fn append_answer(
         &self,
         answer: &MessageId,
         text: &str,
@@ -168,7 +168,7 @@ impl ChatLog<'_> {
     }
 
     /// Ends a streaming answer: its parts become its text.
-    pub fn finish_answer(
+    pub(crate) fn finish_answer(
         &self,
         answer: &MessageId,
         ending: Ending,
@@ -224,7 +224,7 @@ impl ChatLog<'_> {
 
     /// Finishes the answers of processes that have died: what arrived becomes their text, and they count as cut. Search
     /// needs this, reading does not. Returns their number, and writes nothing when there are none.
-    pub fn fold_dead_streams(&self) -> Result<usize, StoreError> {
+    pub(crate) fn fold_dead_streams(&self) -> Result<usize, StoreError> {
         let dead = || -> Result<Vec<i64>, StoreError> {
             let mut query = self
                 .0
@@ -343,7 +343,11 @@ impl ChatLog<'_> {
     }
 
     /// Shows the branch that ends in this message again.
-    pub fn show_branch(&self, session: &SessionId, tip: &MessageId) -> Result<(), StoreError> {
+    pub(crate) fn show_branch(
+        &self,
+        session: &SessionId,
+        tip: &MessageId,
+    ) -> Result<(), StoreError> {
         self.0.write(|db| {
             ChatLog(db).require_message(session, tip)?;
             db.conn
@@ -354,7 +358,7 @@ impl ChatLog<'_> {
     }
 
     /// Goes back to before this message of the user, and gives its text. The branch that is left stays stored.
-    pub fn rewind(
+    pub(crate) fn rewind(
         &self,
         session: &SessionId,
         prompt: &MessageId,

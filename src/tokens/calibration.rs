@@ -12,7 +12,7 @@ const NARROWEST: u32 = 10;
 
 /// How the server's count of a model's input relates to ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// The server's tokens for a million of ours.
     factor: u64,
     /// In thousandths of the corrected count.
@@ -21,11 +21,11 @@ pub struct Calibration {
 
 impl Calibration {
     /// Answers without which nothing is learned.
-    pub const LEAST: usize = 5;
+    pub(crate) const LEAST: usize = 5;
 
     /// Learns from pairs of our raw count and what the server counted, at least [`Self::LEAST`] of them. The factor is
     /// the middle one of their ratios; the band holds nine answers in ten. Pairs with a 0 say nothing and are left out.
-    pub fn learn(samples: &[(u64, u64)]) -> Option<Self> {
+    pub(crate) fn learn(samples: &[(u64, u64)]) -> Option<Self> {
         let usable: Vec<_> = samples
             .iter()
             .filter(|(counted, actual)| *counted > 0 && *actual > 0)
@@ -52,7 +52,7 @@ impl Calibration {
     }
 
     /// What the server is expected to count where we counted `count`, and how far off that may be, in thousandths.
-    pub fn apply(self, count: u64) -> (u64, u32) {
+    pub(crate) fn apply(self, count: u64) -> (u64, u32) {
         (corrected(count, self.factor), self.band)
     }
 }

@@ -3,19 +3,19 @@
 //! Owns: the classes that the patterns of the encodings tell apart; every character has exactly one.
 //! Invariant: the tables are those of the pattern engine that tiktoken-rs uses, written out by the build script.
 
-pub use super::layout::{ACCENT, BLANK, BREAK, CASELESS, LOWER, NUMBER, OTHER, UPPER};
+pub(crate) use super::layout::{ACCENT, BLANK, BREAK, CASELESS, LOWER, NUMBER, OTHER, UPPER};
 
 /// `L`.
-pub const LETTER: u8 = UPPER | LOWER | CASELESS;
+pub(crate) const LETTER: u8 = UPPER | LOWER | CASELESS;
 /// `\s`.
-pub const SPACE: u8 = BLANK | BREAK;
+pub(crate) const SPACE: u8 = BLANK | BREAK;
 
 static NUMBERS: &[u8; 0x1100] = include_bytes!(concat!(env!("OUT_DIR"), "/class_numbers"));
 static PAGES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/class_pages"));
 
 /// The class of the character that starts at `at`, and where the next one starts. Behind the last character: 0.
 #[inline]
-pub fn class_at(text: &[u8], at: usize) -> (u8, usize) {
+pub(crate) fn class_at(text: &[u8], at: usize) -> (u8, usize) {
     match text.get(at) {
         None => (0, at),
         // The page of the first 256 characters is the first.
@@ -42,7 +42,7 @@ fn wide_class_at(text: &[u8], at: usize, first: u8) -> (u8, usize) {
 
 /// The end of the run of characters of these classes that starts at `at`.
 #[inline]
-pub fn run_end(text: &[u8], mut at: usize, classes: u8) -> usize {
+pub(crate) fn run_end(text: &[u8], mut at: usize, classes: u8) -> usize {
     loop {
         let (class, next) = class_at(text, at);
         if class & classes == 0 {

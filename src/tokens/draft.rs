@@ -2,7 +2,7 @@
 //!
 //! Owns: a text in blocks that begin and end where pieces do, and the tokens of each block.
 //! Refuses: cursors, undo and all else that an editor has; the caller says what was replaced by what.
-//! Invariant: [`IncrementalCount::tokens`] is what [`count`](super::count) says of the whole text, after every change.
+//! Invariant: [`IncrementalCount::tokens`] is what [`count`](super::count()) says of the whole text, after every change.
 //!
 //! A change costs what the pieces around it cost, wherever they are and however long the text is, and a look at the
 //! length of each block, which is a few microseconds in a megabyte. Two kinds of text have
@@ -56,17 +56,19 @@ impl IncrementalCount {
         self.tokens
     }
 
+    #[cfg(test)]
     /// Bytes of the whole text.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The whole text, in order and in parts.
-    pub fn chunks(&self) -> impl DoubleEndedIterator<Item = &str> {
+    pub(crate) fn chunks(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.blocks.iter().map(|block| block.text.as_str())
     }
 
@@ -97,7 +99,7 @@ impl IncrementalCount {
     }
 
     /// Makes the text `whole`, at the cost of comparing the two and of splicing what differs.
-    pub fn replace_with(&mut self, whole: &str) {
+    pub(crate) fn replace_with(&mut self, whole: &str) {
         let before = shared(
             self.chunks().map(str::as_bytes),
             whole.as_bytes().iter(),

@@ -12,7 +12,7 @@ const PER_REQUEST: u64 = 3;
 
 /// Tokens around the texts of a message (OpenAI's published counting recipe).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Framing {
+pub(crate) struct Framing {
     /// The start of a message and its end.
     per_message: u64,
     /// Beside the name itself, where a message has one.
@@ -22,13 +22,13 @@ pub struct Framing {
 }
 
 impl Framing {
-    pub const PUBLISHED: Self = Self {
+    pub(crate) const PUBLISHED: Self = Self {
         per_message: 3,
         per_name: 1,
         name_for_role: false,
     };
     /// Of gpt-3.5-turbo-0301, the first chat model.
-    pub const FIRST: Self = Self {
+    pub(crate) const FIRST: Self = Self {
         per_message: 4,
         per_name: 0,
         name_for_role: true,
@@ -37,15 +37,15 @@ impl Framing {
 
 /// A message as it is in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FramedMessage<'a> {
-    pub role: &'a str,
-    pub name: Option<&'a str>,
-    pub text: &'a str,
+pub(crate) struct FramedMessage<'a> {
+    pub(crate) role: &'a str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) text: &'a str,
 }
 
 /// How a model's input is to be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tokenizer {
+pub(crate) enum Tokenizer {
     /// The encoding is public; framing is as published.
     Known(Encoding),
     /// The encoding is public, its framing is not.
@@ -56,7 +56,7 @@ pub enum Tokenizer {
 
 impl Tokenizer {
     /// The encoding that counts for this model, the true one or the stand-in.
-    pub fn encoding(self) -> Encoding {
+    pub(crate) fn encoding(self) -> Encoding {
         match self {
             Self::Known(encoding) | Self::Assumed(encoding) | Self::Guess(encoding) => encoding,
         }
@@ -65,19 +65,19 @@ impl Tokenizer {
 
 /// A count with its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TokenCount {
+pub(crate) struct TokenCount {
     /// The best figure.
-    pub tokens: u64,
+    pub(crate) tokens: u64,
     /// No server can count more.
-    pub upper: u64,
+    pub(crate) upper: u64,
     /// `tokens` is what the server will say.
-    pub exact: bool,
+    pub(crate) exact: bool,
 }
 
 impl TokenCount {
     /// Both counts together.
     #[must_use]
-    pub fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             tokens: self.tokens.saturating_add(other.tokens),
             upper: self.upper.saturating_add(other.upper),
@@ -87,7 +87,7 @@ impl TokenCount {
 }
 
 /// Tokens of one message with its framing.
-pub fn message(tokenizer: Tokenizer, message: &Message) -> TokenCount {
+pub(crate) fn message(tokenizer: Tokenizer, message: &Message) -> TokenCount {
     let sent = FramedMessage {
         role: message.role.as_str(),
         name: None,
@@ -97,7 +97,7 @@ pub fn message(tokenizer: Tokenizer, message: &Message) -> TokenCount {
 }
 
 /// Tokens of a message of the user's with its framing, whose text has been counted already.
-pub fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> TokenCount {
+pub(crate) fn prompt(tokenizer: Tokenizer, text: &str, tokens: u64) -> TokenCount {
     let sent = FramedMessage {
         role: Role::User.as_str(),
         name: None,
@@ -156,7 +156,7 @@ fn framed_text(
 }
 
 /// Tokens of the messages of a request.
-pub fn sent<'a>(
+pub(crate) fn sent<'a>(
     tokenizer: Tokenizer,
     framing: Framing,
     messages: impl IntoIterator<Item = FramedMessage<'a>>,
@@ -168,7 +168,7 @@ pub fn sent<'a>(
 }
 
 /// Tokens of a whole conversation as sent.
-pub fn conversation<'a>(
+pub(crate) fn conversation<'a>(
     tokenizer: Tokenizer,
     messages: impl IntoIterator<Item = &'a Message>,
 ) -> TokenCount {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// How a model counts images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum ImageRule {
+pub(crate) enum ImageRule {
     /// `base` once and `tile` for each square of 512 pixels, after the image is shrunk.
     Tiles { base: u64, tile: u64 },
     /// One for each square of 32 pixels, at most 1536 of them, times `percent` / 100.
@@ -18,7 +18,7 @@ pub enum ImageRule {
 
 /// How closely the model is to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Detail {
+pub(crate) enum Detail {
     Low,
     #[default]
     High,
@@ -26,9 +26,9 @@ pub enum Detail {
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageSize {
-    pub width: u32,
-    pub height: u32,
+pub(crate) struct ImageSize {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
 }
 
 const TILE: u128 = 512;
@@ -41,7 +41,7 @@ const MOST_PATCHES: u128 = 1536;
 
 impl ImageRule {
     /// Tokens of one image (OpenAI's vision guide). `None` for the size: it is not known here.
-    pub fn tokens(self, size: Option<ImageSize>, detail: Detail) -> Option<u64> {
+    pub(crate) fn tokens(self, size: Option<ImageSize>, detail: Detail) -> Option<u64> {
         match (self, detail) {
             (Self::Tiles { base, .. }, Detail::Low) => Some(base),
             (Self::Tiles { base, tile }, Detail::High) => {
@@ -55,7 +55,7 @@ impl ImageRule {
     }
 
     /// Whether the count is what the server will say: how the patches' product is rounded is not published.
-    pub fn is_exact(self) -> bool {
+    pub(crate) fn is_exact(self) -> bool {
         matches!(self, Self::Tiles { .. })
     }
 }

@@ -19,7 +19,7 @@ const OVERLAPS: [usize; 3] = [32, 128, 512];
 const KEPT: usize = 1024;
 
 /// Counts pieces in one vocabulary; keeps its memory from one to the next.
-pub struct Merger {
+pub(crate) struct Merger {
     ranks: &'static Ranks,
     /// The tokens as merged so far.
     parts: Vec<Part>,
@@ -35,7 +35,7 @@ struct Part {
 }
 
 impl Merger {
-    pub fn new(ranks: &'static Ranks) -> Self {
+    pub(crate) fn new(ranks: &'static Ranks) -> Self {
         Self {
             ranks,
             parts: Vec::new(),
@@ -45,7 +45,7 @@ impl Merger {
 
     /// Tokens of one piece.
     #[inline]
-    pub fn count(&mut self, piece: &[u8]) -> u64 {
+    pub(crate) fn count(&mut self, piece: &[u8]) -> u64 {
         if piece.len() < 2 {
             return piece.len() as u64;
         }

@@ -9,7 +9,7 @@ mod calibration;
 mod classes;
 mod count;
 mod draft;
-pub mod encoding;
+pub(crate) mod encoding;
 mod framing;
 mod images;
 mod layout;
@@ -18,12 +18,12 @@ mod pieces;
 mod ranks;
 mod tools;
 
-pub use calibration::Calibration;
+pub(crate) use calibration::Calibration;
 pub use count::count;
 pub use draft::IncrementalCount;
-pub use encoding::{Encoding, UnknownEncoding};
-pub use framing::{
+pub use encoding::Encoding;
+pub(crate) use framing::{
     FramedMessage, Framing, TokenCount, Tokenizer, conversation, message, prompt, sent,
 };
-pub use images::{Detail, ImageRule, ImageSize};
-pub use tools::{NotATool, tools};
+pub(crate) use images::{Detail, ImageRule, ImageSize};
+pub(crate) use tools::tools;

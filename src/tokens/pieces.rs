@@ -14,7 +14,7 @@ use super::classes::{
 
 /// Where the piece ends that starts at byte `start`, which must be the end of a piece or 0.
 #[inline]
-pub fn piece_end(encoding: Encoding, text: &str, start: usize) -> usize {
+pub(crate) fn piece_end(encoding: Encoding, text: &str, start: usize) -> usize {
     let text = text.as_bytes();
     match encoding {
         Encoding::O200kBase | Encoding::O200kHarmony => o200k(text, start),

@@ -9,10 +9,10 @@ use super::Encoding;
 use super::layout::{MARK_BITS, RANK_BITS, SHORT, TAIL, home, long_key, mark, pair_key, short_key};
 
 /// The rank of two neighbours that do not merge: behind all that do, signed or not.
-pub const NONE: u32 = i32::MAX.cast_unsigned();
+pub(crate) const NONE: u32 = i32::MAX.cast_unsigned();
 
 /// One vocabulary.
-pub struct Ranks {
+pub(crate) struct Ranks {
     /// The rank of each single byte.
     bytes: &'static [[u8; 4]],
     /// For each token the two that merge into it last, and its rank.
@@ -48,7 +48,7 @@ static P50K: Ranks = vocabulary!("p50k");
 static R50K: Ranks = vocabulary!("r50k");
 
 /// The vocabulary of an encoding.
-pub fn ranks(encoding: Encoding) -> &'static Ranks {
+pub(crate) fn ranks(encoding: Encoding) -> &'static Ranks {
     match encoding {
         // Harmony adds special tokens only.
         Encoding::O200kBase | Encoding::O200kHarmony => &O200K,
@@ -61,13 +61,13 @@ pub fn ranks(encoding: Encoding) -> &'static Ranks {
 impl Ranks {
     /// The rank of one byte; every byte is a token.
     #[inline]
-    pub fn byte(&self, byte: u8) -> u32 {
+    pub(crate) fn byte(&self, byte: u8) -> u32 {
         u32::from_le_bytes(self.bytes[usize::from(byte)])
     }
 
     /// The rank of the token that two neighbours merge into, or [`NONE`].
     #[inline]
-    pub fn merged(&self, left: u32, right: u32) -> u32 {
+    pub(crate) fn merged(&self, left: u32, right: u32) -> u32 {
         let key = pair_key(left, right);
         let home = home(key, self.pairs.len() - TAIL);
         for slot in &self.pairs[home..] {
@@ -84,7 +84,7 @@ impl Ranks {
 
     /// Whether these bytes, at least one, are a token.
     #[inline]
-    pub fn holds(&self, piece: &[u8]) -> bool {
+    pub(crate) fn holds(&self, piece: &[u8]) -> bool {
         if piece.len() <= SHORT {
             self.holds_short(short_key(piece))
         } else {

@@ -25,14 +25,14 @@ const SLACK: u64 = 16;
 /// The list is not one of function tools.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("tool {number} {problem}")]
-pub struct NotATool {
+pub(crate) struct NotATool {
     /// Counted from 1.
-    pub number: usize,
-    pub problem: &'static str,
+    pub(crate) number: usize,
+    pub(crate) problem: &'static str,
 }
 
 /// Tokens of these tools, written as the API takes them (OpenAI's published recipe).
-pub fn tools(tokenizer: Tokenizer, tools: &[Value]) -> Result<TokenCount, NotATool> {
+pub(crate) fn tools(tokenizer: Tokenizer, tools: &[Value]) -> Result<TokenCount, NotATool> {
     let mut sum = ToolTokens {
         encoding: tokenizer.encoding(),
         tokens: 0,

@@ -30,10 +30,10 @@ use crate::protocol::{
 };
 
 /// Prompts that may wait for the answer to end.
-pub const QUEUE: usize = 100;
+pub(crate) const QUEUE: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
+pub(crate) enum Focus {
     Input,
     Transcript,
     Panel,
@@ -41,7 +41,7 @@ pub enum Focus {
 
 /// Where the conversation stands.
 #[derive(Debug, Clone, PartialEq)]
-pub enum TurnState {
+pub(crate) enum TurnState {
     Idle,
     /// Something was asked. `prompt` until the core has stored it.
     Waiting {
@@ -58,23 +58,23 @@ pub enum TurnState {
 
 /// The figures of the reply that is streaming, or of the last one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReplyFigures {
-    pub model: ModelId,
-    pub route: Route,
-    pub estimate: Estimate,
-    pub context: Option<u64>,
-    pub key: String,
-    pub latency: Latency,
-    pub usage: Option<Usage>,
-    pub cost: Option<Cost>,
+pub(crate) struct ReplyFigures {
+    pub(crate) model: ModelId,
+    pub(crate) route: Route,
+    pub(crate) estimate: Estimate,
+    pub(crate) context: Option<u64>,
+    pub(crate) key: String,
+    pub(crate) latency: Latency,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) cost: Option<Cost>,
     /// It came from a cache.
-    pub cached: bool,
+    pub(crate) cached: bool,
     /// What it would have cost elsewhere.
-    pub others: Vec<Counterfactual>,
+    pub(crate) others: Vec<Counterfactual>,
 }
 
 impl ReplyFigures {
-    pub fn started(s: &Started) -> Self {
+    pub(crate) fn started(s: &Started) -> Self {
         Self {
             model: s.model.clone(),
             route: s.route.clone(),
@@ -89,7 +89,7 @@ impl ReplyFigures {
         }
     }
 
-    pub fn of(facts: &AnswerFacts) -> Self {
+    pub(crate) fn of(facts: &AnswerFacts) -> Self {
         Self {
             model: facts.model.clone(),
             route: facts.route.clone(),
@@ -110,73 +110,73 @@ impl ReplyFigures {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Toast {
-    pub level: Level,
-    pub text: String,
-    pub since: Instant,
+pub(crate) struct Toast {
+    pub(crate) level: Level,
+    pub(crate) text: String,
+    pub(crate) since: Instant,
     /// It is about the turn under way, and is settled when that ends.
-    pub passing: bool,
+    pub(crate) passing: bool,
 }
 
 #[derive(Debug)]
-pub struct App {
-    pub palette: Palette,
-    pub keymap: Keymap,
-    pub now: Instant,
-    pub composer: Composer,
-    pub burst: Burst,
-    pub draft: DraftSync,
-    pub log: Scrollback,
-    pub focus: Focus,
-    pub overlay: Overlay,
+pub(crate) struct App {
+    pub(crate) palette: Palette,
+    pub(crate) keymap: Keymap,
+    pub(crate) now: Instant,
+    pub(crate) composer: Composer,
+    pub(crate) burst: Burst,
+    pub(crate) draft: DraftSync,
+    pub(crate) log: Scrollback,
+    pub(crate) focus: Focus,
+    pub(crate) overlay: Overlay,
     /// Id and title of the open chat; `None` until the core is ready.
-    pub session: Option<(SessionId, String)>,
-    pub choice: Choice,
-    pub turn: TurnState,
-    pub wire: ConnectionState,
+    pub(crate) session: Option<(SessionId, String)>,
+    pub(crate) choice: Choice,
+    pub(crate) turn: TurnState,
+    pub(crate) wire: ConnectionState,
     /// When the live figures were shown last, and newer ones that wait.
-    pub figures: (Option<Instant>, Option<Progress>),
-    pub queue: VecDeque<String>,
-    pub receipt: Option<Receipt>,
-    pub panel: Option<Panel>,
-    pub reply: Option<ReplyFigures>,
+    pub(crate) figures: (Option<Instant>, Option<Progress>),
+    pub(crate) queue: VecDeque<String>,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) panel: Option<Panel>,
+    pub(crate) reply: Option<ReplyFigures>,
     /// The price of going on with the last answer, which its cap cut off.
-    pub offer: Option<(MessageId, Quote)>,
+    pub(crate) offer: Option<(MessageId, Quote)>,
     /// What can be had for the last question, which no provider could be reached for.
-    pub rescue: Option<Rescue>,
+    pub(crate) rescue: Option<Rescue>,
     /// Whether the next turn has become dear.
-    pub price_alert: PriceAlert,
+    pub(crate) price_alert: PriceAlert,
     /// The wall clock as the core told it last, and when.
-    pub core_clock: Option<(Timestamp, Instant)>,
+    pub(crate) core_clock: Option<(Timestamp, Instant)>,
     /// A time of day in the user's zone.
-    pub time_of_day: fn(Timestamp) -> String,
+    pub(crate) time_of_day: fn(Timestamp) -> String,
     /// Alerts go to the desktop too while the window has no focus.
-    pub notify: bool,
-    pub toast: Option<Toast>,
-    pub panel_on: bool,
+    pub(crate) notify: bool,
+    pub(crate) toast: Option<Toast>,
+    pub(crate) panel_on: bool,
     /// Where everything stood in the last frame; `None`: nothing was drawn yet, or there was no room.
-    pub layout: Option<ScreenLayout>,
-    pub panel_scroll: u16,
-    pub mouse_on: bool,
+    pub(crate) layout: Option<ScreenLayout>,
+    pub(crate) panel_scroll: u16,
+    pub(crate) mouse_on: bool,
     /// Ctrl-C was pressed with nothing left to stop: the next one quits.
-    pub armed: bool,
+    pub(crate) armed: bool,
     /// The first Esc of two.
-    pub escaped: Option<Instant>,
+    pub(crate) escaped: Option<Instant>,
     /// The terminal window has the focus, as far as is known.
-    pub in_front: bool,
-    pub sent_any: bool,
+    pub(crate) in_front: bool,
+    pub(crate) sent_any: bool,
     /// The text that comes back next was asked for by a rewind.
-    pub rewinding: bool,
+    pub(crate) rewinding: bool,
     /// The last thing that went wrong.
-    pub failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
     /// The core ended without being asked.
-    pub core_gone: bool,
+    pub(crate) core_gone: bool,
     /// What the last message has changed on the screen.
-    pub redraw: Redraw,
+    pub(crate) redraw: Redraw,
 }
 
 impl App {
-    pub fn new(options: &Options, now: Instant) -> Result<Self, KeymapError> {
+    pub(crate) fn new(options: &Options, now: Instant) -> Result<Self, KeymapError> {
         let palette = palette(options);
         Ok(Self {
             palette,
@@ -227,15 +227,15 @@ impl App {
     }
 
     /// The last frame had room for the panel.
-    pub fn panel_shown(&self) -> bool {
+    pub(crate) fn panel_shown(&self) -> bool {
         self.layout.is_some_and(|layout| layout.panel.is_some())
     }
 
-    pub fn busy(&self) -> bool {
+    pub(crate) fn busy(&self) -> bool {
         self.turn != TurnState::Idle
     }
 
-    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+    pub(crate) fn say(&mut self, level: Level, text: impl Into<String>) {
         self.toast = Some(Toast {
             level,
             text: text.into(),
@@ -245,17 +245,17 @@ impl App {
     }
 
     /// The wall clock now, as far as the core has told it. A screen has no clock of its own to read.
-    pub fn wall(&self) -> Option<Timestamp> {
+    pub(crate) fn wall(&self) -> Option<Timestamp> {
         let (at, since) = self.core_clock?;
         Some(at.plus(self.now.saturating_duration_since(since)))
     }
 
-    pub fn info(&mut self, text: impl Into<String>) {
+    pub(crate) fn info(&mut self, text: impl Into<String>) {
         self.say(Level::Info, text);
     }
 
     /// How long the turn has run; `None` when idle.
-    pub fn elapsed(&self) -> Option<Duration> {
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
         Some(self.now.saturating_duration_since(self.since()?))
     }
 
@@ -268,7 +268,7 @@ impl App {
     }
 
     /// When to be woken with a `Tick`; `None`: only by what happens.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let second = self.since().map(|since| {
             let whole = self.now.saturating_duration_since(since).as_secs();
             since + Duration::from_secs(whole + 1)
@@ -283,7 +283,7 @@ impl App {
         .min()
     }
 
-    pub fn exit(&self, status: u8) -> Exit {
+    pub(crate) fn exit(&self, status: u8) -> Exit {
         let resume = self
             .session
             .as_ref()

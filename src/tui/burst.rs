@@ -14,7 +14,7 @@ const HOLD: Duration = Duration::from_millis(8);
 
 /// What to do with an Enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enter {
+pub(crate) enum Enter {
     /// It was typed: act now.
     Act,
     /// Part of a paste: a line break.
@@ -24,7 +24,7 @@ pub enum Enter {
 }
 
 #[derive(Debug, Default)]
-pub struct Burst {
+pub(crate) struct Burst {
     last: Option<Instant>,
     /// This burst has broken a line already.
     lines: bool,
@@ -33,7 +33,7 @@ pub struct Burst {
 
 impl Burst {
     /// A key other than Enter came. Returns whether an Enter that was held turns out to be a line break.
-    pub fn key(&mut self, now: Instant) -> bool {
+    pub(crate) fn key(&mut self, now: Instant) -> bool {
         let quick = self.quick(now);
         self.last = Some(now);
         let held = self.held.take().is_some();
@@ -43,12 +43,12 @@ impl Burst {
 
     /// A key came that no text brings. The lines before it were a paste; what follows is another burst, whose own Enter
     /// may send, however quickly it comes.
-    pub fn pressed(&mut self) {
+    pub(crate) fn pressed(&mut self) {
         self.lines = false;
     }
 
     /// An Enter came. When one was held already, that one is a line break too (`true`).
-    pub fn enter(&mut self, now: Instant) -> (Enter, bool) {
+    pub(crate) fn enter(&mut self, now: Instant) -> (Enter, bool) {
         let quick = self.quick(now);
         self.last = Some(now);
         let before = self.held.take().is_some();
@@ -64,12 +64,12 @@ impl Burst {
     }
 
     /// When a held Enter stops waiting.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.held
     }
 
     /// Whether a held Enter is to send now.
-    pub fn expired(&mut self, now: Instant) -> bool {
+    pub(crate) fn expired(&mut self, now: Instant) -> bool {
         let due = self.held.is_some_and(|at| at <= now);
         if due {
             self.held = None;

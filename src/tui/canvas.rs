@@ -71,7 +71,7 @@ impl Canvas {
     }
 
     /// Leaves these rows as they are in this frame, whatever is drawn there; `false`: they were not drawn yet.
-    pub fn keep(&mut self, rows: std::ops::Range<u16>) -> bool {
+    pub(crate) fn keep(&mut self, rows: std::ops::Range<u16>) -> bool {
         let range = usize::from(rows.start)..usize::from(rows.end);
         let Some(rows) = self.rows.get_mut(range).filter(|_| self.drawn) else {
             return false;
@@ -83,7 +83,7 @@ impl Canvas {
     }
 
     /// The terminal was cleared.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.size = Size::ZERO;
         self.drawn = false;
         self.rows.clear();
@@ -99,7 +99,7 @@ impl Canvas {
     }
 
     /// The same, with a style over all of the row in `area`.
-    pub fn marked(&mut self, area: Rect, line: impl Into<Line<'static>>, over: Style) {
+    pub(crate) fn marked(&mut self, area: Rect, line: impl Into<Line<'static>>, over: Style) {
         let area = area.intersection(self.area());
         if area.is_empty() {
             return;
@@ -115,7 +115,7 @@ impl Canvas {
     }
 
     /// Takes everything off these rows.
-    pub fn clear(&mut self, rows: std::ops::Range<u16>) {
+    pub(crate) fn clear(&mut self, rows: std::ops::Range<u16>) {
         for y in rows {
             self.rows
                 .get_mut(usize::from(y))
@@ -125,11 +125,11 @@ impl Canvas {
     }
 
     /// Where the terminal's own cursor stands; it is hidden in a frame that does not say.
-    pub fn set_cursor(&mut self, at: Position) {
+    pub(crate) fn set_cursor(&mut self, at: Position) {
         self.cursor = Some(at);
     }
 
-    pub fn cursor(&self) -> Option<Position> {
+    pub(crate) fn cursor(&self) -> Option<Position> {
         self.cursor
     }
 
@@ -148,7 +148,7 @@ impl Canvas {
     }
 
     /// The rows that changed, whole.
-    pub fn changed_rows(&self) -> impl Iterator<Item = (u16, &[Cell])> {
+    pub(crate) fn changed_rows(&self) -> impl Iterator<Item = (u16, &[Cell])> {
         self.rows
             .iter()
             .filter(|row| row.changed)
@@ -156,7 +156,7 @@ impl Canvas {
     }
 
     #[cfg(test)]
-    pub fn rows(&self) -> impl Iterator<Item = &[Cell]> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[Cell]> {
         self.rows.iter().map(|row| row.cells.content())
     }
 }

@@ -10,7 +10,7 @@ use super::format::thousands;
 const MOST: usize = 74_994;
 
 /// Whether `text` may go, and the words for it.
-pub fn verdict(what: &str, text: &str) -> Result<String, String> {
+pub(crate) fn verdict(what: &str, text: &str) -> Result<String, String> {
     if text.len() > MOST {
         return Err(format!(
             "{what} is too long for the terminal's clipboard ({} of at most {} bytes)",

@@ -19,7 +19,7 @@ const LATE: Duration = Duration::from_millis(900);
 
 /// What the core knows of the draft.
 #[derive(Debug, Default)]
-pub struct DraftSync {
+pub(crate) struct DraftSync {
     priced: u64,
     saved: u64,
     unsaved_since: Option<Instant>,
@@ -33,7 +33,7 @@ pub struct DraftSync {
 
 impl DraftSync {
     /// Takes note of the draft as it is: its revision, its count of edits, and the revision of the receipt on the screen.
-    pub fn observe(&mut self, rev: u64, edits: u64, receipt: Option<u64>, now: Instant) {
+    pub(crate) fn observe(&mut self, rev: u64, edits: u64, receipt: Option<u64>, now: Instant) {
         if edits != self.saved {
             self.unsaved_since.get_or_insert(now);
         }
@@ -43,18 +43,18 @@ impl DraftSync {
     }
 
     /// Whether the draft is to be saved now.
-    pub fn save_due(&self, now: Instant) -> bool {
+    pub(crate) fn save_due(&self, now: Instant) -> bool {
         self.unsaved_since.is_some_and(|since| now >= since + SAVE)
     }
 
     /// The draft was saved after so many edits.
-    pub fn saved(&mut self, edits: u64) {
+    pub(crate) fn saved(&mut self, edits: u64) {
         self.saved = edits;
         self.unsaved_since = None;
     }
 
     /// Whether to ask for the receipt of this revision now; if so, the time counts from here.
-    pub fn ask(&mut self, rev: u64, now: Instant) -> bool {
+    pub(crate) fn ask(&mut self, rev: u64, now: Instant) -> bool {
         if rev <= self.priced {
             return false;
         }
@@ -69,23 +69,23 @@ impl DraftSync {
     }
 
     /// The core took the request for this revision.
-    pub fn priced(&mut self, rev: u64) {
+    pub(crate) fn priced(&mut self, rev: u64) {
         self.priced = self.priced.max(rev);
     }
 
     /// A receipt has come.
-    pub fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.stale_since = None;
         self.late = false;
     }
 
     /// Whether the receipt has been that of an older draft for so long that it must look like it.
-    pub fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         self.late
     }
 
     /// Whether that becomes so now.
-    pub fn grows_late(&mut self, now: Instant) -> bool {
+    pub(crate) fn grows_late(&mut self, now: Instant) -> bool {
         let grows = !self.late && self.stale_since.is_some_and(|since| now >= since + LATE);
         self.late |= grows;
         grows
@@ -102,7 +102,7 @@ impl DraftSync {
     }
 
     /// When the next of these is due; `None`: nothing has changed.
-    pub fn deadline(&self, rev: u64) -> Option<Instant> {
+    pub(crate) fn deadline(&self, rev: u64) -> Option<Instant> {
         let save = self.unsaved_since.map(|since| since + SAVE);
         let quote = self.quote_at().filter(|_| rev > self.priced);
         let late = self.stale_since.filter(|_| !self.late);

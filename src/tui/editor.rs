@@ -13,14 +13,14 @@ use std::process::ExitStatus;
 use tokio::process::{Child, Command};
 
 #[derive(Debug)]
-pub struct Editing {
+pub(crate) struct Editing {
     path: PathBuf,
     child: Child,
 }
 
 impl Editing {
     /// Writes `text` to a file in `scratch` and starts `editor` (a shell word list) on it.
-    pub fn start(editor: &str, scratch: &Path, text: &str) -> io::Result<Self> {
+    pub(crate) fn start(editor: &str, scratch: &Path, text: &str) -> io::Result<Self> {
         let stamp = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default()
@@ -50,12 +50,12 @@ impl Editing {
     }
 
     /// Waits for the editor to end. Dropping the future loses nothing.
-    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
     /// What the user left in the file.
-    pub fn result(&self, ended: io::Result<ExitStatus>) -> Result<String, String> {
+    pub(crate) fn result(&self, ended: io::Result<ExitStatus>) -> Result<String, String> {
         match ended {
             Ok(status) if status.success() => {}
             Ok(status) => {

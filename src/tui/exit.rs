@@ -9,18 +9,18 @@ use crate::chat::{Failure, SessionId};
 
 /// How the screen was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exit {
+pub(crate) struct Exit {
     /// The chat to name in the farewell line; `None` when nothing was sent.
-    pub resume: Option<SessionId>,
+    pub(crate) resume: Option<SessionId>,
     /// Exit status: 0, or 128 plus the signal that ended it.
-    pub status: u8,
+    pub(crate) status: u8,
     /// Why the core ended by itself, to be printed after the screen is gone.
-    pub failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Exit {
     /// The line to print after the screen is gone.
-    pub fn farewell(&self) -> Option<String> {
+    pub(crate) fn farewell(&self) -> Option<String> {
         self.resume
             .as_ref()
             .map(|id| format!("chat-agent --session {id}  resumes this chat"))
@@ -29,7 +29,7 @@ impl Exit {
 
 /// Why the chat screen could not open or had to end.
 #[derive(Debug, thiserror::Error)]
-pub enum ScreenError {
+pub(crate) enum ScreenError {
     #[error("cannot use the terminal: {0}; `chat-agent ask` works without one")]
     Terminal(#[source] std::io::Error),
     #[error(transparent)]

@@ -4,18 +4,18 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// A line typed in a dialog.
 #[derive(Debug, Default, Clone)]
-pub struct Field(String);
+pub(crate) struct Field(String);
 
 impl Field {
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) {
         self.0.extend(text.chars().map(|c| {
             if c == '\n' || c == '\r' || c == '\t' {
                 ' '
@@ -26,7 +26,7 @@ impl Field {
     }
 
     /// Takes the last grapheme away; `false`: there was none.
-    pub fn pop(&mut self) -> bool {
+    pub(crate) fn pop(&mut self) -> bool {
         let Some((at, _)) = self.0.grapheme_indices(true).next_back() else {
             return false;
         };
@@ -34,7 +34,7 @@ impl Field {
         true
     }
 
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 /// `2,310`.
-pub fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -20,7 +20,7 @@ pub fn thousands(n: u64) -> String {
 }
 
 /// `512`, `2.6k`, `400k`, `1.0M`.
-pub fn short(n: u64) -> String {
+pub(crate) fn short(n: u64) -> String {
     match n {
         0..1_000 => n.to_string(),
         1_000..10_000 => format!("{}.{}k", n / 1_000, n % 1_000 / 100),
@@ -30,7 +30,7 @@ pub fn short(n: u64) -> String {
 }
 
 /// `412 ms`, `2.1 s`, `3 min 5 s`.
-pub fn millis(ms: u64) -> String {
+pub(crate) fn millis(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
@@ -38,19 +38,19 @@ pub fn millis(ms: u64) -> String {
     }
 }
 
-pub fn millis_or_na(ms: Option<u64>) -> String {
+pub(crate) fn millis_or_na(ms: Option<u64>) -> String {
     ms.map_or_else(|| "n/a".to_owned(), millis)
 }
 
 /// `148.2`.
-pub fn speed(tokens_per_second: Option<f64>) -> String {
+pub(crate) fn speed(tokens_per_second: Option<f64>) -> String {
     tokens_per_second
         .filter(|t| t.is_finite())
         .map_or_else(|| "n/a".to_owned(), |t| format!("{t:.1}"))
 }
 
 /// Whole seconds, for a clock that ticks once a second: `12 s`.
-pub fn seconds(d: Duration) -> String {
+pub(crate) fn seconds(d: Duration) -> String {
     match d.as_secs() {
         s @ 0..60 => format!("{s} s"),
         s => format!("{} min {} s", s / 60, s % 60),
@@ -58,7 +58,7 @@ pub fn seconds(d: Duration) -> String {
 }
 
 /// A length of time in its largest unit: `40 s`, `5 min`, `2 h`, `3 d`.
-pub fn age(seconds: u64) -> String {
+pub(crate) fn age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
@@ -75,7 +75,7 @@ const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
     clippy::cast_sign_loss,
     reason = "a level between 0 and 7"
 )]
-pub fn spark(values: &[f64], width: usize) -> String {
+pub(crate) fn spark(values: &[f64], width: usize) -> String {
     let tail = &values[values.len().saturating_sub(width)..];
     let top = tail
         .iter()
@@ -100,7 +100,7 @@ pub fn spark(values: &[f64], width: usize) -> String {
     clippy::cast_precision_loss,
     reason = "cells"
 )]
-pub fn bar(share: f64, width: usize) -> String {
+pub(crate) fn bar(share: f64, width: usize) -> String {
     let full = if share.is_finite() {
         (share.clamp(0.0, 1.0) * width as f64).ceil() as usize
     } else {

@@ -15,7 +15,7 @@ const SHARE: u32 = 4;
 
 /// What a change wants drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Redraw {
+pub(crate) enum Redraw {
     Nothing,
     /// The rows below the rule (queue, input, receipt, hints), at once: a key was typed.
     Foot,
@@ -27,7 +27,7 @@ pub enum Redraw {
 
 /// Decides when the next frame is due.
 #[derive(Debug, Default)]
-pub struct FrameClock {
+pub(crate) struct FrameClock {
     wanted: Option<Wish>,
     /// When the last frame was begun, and how long it took.
     last: Option<(Instant, Duration)>,
@@ -41,7 +41,7 @@ struct Wish {
 
 impl FrameClock {
     /// Something visible has changed.
-    pub fn want(&mut self, redraw: Redraw) {
+    pub(crate) fn want(&mut self, redraw: Redraw) {
         if redraw == Redraw::Nothing {
             return;
         }
@@ -53,7 +53,7 @@ impl FrameClock {
     }
 
     /// When the next frame is to be drawn; `None`: never, as things are.
-    pub fn next(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
         let wish = self.wanted?;
         Some(self.last.map_or(now, |(begun, took)| {
             // Even keys must leave time for reading what comes next.
@@ -67,17 +67,17 @@ impl FrameClock {
     }
 
     /// Whether to draw now.
-    pub fn due(&self, now: Instant) -> bool {
+    pub(crate) fn due(&self, now: Instant) -> bool {
         self.next(now).is_some_and(|at| at <= now)
     }
 
     /// Whether nothing but the foot has changed.
-    pub fn foot_only(&self) -> bool {
+    pub(crate) fn foot_only(&self) -> bool {
         self.wanted.is_some_and(|wish| !wish.whole)
     }
 
     /// A frame was begun then, and took so long.
-    pub fn drawn(&mut self, begun: Instant, took: Duration) {
+    pub(crate) fn drawn(&mut self, begun: Instant, took: Duration) {
         self.wanted = None;
         self.last = Some((begun, took));
     }

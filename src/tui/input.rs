@@ -24,19 +24,19 @@ const GLANCE: Duration = Duration::from_micros(10);
 
 /// Keys while the screen is ours; nothing while it is another's.
 #[derive(Debug, Default)]
-pub struct KeyStream(Option<EventStream>);
+pub(crate) struct KeyStream(Option<EventStream>);
 
 impl KeyStream {
-    pub fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.0 = Some(EventStream::new());
     }
 
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.0 = None;
     }
 
     /// The next event; `None`: the terminal is gone. Waits for ever while closed.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             let Some(stream) = &mut self.0 else {
                 return std::future::pending().await;
@@ -54,7 +54,7 @@ impl KeyStream {
     ///
     /// The stream itself gives one event per look and sends a thread for the next, which takes as long as the machine
     /// pleases; so the events read together would come apart, and a paste with them.
-    pub fn ready(&mut self) -> Option<Event> {
+    pub(crate) fn ready(&mut self) -> Option<Event> {
         self.0.as_ref()?;
         event::poll(GLANCE)
             .ok()
@@ -64,7 +64,7 @@ impl KeyStream {
 }
 
 /// An event in our words; `None`: of no interest.
-pub fn message(event: Event) -> Option<Msg> {
+pub(crate) fn message(event: Event) -> Option<Msg> {
     match event {
         Event::Key(key) => Some(Msg::Key(key)),
         Event::Paste(text) => Some(Msg::Paste(text)),
@@ -80,7 +80,7 @@ pub fn message(event: Event) -> Option<Msg> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signalled {
+pub(crate) enum Signalled {
     /// End with this exit status.
     End(u8),
     /// Ctrl-C from outside, or in an editor that shares our process group.
@@ -90,7 +90,7 @@ pub enum Signalled {
 }
 
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     hangup: Signal,
     quit: Signal,
@@ -99,7 +99,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
@@ -109,7 +109,7 @@ impl Signals {
         })
     }
 
-    pub async fn next(&mut self) -> Signalled {
+    pub(crate) async fn next(&mut self) -> Signalled {
         tokio::select! {
             _ = self.terminate.recv() => Signalled::End(143),
             _ = self.hangup.recv() => Signalled::End(129),

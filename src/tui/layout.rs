@@ -9,27 +9,27 @@ use ratatui::layout::Rect;
 /// From here on there is room for the panel.
 const WITH_PANEL: u16 = 100;
 /// Queued prompts shown; the others are counted.
-pub const QUEUE_ROWS: usize = 3;
+pub(crate) const QUEUE_ROWS: usize = 3;
 
 /// The parts of a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScreenLayout {
-    pub header: Option<Rect>,
+pub(crate) struct ScreenLayout {
+    pub(crate) header: Option<Rect>,
     /// The transcript, or what an empty chat says.
-    pub body: Rect,
-    pub panel: Option<Rect>,
+    pub(crate) body: Rect,
+    pub(crate) panel: Option<Rect>,
     /// The panel's most wanted figures, where there is no panel.
-    pub status: Option<Rect>,
-    pub rule: Option<Rect>,
-    pub queue: Rect,
-    pub input: Rect,
-    pub receipt: Rect,
-    pub hint: Option<Rect>,
+    pub(crate) status: Option<Rect>,
+    pub(crate) rule: Option<Rect>,
+    pub(crate) queue: Rect,
+    pub(crate) input: Rect,
+    pub(crate) receipt: Rect,
+    pub(crate) hint: Option<Rect>,
 }
 
 impl ScreenLayout {
     /// Shares out `area` for an input of so many rows and so many queued prompts.
-    pub fn new(area: Rect, input_rows: u16, queued: usize, panel_on: bool) -> Self {
+    pub(crate) fn new(area: Rect, input_rows: u16, queued: usize, panel_on: bool) -> Self {
         let mut rows = FreeRows {
             area,
             top: area.y,

@@ -4,7 +4,7 @@
 //! Refuses: every decision about models and money; those arrive as [`crate::protocol::Event`]s.
 //! Invariant: state changes in `update` alone, which is pure; with nothing happening nothing is drawn and nothing wakes.
 //!
-//! One turn of the loop in [`run`]: something arrives -> `update` changes the `app` and names effects ->
+//! One turn of the loop in [`run()`]: something arrives -> `update` changes the `app` and names effects ->
 //! the effects are carried out -> `frame` says whether it is time to draw -> `view` draws.
 
 mod app;
@@ -18,7 +18,7 @@ mod field;
 mod format;
 mod frame;
 mod input;
-pub mod keymap;
+pub(crate) mod keymap;
 mod layout;
 mod msg;
 mod options;
@@ -39,14 +39,14 @@ mod view;
 mod wire;
 
 pub mod canvas;
-pub mod markdown;
+pub(crate) mod markdown;
 pub mod theme;
 pub mod transcript;
-pub mod wrap;
+pub(crate) mod wrap;
 
 #[cfg(test)]
 mod tests;
 
-pub use exit::{Exit, ScreenError};
-pub use options::Options;
-pub use run::run;
+pub(crate) use exit::Exit;
+pub(crate) use options::Options;
+pub(crate) use run::run;

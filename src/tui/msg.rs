@@ -12,7 +12,7 @@ use crate::protocol::{Command, Event, Level};
 
 /// Something happened.
 #[derive(Debug, Clone)]
-pub enum Msg {
+pub(crate) enum Msg {
     Key(KeyEvent),
     Paste(String),
     /// Rows the wheel turned, up negative.
@@ -33,7 +33,7 @@ pub enum Msg {
 
 /// Something to be done outside the state.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     Send(Command),
     /// Ask for a receipt; dropped and asked again later when the core is behind.
     Draft {

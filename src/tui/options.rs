@@ -11,31 +11,31 @@ use crate::chat::Timestamp;
 
 /// What the chat screen is started with.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// `auto`, `dark` or `light`.
-    pub theme: String,
+    pub(crate) theme: String,
     /// The value of `COLORFGBG`, by which some terminals say how dark they are.
-    pub colorfgbg: Option<String>,
+    pub(crate) colorfgbg: Option<String>,
     /// Draw without colours (`NO_COLOR`).
-    pub no_color: bool,
+    pub(crate) no_color: bool,
     /// Show the panel where it fits.
-    pub panel: bool,
+    pub(crate) panel: bool,
     /// Capture the mouse (the terminal's own selection does not work then).
-    pub mouse: bool,
+    pub(crate) mouse: bool,
     /// Send alerts as a desktop notification, with the bell, while the window has no focus.
-    pub notify: bool,
+    pub(crate) notify: bool,
     /// A time of day in the user's zone, as `14:32`.
-    pub time_of_day: fn(Timestamp) -> String,
+    pub(crate) time_of_day: fn(Timestamp) -> String,
     /// Ask the terminal to tell Shift-Enter from Enter (the kitty keyboard protocol); harmless where unknown.
-    pub kitty: bool,
+    pub(crate) kitty: bool,
     /// `[keys]`: action name to keys.
-    pub keys: BTreeMap<String, Vec<String>>,
+    pub(crate) keys: BTreeMap<String, Vec<String>>,
     /// Sent as soon as the chat is open.
-    pub prompt: Option<String>,
+    pub(crate) prompt: Option<String>,
     /// `$VISUAL` or `$EDITOR`, a shell word list.
-    pub editor: Option<String>,
+    pub(crate) editor: Option<String>,
     /// Where the draft is put while an editor has it.
-    pub scratch: PathBuf,
+    pub(crate) scratch: PathBuf,
 }
 
 impl Default for Options {

@@ -11,7 +11,7 @@ use crate::chat::{Effort, MessageId};
 use crate::protocol::{AtLimit, Quote, Raise, SessionRow, WayOut};
 
 #[derive(Debug, Default)]
-pub enum Overlay {
+pub(crate) enum Overlay {
     #[default]
     None,
     /// Something to read: help, budget, cost, why.
@@ -30,29 +30,29 @@ pub enum Overlay {
 }
 
 /// Moves a selection by `by` in a list of `len`.
-pub fn moved(selected: usize, by: isize, len: usize) -> usize {
+pub(crate) fn moved(selected: usize, by: isize, len: usize) -> usize {
     selected
         .saturating_add_signed(by)
         .min(len.saturating_sub(1))
 }
 
 #[derive(Debug)]
-pub struct TextPage {
-    pub title: &'static str,
+pub(crate) struct TextPage {
+    pub(crate) title: &'static str,
     /// Left column and text; an empty left column continues, an empty text heads a section.
-    pub lines: Vec<(String, String)>,
-    pub scroll: usize,
+    pub(crate) lines: Vec<(String, String)>,
+    pub(crate) scroll: usize,
 }
 
 #[derive(Debug, Default)]
-pub struct Commands {
-    pub field: Field,
-    pub selected: usize,
+pub(crate) struct Commands {
+    pub(crate) field: Field,
+    pub(crate) selected: usize,
 }
 
 impl Commands {
     /// The commands whose names begin with, else hold, the first word typed.
-    pub fn matches(&self) -> Vec<&'static slash::SlashCommand> {
+    pub(crate) fn matches(&self) -> Vec<&'static slash::SlashCommand> {
         let word = self.field.as_str().split(' ').next().unwrap_or("");
         let begin = slash::TABLE.iter().filter(|row| row.name.starts_with(word));
         let hold = slash::TABLE
@@ -63,23 +63,23 @@ impl Commands {
 }
 
 #[derive(Debug, Default)]
-pub struct Sessions {
-    pub field: Field,
-    pub rows: Option<Vec<SessionRow>>,
-    pub selected: usize,
+pub(crate) struct Sessions {
+    pub(crate) field: Field,
+    pub(crate) rows: Option<Vec<SessionRow>>,
+    pub(crate) selected: usize,
 }
 
 /// The efforts that the model in use takes.
 #[derive(Debug)]
-pub struct Levels {
+pub(crate) struct Levels {
     /// `None`: as the model does by itself.
-    pub rows: Vec<Option<Effort>>,
-    pub selected: usize,
+    pub(crate) rows: Vec<Option<Effort>>,
+    pub(crate) selected: usize,
 }
 
 impl Levels {
     /// The one in use is selected.
-    pub fn new(levels: &[Effort], now: Option<Effort>) -> Self {
+    pub(crate) fn new(levels: &[Effort], now: Option<Effort>) -> Self {
         let rows: Vec<_> = [None]
             .into_iter()
             .chain(levels.iter().copied().map(Some))
@@ -90,31 +90,31 @@ impl Levels {
 }
 
 #[derive(Debug)]
-pub struct Rewind {
+pub(crate) struct Rewind {
     /// Newest first.
-    pub rows: Vec<(MessageId, String)>,
-    pub selected: usize,
+    pub(crate) rows: Vec<(MessageId, String)>,
+    pub(crate) selected: usize,
 }
 
 #[derive(Debug, Default)]
-pub struct Search {
-    pub field: Field,
-    pub hit: Option<(usize, String)>,
+pub(crate) struct Search {
+    pub(crate) field: Field,
+    pub(crate) hit: Option<(usize, String)>,
 }
 
 /// A prompt that does not fit a limit, and the ways out.
 #[derive(Debug)]
-pub struct Limit {
-    pub at: AtLimit,
+pub(crate) struct Limit {
+    pub(crate) at: AtLimit,
     /// The question came from the input, and stands there again.
-    pub drafted: bool,
+    pub(crate) drafted: bool,
     /// A place in [`Limit::ways`].
-    pub selected: usize,
+    pub(crate) selected: usize,
 }
 
 /// A line of the dialog.
 #[derive(Debug, Clone, Copy)]
-pub enum LimitOption<'a> {
+pub(crate) enum LimitOption<'a> {
     Cheaper(&'a Quote),
     Raise(Raise),
     Cancel,
@@ -122,7 +122,7 @@ pub enum LimitOption<'a> {
 
 impl LimitOption<'_> {
     /// The key that takes it; `None`: Esc.
-    pub fn key(&self) -> Option<char> {
+    pub(crate) fn key(&self) -> Option<char> {
         match self {
             Self::Cheaper(_) => Some('1'),
             Self::Raise(_) => Some('2'),
@@ -131,7 +131,7 @@ impl LimitOption<'_> {
     }
 
     /// What the core is told; `None`: nothing.
-    pub fn out(&self) -> Option<WayOut> {
+    pub(crate) fn out(&self) -> Option<WayOut> {
         match self {
             Self::Cheaper(quote) => Some(WayOut::Cheaper(quote.model.clone())),
             Self::Raise(raise) => Some(WayOut::Raise(*raise)),
@@ -142,7 +142,7 @@ impl LimitOption<'_> {
 
 impl Limit {
     /// The cheaper model is offered first. Where there is none, Enter cancels: a limit is raised by its own key only.
-    pub fn new(at: AtLimit, drafted: bool) -> Self {
+    pub(crate) fn new(at: AtLimit, drafted: bool) -> Self {
         let mut limit = Self {
             at,
             drafted,
@@ -154,7 +154,7 @@ impl Limit {
         limit
     }
 
-    pub fn ways(&self) -> Vec<LimitOption<'_>> {
+    pub(crate) fn ways(&self) -> Vec<LimitOption<'_>> {
         let cheaper = self.at.cheaper.iter().map(LimitOption::Cheaper);
         cheaper
             .chain(self.at.raise.map(LimitOption::Raise))

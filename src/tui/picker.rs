@@ -11,13 +11,13 @@ use super::field::Field;
 use crate::chat::Selection;
 use crate::protocol::ModelRow;
 
-pub struct Picker {
-    pub field: Field,
+pub(crate) struct Picker {
+    pub(crate) field: Field,
     /// `/` was typed: `d` and `f` are letters.
-    pub typing: bool,
+    pub(crate) typing: bool,
     rows: Option<Vec<ModelRow>>,
     shown: Vec<usize>,
-    pub selected: usize,
+    pub(crate) selected: usize,
     matcher: Matcher,
 }
 
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Picker {
 }
 
 impl Picker {
-    pub fn new(filter: &str) -> Self {
+    pub(crate) fn new(filter: &str) -> Self {
         Self {
             field: Field::new(filter),
             typing: false,
@@ -43,7 +43,7 @@ impl Picker {
     }
 
     /// The rows have come; the one in use is selected unless something is typed.
-    pub fn fill(&mut self, rows: Vec<ModelRow>, in_use: &Selection) {
+    pub(crate) fn fill(&mut self, rows: Vec<ModelRow>, in_use: &Selection) {
         let keep = self.current().map_or(in_use.clone(), |row| row.id.clone());
         self.rows = Some(rows);
         self.filter();
@@ -53,26 +53,26 @@ impl Picker {
         }
     }
 
-    pub fn loaded(&self) -> bool {
+    pub(crate) fn loaded(&self) -> bool {
         self.rows.is_some()
     }
 
     /// Whether what the last answer would have cost is known of any model.
-    pub fn knows_last(&self) -> bool {
+    pub(crate) fn knows_last(&self) -> bool {
         self.rows.iter().flatten().any(|row| row.last_usd.is_some())
     }
 
-    pub fn visible(&self) -> impl ExactSizeIterator<Item = &ModelRow> {
+    pub(crate) fn visible(&self) -> impl ExactSizeIterator<Item = &ModelRow> {
         let rows = self.rows.as_deref().unwrap_or_default();
         self.shown.iter().map(move |i| &rows[*i])
     }
 
-    pub fn current(&self) -> Option<&ModelRow> {
+    pub(crate) fn current(&self) -> Option<&ModelRow> {
         self.visible().nth(self.selected)
     }
 
     /// Marks the selected row as favourite or not, until the core says so too.
-    pub fn toggle_favourite(&mut self) {
+    pub(crate) fn toggle_favourite(&mut self) {
         let Some(at) = self.shown.get(self.selected) else {
             return;
         };
@@ -82,7 +82,7 @@ impl Picker {
     }
 
     /// The field has changed.
-    pub fn filter(&mut self) {
+    pub(crate) fn filter(&mut self) {
         self.selected = 0;
         let rows = self.rows.as_deref().unwrap_or_default();
         let pattern = Pattern::parse(

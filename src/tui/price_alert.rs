@@ -15,7 +15,7 @@ use crate::chat::{ModelId, Usd};
 /// is on, the user has seen it: the first receipt after that turn is the model's new base. An unknown price and a price
 /// of zero are no base and give no cue.
 #[derive(Debug, Default)]
-pub struct PriceAlert {
+pub(crate) struct PriceAlert {
     bases: BTreeMap<ModelId, Usd>,
     on: Option<ModelId>,
     /// The cue was on when the turn under way began.
@@ -25,7 +25,7 @@ pub struct PriceAlert {
 impl PriceAlert {
     /// A receipt has come. While a turn is under way it prices a draft that the answer will change: it counts for the
     /// cue, but sets no base.
-    pub fn quoted(&mut self, model: &ModelId, expected: Option<Usd>, busy: bool) {
+    pub(crate) fn quoted(&mut self, model: &ModelId, expected: Option<Usd>, busy: bool) {
         self.on = None;
         let Some(price) = expected.filter(|usd| *usd > Usd::ZERO) else {
             return;
@@ -44,11 +44,11 @@ impl PriceAlert {
     }
 
     /// A question is sent.
-    pub fn asked(&mut self) {
+    pub(crate) fn asked(&mut self) {
         self.seen = self.on.clone();
     }
 
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.on.is_some()
     }
 }

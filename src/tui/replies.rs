@@ -14,14 +14,14 @@ const QUICK: Duration = Duration::from_millis(5);
 const MOST: usize = 128;
 
 #[derive(Debug, Default)]
-pub struct Replies {
+pub(crate) struct Replies {
     /// When the last key of a reply came, and how many came.
     inside: Option<(Instant, usize)>,
 }
 
 impl Replies {
     /// Whether this key is part of a reply.
-    pub fn swallow(&mut self, key: KeyEvent, now: Instant) -> bool {
+    pub(crate) fn swallow(&mut self, key: KeyEvent, now: Instant) -> bool {
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         let Some((last, count)) = self.inside else {
             let begins = alt && key.code == KeyCode::Char(']');

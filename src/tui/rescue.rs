@@ -13,14 +13,14 @@ use crate::protocol::{Degraded, Offer};
 const QUIET: Duration = Duration::from_millis(700);
 
 #[derive(Debug)]
-pub struct Rescue {
-    pub offer: Offer,
+pub(crate) struct Rescue {
+    pub(crate) offer: Offer,
     /// When it came, or the last key since.
     stirred: Instant,
 }
 
 impl Rescue {
-    pub fn new(offer: Offer, now: Instant) -> Self {
+    pub(crate) fn new(offer: Offer, now: Instant) -> Self {
         Self {
             offer,
             stirred: now,
@@ -28,14 +28,14 @@ impl Rescue {
     }
 
     /// A key was pressed. Whether it may be meant for the offer.
-    pub fn heeds(&mut self, now: Instant) -> bool {
+    pub(crate) fn heeds(&mut self, now: Instant) -> bool {
         let quiet = now.saturating_duration_since(self.stirred) >= QUIET;
         self.stirred = now;
         quiet
     }
 
     /// Whether this way is open.
-    pub fn has(&self, way: Degraded) -> bool {
+    pub(crate) fn has(&self, way: Degraded) -> bool {
         way != Degraded::Kept || self.offer.kept.is_some()
     }
 }

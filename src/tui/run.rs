@@ -35,7 +35,7 @@ const BATCH: usize = 1_024;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Shows the chat until the user leaves, the terminal goes or a signal ends it.
-pub async fn run(handle: Handle, options: Options) -> Result<Exit, ScreenError> {
+pub(crate) async fn run(handle: Handle, options: Options) -> Result<Exit, ScreenError> {
     let app = App::new(&options, Instant::now())?;
     let signals = Signals::new().map_err(ScreenError::Terminal)?;
     let screen = Screen::open(options.kitty, options.mouse).map_err(ScreenError::Terminal)?;

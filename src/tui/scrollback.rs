@@ -16,7 +16,7 @@ use crate::chat::{Failure, MessageId, Role};
 use crate::protocol::{Answer, Entry, Notice, Progress, Started};
 
 #[derive(Debug)]
-pub struct Scrollback {
+pub(crate) struct Scrollback {
     transcript: Transcript,
     palette: Palette,
     prompts: Vec<(MessageId, String)>,
@@ -26,7 +26,7 @@ pub struct Scrollback {
 }
 
 impl Scrollback {
-    pub fn new(palette: Palette) -> Self {
+    pub(crate) fn new(palette: Palette) -> Self {
         Self {
             transcript: Transcript::new(80, palette),
             palette,
@@ -37,7 +37,7 @@ impl Scrollback {
     }
 
     /// Shows another chat.
-    pub fn open(&mut self, entries: &[Entry]) {
+    pub(crate) fn open(&mut self, entries: &[Entry]) {
         self.streaming = None;
         self.transcript.load(entries);
         self.prompts = entries
@@ -51,13 +51,13 @@ impl Scrollback {
             .map(|e| e.text.clone());
     }
 
-    pub fn prompted(&mut self, id: &MessageId, text: &str) {
+    pub(crate) fn prompted(&mut self, id: &MessageId, text: &str) {
         self.abandon();
         self.transcript.push_prompt(id.clone(), text);
         self.prompts.push((id.clone(), text.to_owned()));
     }
 
-    pub fn started(&mut self, started: &Started) {
+    pub(crate) fn started(&mut self, started: &Started) {
         self.abandon();
         self.transcript
             .start_answer(started.id.clone(), Head::started(started));
@@ -65,7 +65,7 @@ impl Scrollback {
     }
 
     /// Takes a piece of the text; returns whether it is the first.
-    pub fn text(&mut self, id: &MessageId, text: &str) -> bool {
+    pub(crate) fn text(&mut self, id: &MessageId, text: &str) -> bool {
         let streaming = self.streaming.as_mut().filter(|(own, ..)| own == id);
         let first = streaming.is_some_and(|(_, length, _)| grow(length, text));
         self.transcript.push_text(id, text);
@@ -73,25 +73,25 @@ impl Scrollback {
     }
 
     /// Takes a piece of the reasoning; returns whether it is the first.
-    pub fn reasoning(&mut self, id: &MessageId, text: &str, now: Instant) -> bool {
+    pub(crate) fn reasoning(&mut self, id: &MessageId, text: &str, now: Instant) -> bool {
         let streaming = self.streaming.as_mut().filter(|(own, ..)| own == id);
         let first = streaming.is_some_and(|(_, _, length)| grow(length, text));
         self.transcript.push_thought(id, text, now);
         first
     }
 
-    pub fn progress(&mut self, progress: &Progress) {
+    pub(crate) fn progress(&mut self, progress: &Progress) {
         self.transcript
             .set_progress(&progress.id, progress.cost, progress.usage.reasoning);
     }
 
     /// What going on with a cut answer would do.
-    pub fn offer(&mut self, id: &MessageId, offer: Option<&str>) {
+    pub(crate) fn offer(&mut self, id: &MessageId, offer: Option<&str>) {
         self.transcript.set_offer(id, offer);
     }
 
     /// The answer is whole. What did not stream of it (all, from a cache) is shown now.
-    pub fn finished(&mut self, answer: &Answer) {
+    pub(crate) fn finished(&mut self, answer: &Answer) {
         let (text, reasoning) = match self.streaming.take() {
             Some((id, text, reasoning)) if id == answer.id => (text, reasoning),
             other => {
@@ -112,51 +112,51 @@ impl Scrollback {
         self.answer = Some(answer.text.clone());
     }
 
-    pub fn failed(&mut self, failure: &Failure) {
+    pub(crate) fn failed(&mut self, failure: &Failure) {
         self.abandon();
         self.transcript.push_failure(failure);
     }
 
-    pub fn notice(&mut self, notice: &Notice) {
+    pub(crate) fn notice(&mut self, notice: &Notice) {
         self.transcript.push_notice(notice);
     }
 
     /// The messages of the user, oldest first.
-    pub fn prompts(&self) -> impl DoubleEndedIterator<Item = (&MessageId, &str)> {
+    pub(crate) fn prompts(&self) -> impl DoubleEndedIterator<Item = (&MessageId, &str)> {
         self.prompts.iter().map(|(id, text)| (id, text.as_str()))
     }
 
-    pub fn scroll(&mut self, rows: i32) {
+    pub(crate) fn scroll(&mut self, rows: i32) {
         self.transcript.scroll(rows as isize);
     }
 
-    pub fn page(&mut self, pages: i32) {
+    pub(crate) fn page(&mut self, pages: i32) {
         self.transcript.scroll_pages(pages as isize);
     }
 
-    pub fn top(&mut self) {
+    pub(crate) fn top(&mut self) {
         self.transcript.scroll_to_start();
     }
 
-    pub fn bottom(&mut self) {
+    pub(crate) fn bottom(&mut self) {
         self.transcript.deselect();
         self.transcript.scroll_to_end();
     }
 
-    pub fn next_message(&mut self) {
+    pub(crate) fn next_message(&mut self) {
         self.transcript.select_next();
     }
 
-    pub fn previous_message(&mut self) {
+    pub(crate) fn previous_message(&mut self) {
         self.transcript.select_previous();
     }
 
-    pub fn toggle_reasoning(&mut self) {
+    pub(crate) fn toggle_reasoning(&mut self) {
         self.transcript.toggle_reasoning();
     }
 
     /// Its name for the toast, and the source of the selected message, else of the last answer.
-    pub fn selected(&self) -> Option<(String, String)> {
+    pub(crate) fn selected(&self) -> Option<(String, String)> {
         let what = if self.transcript.selected().is_some() {
             "the message"
         } else {
@@ -165,30 +165,30 @@ impl Scrollback {
         Some((what.to_owned(), self.transcript.copy_message()?))
     }
 
-    pub fn last_answer(&self) -> Option<(String, String)> {
+    pub(crate) fn last_answer(&self) -> Option<(String, String)> {
         Some(("the last answer".to_owned(), self.answer.clone()?))
     }
 
-    pub fn whole(&self) -> Option<(String, String)> {
+    pub(crate) fn whole(&self) -> Option<(String, String)> {
         let chat = self.transcript.copy_chat();
         (!chat.is_empty()).then(|| ("the chat".to_owned(), chat))
     }
 
     /// Code block `number`, from 1.
-    pub fn block(&mut self, number: usize) -> Option<String> {
+    pub(crate) fn block(&mut self, number: usize) -> Option<String> {
         self.transcript.copy_code(number).map(|block| block.source)
     }
 
     #[cfg(test)]
-    pub fn laid_bytes(&self) -> u64 {
+    pub(crate) fn laid_bytes(&self) -> u64 {
         self.transcript.laid_bytes()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.transcript.is_empty()
     }
 
-    pub fn draw(&mut self, canvas: &mut Canvas, area: Rect, focused: bool) {
+    pub(crate) fn draw(&mut self, canvas: &mut Canvas, area: Rect, focused: bool) {
         if area.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@
 //! Invariant: a command in the table works.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slash {
+pub(crate) enum Slash {
     Model,
     Effort,
     Cache,
@@ -26,12 +26,12 @@ pub enum Slash {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct SlashCommand {
-    pub name: &'static str,
-    pub slash: Slash,
+pub(crate) struct SlashCommand {
+    pub(crate) name: &'static str,
+    pub(crate) slash: Slash,
     /// In words for the palette; empty: none. In brackets: may be left out.
-    pub argument: &'static str,
-    pub help: &'static str,
+    pub(crate) argument: &'static str,
+    pub(crate) help: &'static str,
 }
 
 const fn row(
@@ -48,7 +48,7 @@ const fn row(
     }
 }
 
-pub const TABLE: &[SlashCommand] = &[
+pub(crate) const TABLE: &[SlashCommand] = &[
     row(
         "model",
         Slash::Model,
@@ -130,7 +130,7 @@ pub const TABLE: &[SlashCommand] = &[
 
 /// A command line taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Parsed<'a> {
+pub(crate) enum Parsed<'a> {
     /// Not a command: a prompt.
     Prompt,
     Command(&'static SlashCommand, &'a str),
@@ -142,7 +142,7 @@ pub enum Parsed<'a> {
 }
 
 /// Takes a text apart. A path (`/usr/bin`) or a text of several lines is a prompt.
-pub fn parse(text: &str) -> Parsed<'_> {
+pub(crate) fn parse(text: &str) -> Parsed<'_> {
     let Some(rest) = text.strip_prefix('/') else {
         return Parsed::Prompt;
     };
@@ -160,7 +160,7 @@ pub fn parse(text: &str) -> Parsed<'_> {
 }
 
 /// The command of this name, or the nearest name.
-pub fn find(name: &str) -> Result<&'static SlashCommand, &'static str> {
+pub(crate) fn find(name: &str) -> Result<&'static SlashCommand, &'static str> {
     let lower = name.to_ascii_lowercase();
     let known = match lower.as_str() {
         "clear" => "new",

@@ -63,7 +63,7 @@ impl Write for Collector {
     }
 }
 
-pub struct Screen {
+pub(crate) struct Screen {
     out: CrosstermBackend<Collector>,
     live: Arc<AtomicBool>,
     canvas: Canvas,
@@ -78,7 +78,7 @@ pub struct Screen {
 
 impl Screen {
     /// Takes the terminal.
-    pub fn open(kitty: bool, mouse: bool) -> io::Result<Self> {
+    pub(crate) fn open(kitty: bool, mouse: bool) -> io::Result<Self> {
         let mut screen = Self {
             out: CrosstermBackend::new(Collector::default()),
             live: Arc::new(AtomicBool::new(false)),
@@ -97,12 +97,12 @@ impl Screen {
     }
 
     /// Whether the terminal is ours now.
-    pub fn live(&self) -> bool {
+    pub(crate) fn live(&self) -> bool {
         self.live.load(Ordering::SeqCst)
     }
 
     /// Takes the terminal again after `leave`; the next frame draws everything.
-    pub fn enter(&mut self) -> io::Result<()> {
+    pub(crate) fn enter(&mut self) -> io::Result<()> {
         if self.live() {
             return Ok(());
         }
@@ -128,14 +128,14 @@ impl Screen {
     }
 
     /// Gives the terminal back as it was.
-    pub fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         if self.live.swap(false, Ordering::SeqCst) {
             restore(&mut io::stdout().lock());
         }
     }
 
     /// Draws a frame, unless the screen has no cells.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Canvas)) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, render: impl FnOnce(&mut Canvas)) -> io::Result<()> {
         let size = size()?;
         let cells = u32::from(size.width) * u32::from(size.height);
         if cells == 0 || cells > MOST_CELLS {
@@ -179,11 +179,11 @@ impl Screen {
     }
 
     /// Forgets what stands on the screen, so that the next frame draws everything.
-    pub fn redraw(&mut self) {
+    pub(crate) fn redraw(&mut self) {
         self.size = None;
     }
 
-    pub fn mouse(&mut self, on: bool) -> io::Result<()> {
+    pub(crate) fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
         if on {
             execute!(self.out, EnableMouseCapture)
@@ -192,30 +192,30 @@ impl Screen {
         }
     }
 
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(self.out, CopyToClipboard::to_clipboard_from(text))
     }
 
-    pub fn bell(&mut self) -> io::Result<()> {
+    pub(crate) fn bell(&mut self) -> io::Result<()> {
         self.out.write_all(b"\x07")?;
         Write::flush(&mut self.out)
     }
 
     /// A desktop notification (OSC 9), and the bell for terminals that know none. `text` is safe: it has no control
     /// character that could end the sequence.
-    pub fn notify(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn notify(&mut self, text: &str) -> io::Result<()> {
         write!(self.out, "\x1b]9;{text}\x1b\\\x07")?;
         Write::flush(&mut self.out)
     }
 
     /// Stops the process as Ctrl-Z does; returns when it runs again, or at once where no shell could wake it.
-    pub fn stop() {
+    pub(crate) fn stop() {
         // Refused only when the process may not signal itself, and then there is nothing to stop.
         let _ = process::kill_current_process_group(process::Signal::TSTP);
     }
 
     /// Whether we may touch the terminal: a job in the background may not.
-    pub fn in_foreground() -> bool {
+    pub(crate) fn in_foreground() -> bool {
         termios::tcgetpgrp(stdio::stdin())
             .or_else(|_| termios::tcgetpgrp(stdio::stdout()))
             .is_ok_and(|group| group == process::getpgrp())

@@ -10,24 +10,24 @@ use ratatui::style::{Color, Modifier, Style};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Palette {
     /// Ordinary text: the terminal's own foreground.
-    pub text: Style,
+    pub(crate) text: Style,
     /// What may be overlooked: frames, marks, notes.
-    pub dim: Style,
+    pub(crate) dim: Style,
     /// What should be found first: the model in use, the active field.
-    pub accent: Style,
-    pub code: Style,
-    pub quote: Style,
-    pub heading: Style,
-    pub link: Style,
+    pub(crate) accent: Style,
+    pub(crate) code: Style,
+    pub(crate) quote: Style,
+    pub(crate) heading: Style,
+    pub(crate) link: Style,
     /// The user's own words.
-    pub user: Style,
-    pub error: Style,
-    pub warning: Style,
-    pub good: Style,
+    pub(crate) user: Style,
+    pub(crate) error: Style,
+    pub(crate) warning: Style,
+    pub(crate) good: Style,
     /// The selected row or message.
-    pub selection: Style,
+    pub(crate) selection: Style,
     /// Whether roles are told apart by marks in the text (back quotes around code), since there is no colour to do so.
-    pub marks: bool,
+    pub(crate) marks: bool,
 }
 
 impl Palette {
@@ -52,7 +52,7 @@ impl Palette {
     }
 
     /// For a light background.
-    pub fn light() -> Self {
+    pub(crate) fn light() -> Self {
         let fg = |color| Style::new().fg(color);
         Self {
             text: Style::new(),
@@ -72,7 +72,7 @@ impl Palette {
     }
 
     /// Without any colour.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         let (text, bold) = (Style::new(), Style::new().add_modifier(Modifier::BOLD));
         Self {
             text,

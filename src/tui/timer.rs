@@ -12,11 +12,11 @@ use tokio::time::{Sleep, sleep_until};
 /// Setting a timer wakes the thread that waits for all of them, which costs more than drawing a key. A deadline that
 /// moves on with every key and every piece of an answer is therefore waited for with the timer of the one before.
 #[derive(Debug, Default)]
-pub struct WakeTimer(Option<(Instant, Pin<Box<Sleep>>)>);
+pub(crate) struct WakeTimer(Option<(Instant, Pin<Box<Sleep>>)>);
 
 impl WakeTimer {
     /// Waits until then or until an earlier time that was asked for before; for ever without a time.
-    pub async fn until(&mut self, at: Option<Instant>) {
+    pub(crate) async fn until(&mut self, at: Option<Instant>) {
         let Some(at) = at else {
             return std::future::pending().await;
         };

@@ -10,17 +10,17 @@ use ratatui::buffer::Cell;
 use unicode_width::UnicodeWidthStr;
 
 #[derive(Debug, Default)]
-pub struct DisputedRows {
+pub(crate) struct DisputedRows {
     /// As they were drawn last.
     rows: BTreeMap<u16, Vec<Cell>>,
 }
 
 /// A row to be drawn whole: cells with their columns, without those that a wide cell covers.
-pub type WholeRow = (u16, Vec<(u16, Cell)>);
+pub(crate) type WholeRow = (u16, Vec<(u16, Cell)>);
 
 impl DisputedRows {
     /// Takes note of a row that changed; returns it if it is to be drawn once more, whole.
-    pub fn changed(&mut self, y: u16, cells: &[Cell]) -> Option<WholeRow> {
+    pub(crate) fn changed(&mut self, y: u16, cells: &[Cell]) -> Option<WholeRow> {
         let before = self.rows.remove(&y);
         let uneven = cells.iter().any(|cell| disputed(cell.symbol()));
         if uneven {
@@ -31,7 +31,7 @@ impl DisputedRows {
     }
 
     /// The screen was cleared.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.rows.clear();
     }
 }

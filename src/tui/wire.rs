@@ -12,7 +12,7 @@ use crate::protocol::{Circuit, Link};
 const LINKS: usize = 16;
 
 #[derive(Debug, Default)]
-pub struct ConnectionState {
+pub(crate) struct ConnectionState {
     /// The one in use last.
     links: Vec<Link>,
     pause: Option<Pause>,
@@ -20,14 +20,14 @@ pub struct ConnectionState {
 
 /// The next request waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
-    pub why: String,
-    pub until: Instant,
+pub(crate) struct Pause {
+    pub(crate) why: String,
+    pub(crate) until: Instant,
 }
 
 impl ConnectionState {
     /// The newest word about a provider.
-    pub fn linked(&mut self, link: Link) {
+    pub(crate) fn linked(&mut self, link: Link) {
         self.links.retain(|known| known.provider != link.provider);
         if self.links.len() >= LINKS {
             self.links.remove(0);
@@ -35,7 +35,7 @@ impl ConnectionState {
         self.links.push(link);
     }
 
-    pub fn paused(&mut self, why: String, ms: u64, now: Instant) {
+    pub(crate) fn paused(&mut self, why: String, ms: u64, now: Instant) {
         // A longer pause than a day is not worth counting down, and must not overflow the clock.
         let length = Duration::from_millis(ms).min(Duration::from_hours(24));
         self.pause = Some(Pause {
@@ -45,23 +45,23 @@ impl ConnectionState {
     }
 
     /// Something came, or the turn is over.
-    pub fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         self.pause = None;
     }
 
     /// The pause that still lasts, and how long it will.
-    pub fn pause(&self, now: Instant) -> Option<(&str, Duration)> {
+    pub(crate) fn pause(&self, now: Instant) -> Option<(&str, Duration)> {
         let pause = self.pause.as_ref().filter(|pause| pause.until > now)?;
         Some((&pause.why, pause.until.saturating_duration_since(now)))
     }
 
     /// The provider in use.
-    pub fn current(&self) -> Option<&Link> {
+    pub(crate) fn current(&self) -> Option<&Link> {
         self.links.last()
     }
 
     /// Those of which something should be known, the one in use first.
-    pub fn abnormal(&self) -> impl Iterator<Item = &Link> {
+    pub(crate) fn abnormal(&self) -> impl Iterator<Item = &Link> {
         self.links
             .iter()
             .rev()

@@ -11,10 +11,10 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// Tabs go to the next multiple of this.
-pub const TAB: usize = 4;
+pub(crate) const TAB: usize = 4;
 
 /// The grapheme clusters of a text, each with the cells it takes. A tab takes one here; who lays out expands it.
-pub fn clusters(text: &str) -> impl Iterator<Item = (&str, usize)> {
+pub(crate) fn clusters(text: &str) -> impl Iterator<Item = (&str, usize)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let bytes = rest.as_bytes();
@@ -32,12 +32,12 @@ pub fn clusters(text: &str) -> impl Iterator<Item = (&str, usize)> {
 }
 
 /// The cells a text without tabs or line breaks takes on the screen.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     clusters(text).map(|(_, cells)| cells).sum()
 }
 
 /// The cells a line takes on the screen.
-pub fn line_width(line: &Line<'_>) -> usize {
+pub(crate) fn line_width(line: &Line<'_>) -> usize {
     line.spans.iter().map(|span| width(&span.content)).sum()
 }
 
@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
 /// Breaks `spans` between words into lines of at most `width` cells; a `\n` always breaks. Spaces at the start of a
 /// line of the source stay, those at a break go. Wide characters may break anywhere but before closing punctuation.
 /// Words that are too long are cut. No text at all is no line.
-pub fn words(spans: &[Span<'_>], width: usize) -> Vec<Line<'static>> {
+pub(crate) fn words(spans: &[Span<'_>], width: usize) -> Vec<Line<'static>> {
     let mut wrapper = WordWrapper {
         width: width.max(1),
         ..WordWrapper::default()
@@ -274,7 +274,7 @@ fn closes(cluster: &str) -> bool {
 
 /// Cuts one line of source into rows of at most `width` cells, wherever the width ends; tabs become spaces.
 /// Rows after the first start with `mark`, when there is room for it.
-pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line<'static>> {
+pub(crate) fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line<'static>> {
     let width = width.max(1);
     let mark_cells = self::width(&mark.content);
     let mark = (mark_cells + 2 <= width).then_some(mark);
@@ -314,7 +314,7 @@ pub fn hard(line: &str, width: usize, style: Style, mark: &Span<'_>) -> Vec<Line
 }
 
 /// The spans of a line, each with its whole style: what the line says for all of them included.
-pub fn spans<'a>(line: &'a Line<'_>) -> impl Iterator<Item = Span<'static>> + 'a {
+pub(crate) fn spans<'a>(line: &'a Line<'_>) -> impl Iterator<Item = Span<'static>> + 'a {
     line.iter().map(|span| {
         Span::styled(
             span.content.clone().into_owned(),
@@ -324,7 +324,7 @@ pub fn spans<'a>(line: &'a Line<'_>) -> impl Iterator<Item = Span<'static>> + 'a
 }
 
 /// The first `width` cells of a styled line, the last one `…` when something was left off.
-pub fn cut(line: &Line<'_>, width: usize) -> Line<'static> {
+pub(crate) fn cut(line: &Line<'_>, width: usize) -> Line<'static> {
     if line_width(line) <= width {
         return spans(line).collect();
     }

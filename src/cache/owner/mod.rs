@@ -36,17 +36,17 @@ const TAKE_OVER: Duration = Duration::from_secs(3);
 
 /// How an owner is started.
 #[derive(Debug, Clone)]
-pub struct Service {
+pub(crate) struct Service {
     /// The folder of the tier.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Bytes that it may take up.
-    pub limit: u64,
+    pub(crate) limit: u64,
     /// How long it stays without a client.
-    pub linger: Duration,
+    pub(crate) linger: Duration,
 }
 
 /// Serves until no client needs it. Returns at once when another process serves already.
-pub fn serve(service: &Service) -> io::Result<()> {
+pub(crate) fn serve(service: &Service) -> io::Result<()> {
     // A session of its own, so that Ctrl-C and the end of the terminal do not reach it. An error means it has one already.
     let _ = setsid();
     let folder = CacheFolder::new(&service.folder);

@@ -5,15 +5,15 @@ use crate::chat::{Usage, Usd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Rates {
-    pub input: Usd,
-    pub cached_input: Usd,
-    pub cache_write: Usd,
-    pub output: Usd,
+    pub(crate) input: Usd,
+    pub(crate) cached_input: Usd,
+    pub(crate) cache_write: Usd,
+    pub(crate) output: Usd,
 }
 
 impl Rates {
     /// The same under other terms: each price by as much dearer or cheaper as the listed one is. Rounded up.
-    pub fn under(self, share: &TermPrice, listed: &Self) -> Self {
+    pub(crate) fn under(self, share: &TermPrice, listed: &Self) -> Self {
         let part = |price: Usd| price.in_proportion(share.input, listed.input);
         Self {
             input: part(self.input),
@@ -26,7 +26,7 @@ impl Rates {
         }
     }
 
-    pub fn cost(self, usage: &Usage) -> Usd {
+    pub(crate) fn cost(self, usage: &Usage) -> Usd {
         self.input.times(usage.uncached_input)
             + self.cached_input.times(usage.cached_input)
             + self.cache_write.times(usage.cache_write)
@@ -37,12 +37,12 @@ impl Rates {
         self.input.max(self.cached_input).max(self.cache_write)
     }
 
-    pub fn bound(self, input: u64, output: u64) -> Usd {
+    pub(crate) fn bound(self, input: u64, output: u64) -> Usd {
         self.dearest_input().times(input) + self.output.times(output)
     }
 
     /// The largest output whose bound fits into `left`; `None` when the input alone does not.
-    pub fn output_within(self, input: u64, left: Usd) -> Option<u64> {
+    pub(crate) fn output_within(self, input: u64, left: Usd) -> Option<u64> {
         let rest = (left - self.dearest_input().times(input)).pico();
         match (rest, self.output.pico()) {
             (..0, _) => None,

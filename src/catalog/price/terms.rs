@@ -16,24 +16,24 @@ const EDGE: i64 = 60_000;
 /// A price per token under other terms, beside the listed one. What is not stated (cached input, cache writes, long
 /// requests, and the output where it is `None`) is by as much dearer or cheaper as the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TermPrice {
-    pub input: Usd,
-    pub output: Option<Usd>,
+pub(crate) struct TermPrice {
+    pub(crate) input: Usd,
+    pub(crate) output: Option<Usd>,
 }
 
 /// What the other service tiers cost; `None`: no price is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct TierPrices {
-    pub flex: Option<TermPrice>,
-    pub batch: Option<TermPrice>,
-    pub priority: Option<TermPrice>,
-    pub fast: Option<TermPrice>,
+pub(crate) struct TierPrices {
+    pub(crate) flex: Option<TermPrice>,
+    pub(crate) batch: Option<TermPrice>,
+    pub(crate) priority: Option<TermPrice>,
+    pub(crate) fast: Option<TermPrice>,
 }
 
 impl TierPrices {
     /// The price of a tier other than the standard one. `fast` and `priority` are two names for one thing
     /// (openrouter.ai, service tiers), so a price under one name holds for the other.
-    pub fn of(&self, tier: ServiceTier) -> Option<TermPrice> {
+    pub(crate) fn of(&self, tier: ServiceTier) -> Option<TermPrice> {
         match tier {
             ServiceTier::Default | ServiceTier::Auto => None,
             ServiceTier::Flex => self.flex,
@@ -44,7 +44,7 @@ impl TierPrices {
     }
 
     /// The tiers that have a price, under their own names.
-    pub fn iter(&self) -> impl Iterator<Item = (ServiceTier, TermPrice)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ServiceTier, TermPrice)> {
         let all = [
             (ServiceTier::Flex, self.flex),
             (ServiceTier::Batch, self.batch),
@@ -58,18 +58,18 @@ impl TierPrices {
 
 /// Hours of the day in which it costs less. The listed price is that of the peak.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OffPeak {
+pub(crate) struct OffPeak {
     #[serde(flatten)]
-    pub share: TermPrice,
+    pub(crate) share: TermPrice,
     /// When the listed price holds, every day: first hour, and the hour at which it ends, in UTC.
-    pub peak_hours: Vec<(u8, u8)>,
+    pub(crate) peak_hours: Vec<(u8, u8)>,
     /// Whether the moment that the price was looked up for lies outside the peak.
-    pub now: bool,
+    pub(crate) now: bool,
 }
 
 impl OffPeak {
     /// Whether the peak is over at that moment.
-    pub fn holds_at(&self, at: Timestamp) -> bool {
+    pub(crate) fn holds_at(&self, at: Timestamp) -> bool {
         !self
             .peaks(at, at)
             .any(|(start, end)| start <= at.0 && at.0 < end)

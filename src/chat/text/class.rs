@@ -100,7 +100,7 @@ pub(super) fn is_hidden(c: char) -> bool {
 }
 
 /// Whether a character, taken alone, may reach a terminal as itself; for texts that escape the others.
-pub fn is_plain(c: char) -> bool {
+pub(crate) fn is_plain(c: char) -> bool {
     matches!(
         class(c),
         CharClass::Base { .. } | CharClass::Blank | CharClass::Mark | CharClass::Presentation

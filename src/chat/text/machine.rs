@@ -51,7 +51,7 @@ enum Pending {
 
 /// Makes a stream of text safe, piece by piece.
 #[derive(Debug, Clone, Default)]
-pub struct Sanitiser {
+pub(crate) struct Sanitiser {
     held: Pending,
     before: Before,
     /// The last character written belongs to a script that joins.
@@ -66,7 +66,7 @@ pub struct Sanitiser {
 
 impl Sanitiser {
     /// The safe form of what can be decided so far.
-    pub fn push(&mut self, raw: &str) -> SafeText {
+    pub(crate) fn push(&mut self, raw: &str) -> SafeText {
         self.out.reserve(raw.len());
         let mut rest = raw;
         while let Some(c) = rest.chars().next() {
@@ -85,7 +85,7 @@ impl Sanitiser {
     }
 
     /// What was held back. The sanitiser is then as new, but for its count.
-    pub fn finish(&mut self) -> SafeText {
+    pub(crate) fn finish(&mut self) -> SafeText {
         self.release();
         self.end_marks();
         self.settle(Before::Nothing);
@@ -93,7 +93,7 @@ impl Sanitiser {
     }
 
     /// How many characters were made visible or left off so far; line breaks of another form do not count.
-    pub fn altered(&self) -> usize {
+    pub(crate) fn altered(&self) -> usize {
         self.altered
     }
 

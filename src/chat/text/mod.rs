@@ -13,7 +13,7 @@ mod safe;
 mod tests;
 mod whole;
 
-pub use class::is_plain;
-pub use machine::Sanitiser;
-pub use safe::SafeText;
-pub use whole::{one_line, sanitise, truncate};
+pub(crate) use class::is_plain;
+pub(crate) use machine::Sanitiser;
+pub(crate) use safe::SafeText;
+pub(crate) use whole::{one_line, sanitise, truncate};

@@ -7,51 +7,46 @@ use unicode_width::UnicodeWidthStr;
 
 /// Text that may be written to a terminal or a pipe. Lines end in `\n`; there is no other control character but the tab.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct SafeText(pub(super) String);
+pub(crate) struct SafeText(pub(super) String);
 
 impl SafeText {
     /// Our own words.
-    pub fn from_static(text: &'static str) -> Self {
+    pub(crate) fn from_static(text: &'static str) -> Self {
         Self(text.to_owned())
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.0
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Length in bytes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Appends the next piece of the same stream, or a text that stands by itself.
-    pub fn push(&mut self, next: &Self) {
+    pub(crate) fn push(&mut self, next: &Self) {
         self.0.push_str(&next.0);
-    }
-
-    /// The lines, without their line feeds.
-    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0.lines()
     }
 
     /// This text on one line: line breaks and tabs become spaces, none at the ends.
     #[must_use]
-    pub fn one_line(&self) -> Self {
+    pub(crate) fn one_line(&self) -> Self {
         Self(self.0.trim().replace(['\n', '\t'], " "))
     }
 
     /// The start of this text that fits into `width` cells, with `…` as its last cell when something was left off.
     /// Never cuts a grapheme in two. A line break ends the text.
     #[must_use]
-    pub fn truncate(&self, width: usize) -> Self {
+    pub(crate) fn truncate(&self, width: usize) -> Self {
         let line = self.0.split('\n').next().unwrap_or("");
         let (mut used, mut room_for_mark) = (0, 0);
         for (at, cluster) in line.grapheme_indices(true) {

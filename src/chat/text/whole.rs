@@ -3,7 +3,7 @@
 use super::{SafeText, Sanitiser};
 
 /// Makes a whole text safe.
-pub fn sanitise(raw: &str) -> SafeText {
+pub(crate) fn sanitise(raw: &str) -> SafeText {
     let mut sanitiser = Sanitiser::default();
     let mut safe = sanitiser.push(raw);
     safe.push(&sanitiser.finish());
@@ -11,11 +11,11 @@ pub fn sanitise(raw: &str) -> SafeText {
 }
 
 /// Makes a text safe that must stand on one line: a title, a name, an error.
-pub fn one_line(raw: &str) -> SafeText {
+pub(crate) fn one_line(raw: &str) -> SafeText {
     sanitise(raw).one_line()
 }
 
 /// Makes a text safe, puts it on one line and cuts it to `width` cells, the last one `…` when something was left off.
-pub fn truncate(raw: &str, width: usize) -> SafeText {
+pub(crate) fn truncate(raw: &str, width: usize) -> SafeText {
     one_line(raw).truncate(width)
 }

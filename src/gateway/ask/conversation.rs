@@ -26,7 +26,7 @@ pub(in crate::gateway) struct Cut {
 }
 
 impl Conversation {
-    pub fn new(messages: Vec<Message>) -> Self {
+    pub(crate) fn new(messages: Vec<Message>) -> Self {
         Self {
             messages: messages.into(),
             from: 0,
@@ -34,7 +34,7 @@ impl Conversation {
         }
     }
 
-    pub fn messages(&self) -> &[Message] {
+    pub(crate) fn messages(&self) -> &[Message] {
         &self.messages[self.from..]
     }
 
@@ -44,7 +44,7 @@ impl Conversation {
     }
 
     /// How many questions have been asked.
-    pub fn turns(&self) -> usize {
+    pub(crate) fn turns(&self) -> usize {
         self.messages()
             .iter()
             .filter(|message| message.role == Role::User)
@@ -53,7 +53,7 @@ impl Conversation {
 
     /// Tokens of the messages. They are counted at the first call for a tokenizer, which may take milliseconds a megabyte,
     /// so never on a thread that draws.
-    pub fn count(&self, tokenizer: Tokenizer) -> TokenCount {
+    pub(crate) fn count(&self, tokenizer: Tokenizer) -> TokenCount {
         tokens::conversation(tokenizer, []).plus(self.own(&self.sums(tokenizer), self.from))
     }
 

@@ -18,7 +18,7 @@ pub struct DraftTokenCounter {
 
 impl DraftTokenCounter {
     /// Tokens of `text` as a prompt. The first call for an encoding counts all of it, so never on a thread that draws.
-    pub fn count(&self, tokenizer: Tokenizer, text: &str) -> TokenCount {
+    pub(crate) fn count(&self, tokenizer: Tokenizer, text: &str) -> TokenCount {
         let encoding = tokenizer.encoding();
         let tokens = match self.drafts.lock() {
             Ok(mut drafts) => {

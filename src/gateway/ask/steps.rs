@@ -26,17 +26,17 @@ pub enum Step {
 /// What a turn has come to so far.
 #[derive(Debug, Clone)]
 pub struct Spent {
-    pub began: Instant,
+    pub(crate) began: Instant,
     /// Of the turn as a whole.
-    pub route: Route,
-    pub estimate: Estimate,
-    pub fitted: Fitted,
-    pub attempts: Vec<Attempt>,
-    pub usage: Usage,
+    pub(crate) route: Route,
+    pub(crate) estimate: Estimate,
+    pub(crate) fitted: Fitted,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) usage: Usage,
     /// `None`: something of unknown price is in it.
-    pub saved: Option<Usd>,
+    pub(crate) saved: Option<Usd>,
     /// The least sure of all costs.
-    pub kind: CostKind,
+    pub(crate) kind: CostKind,
 }
 
 /// The facts of the turn's answer: those of this exchange, with what the ones before it came to.
@@ -65,7 +65,7 @@ pub(in crate::gateway) fn whole(
 
 impl Spent {
     /// Adds an exchange that has ended.
-    pub fn add(&mut self, own: &AnswerFacts) {
+    pub(crate) fn add(&mut self, own: &AnswerFacts) {
         self.attempts.extend(own.attempts.iter().cloned());
         self.usage = together(self.usage, own.usage);
         self.saved = self.saved.zip(own.saved).map(|(sum, more)| sum + more);
@@ -73,7 +73,7 @@ impl Spent {
     }
 
     /// What the ledger has for the turn, no surer than the least sure part of it.
-    pub fn cost(&self, sum: ChargeSum) -> Cost {
+    pub(crate) fn cost(&self, sum: ChargeSum) -> Cost {
         if sum.unknown > 0 || self.kind == CostKind::Unknown {
             return Cost::UNKNOWN;
         }

@@ -12,7 +12,7 @@ const HIGHEST: Duration = Duration::from_secs(30);
 
 /// Why to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// A fault that may pass at once.
     Trouble,
     /// A limit that is counted by the minute.
@@ -24,7 +24,12 @@ pub enum Cause {
 ///
 /// Trouble gets full jitter. A rate limit that names no time has a longer ladder and never less than half of its step: a
 /// draw of next to nothing would spend the retries inside the same minute.
-pub fn wait(cause: Cause, retry: u32, asked: Option<Duration>, dice: f64) -> Option<Duration> {
+pub(crate) fn wait(
+    cause: Cause,
+    retry: u32,
+    asked: Option<Duration>,
+    dice: f64,
+) -> Option<Duration> {
     let dice = dice.clamp(0.0, 1.0);
     let (first, share) = match (cause, asked) {
         (Cause::RateLimit, None) => (FIRST_OF_MINUTE, 0.5 + dice / 2.0),

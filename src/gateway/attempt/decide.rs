@@ -15,14 +15,14 @@ const COOL: Duration = Duration::from_secs(10);
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    pub next: Next,
-    pub key: KeyFate,
+pub(crate) struct Decision {
+    pub(crate) next: Next,
+    pub(crate) key: KeyFate,
 }
 
 /// Where the request goes now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// The same model at the same address again, after a wait.
     Again(Duration),
     /// The same model at once, with another key.
@@ -39,7 +39,7 @@ pub enum Next {
 
 /// What becomes of the key that was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyFate {
+pub(crate) enum KeyFate {
     Keep,
     /// Leave it alone for a while.
     Cool(Duration),
@@ -49,29 +49,29 @@ pub enum KeyFate {
 
 /// The state of the exchange that the decision depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation {
+pub(crate) struct Situation {
     /// Attempts that may still be made after this one, over all causes, rungs and addresses.
-    pub retries_left: u32,
+    pub(crate) retries_left: u32,
     /// Retries made so far.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// Attempts before this one that failed at the same address with the same model.
-    pub here: u32,
+    pub(crate) here: u32,
     /// The plan has another model to go to.
-    pub other_rung: bool,
+    pub(crate) other_rung: bool,
     /// And one of them takes a longer question.
-    pub larger_rung: bool,
+    pub(crate) larger_rung: bool,
     /// Another key of the provider could be used now.
-    pub other_key: bool,
+    pub(crate) other_key: bool,
     /// Another address of the provider could be asked now, and was not yet left on this rung.
-    pub other_endpoint: bool,
+    pub(crate) other_endpoint: bool,
     /// The provider's budget for retries has one left.
-    pub affordable: bool,
+    pub(crate) affordable: bool,
     /// Uniform in 0..1.
-    pub dice: f64,
+    pub(crate) dice: f64,
 }
 
 /// Decides about an attempt that failed before any part of the answer arrived.
-pub fn decide(error: &WireError, situation: Situation) -> Decision {
+pub(crate) fn decide(error: &WireError, situation: Situation) -> Decision {
     let next = match overruled(by_class(error, situation), error, situation) {
         Next::GiveUp => Next::GiveUp,
         _ if situation.retries_left == 0 => Next::GiveUp,
@@ -177,7 +177,7 @@ fn again(error: &WireError, situation: Situation) -> Next {
 
 /// Whether the server, or the way to it, is to blame. A fault of the request or the account says nothing about the
 /// server, and neither does a rate limit.
-pub fn is_servers_fault(error: &WireError) -> bool {
+pub(crate) fn is_servers_fault(error: &WireError) -> bool {
     use ErrorClass as E;
     matches!(
         error.class,
@@ -195,7 +195,7 @@ pub fn is_servers_fault(error: &WireError) -> bool {
 }
 
 /// What the breaker of the address records; `None`: the request never got that far.
-pub fn outcome(error: &WireError) -> Option<RequestOutcome> {
+pub(crate) fn outcome(error: &WireError) -> Option<RequestOutcome> {
     let conflict = error.class == ErrorClass::Timeout && error.status != Some(408);
     if is_servers_fault(error) && !conflict {
         return Some(RequestOutcome::Failed(error.retry_after));

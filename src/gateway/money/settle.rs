@@ -15,7 +15,7 @@ pub(in crate::gateway) const IN_FLIGHT: u64 = 64;
 
 /// Who ended an attempt; how much of its output was not seen here depends on that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Close {
+pub(crate) enum Close {
     /// The stream came to its own end, with the server's last word on usage.
     Whole,
     /// We closed it: the user stopped it, or it was past its cap. The server notices, and writes no more than is under way.
@@ -27,27 +27,27 @@ pub enum Close {
 
 /// The figures of an attempt at its end.
 #[derive(Debug, Clone, Copy)]
-pub struct AttemptFigures<'a> {
-    pub price: Option<&'a Price>,
+pub(crate) struct AttemptFigures<'a> {
+    pub(crate) price: Option<&'a Price>,
     /// The price belongs to another address than the one that was asked.
-    pub foreign_address: bool,
+    pub(crate) foreign_address: bool,
     /// The model reasons out of sight, or wrote more than was read, so its output cannot be counted here.
-    pub hidden_output: bool,
-    pub reserved: Option<Usd>,
-    pub input: TokenCount,
+    pub(crate) hidden_output: bool,
+    pub(crate) reserved: Option<Usd>,
+    pub(crate) input: TokenCount,
     /// Our count of what arrived, reasoning included.
-    pub output: TokenCount,
-    pub output_cap: u64,
+    pub(crate) output: TokenCount,
+    pub(crate) output_cap: u64,
     /// The server wrote past the cap, so neither the cap nor the reservation bounds what it bills.
-    pub past_cap: bool,
-    pub reply: &'a Reply,
-    pub close: Close,
-    pub sent: Timestamp,
-    pub ended: Timestamp,
+    pub(crate) past_cap: bool,
+    pub(crate) reply: &'a Reply,
+    pub(crate) close: Close,
+    pub(crate) sent: Timestamp,
+    pub(crate) ended: Timestamp,
 }
 
 /// The usage and the cost to book.
-pub fn settle(figures: &AttemptFigures<'_>) -> (Usage, Cost) {
+pub(crate) fn settle(figures: &AttemptFigures<'_>) -> (Usage, Cost) {
     let usage = figures
         .reply
         .usage
@@ -103,7 +103,7 @@ fn cost(figures: &AttemptFigures<'_>, usage: &Usage) -> Cost {
 }
 
 /// What the reasoning among these tokens cost, which is a part of the whole; `None`: there was none, or it has no price.
-pub fn reasoning(figures: &AttemptFigures<'_>, usage: &Usage) -> Option<Usd> {
+pub(crate) fn reasoning(figures: &AttemptFigures<'_>, usage: &Usage) -> Option<Usd> {
     let price = figures.price.filter(|_| usage.reasoning > 0)?;
     let tier = figures.reply.service_tier.as_deref();
     let served = Served {

@@ -54,7 +54,7 @@ pub(in crate::gateway) async fn count(
 }
 
 /// How a model's input is counted: exact framing is published for the older chat models only.
-pub fn tokenizer(model: &Model) -> Tokenizer {
+pub(crate) fn tokenizer(model: &Model) -> Tokenizer {
     match model.encoding {
         None => Tokenizer::Guess(Encoding::O200kBase),
         Some(encoding) if model.encoding_assumed => Tokenizer::Guess(encoding),

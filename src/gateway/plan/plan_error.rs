@@ -13,34 +13,34 @@ use crate::router::{Candidate, MINIMUM_OUTPUT, PlanRefusal, Skip};
 
 /// Why there is no plan.
 #[derive(Debug, Clone)]
-pub struct PlanError {
-    pub refused: Refused,
+pub(crate) struct PlanError {
+    pub(crate) refused: Refused,
     /// Set when only the window stands in the way.
-    pub too_long: Option<TooLong>,
+    pub(crate) too_long: Option<TooLong>,
 }
 
 /// A question that no window holds, and the models that could take it if it were shorter.
 #[derive(Debug, Clone)]
-pub struct TooLong {
+pub(crate) struct TooLong {
     /// The largest window first, never empty; of equal ones, the better rung.
-    pub shortfalls: Vec<WindowShortfall>,
+    pub(crate) shortfalls: Vec<WindowShortfall>,
     /// Every model that was looked at.
-    pub considered: Vec<Considered>,
+    pub(crate) considered: Vec<Considered>,
 }
 
 /// One of these models.
 #[derive(Debug, Clone)]
-pub struct WindowShortfall {
-    pub model: Model,
+pub(crate) struct WindowShortfall {
+    pub(crate) model: Model,
     /// The effort that belongs to the rung, or that the user set.
-    pub effort: Option<Effort>,
+    pub(crate) effort: Option<Effort>,
     /// Tokens of the input with the shortest useful answer, and what the window holds.
-    pub needs: u64,
-    pub holds: u64,
+    pub(crate) needs: u64,
+    pub(crate) holds: u64,
     /// Output tokens usual for this model.
-    pub expected_output: u64,
+    pub(crate) expected_output: u64,
     /// The tightest limit on a turn of several requests.
-    pub left: Option<Left>,
+    pub(crate) left: Option<Left>,
 }
 
 impl From<Failure> for PlanError {

@@ -10,11 +10,11 @@ use crate::tokens::TokenCount;
 
 /// A plan, with the models in it and the money it was made for.
 #[derive(Debug, Clone)]
-pub struct Planned {
-    pub plan: Plan,
-    pub left: Option<Left>,
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) left: Option<Left>,
     /// What was left out so that it fits.
-    pub fitted: Option<Fitted>,
+    pub(crate) fitted: Option<Fitted>,
     pub(in crate::gateway) kind: QuestionKind,
     /// The rungs that were considered, followed by the models that are only compared with.
     pub(in crate::gateway) candidates: Vec<CandidateModel>,
@@ -22,7 +22,7 @@ pub struct Planned {
 
 impl Planned {
     /// Everything known of a model of the plan.
-    pub fn model(&self, id: &ModelId) -> Option<&Model> {
+    pub(crate) fn model(&self, id: &ModelId) -> Option<&Model> {
         self.candidate(id).map(|c| &c.model)
     }
 
@@ -107,7 +107,7 @@ impl Planned {
 
 /// What an exchange has tried so far.
 #[derive(Debug, Clone, Default)]
-pub struct Tried {
+pub(crate) struct Tried {
     /// Whose charges count against the limit of one request.
     pub(in crate::gateway) exchange: Option<ExchangeId>,
     pub(in crate::gateway) models: Vec<ModelId>,

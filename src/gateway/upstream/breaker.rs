@@ -28,7 +28,7 @@ pub(in crate::gateway) const MAX_RETRY_AFTER: Duration = Duration::from_mins(10)
 
 /// What a request showed about the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestOutcome {
+pub(crate) enum RequestOutcome {
     /// It gave an answer.
     Succeeded,
     /// It answered and refused the request or the account: this says nothing about its health.
@@ -66,16 +66,16 @@ impl Outage {
 /// The right to make one request. Its holder records the outcome, or releases it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct BreakerPermit {
+pub(crate) struct BreakerPermit {
     /// Set for the one request of a half-open circuit: how often in a row the circuit has opened.
-    pub probe: Option<u32>,
+    pub(crate) probe: Option<u32>,
     /// The state change it was given after: its outcome says nothing about a later state.
     epoch: u64,
 }
 
 /// Why no request is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CircuitRejection {
+pub(crate) enum CircuitRejection {
     /// A probe is under way.
     Probing,
     /// The circuit is open until this time.
@@ -90,7 +90,7 @@ impl BreakerPermit {
 }
 
 #[derive(Debug, Default)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     /// When, and whether it failed; oldest first.
     recent: VecDeque<(Timestamp, bool)>,
     state: BreakerState,
@@ -113,7 +113,7 @@ enum BreakerState {
 }
 
 impl Breaker {
-    pub fn state(&self, now: Timestamp) -> Circuit {
+    pub(crate) fn state(&self, now: Timestamp) -> Circuit {
         match self.state {
             BreakerState::Closed => Circuit::Closed,
             BreakerState::Open { since, until, .. } if is_open(since, until, now) => {
@@ -124,7 +124,7 @@ impl Breaker {
     }
 
     /// Why no request may be made now; `None` when one may.
-    pub fn rejection(&self, now: Timestamp) -> Option<CircuitRejection> {
+    pub(crate) fn rejection(&self, now: Timestamp) -> Option<CircuitRejection> {
         match (self.state, self.state(now)) {
             (_, Circuit::Open { until }) => Some(CircuitRejection::Until(until)),
             (BreakerState::Probing { .. }, _) => Some(CircuitRejection::Probing),
@@ -133,7 +133,7 @@ impl Breaker {
     }
 
     /// Lets a request through, or says why not.
-    pub fn admit(&mut self, now: Timestamp) -> Result<BreakerPermit, CircuitRejection> {
+    pub(crate) fn admit(&mut self, now: Timestamp) -> Result<BreakerPermit, CircuitRejection> {
         if let Some(shut) = self.rejection(now) {
             return Err(shut);
         }
@@ -152,7 +152,7 @@ impl Breaker {
     }
 
     /// Records the outcome of a request. `dice` is uniform in 0..1.
-    pub fn record(
+    pub(crate) fn record(
         &mut self,
         permit: BreakerPermit,
         outcome: RequestOutcome,
@@ -183,7 +183,7 @@ impl Breaker {
     }
 
     /// Takes back the permit of a request that was not made, or whose outcome is unknown.
-    pub fn release(&mut self, permit: BreakerPermit, now: Timestamp) {
+    pub(crate) fn release(&mut self, permit: BreakerPermit, now: Timestamp) {
         if let (BreakerState::Probing { times }, true) =
             (self.state, permit.into_epoch() == self.epoch)
         {

@@ -27,13 +27,13 @@ const UNMEASURED_SECONDS: f64 = 0.001;
 
 /// The average time from a request to its headers; newer measurements weigh more.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct LatencyAverage {
+pub(crate) struct LatencyAverage {
     measured: Option<(f64, Timestamp)>,
 }
 
 impl LatencyAverage {
     /// Adds a measurement.
-    pub fn record(&mut self, seconds: f64, now: Timestamp) {
+    pub(crate) fn record(&mut self, seconds: f64, now: Timestamp) {
         let average = self.measured.map_or(seconds, |(average, at)| {
             let news = (1.0 - faded(now.since(at))).max(MIN_WEIGHT);
             average * (1.0 - news) + seconds * news
@@ -42,7 +42,7 @@ impl LatencyAverage {
     }
 
     /// The average in seconds, faded by its age.
-    pub fn seconds(&self, now: Timestamp) -> f64 {
+    pub(crate) fn seconds(&self, now: Timestamp) -> f64 {
         self.measured.map_or(UNMEASURED_SECONDS, |(average, at)| {
             (average * faded(now.since(at))).max(UNMEASURED_SECONDS)
         })
@@ -56,17 +56,17 @@ fn faded(age: Duration) -> f64 {
 
 /// What the choice among addresses depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct EndpointHealth {
-    pub circuit: Circuit,
-    pub seconds: f64,
+pub(crate) struct EndpointHealth {
+    pub(crate) circuit: Circuit,
+    pub(crate) seconds: f64,
     /// Requests under way.
-    pub in_flight: u32,
+    pub(crate) in_flight: u32,
 }
 
 /// Power of two choices: of two random addresses whose circuit is closed, the one expected to answer first. A half-open
 /// one is chosen only when no other is left; before that it gets trials, see [`Endpoints::trial`]. `dice` are uniform
 /// in 0..1.
-pub fn choose(healths: &[EndpointHealth], past: &[usize], dice: [f64; 2]) -> Option<usize> {
+pub(crate) fn choose(healths: &[EndpointHealth], past: &[usize], dice: [f64; 2]) -> Option<usize> {
     let there = |circuit: fn(Circuit) -> bool| -> Vec<usize> {
         let fit = |at: &usize| !past.contains(at) && circuit(healths[*at].circuit);
         (0..healths.len()).filter(fit).collect()

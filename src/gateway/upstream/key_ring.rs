@@ -14,7 +14,7 @@ use crate::provider::ResponseMeta;
 
 /// The state of a provider's keys, by index.
 #[derive(Debug, Default)]
-pub struct KeyRing {
+pub(crate) struct KeyRing {
     slots: Vec<KeySlot>,
     /// Where the next search starts, so that equal keys take turns.
     next: usize,
@@ -71,7 +71,7 @@ impl Period {
 
 /// Which key to use for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyChoice {
+pub(crate) enum KeyChoice {
     /// Use the key with this index.
     Key(usize),
     /// Every key that is not exhausted is cooling; the first is free after this time.
@@ -118,7 +118,7 @@ impl KeySlot {
 }
 
 impl KeyRing {
-    pub fn new(keys: usize) -> Self {
+    pub(crate) fn new(keys: usize) -> Self {
         Self {
             slots: vec![KeySlot::default(); keys],
             next: 0,
@@ -129,7 +129,7 @@ impl KeyRing {
     /// limits; equal keys take turns. One of its requests is counted as used.
     ///
     /// A key for which the server knew no such model comes last: another account may have the model.
-    pub fn pick(&mut self, model: &str, now: Timestamp, skip: &[usize]) -> KeyChoice {
+    pub(crate) fn pick(&mut self, model: &str, now: Timestamp, skip: &[usize]) -> KeyChoice {
         let lacking = |(_, slot): &(usize, &KeySlot)| slot.lacks(model, now);
         let without: Vec<usize> = self
             .slots
@@ -200,7 +200,7 @@ impl KeyRing {
     }
 
     /// Rests a key on one model until `until`; an earlier end never shortens a later one.
-    pub fn cool(&mut self, index: usize, model: &str, now: Timestamp, until: Timestamp) {
+    pub(crate) fn cool(&mut self, index: usize, model: &str, now: Timestamp, until: Timestamp) {
         if let Some(slot) = self.slots.get_mut(index) {
             let state = slot.on_model(model);
             state.cooling = state.cooling.extended(now, until);
@@ -208,7 +208,7 @@ impl KeyRing {
     }
 
     /// Notes that the server knows no such model for a key.
-    pub fn note_missing_model(
+    pub(crate) fn note_missing_model(
         &mut self,
         index: usize,
         model: &str,
@@ -221,7 +221,7 @@ impl KeyRing {
     }
 
     /// Whether no usable key has this model.
-    pub fn all_lack(&self, model: &str, now: Timestamp) -> bool {
+    pub(crate) fn all_lack(&self, model: &str, now: Timestamp) -> bool {
         let mut usable = self
             .slots
             .iter()
@@ -231,7 +231,7 @@ impl KeyRing {
     }
 
     /// Takes a key out of use until the user replaces it.
-    pub fn disable(&mut self, index: usize, why: &str) {
+    pub(crate) fn disable(&mut self, index: usize, why: &str) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.exhausted = Some(Exhausted {
                 why: why.to_owned(),
@@ -241,7 +241,7 @@ impl KeyRing {
     }
 
     /// Takes a key out of use until its quota starts anew. A disabled one stays disabled.
-    pub fn suspend(&mut self, index: usize, now: Timestamp, until: Timestamp, why: &str) {
+    pub(crate) fn suspend(&mut self, index: usize, now: Timestamp, until: Timestamp, why: &str) {
         if let Some(slot) = self.slots.get_mut(index) {
             let is_disabled = slot.exhausted.as_ref().is_some_and(|e| e.period.is_none());
             if !is_disabled {
@@ -255,7 +255,13 @@ impl KeyRing {
 
     /// Suspends every key of the account that this one belongs to: those seen with its organization, or all keys when
     /// its organization is not known.
-    pub fn suspend_account(&mut self, index: usize, now: Timestamp, until: Timestamp, why: &str) {
+    pub(crate) fn suspend_account(
+        &mut self,
+        index: usize,
+        now: Timestamp,
+        until: Timestamp,
+        why: &str,
+    ) {
         let Some(organization) = self.slots.get(index).map(|slot| slot.organization.clone()) else {
             return;
         };
@@ -268,7 +274,7 @@ impl KeyRing {
     }
 
     /// Forgets what was known of a key, because another one, or none, has taken its slot.
-    pub fn reset(&mut self, index: usize, present: bool) {
+    pub(crate) fn reset(&mut self, index: usize, present: bool) {
         if let Some(slot) = self.slots.get_mut(index) {
             *slot = KeySlot {
                 absent: !present,
@@ -278,14 +284,14 @@ impl KeyRing {
     }
 
     /// Sets whether the slot's key may be picked. What is known of it stays.
-    pub fn set_present(&mut self, index: usize, present: bool) {
+    pub(crate) fn set_present(&mut self, index: usize, present: bool) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.absent = !present;
         }
     }
 
     /// Takes in what the headers of an answer, or of a refusal, say of the key.
-    pub fn learn(&mut self, index: usize, model: &str, meta: &ResponseMeta, now: Timestamp) {
+    pub(crate) fn learn(&mut self, index: usize, model: &str, meta: &ResponseMeta, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
@@ -336,7 +342,13 @@ impl KeyRing {
     }
 
     /// Whether a key other than `index` could be used for `model` at `now`.
-    pub fn has_other(&self, index: usize, model: &str, skip: &[usize], now: Timestamp) -> bool {
+    pub(crate) fn has_other(
+        &self,
+        index: usize,
+        model: &str,
+        skip: &[usize],
+        now: Timestamp,
+    ) -> bool {
         let is_free = |(other, slot): (usize, &KeySlot)| {
             other != index
                 && !skip.contains(&other)

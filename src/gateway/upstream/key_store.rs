@@ -65,25 +65,25 @@ pub(in crate::gateway) struct SelectedKey {
 
 /// A key that was found, as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundKey {
+pub(crate) struct FoundKey {
     /// `…` and the last four characters.
-    pub last4: String,
-    pub entry: KeyEntry,
+    pub(crate) last4: String,
+    pub(crate) entry: KeyEntry,
 }
 
 /// What is known of a provider's keys after reading them.
 #[derive(Debug)]
-pub struct KeyReport {
-    pub found: Vec<FoundKey>,
+pub(crate) struct KeyReport {
+    pub(crate) found: Vec<FoundKey>,
     /// Why some sources hold no usable key, while others do.
-    pub errors: Vec<String>,
+    pub(crate) errors: Vec<String>,
     /// A key that may be used now, if the provider needs one; or why there is none.
-    pub usable: Result<Option<Secret>, String>,
+    pub(crate) usable: Result<Option<Secret>, String>,
 }
 
 impl KeyReport {
     /// The keys could not be read.
-    pub fn unread(why: String) -> Self {
+    pub(crate) fn unread(why: String) -> Self {
         Self {
             found: Vec::new(),
             errors: Vec::new(),
@@ -145,7 +145,7 @@ impl SelectedKey {
 
 impl FoundKey {
     /// What may be spent with it.
-    pub fn limit(&self) -> DayMonth {
+    pub(crate) fn limit(&self) -> DayMonth {
         DayMonth {
             per_day: self.entry.per_day,
             per_month: self.entry.per_month,

@@ -21,7 +21,7 @@ const MOST: u64 = 100 * RETRY;
 const PART: Duration = Duration::from_millis(6);
 
 #[derive(Debug)]
-pub struct RetryBudget {
+pub(crate) struct RetryBudget {
     /// Thousandths of a retry.
     left: u64,
     /// When time was counted last; `None`: never.
@@ -39,19 +39,19 @@ impl Default for RetryBudget {
 
 impl RetryBudget {
     /// Counts a request that is no retry.
-    pub fn earn(&mut self) {
+    pub(crate) fn earn(&mut self) {
         self.left = (self.left + EARNED).min(MOST);
     }
 
     /// Whether one more retry may be made.
-    pub fn allows(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn allows(&mut self, now: Timestamp) -> bool {
         self.refill(now);
         self.left >= RETRY
     }
 
     /// Pays for one retry; `false` when there is not enough, and it must not be made.
     #[must_use]
-    pub fn spend(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn spend(&mut self, now: Timestamp) -> bool {
         let allowed = self.allows(now);
         if allowed {
             self.left -= RETRY;

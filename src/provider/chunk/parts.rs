@@ -17,22 +17,22 @@ const NAME_CAP: usize = 64;
 /// What a chunk or a whole answer says. Texts without escapes are borrowed from the JSON. Rare parts are boxed, because a
 /// chunk is moved around.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Chunk<'a> {
-    pub error: Option<Box<ErrorBody>>,
-    pub choice: Option<ChunkChoice<'a>>,
-    pub usage: Option<Box<RawUsage>>,
-    pub service_tier: Option<Cow<'a, str>>,
+pub(crate) struct Chunk<'a> {
+    pub(crate) error: Option<Box<ErrorBody>>,
+    pub(crate) choice: Option<ChunkChoice<'a>>,
+    pub(crate) usage: Option<Box<RawUsage>>,
+    pub(crate) service_tier: Option<Cow<'a, str>>,
 }
 
 /// The first choice (we never request more than one).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ChunkChoice<'a> {
-    pub text: Cow<'a, str>,
-    pub reasoning: Cow<'a, str>,
+pub(crate) struct ChunkChoice<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) reasoning: Cow<'a, str>,
     /// The model called a tool, in this piece.
-    pub tool_call: bool,
+    pub(crate) tool_call: bool,
     /// The reason as written; `None` for `""` and null.
-    pub finish: Option<Cow<'a, str>>,
+    pub(crate) finish: Option<Cow<'a, str>>,
 }
 
 pub(super) fn calls_tool(tool_calls: Option<&Value>, function_call: Option<&Value>) -> bool {

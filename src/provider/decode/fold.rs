@@ -18,9 +18,9 @@ use crate::chat::{Delta, Finish};
 
 /// The most bytes of text and reasoning: a million tokens, several times what any model writes at once. Several copies of
 /// it are in memory before it is stored and shown.
-pub const WORDS_CAP: usize = 4 * 1024 * 1024;
+pub(crate) const WORDS_CAP: usize = 4 * 1024 * 1024;
 /// Pieces that are not JSON and are skipped before the stream is given up.
-pub const MALFORMED_CAP: u32 = 16;
+pub(crate) const MALFORMED_CAP: u32 = 16;
 
 /// The most bytes of an error that are read.
 const ERROR_CAP: usize = 64 * 1024;
@@ -29,9 +29,9 @@ const ERROR_CAP: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PushOutcome {
     /// Something of an answer: text, thought, tool call, finish, usage.
-    pub event: bool,
+    pub(crate) event: bool,
     /// Something that counts as a first token (not a bare role, not usage).
-    pub token: bool,
+    pub(crate) token: bool,
 }
 
 /// The fold from events to deltas.

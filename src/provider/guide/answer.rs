@@ -51,14 +51,14 @@ struct Found {
 }
 
 impl AnswerComposer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sections = sections();
         let index = Index::new(&sections);
         Self { sections, index }
     }
 
     /// The answer to the last of these questions, in Markdown. `questions` are the user's messages, oldest first.
-    pub fn answer(&self, questions: &[String]) -> String {
+    pub(crate) fn answer(&self, questions: &[String]) -> String {
         let last = questions.last().map_or("", |last| beginning(last));
         let body = if is_greeting(last) && (questions.len() < 2 || !words(last).is_empty()) {
             introduction()
@@ -177,7 +177,7 @@ impl AnswerComposer {
 
     /// The title of the section that answers, for tests.
     #[cfg(test)]
-    pub fn title(&self, questions: &[String]) -> Option<&'static str> {
+    pub(crate) fn title(&self, questions: &[String]) -> Option<&'static str> {
         self.find(questions)
             .hits
             .first()

@@ -45,7 +45,7 @@ pub(super) struct GuideApi {
 }
 
 impl GuideApi {
-    pub fn new(token: String, count: Box<CountTokens>, pace: Duration) -> Self {
+    pub(crate) fn new(token: String, count: Box<CountTokens>, pace: Duration) -> Self {
         let (guide, answers) = (OnceLock::new(), AtomicU64::new(1));
         Self {
             token,
@@ -57,7 +57,10 @@ impl GuideApi {
         }
     }
 
-    pub async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
+    pub(crate) async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
         let mut response = match self.route(request).await {
             Ok(response) => response,
             Err(refusal) => whole(refusal.status, &refusal.body()),

@@ -25,13 +25,13 @@ const CHAPTERS: [&str; 13] = [
 /// The text under one heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Section {
-    pub chapter: &'static str,
-    pub title: &'static str,
+    pub(crate) chapter: &'static str,
+    pub(crate) title: &'static str,
     /// Words that people search for; not shown.
-    pub index: &'static str,
-    pub sentences: Vec<&'static str>,
+    pub(crate) index: &'static str,
+    pub(crate) sentences: Vec<&'static str>,
     /// Code blocks with their fences.
-    pub code: Vec<String>,
+    pub(crate) code: Vec<String>,
 }
 
 /// Every section of the bundled manual.

@@ -25,14 +25,14 @@ mod question_tests;
 
 use super::endpoint::Provider;
 
-pub use server::{GuideServer, PACE, serve};
-pub use wire::MODEL;
+pub(crate) use server::{GuideServer, PACE, serve};
+pub(crate) use wire::MODEL;
 
 /// The name of the guide's provider.
-pub const OFFLINE: &str = "offline";
+pub(crate) const OFFLINE: &str = "offline";
 
 /// The guide as a provider: its address is known once it listens.
-pub fn provider() -> Provider {
+pub(crate) fn provider() -> Provider {
     Provider {
         name: OFFLINE.to_owned(),
         endpoints: Vec::new(),

@@ -30,16 +30,16 @@ const MIN_COVERAGE: f64 = 0.4;
 /// A stem of the question with its weight.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct QueryTerm {
-    pub stem: String,
-    pub weight: f64,
+    pub(crate) stem: String,
+    pub(crate) weight: f64,
 }
 
 /// A section found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SectionHit {
     /// Its index in the manual.
-    pub section: usize,
-    pub score: f64,
+    pub(crate) section: usize,
+    pub(crate) score: f64,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub fn new(sections: &[Section]) -> Self {
+    pub(crate) fn new(sections: &[Section]) -> Self {
         let mut index = Self::default();
         for (number, section) in sections.iter().enumerate() {
             index.titles.push(
@@ -98,7 +98,7 @@ impl Index {
     }
 
     /// The words of a question as stems; a word with one typo is corrected to a word of the manual.
-    pub fn terms(&self, question: &str, weight: f64) -> Vec<QueryTerm> {
+    pub(crate) fn terms(&self, question: &str, weight: f64) -> Vec<QueryTerm> {
         let mut terms: Vec<QueryTerm> = Vec::new();
         for word in words(question) {
             let term = if self.postings.contains_key(&word.stem) {
@@ -146,7 +146,7 @@ impl Index {
     }
 
     /// The inverse document frequency of a stem: rare ones weigh more, unknown ones as much as the rarest.
-    pub fn rarity(&self, stem: &str) -> f64 {
+    pub(crate) fn rarity(&self, stem: &str) -> f64 {
         let (all, with) = (
             real(self.lengths.len()),
             real(self.postings.get(stem).map_or(0, Vec::len)),
@@ -155,7 +155,7 @@ impl Index {
     }
 
     /// The sections that match these terms, best first; empty if the manual does not cover them.
-    pub fn search(&self, terms: &[QueryTerm]) -> Vec<SectionHit> {
+    pub(crate) fn search(&self, terms: &[QueryTerm]) -> Vec<SectionHit> {
         // Single digits alone are no question.
         if terms
             .iter()

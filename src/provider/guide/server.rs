@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::api::GuideApi;
 
 /// A wait between two pieces of a streamed answer that is pleasant to read.
-pub const PACE: Duration = Duration::from_millis(6);
+pub(crate) const PACE: Duration = Duration::from_millis(6);
 
 /// Connections served at once; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -30,7 +30,7 @@ const MAX_CONNECTIONS: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The guide, listening. Dropping it ends the listener and its connections.
-pub struct GuideServer {
+pub(crate) struct GuideServer {
     address: SocketAddr,
     token: String,
     accepting: JoinHandle<()>,
@@ -39,7 +39,7 @@ pub struct GuideServer {
 /// Starts the guide on a free port of 127.0.0.1. `count` gives the tokens of a text, for the usage figures and the
 /// output cap; `pace` is the wait between pieces of a streamed answer ([`PACE`]; zero: none).
 /// Fails outside a Tokio runtime, and if the system provides no port or no randomness.
-pub fn serve(
+pub(crate) fn serve(
     count: impl Fn(&str) -> u64 + Send + Sync + 'static,
     pace: Duration,
 ) -> io::Result<GuideServer> {
@@ -71,12 +71,12 @@ fn token() -> io::Result<String> {
 
 impl GuideServer {
     /// The address for an OpenAI client: `http://127.0.0.1:PORT/v1`.
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The bearer token that every request needs; new at each start. It is a key: never show it.
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         &self.token
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 /// The guide's name at its own address; in full it is `offline/guide`.
-pub const MODEL: &str = "guide";
+pub(crate) const MODEL: &str = "guide";
 const FULL_NAME: &str = "offline/guide";
 
 /// Words in one piece of a streamed answer.
@@ -19,19 +19,19 @@ const WORDS_PER_PIECE: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CompletionRequest {
     /// The text of every message, for counting.
-    pub texts: Vec<String>,
+    pub(crate) texts: Vec<String>,
     /// The user's messages, oldest first.
-    pub questions: Vec<String>,
-    pub stream: bool,
-    pub include_usage: bool,
+    pub(crate) questions: Vec<String>,
+    pub(crate) stream: bool,
+    pub(crate) include_usage: bool,
     /// The most tokens that the answer may have.
-    pub cap: Option<u64>,
+    pub(crate) cap: Option<u64>,
 }
 
 /// Why a request is not answered, in the protocol's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RequestError {
-    pub status: u16,
+    pub(crate) status: u16,
     kind: &'static str,
     message: String,
     param: Option<&'static str>,
@@ -39,7 +39,7 @@ pub(super) struct RequestError {
 }
 
 impl RequestError {
-    pub fn new(status: u16, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: u16, message: impl Into<String>) -> Self {
         Self {
             status,
             kind: "invalid_request_error",
@@ -50,7 +50,7 @@ impl RequestError {
     }
 
     #[must_use]
-    pub fn code(self, code: &'static str) -> Self {
+    pub(crate) fn code(self, code: &'static str) -> Self {
         Self {
             code: Some(code),
             ..self
@@ -58,7 +58,7 @@ impl RequestError {
     }
 
     /// The guide itself failed.
-    pub fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self {
             kind: "server_error",
             ..Self::new(500, "The guide could not compose an answer.")
@@ -72,7 +72,7 @@ impl RequestError {
         }
     }
 
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}})
     }
 }
@@ -215,14 +215,14 @@ fn content(content: &Value, role: &str) -> Result<String, RequestError> {
 /// A composed answer, ready to be written.
 #[derive(Debug, Clone)]
 pub(super) struct GuideAnswer {
-    pub id: String,
+    pub(crate) id: String,
     /// Seconds since 1970.
-    pub created: i64,
-    pub text: String,
+    pub(crate) created: i64,
+    pub(crate) text: String,
     /// `stop` or `length`.
-    pub finish: &'static str,
-    pub prompt_tokens: u64,
-    pub completion_tokens: u64,
+    pub(crate) finish: &'static str,
+    pub(crate) prompt_tokens: u64,
+    pub(crate) completion_tokens: u64,
 }
 
 impl GuideAnswer {
@@ -234,7 +234,7 @@ impl GuideAnswer {
         })
     }
 
-    pub fn whole(&self) -> Value {
+    pub(crate) fn whole(&self) -> Value {
         json!({
             "id": self.id,
             "object": "chat.completion",
@@ -251,7 +251,7 @@ impl GuideAnswer {
     }
 
     /// The server-sent events of the answer, each complete in itself.
-    pub fn events(&self, include_usage: bool) -> Vec<Bytes> {
+    pub(crate) fn events(&self, include_usage: bool) -> Vec<Bytes> {
         let delta = |delta: Value, finish: Option<&str>| {
             self.event(
                 &json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]),

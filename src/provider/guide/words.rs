@@ -7,8 +7,8 @@
 /// A word as it was written (in lower case) and as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StemmedWord {
-    pub raw: String,
-    pub stem: String,
+    pub(crate) raw: String,
+    pub(crate) stem: String,
 }
 
 /// Words that say nothing about the topic of a question.

@@ -27,7 +27,7 @@ struct UndoStep {
 }
 
 #[derive(Debug, Default)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     text: String,
     cursor: usize,
     cut: String,
@@ -35,17 +35,17 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Byte offset of the cursor.
-    pub fn cursor(&self) -> usize {
+    pub(crate) fn cursor(&self) -> usize {
         self.cursor
     }
 
     /// Moves the cursor to the grapheme boundary at or before `at`.
-    pub fn set_cursor(&mut self, at: usize) {
+    pub(crate) fn set_cursor(&mut self, at: usize) {
         let mut at = at.min(self.text.len());
         while !self.text.is_char_boundary(at) {
             at -= 1;
@@ -58,17 +58,17 @@ impl Buffer {
     }
 
     /// Replaces everything; the cursor goes to the end.
-    pub fn set(&mut self, text: &str) -> Edited {
+    pub(crate) fn set(&mut self, text: &str) -> Edited {
         let all = 0..self.text.len();
         self.replace(all, text)
     }
 
-    pub fn insert(&mut self, text: &str) -> Edited {
+    pub(crate) fn insert(&mut self, text: &str) -> Edited {
         self.replace(self.cursor..self.cursor, text)
     }
 
     /// Carries out an edit key. `None`: the text is as it was.
-    pub fn edit(&mut self, edit: Edit) -> Option<Edited> {
+    pub(crate) fn edit(&mut self, edit: Edit) -> Option<Edited> {
         let at = self.cursor;
         let (line_start, line_end) = self.line(at);
         match edit {
@@ -115,7 +115,7 @@ impl Buffer {
     }
 
     /// Start and end of the line (between line breaks) around `at`.
-    pub fn line(&self, at: usize) -> (usize, usize) {
+    pub(crate) fn line(&self, at: usize) -> (usize, usize) {
         let bytes = self.text.as_bytes();
         let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |i| i + 1);
         let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |i| at + i);

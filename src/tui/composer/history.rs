@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const KEPT: usize = 10_000;
 
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     entries: Vec<String>,
     /// Entry shown now; `None`: the draft.
     at: Option<usize>,
@@ -22,7 +22,7 @@ pub struct History {
 
 impl History {
     /// Prompts of the store, newest last; what was put aside here stays.
-    pub fn load(&mut self, prompts: &[String]) {
+    pub(crate) fn load(&mut self, prompts: &[String]) {
         let aside = self.aside.clone();
         self.entries = prompts[prompts.len().saturating_sub(KEPT)..].to_vec();
         self.entries.extend(aside);
@@ -30,7 +30,7 @@ impl History {
     }
 
     /// A prompt was sent.
-    pub fn sent(&mut self, prompt: &str) {
+    pub(crate) fn sent(&mut self, prompt: &str) {
         if self.aside.as_deref() == Some(prompt) {
             self.aside = None;
         }
@@ -38,17 +38,17 @@ impl History {
     }
 
     /// The draft was put aside.
-    pub fn put_aside(&mut self, draft: &str) {
+    pub(crate) fn put_aside(&mut self, draft: &str) {
         self.aside = Some(draft.to_owned());
         self.push(draft);
     }
 
-    pub fn aside(&self) -> Option<&str> {
+    pub(crate) fn aside(&self) -> Option<&str> {
         self.aside.as_deref()
     }
 
     /// The entry before the one shown, instead of `current`.
-    pub fn earlier(&mut self, current: &str) -> Option<String> {
+    pub(crate) fn earlier(&mut self, current: &str) -> Option<String> {
         let to = match self.at {
             None => self.entries.len().checked_sub(1)?,
             Some(at) => at.checked_sub(1)?,
@@ -59,7 +59,7 @@ impl History {
     }
 
     /// The entry after the one shown; after the last, the draft.
-    pub fn later(&mut self, current: &str) -> Option<String> {
+    pub(crate) fn later(&mut self, current: &str) -> Option<String> {
         let at = self.at?;
         self.keep(current);
         if at + 1 < self.entries.len() {
@@ -71,7 +71,7 @@ impl History {
     }
 
     /// The newest entry older than `before` that holds `needle`, ignoring case: its number and text.
-    pub fn search(&self, needle: &str, before: Option<usize>) -> Option<(usize, &str)> {
+    pub(crate) fn search(&self, needle: &str, before: Option<usize>) -> Option<(usize, &str)> {
         let needle = needle.to_lowercase();
         let end = before.unwrap_or(self.entries.len()).min(self.entries.len());
         let hit = (0..end)

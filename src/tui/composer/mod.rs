@@ -11,7 +11,7 @@ mod buffer;
 mod history;
 mod rows;
 
-pub use rows::{RowWindow, shown};
+pub(crate) use rows::{RowWindow, shown};
 
 use self::buffer::Buffer;
 use self::history::History;
@@ -19,10 +19,10 @@ use self::rows::SoftWrap;
 use super::keymap::Edit;
 
 #[derive(Debug, Default)]
-pub struct Composer {
+pub(crate) struct Composer {
     buffer: Buffer,
     rows: SoftWrap,
-    pub history: History,
+    pub(crate) history: History,
     /// The column that Up and Down aim at.
     goal: Option<usize>,
     /// Goes up with every change of the text, and when the price may have changed.
@@ -32,39 +32,39 @@ pub struct Composer {
 }
 
 impl Composer {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.buffer.text()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffer.text().is_empty()
     }
 
     /// Nothing but white space stands here.
-    pub fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.buffer.text().trim().is_empty()
     }
 
-    pub fn rev(&self) -> u64 {
+    pub(crate) fn rev(&self) -> u64 {
         self.rev
     }
 
-    pub fn edits(&self) -> u64 {
+    pub(crate) fn edits(&self) -> u64 {
         self.edits
     }
 
     /// Counts as changed although the text is the same: whatever the price depends on has changed.
-    pub fn touch(&mut self) {
+    pub(crate) fn touch(&mut self) {
         self.rev += 1;
     }
 
-    pub fn insert(&mut self, text: &str) {
+    pub(crate) fn insert(&mut self, text: &str) {
         let edit = self.buffer.insert(text);
         self.changed(edit);
     }
 
     /// Pasted text: line ends of other systems become ours.
-    pub fn paste(&mut self, text: &str) {
+    pub(crate) fn paste(&mut self, text: &str) {
         if text.contains('\r') {
             self.insert(&text.replace("\r\n", "\n").replace('\r', "\n"));
         } else {
@@ -73,7 +73,7 @@ impl Composer {
     }
 
     /// Puts `text` before what stands here, if anything does.
-    pub fn restore(&mut self, text: &str) {
+    pub(crate) fn restore(&mut self, text: &str) {
         if self.is_blank() {
             self.set(text);
         } else {
@@ -82,19 +82,19 @@ impl Composer {
         }
     }
 
-    pub fn set(&mut self, text: &str) {
+    pub(crate) fn set(&mut self, text: &str) {
         let edit = self.buffer.set(text);
         self.changed(edit);
     }
 
-    pub fn take(&mut self) -> String {
+    pub(crate) fn take(&mut self) -> String {
         let text = self.text().to_owned();
         self.set("");
         self.buffer = Buffer::default();
         text
     }
 
-    pub fn edit(&mut self, edit: Edit) {
+    pub(crate) fn edit(&mut self, edit: Edit) {
         self.goal = None;
         if let Some(edit) = self.buffer.edit(edit) {
             self.changed(edit);
@@ -102,7 +102,7 @@ impl Composer {
     }
 
     /// Turns a backslash before the cursor into a line break; `false` when there is none.
-    pub fn break_at_backslash(&mut self) -> bool {
+    pub(crate) fn break_at_backslash(&mut self) -> bool {
         let before = &self.text()[..self.buffer.cursor()];
         // Two backslashes are one meant as such.
         if !before.ends_with('\\') || before.ends_with("\\\\") {
@@ -114,7 +114,7 @@ impl Composer {
     }
 
     /// A row up, or from the first row an earlier prompt. `false`: there is none.
-    pub fn up(&mut self) -> bool {
+    pub(crate) fn up(&mut self) -> bool {
         self.vertical(false) || {
             let entry = self.history.earlier(self.buffer.text());
             self.show(entry)
@@ -122,7 +122,7 @@ impl Composer {
     }
 
     /// A row down, or from the last row a later prompt.
-    pub fn down(&mut self) -> bool {
+    pub(crate) fn down(&mut self) -> bool {
         self.vertical(true) || {
             let entry = self.history.later(self.buffer.text());
             self.show(entry)
@@ -130,7 +130,7 @@ impl Composer {
     }
 
     /// The rows to show.
-    pub fn window(&mut self, width: usize, height: usize) -> RowWindow {
+    pub(crate) fn window(&mut self, width: usize, height: usize) -> RowWindow {
         self.rows
             .window(self.buffer.text(), self.buffer.cursor(), width, height)
     }

@@ -21,11 +21,11 @@ const UNMEASURED: usize = 80;
 
 /// A change of the text: at `at`, `removed` bytes became `inserted`; `breaks`: line breaks came or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edited {
-    pub at: usize,
-    pub removed: usize,
-    pub inserted: usize,
-    pub breaks: bool,
+pub(crate) struct Edited {
+    pub(crate) at: usize,
+    pub(crate) removed: usize,
+    pub(crate) inserted: usize,
+    pub(crate) breaks: bool,
 }
 
 /// Rows of one line between two line breaks; offsets from its start.
@@ -39,16 +39,16 @@ struct WrappedLine {
 
 /// The rows on view: byte ranges, and the cursor's place among them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct RowWindow {
-    pub rows: Vec<Range<usize>>,
-    pub cursor: (usize, usize),
+pub(crate) struct RowWindow {
+    pub(crate) rows: Vec<Range<usize>>,
+    pub(crate) cursor: (usize, usize),
     /// More stands above or below.
-    pub above: bool,
-    pub below: bool,
+    pub(crate) above: bool,
+    pub(crate) below: bool,
 }
 
 #[derive(Debug, Default)]
-pub struct SoftWrap {
+pub(crate) struct SoftWrap {
     width: usize,
     lines: Vec<WrappedLine>,
     /// Start of the first row on view.
@@ -59,7 +59,7 @@ pub struct SoftWrap {
 type At = (usize, usize);
 
 impl SoftWrap {
-    pub fn edited(&mut self, edit: Edited) {
+    pub(crate) fn edited(&mut self, edit: Edited) {
         let end = edit.at + edit.removed;
         self.lines.retain_mut(|line| {
             if line.end < edit.at {
@@ -83,7 +83,13 @@ impl SoftWrap {
     }
 
     /// The rows to show in `height` rows of `width` cells, scrolled no further than the cursor needs.
-    pub fn window(&mut self, text: &str, cursor: usize, width: usize, height: usize) -> RowWindow {
+    pub(crate) fn window(
+        &mut self,
+        text: &str,
+        cursor: usize,
+        width: usize,
+        height: usize,
+    ) -> RowWindow {
         self.set_width(width);
         let height = height.max(1);
         let here = self.locate(text, cursor);
@@ -132,7 +138,13 @@ impl SoftWrap {
     }
 
     /// The cursor one row up (`down`: down), at `x` cells; `None` at the edge.
-    pub fn vertical(&mut self, text: &str, cursor: usize, x: usize, down: bool) -> Option<usize> {
+    pub(crate) fn vertical(
+        &mut self,
+        text: &str,
+        cursor: usize,
+        x: usize,
+        down: bool,
+    ) -> Option<usize> {
         let here = self.locate(text, cursor);
         let there = if down {
             self.after(text, here)
@@ -153,7 +165,7 @@ impl SoftWrap {
     }
 
     /// How far from its row's start the cursor stands, in cells.
-    pub fn column(&mut self, text: &str, cursor: usize) -> usize {
+    pub(crate) fn column(&mut self, text: &str, cursor: usize) -> usize {
         let here = self.locate(text, cursor);
         cells_of(&text[self.range(text, here).start..cursor])
     }
@@ -265,7 +277,7 @@ fn row_end(line: &str, from: usize, width: usize) -> usize {
 }
 
 /// A grapheme as it may be shown.
-pub fn shown(grapheme: &str) -> Cow<'_, str> {
+pub(crate) fn shown(grapheme: &str) -> Cow<'_, str> {
     match grapheme.as_bytes() {
         [b' '..=b'~'] => Cow::Borrowed(grapheme),
         [b'\t'] => Cow::Borrowed("    "),

@@ -4,7 +4,7 @@ use crate::protocol::Degraded;
 
 /// What a key can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Send,
     NewLine,
     Escape,
@@ -54,7 +54,7 @@ pub enum Action {
 
 /// What a key can do to the draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edit {
+pub(crate) enum Edit {
     Left,
     Right,
     WordLeft,

@@ -4,7 +4,7 @@ use super::action::Action;
 
 /// Where a binding holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyContext {
+pub(crate) enum KeyContext {
     /// Everywhere but in a dialog, after the place itself.
     Anywhere,
     /// The input.
@@ -22,7 +22,7 @@ pub enum KeyContext {
 }
 
 impl KeyContext {
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Anywhere,
         Self::Input,
         Self::EmptyInput,
@@ -33,7 +33,7 @@ impl KeyContext {
         Self::Dialog,
     ];
 
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Anywhere => "anywhere",
             Self::Input => "in the input",
@@ -49,11 +49,11 @@ impl KeyContext {
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
-pub struct KeyBinding {
+pub(crate) struct KeyBinding {
     /// The name in `[keys]`.
-    pub name: &'static str,
-    pub place: KeyContext,
-    pub action: Action,
-    pub keys: &'static [&'static str],
-    pub help: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) place: KeyContext,
+    pub(crate) action: Action,
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) help: &'static str,
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd)]
-pub struct Chord {
+pub(crate) struct Chord {
     code: KeyCode,
     mods: KeyModifiers,
 }
@@ -34,7 +34,7 @@ const NAMED: [(&str, KeyCode); 14] = [
 
 impl Chord {
     /// Terminals disagree about Shift on letters, Shift-Tab and capital letters under Ctrl: here they agree.
-    pub fn new(code: KeyCode, mods: KeyModifiers) -> Self {
+    pub(crate) fn new(code: KeyCode, mods: KeyModifiers) -> Self {
         let mut mods = mods & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
         let code = match code {
             KeyCode::BackTab => {
@@ -58,7 +58,7 @@ impl Chord {
     }
 
     /// The character this chord types, when it types one.
-    pub fn types(self) -> Option<char> {
+    pub(crate) fn types(self) -> Option<char> {
         match self.code {
             KeyCode::Char(c) if self.mods.is_empty() => Some(c),
             _ => None,
@@ -67,7 +67,7 @@ impl Chord {
 
     /// What a terminal would send for it.
     #[cfg(test)]
-    pub fn parts(text: &str) -> (KeyCode, KeyModifiers) {
+    pub(crate) fn parts(text: &str) -> (KeyCode, KeyModifiers) {
         let chord: Self = text
             .parse()
             .unwrap_or(Self::new(KeyCode::Null, KeyModifiers::NONE));
@@ -76,14 +76,14 @@ impl Chord {
 
     /// Whether a text that is pasted can bring it. Only keys that no output of a program contains are sure to have been
     /// pressed; the sequences of the arrows and of Home, for instance, move the cursor in such output too.
-    pub fn is_in_text(self) -> bool {
+    pub(crate) fn is_in_text(self) -> bool {
         !matches!(
             self.code,
             KeyCode::F(_) | KeyCode::Insert | KeyCode::Delete | KeyCode::PageUp | KeyCode::PageDown
         )
     }
 
-    pub fn is_enter(self) -> bool {
+    pub(crate) fn is_enter(self) -> bool {
         self.code == KeyCode::Enter && self.mods.is_empty()
     }
 }
@@ -122,7 +122,7 @@ impl fmt::Display for Chord {
 /// The text names no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no key; write it as Enter, F2, y, Ctrl-P, Alt-Up or Shift-Tab")]
-pub struct NotAKey(String);
+pub(crate) struct NotAKey(String);
 
 impl FromStr for Chord {
     type Err = NotAKey;

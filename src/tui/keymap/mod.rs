@@ -11,14 +11,14 @@ mod table;
 
 use std::collections::BTreeMap;
 
-pub use action::{Action, Edit};
-pub use binding::{KeyBinding, KeyContext};
-pub use chord::{Chord, NotAKey};
-pub use table::TABLE;
+pub(crate) use action::{Action, Edit};
+pub(crate) use binding::{KeyBinding, KeyContext};
+pub(crate) use chord::{Chord, NotAKey};
+pub(crate) use table::TABLE;
 
 /// A `[keys]` section that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeymapError {
+pub(crate) enum KeymapError {
     #[error("keys.{name}: no such action; did you mean `{nearest}`?")]
     UnknownAction { name: String, nearest: &'static str },
     #[error("keys.{name}: {source}")]
@@ -38,13 +38,13 @@ pub enum KeymapError {
 
 /// The table with the user's changes.
 #[derive(Debug, Clone)]
-pub struct Keymap {
+pub(crate) struct Keymap {
     rows: Vec<(&'static KeyBinding, Vec<Chord>)>,
 }
 
 impl Keymap {
     /// The built-in table with these rows' keys replaced (an empty list takes the keys away).
-    pub fn new(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
+    pub(crate) fn new(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, KeymapError> {
         let mut rows = Vec::with_capacity(TABLE.len());
         for row in TABLE {
             rows.push((row, parse(row.name, row.keys.iter().copied())?));
@@ -64,7 +64,7 @@ impl Keymap {
     }
 
     /// What `chord` does in the first of `places` that knows it.
-    pub fn find(&self, places: &[KeyContext], chord: Chord) -> Option<Action> {
+    pub(crate) fn find(&self, places: &[KeyContext], chord: Chord) -> Option<Action> {
         places.iter().find_map(|place| {
             self.rows
                 .iter()
@@ -74,7 +74,7 @@ impl Keymap {
     }
 
     /// The first key of a row, for hints; empty when it has none.
-    pub fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         let row = self.rows.iter().find(|(row, _)| row.name == name);
         row.and_then(|(_, keys)| keys.first())
             .map(ToString::to_string)
@@ -82,7 +82,7 @@ impl Keymap {
     }
 
     /// The rows with their keys in words, in the order of the table.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static KeyBinding, String)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static KeyBinding, String)> {
         self.rows.iter().map(|(row, keys)| {
             (
                 *row,

@@ -14,7 +14,7 @@ use crate::protocol::Degraded;
 macro_rules! table {
     ($($name:literal $place:ident $action:expr, [$($key:literal),*], $help:literal;)*) => {
         /// Every binding. `name` is the key in `[keys]`.
-        pub const TABLE: &[KeyBinding] = &[$(KeyBinding { name: $name, place: $place, action: $action, keys: &[$($key),*], help: $help }),*];
+        pub(crate) const TABLE: &[KeyBinding] = &[$(KeyBinding { name: $name, place: $place, action: $action, keys: &[$($key),*], help: $help }),*];
     };
 }
 

@@ -12,11 +12,11 @@ use crate::tui::wrap;
 
 /// A block of code as it is copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CodeBlock {
+pub(crate) struct CodeBlock {
     /// The first word after the fence, safe and short; empty when there is none.
-    pub lang: String,
+    pub(crate) lang: String,
     /// The code, each line with its line feed.
-    pub source: String,
+    pub(crate) source: String,
 }
 
 impl CodeBlock {

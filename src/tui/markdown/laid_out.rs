@@ -6,10 +6,10 @@ use super::code::CodeBlock;
 
 /// Laid out markdown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LaidOutText {
-    pub lines: Vec<Line<'static>>,
+pub(crate) struct LaidOutText {
+    pub(crate) lines: Vec<Line<'static>>,
     /// The blocks of code in order; the screen numbers them from 1.
-    pub code_blocks: Vec<CodeBlock>,
+    pub(crate) code_blocks: Vec<CodeBlock>,
 }
 
 impl LaidOutText {

@@ -1,7 +1,7 @@
 //! Markdown as lines for the screen.
 //!
 //! Owns: the look of every block and inline element, and [`AnswerText`], which lays out a text that is still growing.
-//! Refuses: text that is not safe (it takes [`SafeText`], or makes its input safe itself), colours of its own, HTML.
+//! Refuses: text that is not safe (it takes [`SafeText`](crate::chat::SafeText), or makes its input safe itself), colours of its own, HTML.
 //! Invariant: a text laid out piece by piece ends as the same lines as the text laid out at once; work per piece is
 //! linear in the tail that is not settled; nothing here recurses, whatever the depth of the input.
 //!
@@ -20,15 +20,19 @@ mod prefix;
 mod stream;
 mod table;
 
+#[cfg(test)]
 use crate::chat::SafeText;
+#[cfg(test)]
 use crate::tui::theme::Palette;
 
-pub use code::CodeBlock;
-pub use laid_out::LaidOutText;
-pub use stream::AnswerText;
+pub(crate) use code::CodeBlock;
+#[cfg(test)]
+pub(crate) use laid_out::LaidOutText;
+pub(crate) use stream::AnswerText;
 
+#[cfg(test)]
 /// Lays out a whole text in lines of at most `width` cells.
-pub fn lay_out(text: &SafeText, width: usize, palette: Palette) -> LaidOutText {
+pub(crate) fn lay_out(text: &SafeText, width: usize, palette: Palette) -> LaidOutText {
     let mut answer = AnswerText::from_safe(text.clone());
     answer.set_view(width, palette);
     answer.into_page()

@@ -22,7 +22,7 @@ const LONG: usize = 4_096;
 
 /// An answer, whole or still streaming.
 #[derive(Debug, Clone)]
-pub struct AnswerText {
+pub(crate) struct AnswerText {
     sanitiser: Sanitiser,
     source: SafeText,
     width: usize,
@@ -73,14 +73,14 @@ struct Fence {
 
 impl AnswerText {
     /// An empty answer for a view of `width` cells.
-    pub fn new(width: usize, palette: Palette) -> Self {
+    pub(crate) fn new(width: usize, palette: Palette) -> Self {
         let mut answer = Self::from_safe(SafeText::default());
         answer.set_view(width, palette);
         answer
     }
 
     /// A whole text. The view is 80 cells until it is set.
-    pub fn from_safe(source: SafeText) -> Self {
+    pub(crate) fn from_safe(source: SafeText) -> Self {
         Self {
             sanitiser: Sanitiser::default(),
             source,
@@ -96,29 +96,29 @@ impl AnswerText {
     }
 
     /// Appends a piece as it came from the model.
-    pub fn push(&mut self, raw: &str) {
+    pub(crate) fn push(&mut self, raw: &str) {
         let safe = self.sanitiser.push(raw);
         self.source.push(&safe);
     }
 
     /// The stream has ended: nothing is held back any more.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let safe = self.sanitiser.finish();
         self.source.push(&safe);
     }
 
     /// The markdown, made safe: what is copied.
-    pub fn source(&self) -> &SafeText {
+    pub(crate) fn source(&self) -> &SafeText {
         &self.source
     }
 
     /// Characters that were made visible.
-    pub fn altered(&self) -> usize {
+    pub(crate) fn altered(&self) -> usize {
         self.sanitiser.altered()
     }
 
     /// Shows the text in lines of `width` cells from now on.
-    pub fn set_view(&mut self, width: usize, palette: Palette) {
+    pub(crate) fn set_view(&mut self, width: usize, palette: Palette) {
         if (self.width, self.palette) != (width.max(1), palette) {
             self.width = width.max(1);
             self.palette = palette;
@@ -127,7 +127,7 @@ impl AnswerText {
     }
 
     /// Drops the lines; they are laid out again when asked for.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.page = LaidOutText::default();
         self.state = StableBlocks::default();
         self.settled = Settled::default();
@@ -135,25 +135,26 @@ impl AnswerText {
     }
 
     /// The lines of all that has come.
-    pub fn lines(&mut self) -> &[Line<'static>] {
+    pub(crate) fn lines(&mut self) -> &[Line<'static>] {
         self.lay_out();
         &self.page.lines
     }
 
     /// The blocks of code; the last may still grow.
-    pub fn code_blocks(&mut self) -> &[CodeBlock] {
+    pub(crate) fn code_blocks(&mut self) -> &[CodeBlock] {
         self.lay_out();
         &self.page.code_blocks
     }
 
-    pub fn into_page(mut self) -> LaidOutText {
+    #[cfg(test)]
+    pub(crate) fn into_page(mut self) -> LaidOutText {
         self.lay_out();
         self.page
     }
 
     /// How many bytes of source have been laid out so far, over and over ones included.
     #[cfg(test)]
-    pub fn laid_bytes(&self) -> u64 {
+    pub(crate) fn laid_bytes(&self) -> u64 {
         self.laid
     }
 

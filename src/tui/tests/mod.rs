@@ -7,6 +7,6 @@ mod flows;
 mod kept;
 mod money;
 mod rescue;
-pub mod sample;
+pub(crate) mod sample;
 mod screens;
 mod wire;

@@ -21,28 +21,28 @@ use crate::tui::msg::{Effect, Msg};
 use crate::tui::update::update;
 use crate::tui::{Options, view};
 
-pub fn usd(text: &str) -> Usd {
+pub(crate) fn usd(text: &str) -> Usd {
     text.parse().unwrap()
 }
 
-pub fn app() -> App {
+pub(crate) fn app() -> App {
     App::new(&Options::default(), Instant::now()).unwrap()
 }
 
 /// An app whose chat is open.
-pub fn open() -> App {
+pub(crate) fn open() -> App {
     let mut app = app();
     core(&mut app, session());
     app
 }
 
-pub fn core(app: &mut App, event: Event) -> Vec<Effect> {
+pub(crate) fn core(app: &mut App, event: Event) -> Vec<Effect> {
     let now = app.now;
     update(app, Msg::Core(Box::new(event)), now)
 }
 
 /// Plays keys as a person types them: names in angle brackets, else letters.
-pub fn keys(app: &mut App, script: &str) -> Vec<Effect> {
+pub(crate) fn keys(app: &mut App, script: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut rest = script;
     while let Some(c) = rest.chars().next() {
@@ -67,7 +67,7 @@ pub fn keys(app: &mut App, script: &str) -> Vec<Effect> {
 }
 
 /// The screen as text, with trailing blanks cut.
-pub fn screen(app: &mut App, width: u16, height: u16) -> String {
+pub(crate) fn screen(app: &mut App, width: u16, height: u16) -> String {
     let mut canvas = Canvas::default();
     canvas.begin(Size { width, height });
     view::draw(&mut canvas, app, view::Extent::Whole);
@@ -90,15 +90,15 @@ pub fn screen(app: &mut App, width: u16, height: u16) -> String {
     out
 }
 
-pub fn mini() -> ModelId {
+pub(crate) fn mini() -> ModelId {
     ModelId::new("openai", "gpt-5-mini")
 }
 
-pub fn id(bits: u64) -> MessageId {
+pub(crate) fn id(bits: u64) -> MessageId {
     MessageId::from_bits(bits)
 }
 
-pub fn choice() -> Choice {
+pub(crate) fn choice() -> Choice {
     let favourites = vec![Selection::Auto, Selection::Pinned(mini())];
     Choice {
         selection: Selection::Auto,
@@ -110,7 +110,7 @@ pub fn choice() -> Choice {
     }
 }
 
-pub fn session() -> Event {
+pub(crate) fn session() -> Event {
     Event::Session(Box::new(SessionView {
         id: SessionId::from_bits(7),
         title: "Borrow checker, again".to_owned(),
@@ -120,7 +120,7 @@ pub fn session() -> Event {
     }))
 }
 
-pub fn route() -> Route {
+pub(crate) fn route() -> Route {
     let considered = |model: &str, worst, skipped: Option<&str>| Considered {
         model: ModelId::new("openai", model),
         effort: None,
@@ -137,7 +137,7 @@ pub fn route() -> Route {
     }
 }
 
-pub fn estimate() -> Estimate {
+pub(crate) fn estimate() -> Estimate {
     Estimate {
         input_tokens: 2_310,
         output_tokens: 600,
@@ -149,7 +149,7 @@ pub fn estimate() -> Estimate {
     }
 }
 
-pub fn quote() -> Quote {
+pub(crate) fn quote() -> Quote {
     Quote {
         model: mini(),
         route: route(),
@@ -169,14 +169,14 @@ pub fn quote() -> Quote {
     }
 }
 
-pub fn receipt(rev: u64) -> Event {
+pub(crate) fn receipt(rev: u64) -> Event {
     Event::Receipt(Box::new(Receipt {
         rev,
         outcome: Ok(quote()),
     }))
 }
 
-pub fn prompted(n: u64, text: &str) -> Event {
+pub(crate) fn prompted(n: u64, text: &str) -> Event {
     Event::Prompted {
         id: id(n),
         text: Arc::from(text),
@@ -184,7 +184,7 @@ pub fn prompted(n: u64, text: &str) -> Event {
     }
 }
 
-pub fn started(n: u64) -> Event {
+pub(crate) fn started(n: u64) -> Event {
     Event::Started(Box::new(Started {
         id: id(n),
         at: Timestamp(0),
@@ -199,7 +199,7 @@ pub fn started(n: u64) -> Event {
     }))
 }
 
-pub fn latency() -> Latency {
+pub(crate) fn latency() -> Latency {
     Latency {
         ttft_ms: Some(412),
         total_ms: 2_140,
@@ -207,7 +207,7 @@ pub fn latency() -> Latency {
     }
 }
 
-pub fn usage() -> Usage {
+pub(crate) fn usage() -> Usage {
     Usage {
         uncached_input: 390,
         cached_input: 1_920,
@@ -218,7 +218,7 @@ pub fn usage() -> Usage {
     }
 }
 
-pub fn progress(n: u64) -> Event {
+pub(crate) fn progress(n: u64) -> Event {
     let cost = Cost::new(usd("0.0012"), CostKind::Estimated);
     Event::Progress(Progress {
         id: id(n),
@@ -228,7 +228,7 @@ pub fn progress(n: u64) -> Event {
     })
 }
 
-pub fn answer(n: u64, text: &str, finish: Finish) -> Answer {
+pub(crate) fn answer(n: u64, text: &str, finish: Finish) -> Answer {
     Answer {
         session: SessionId::from_bits(7),
         id: id(n),
@@ -254,11 +254,11 @@ pub fn answer(n: u64, text: &str, finish: Finish) -> Answer {
     }
 }
 
-pub fn finished(n: u64, text: &str, finish: Finish) -> Event {
+pub(crate) fn finished(n: u64, text: &str, finish: Finish) -> Event {
     Event::Finished(Box::new(answer(n, text, finish)))
 }
 
-pub fn failed() -> Event {
+pub(crate) fn failed() -> Event {
     let failure = Failure::new(FailureKind::Budget, "the day's budget of $5.00 is used up")
         .hint("raise budget.per_day or wait until midnight");
     Event::Failed {
@@ -268,7 +268,7 @@ pub fn failed() -> Event {
     }
 }
 
-pub fn raise() -> Raise {
+pub(crate) fn raise() -> Raise {
     Raise {
         scope: Scope::Day,
         by: usd("0.031"),
@@ -276,7 +276,7 @@ pub fn raise() -> Raise {
 }
 
 /// At the day's limit, with these ways out.
-pub fn at_limit(text: &str, cheaper: bool, raised: bool) -> Event {
+pub(crate) fn at_limit(text: &str, cheaper: bool, raised: bool) -> Event {
     let failure = Failure::new(
         FailureKind::Budget,
         "openai/gpt-5 could cost $0.09, $0.06 left today",
@@ -291,7 +291,7 @@ pub fn at_limit(text: &str, cheaper: bool, raised: bool) -> Event {
     }))
 }
 
-pub fn alert() -> Alert {
+pub(crate) fn alert() -> Alert {
     Alert {
         scope: Scope::Day,
         share: 0.8,
@@ -300,7 +300,7 @@ pub fn alert() -> Alert {
     }
 }
 
-pub fn panel() -> Event {
+pub(crate) fn panel() -> Event {
     let meter = |settled, limit| Meter {
         settled: usd(settled),
         limit: Some(usd(limit)),
@@ -328,7 +328,7 @@ pub fn panel() -> Event {
     }))
 }
 
-pub fn models() -> Vec<ModelRow> {
+pub(crate) fn models() -> Vec<ModelRow> {
     let row =
         |id: &str, rung, prices: Option<(&str, &str, &str)>, unusable: Option<&str>| ModelRow {
             id: id.parse().map_or(Selection::Auto, Selection::Pinned),

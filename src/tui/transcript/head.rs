@@ -45,7 +45,7 @@ impl Head {
     }
 
     /// Of a finished answer.
-    pub fn finished(facts: &AnswerFacts) -> Self {
+    pub(crate) fn finished(facts: &AnswerFacts) -> Self {
         Self {
             ending: facts.finish.as_ref().map(ending).unwrap_or_default(),
             cost: facts.cost,
@@ -75,7 +75,7 @@ impl Head {
     }
 
     /// The model's name as its provider knows it.
-    pub fn model(&self) -> &SafeText {
+    pub(crate) fn model(&self) -> &SafeText {
         &self.model
     }
 

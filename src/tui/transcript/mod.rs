@@ -26,7 +26,8 @@ use foot::Foot;
 pub use head::Head;
 use item::{AnswerItem, Item, ItemBody};
 use reasoning::Reasoning;
-pub use scroll::ScrollPosition;
+#[cfg(test)]
+pub(crate) use scroll::ScrollPosition;
 use scroll::ScrolledItems;
 
 /// A chat on the screen.
@@ -73,7 +74,7 @@ impl Transcript {
         }
     }
 
-    pub fn push_prompt(&mut self, id: MessageId, raw: &str) {
+    pub(crate) fn push_prompt(&mut self, id: MessageId, raw: &str) {
         self.list.follow_end();
         self.list
             .push(Item::words(Some(id), "you", raw, self.list.view));
@@ -100,12 +101,12 @@ impl Transcript {
         self.change(id, |answer| answer.text.push(raw), raw);
     }
 
-    pub fn push_reasoning(&mut self, id: &MessageId, raw: &str) {
+    pub(crate) fn push_reasoning(&mut self, id: &MessageId, raw: &str) {
         self.change(id, |answer| answer.reasoning.push(raw), "");
     }
 
     /// A piece of reasoning that came at this time.
-    pub fn push_thought(&mut self, id: &MessageId, raw: &str, now: Instant) {
+    pub(crate) fn push_thought(&mut self, id: &MessageId, raw: &str, now: Instant) {
         let push = |answer: &mut AnswerItem| {
             answer.reasoning.push(raw);
             answer.reasoning.clock(now);
@@ -114,7 +115,7 @@ impl Transcript {
     }
 
     /// What the answer costs so far, and the tokens of its reasoning as far as they are known.
-    pub fn set_progress(&mut self, id: &MessageId, cost: Cost, reasoning: u64) {
+    pub(crate) fn set_progress(&mut self, id: &MessageId, cost: Cost, reasoning: u64) {
         let set = |answer: &mut AnswerItem| {
             answer.head.set_cost(cost);
             answer.reasoning.tokens = answer.reasoning.tokens.max(reasoning);
@@ -123,12 +124,12 @@ impl Transcript {
     }
 
     /// What going on with the answer would do; `None`: no more.
-    pub fn set_offer(&mut self, id: &MessageId, offer: Option<&str>) {
+    pub(crate) fn set_offer(&mut self, id: &MessageId, offer: Option<&str>) {
         self.change(id, |answer| answer.foot.set_offer(offer), "");
     }
 
     /// The answer is whole, or as whole as it will be.
-    pub fn finish_answer(&mut self, id: &MessageId, facts: &AnswerFacts) {
+    pub(crate) fn finish_answer(&mut self, id: &MessageId, facts: &AnswerFacts) {
         let end = |answer: &mut AnswerItem| {
             answer.head = Head::finished(facts);
             answer.foot = Foot::finished(facts);
@@ -142,7 +143,7 @@ impl Transcript {
     }
 
     /// The answer ended and nothing is known about it but what came. One that never began leaves nothing behind.
-    pub fn abandon_answer(&mut self, id: &MessageId) {
+    pub(crate) fn abandon_answer(&mut self, id: &MessageId) {
         let silent = |item: &Item| {
             let ItemBody::Answer(answer) = &item.body else {
                 return false;
@@ -163,7 +164,7 @@ impl Transcript {
         self.change(id, end, "");
     }
 
-    pub fn push_notice(&mut self, notice: &Notice) {
+    pub(crate) fn push_notice(&mut self, notice: &Notice) {
         let (mark, style): (_, fn(&Palette) -> _) = match notice.level {
             Level::Info => ("·", |palette| palette.dim),
             Level::Warning => ("!", |palette| palette.warning),
@@ -183,7 +184,7 @@ impl Transcript {
         ));
     }
 
-    pub fn push_failure(&mut self, failure: &Failure) {
+    pub(crate) fn push_failure(&mut self, failure: &Failure) {
         let body = ItemBody::Remark {
             mark: "✗",
             style: |palette| palette.error,
@@ -194,17 +195,17 @@ impl Transcript {
         self.list.push(Item::new(None, body, self.list.view));
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.list.items.is_empty()
     }
 
     /// The id of the selected message.
-    pub fn selected(&self) -> Option<&MessageId> {
+    pub(crate) fn selected(&self) -> Option<&MessageId> {
         self.list.items.get(self.list.selected?)?.id.as_ref()
     }
 
     /// Lays the chat out for another width or palette, each item when it is next shown.
-    pub fn set_view(&mut self, width: usize, palette: Palette) {
+    pub(crate) fn set_view(&mut self, width: usize, palette: Palette) {
         self.list.set_view(width, palette);
     }
 
@@ -214,48 +215,49 @@ impl Transcript {
     }
 
     /// Moves the view by lines: negative towards the start.
-    pub fn scroll(&mut self, by: isize) {
+    pub(crate) fn scroll(&mut self, by: isize) {
         self.list.scroll(by);
     }
 
     /// Moves the view by screens, less two lines.
-    pub fn scroll_pages(&mut self, by: isize) {
+    pub(crate) fn scroll_pages(&mut self, by: isize) {
         self.list.scroll_pages(by);
     }
 
-    pub fn scroll_to_start(&mut self) {
+    pub(crate) fn scroll_to_start(&mut self) {
         self.list.scroll_to_start();
     }
 
-    pub fn scroll_to_end(&mut self) {
+    pub(crate) fn scroll_to_end(&mut self) {
         self.list.scroll_to_end();
     }
 
     /// Whether the view follows what comes.
-    pub fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.list.is_at_end()
     }
 
-    pub fn position(&self) -> ScrollPosition {
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> ScrollPosition {
         self.list.position()
     }
 
     /// Selects the next message; the first one on the screen if none is selected.
-    pub fn select_next(&mut self) {
+    pub(crate) fn select_next(&mut self) {
         self.list.select_next();
     }
 
     /// Selects the message before; the last one if none is selected.
-    pub fn select_previous(&mut self) {
+    pub(crate) fn select_previous(&mut self) {
         self.list.select_previous();
     }
 
-    pub fn deselect(&mut self) {
+    pub(crate) fn deselect(&mut self) {
         self.list.selected = None;
     }
 
     /// Folds or unfolds the reasoning of the selected answer, or of the last.
-    pub fn toggle_reasoning(&mut self) {
+    pub(crate) fn toggle_reasoning(&mut self) {
         if let Some(id) = self
             .current_answer()
             .and_then(|at| self.list.items[at].id.clone())
@@ -265,13 +267,13 @@ impl Transcript {
     }
 
     /// The source of the selected message, or of the last answer, with unsafe characters made visible.
-    pub fn copy_message(&self) -> Option<String> {
+    pub(crate) fn copy_message(&self) -> Option<String> {
         let at = self.list.selected.or_else(|| self.current_answer())?;
         Some(self.list.items.get(at)?.source().to_string())
     }
 
     /// Block `number` (from 1, as on the screen) of the selected answer, or of the last.
-    pub fn copy_code(&mut self, number: usize) -> Option<CodeBlock> {
+    pub(crate) fn copy_code(&mut self, number: usize) -> Option<CodeBlock> {
         let at = self.current_answer()?;
         self.list.lay_out(at);
         let ItemBody::Answer(answer) = &mut self.list.items[at].body else {
@@ -285,7 +287,7 @@ impl Transcript {
     }
 
     /// The whole chat as markdown, each message under the name of who wrote it.
-    pub fn copy_chat(&self) -> String {
+    pub(crate) fn copy_chat(&self) -> String {
         let messages = self
             .list
             .items

@@ -35,11 +35,12 @@ enum Anchor {
     Top(LineIndex),
 }
 
+#[cfg(test)]
 /// For a scroll bar, in lines. Items that have not been near the view count with an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScrollPosition {
-    pub above: usize,
-    pub total: usize,
+pub(crate) struct ScrollPosition {
+    pub(crate) above: usize,
+    pub(crate) total: usize,
 }
 
 /// The items of a chat and the part of them that is on the screen.
@@ -218,6 +219,7 @@ impl ScrolledItems {
         self.anchor == Anchor::End
     }
 
+    #[cfg(test)]
     pub(super) fn position(&self) -> ScrollPosition {
         let above: usize = self.items[..self.top.item.min(self.items.len())]
             .iter()

@@ -18,7 +18,7 @@ use crate::tui::update::{submit, why};
 use crate::tui::view::words;
 
 /// What Enter does with the draft.
-pub fn enter(app: &mut App) -> Vec<Effect> {
+pub(crate) fn enter(app: &mut App) -> Vec<Effect> {
     if app.composer.break_at_backslash() || app.composer.is_blank() {
         return Vec::new();
     }
@@ -41,7 +41,7 @@ pub fn enter(app: &mut App) -> Vec<Effect> {
     }
 }
 
-pub fn run(app: &mut App, row: &SlashCommand, argument: &str) -> Vec<Effect> {
+pub(crate) fn run(app: &mut App, row: &SlashCommand, argument: &str) -> Vec<Effect> {
     match row.slash {
         Slash::Model => return model(app, argument),
         Slash::Effort => return effort(app, argument),
@@ -91,7 +91,7 @@ fn model(app: &mut App, name: &str) -> Vec<Effect> {
 }
 
 /// Opens the picker, filtered.
-pub fn models(app: &mut App, filter: &str) -> Vec<Effect> {
+pub(crate) fn models(app: &mut App, filter: &str) -> Vec<Effect> {
     app.overlay = Overlay::Picker(Box::new(Picker::new(filter)));
     vec![Effect::Send(Command::ListModels {
         draft: app.composer.text().into(),
@@ -271,7 +271,7 @@ fn copy_argument(app: &mut App, argument: &str) -> Vec<Effect> {
 }
 
 /// `found`: what it is called, and its source text.
-pub fn copy(app: &mut App, found: Option<(String, String)>) -> Vec<Effect> {
+pub(crate) fn copy(app: &mut App, found: Option<(String, String)>) -> Vec<Effect> {
     let Some((what, text)) = found else {
         app.info("nothing to copy yet");
         return Vec::new();
@@ -279,7 +279,7 @@ pub fn copy(app: &mut App, found: Option<(String, String)>) -> Vec<Effect> {
     vec![Effect::Copy { text, what }]
 }
 
-pub fn copy_block(app: &mut App, n: u8) -> Vec<Effect> {
+pub(crate) fn copy_block(app: &mut App, n: u8) -> Vec<Effect> {
     let Some(text) = app.log.block(usize::from(n)) else {
         app.info(format!("there is no code block {n}"));
         return Vec::new();
@@ -294,7 +294,7 @@ fn line(left: impl Into<String>, right: impl Into<String>) -> (String, String) {
     (left.into(), right.into())
 }
 
-pub fn help(app: &App) -> TextPage {
+pub(crate) fn help(app: &App) -> TextPage {
     let mut lines = Vec::new();
     for place in KeyContext::ALL {
         lines.push(line(place.title(), ""));

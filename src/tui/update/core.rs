@@ -23,7 +23,7 @@ use crate::tui::view::words;
 /// The least time between two looks at the live figures.
 const GLANCE: Duration = Duration::from_millis(125);
 
-pub fn event(app: &mut App, event: Event) -> Vec<Effect> {
+pub(crate) fn event(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Session(view) => return session(app, &view),
         Event::Titled(name) => {
@@ -234,7 +234,7 @@ fn progressed(app: &mut App, progress: Progress) {
 }
 
 /// Figures that still wait are shown when the clock ticks.
-pub fn tick(app: &mut App) {
+pub(crate) fn tick(app: &mut App) {
     if let Some(progress) = app.figures.1.take() {
         show(app, &progress);
     }

@@ -16,7 +16,7 @@ use crate::tui::slash::{self, Parsed};
 /// Rows of a page, near enough: the view knows, the state need not.
 const PAGE: isize = 10;
 
-pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
+pub(crate) fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
     let places: &[KeyContext] = if matches!(app.overlay, Overlay::Picker(_)) {
         &[KeyContext::Picker, KeyContext::Dialog]
     } else {
@@ -90,7 +90,7 @@ fn letter(app: &mut App, c: char) -> Vec<Effect> {
 }
 
 /// Text for the dialog's field.
-pub fn typed(app: &mut App, text: &str) {
+pub(crate) fn typed(app: &mut App, text: &str) {
     if let Some(field) = field(&mut app.overlay) {
         field.push(text);
     }

@@ -12,7 +12,7 @@ use crate::tui::app::App;
 use crate::tui::msg::Effect;
 
 /// What is to be told now.
-pub fn due(app: &mut App, now: Instant) -> Vec<Effect> {
+pub(crate) fn due(app: &mut App, now: Instant) -> Vec<Effect> {
     let mut effects = Vec::new();
     let (rev, edits) = (app.composer.rev(), app.composer.edits());
     let receipt = app.receipt.as_ref().map(|receipt| receipt.rev);
@@ -30,7 +30,7 @@ pub fn due(app: &mut App, now: Instant) -> Vec<Effect> {
 }
 
 /// Saves now, whatever the deadline. While the input is empty, what was put aside is what would be missed.
-pub fn save(app: &mut App) -> Effect {
+pub(crate) fn save(app: &mut App) -> Effect {
     app.draft.saved(app.composer.edits());
     let text = if app.composer.is_blank() {
         app.composer.history.aside().unwrap_or("")

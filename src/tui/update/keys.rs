@@ -21,7 +21,7 @@ const TWICE: Duration = Duration::from_secs(1);
 /// A notice stays at least this long, and then until the next key.
 const READ: Duration = Duration::from_secs(2);
 
-pub fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
+pub(crate) fn key(app: &mut App, chord: Chord) -> Vec<Effect> {
     if app
         .toast
         .as_ref()
@@ -99,7 +99,7 @@ fn enter(app: &mut App) -> Vec<Effect> {
     }
 }
 
-pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
+pub(crate) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
         Action::Send => return commands::enter(app),
         Action::NewLine => {

@@ -12,7 +12,7 @@ use crate::tui::msg::Effect;
 use crate::tui::overlay::{Limit, LimitOption, Overlay};
 
 /// The core asks what to do. Nothing was sent.
-pub fn open(app: &mut App, at: AtLimit) {
+pub(crate) fn open(app: &mut App, at: AtLimit) {
     let unsent = match &mut app.turn {
         TurnState::Waiting { prompt, .. } => prompt.take(),
         _ => None,
@@ -26,7 +26,7 @@ pub fn open(app: &mut App, at: AtLimit) {
 }
 
 /// Takes the way that is selected, or the one with this key.
-pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
+pub(crate) fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
     let Overlay::Limit(limit) = &app.overlay else {
         return Vec::new();
     };
@@ -55,7 +55,7 @@ pub fn take(app: &mut App, key: Option<char>) -> Vec<Effect> {
 }
 
 /// Closes the dialog, or any other. The question stands in the input already; what was queued behind it comes back too.
-pub fn close(app: &mut App) {
+pub(crate) fn close(app: &mut App) {
     if matches!(std::mem::take(&mut app.overlay), Overlay::Limit(_)) {
         let draft = app.composer.take();
         app.composer

@@ -17,7 +17,7 @@ use crate::tui::msg::{Effect, Msg};
 use crate::tui::overlay::Overlay;
 
 /// Takes a message in.
-pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
+pub(crate) fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
     app.now = app.now.max(now);
     app.redraw = Redraw::Soon;
     match msg {

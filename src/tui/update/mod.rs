@@ -7,7 +7,7 @@
 mod commands;
 mod core;
 mod dialog;
-pub mod draft;
+pub(crate) mod draft;
 mod keys;
 mod limit;
 mod message;
@@ -15,4 +15,4 @@ mod rescue;
 mod submit;
 mod why;
 
-pub use message::update;
+pub(crate) use message::update;

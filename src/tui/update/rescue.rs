@@ -10,11 +10,11 @@ use crate::tui::app::App;
 use crate::tui::msg::Effect;
 use crate::tui::rescue::Rescue;
 
-pub fn offered(app: &mut App, offer: Offer) {
+pub(crate) fn offered(app: &mut App, offer: Offer) {
     app.rescue = Some(Rescue::new(offer, app.now));
 }
 
-pub fn take(app: &mut App, way: Degraded) -> Vec<Effect> {
+pub(crate) fn take(app: &mut App, way: Degraded) -> Vec<Effect> {
     if app.busy() || !app.rescue.as_ref().is_some_and(|rescue| rescue.has(way)) {
         app.info(if app.rescue.is_some() && !app.busy() {
             "no answer was kept"

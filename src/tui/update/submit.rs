@@ -12,7 +12,7 @@ use crate::tui::msg::Effect;
 use crate::tui::overlay::Overlay;
 
 /// Takes a prompt off the input and sends or queues it.
-pub fn prompt(app: &mut App, text: String) -> Vec<Effect> {
+pub(crate) fn prompt(app: &mut App, text: String) -> Vec<Effect> {
     if app.queue.len() >= QUEUE {
         app.say(
             Level::Warning,
@@ -28,7 +28,7 @@ pub fn prompt(app: &mut App, text: String) -> Vec<Effect> {
 }
 
 /// Sends the first of the queue when nothing is in the way.
-pub fn next(app: &mut App) -> Vec<Effect> {
+pub(crate) fn next(app: &mut App) -> Vec<Effect> {
     // A question that came to a limit goes first, or comes back.
     let waits = matches!(app.overlay, Overlay::Limit(_));
     if app.busy() || app.session.is_none() || waits {
@@ -48,7 +48,7 @@ pub fn next(app: &mut App) -> Vec<Effect> {
 }
 
 /// Something is asked: an answer is awaited from now on.
-pub fn awaits(app: &mut App) {
+pub(crate) fn awaits(app: &mut App) {
     app.turn = TurnState::Waiting {
         since: app.now,
         prompt: None,
@@ -60,7 +60,7 @@ pub fn awaits(app: &mut App) {
 }
 
 /// A draft with what was queued behind it.
-pub fn joined(draft: String, queued: impl Iterator<Item = String>) -> String {
+pub(crate) fn joined(draft: String, queued: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = [draft]
         .into_iter()
         .filter(|text| !text.trim().is_empty())
@@ -70,14 +70,14 @@ pub fn joined(draft: String, queued: impl Iterator<Item = String>) -> String {
 }
 
 /// The turn was stopped or failed: what was queued behind it is the user's to decide on again.
-pub fn give_back(app: &mut App, unsent: Option<String>) {
+pub(crate) fn give_back(app: &mut App, unsent: Option<String>) {
     let waiting: Vec<String> = unsent.into_iter().chain(app.queue.drain(..)).collect();
     if !waiting.is_empty() {
         app.composer.restore(&waiting.join("\n\n"));
     }
 }
 
-pub fn retry(app: &mut App, rung_up: bool) -> Vec<Effect> {
+pub(crate) fn retry(app: &mut App, rung_up: bool) -> Vec<Effect> {
     if app.busy() {
         app.info("an answer is streaming: Esc stops it");
         return Vec::new();
@@ -91,7 +91,7 @@ pub fn retry(app: &mut App, rung_up: bool) -> Vec<Effect> {
 }
 
 /// Goes on with the answer that its cap cut off.
-pub fn go_on(app: &mut App) -> Vec<Effect> {
+pub(crate) fn go_on(app: &mut App) -> Vec<Effect> {
     if app.busy() {
         app.info("an answer is streaming: Esc stops it");
         return Vec::new();

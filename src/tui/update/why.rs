@@ -14,7 +14,7 @@ use crate::tui::view::words;
 /// Cells of a price.
 const PRICE: usize = 10;
 
-pub fn page(app: &App) -> TextPage {
+pub(crate) fn page(app: &App) -> TextPage {
     let mut lines = Vec::new();
     if let Some(reply) = &app.reply {
         let cost = reply.cost.map(|cost| cost.to_string());

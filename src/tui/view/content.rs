@@ -3,13 +3,13 @@
 use ratatui::text::Line;
 
 /// What a dialog shows.
-pub struct Content {
-    pub title: String,
+pub(crate) struct Content {
+    pub(crate) title: String,
     /// The mark before the field and what stands in it; `None`: there is no field.
-    pub field: Option<(&'static str, String)>,
-    pub head: Option<Line<'static>>,
-    pub rows: Vec<Line<'static>>,
-    pub selected: Option<usize>,
+    pub(crate) field: Option<(&'static str, String)>,
+    pub(crate) head: Option<Line<'static>>,
+    pub(crate) rows: Vec<Line<'static>>,
+    pub(crate) selected: Option<usize>,
     /// The first row on view; without a selection.
-    pub scroll: usize,
+    pub(crate) scroll: usize,
 }

@@ -17,7 +17,7 @@ use crate::tui::overlay::{Overlay, TextPage};
 use crate::tui::wrap;
 
 /// Draws the open dialog into `area`, the screen above the input.
-pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
+pub(crate) fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
     let inner_width = usize::from(area.width.saturating_sub(4));
     let content = match &app.overlay {
         Overlay::None => return,

@@ -21,22 +21,22 @@ const MARK: &str = " › ";
 const INDENT: u16 = 3;
 
 /// The rows of the input for this screen.
-pub struct Measured(RowWindow);
+pub(crate) struct Measured(RowWindow);
 
 impl Measured {
-    pub fn height(&self) -> u16 {
+    pub(crate) fn height(&self) -> u16 {
         u16::try_from(self.0.rows.len()).unwrap_or(u16::MAX)
     }
 }
 
-pub fn measure(app: &mut App, area: Rect) -> Measured {
+pub(crate) fn measure(app: &mut App, area: Rect) -> Measured {
     let most = (area.height / 3).max(1);
     // One cell stays free for the cursor behind a full row.
     let width = area.width.saturating_sub(INDENT + 1).max(1);
     Measured(app.composer.window(usize::from(width), usize::from(most)))
 }
 
-pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measured) {
+pub(crate) fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measured) {
     if area.height == 0 {
         return;
     }
@@ -103,7 +103,7 @@ pub fn draw(canvas: &mut Canvas, app: &App, area: Rect, Measured(window): &Measu
     }
 }
 
-pub fn queue(canvas: &mut Canvas, app: &App, area: Rect) {
+pub(crate) fn queue(canvas: &mut Canvas, app: &App, area: Rect) {
     let width = usize::from(area.width);
     let more = app.queue.len().saturating_sub(QUEUE_ROWS);
     for (i, y) in (area.y..area.bottom()).enumerate() {

@@ -15,7 +15,7 @@ use crate::tui::app::App;
 use crate::tui::overlay::{Limit, LimitOption};
 use crate::tui::wrap;
 
-pub fn content(app: &App, limit: &Limit, width: usize) -> Content {
+pub(crate) fn content(app: &App, limit: &Limit, width: usize) -> Content {
     let reason = one_line(&limit.at.failure.message).into_string();
     let mut rows = wrap::words(&[Span::styled(reason, app.palette.warning)], width);
     rows.push(Line::raw("nothing was sent"));

@@ -51,7 +51,7 @@ fn note(words: &str, style: Style) -> Vec<Line<'static>> {
     vec![Line::styled(words.to_owned(), style)]
 }
 
-pub fn commands(app: &App, commands: &Commands) -> Content {
+pub(crate) fn commands(app: &App, commands: &Commands) -> Content {
     let matches = commands.matches();
     let mut rows: Vec<_> = matches
         .iter()
@@ -85,7 +85,7 @@ pub fn commands(app: &App, commands: &Commands) -> Content {
     )
 }
 
-pub fn models(app: &App, picker: &Picker, width: usize) -> Content {
+pub(crate) fn models(app: &App, picker: &Picker, width: usize) -> Content {
     let field = Some((
         if picker.typing { "/" } else { "› " },
         picker.field.as_str().to_owned(),
@@ -212,7 +212,7 @@ fn model(app: &App, row: &ModelRow, names: usize, with_last: bool) -> Line<'stat
     ])
 }
 
-pub fn efforts(app: &App, levels: &Levels) -> Content {
+pub(crate) fn efforts(app: &App, levels: &Levels) -> Content {
     let rows = levels.rows.iter().map(|level| {
         let mark = if *level == app.choice.effort {
             "▸ "
@@ -233,7 +233,7 @@ pub fn efforts(app: &App, levels: &Levels) -> Content {
     )
 }
 
-pub fn sessions(app: &App, sessions: &Sessions) -> Content {
+pub(crate) fn sessions(app: &App, sessions: &Sessions) -> Content {
     let field = Some(("search: ", sessions.field.as_str().to_owned()));
     let Some(rows) = &sessions.rows else {
         return Content {
@@ -273,7 +273,7 @@ pub fn sessions(app: &App, sessions: &Sessions) -> Content {
     list("chats", field, rows, sessions.selected)
 }
 
-pub fn rewind(rewind: &Rewind) -> Content {
+pub(crate) fn rewind(rewind: &Rewind) -> Content {
     let head = |text: &str| text.chars().take(500).collect::<String>();
     let rows = rewind
         .rows
@@ -283,7 +283,7 @@ pub fn rewind(rewind: &Rewind) -> Content {
     list("edit an earlier message", None, rows, rewind.selected)
 }
 
-pub fn history(app: &App, search: &Search) -> Content {
+pub(crate) fn history(app: &App, search: &Search) -> Content {
     let rows = match &search.hit {
         Some((_, text)) => text
             .lines()

@@ -27,6 +27,6 @@ mod screen;
 mod status;
 mod welcome;
 mod wire;
-pub mod words;
+pub(crate) mod words;
 
-pub use screen::{Extent, draw};
+pub(crate) use screen::{Extent, draw};

@@ -25,7 +25,7 @@ const BAR: usize = 10;
 /// Cells beside a figure where the panel is narrowest.
 const WAIT: usize = 17;
 
-pub fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
+pub(crate) fn draw(canvas: &mut Canvas, app: &mut App, area: Rect) {
     let focused = app.focus == Focus::Panel;
     let lines = lines(app);
     let height = usize::from(area.height);

@@ -20,7 +20,7 @@ use crate::tui::wrap;
 const LEAST: u16 = 4;
 
 /// The rows it takes of the transcript's, `left` high.
-pub fn height(app: &App, left: u16) -> u16 {
+pub(crate) fn height(app: &App, left: u16) -> u16 {
     match shown(app) {
         None => 0,
         Some(rescue) if left >= LEAST + 4 => 2 + u16::from(rescue.offer.kept.is_some()),
@@ -33,7 +33,7 @@ fn shown(app: &App) -> Option<&Rescue> {
     app.rescue.as_ref().filter(|_| !app.busy())
 }
 
-pub fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
+pub(crate) fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
     let Some(rescue) = shown(app) else { return };
     let lines = if area.height > 1 {
         long(app, &rescue.offer)

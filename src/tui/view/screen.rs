@@ -20,14 +20,14 @@ const LEAST: (u16, u16) = (16, 5);
 
 /// How much of a frame to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub(crate) enum Extent {
     Whole,
     /// The rows below the rule; the rest stays as it is.
     Foot,
 }
 
 /// Draws a frame. One that no longer fits the frame before it is drawn whole, whatever was asked for.
-pub fn draw(canvas: &mut Canvas, app: &mut App, extent: Extent) {
+pub(crate) fn draw(canvas: &mut Canvas, app: &mut App, extent: Extent) {
     let area = canvas.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         app.layout = None;

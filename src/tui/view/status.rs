@@ -22,7 +22,7 @@ fn row(canvas: &mut Canvas, area: Rect, words: String, style: Style) {
     canvas.line(area, wrap::cut(&line, usize::from(area.width)));
 }
 
-pub fn receipt(canvas: &mut Canvas, app: &App, area: Rect) {
+pub(crate) fn receipt(canvas: &mut Canvas, app: &App, area: Rect) {
     let Some(receipt) = &app.receipt else { return };
     let fresh = receipt.rev >= app.composer.rev() || !app.draft.is_late();
     match &receipt.outcome {
@@ -125,7 +125,7 @@ fn arranged(parts: &words::ReceiptParts, width: usize) -> Vec<(String, Tone)> {
 }
 
 /// A notice, else what the keys do here and now.
-pub fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
+pub(crate) fn hint(canvas: &mut Canvas, app: &App, area: Rect) {
     if app.armed {
         return row(
             canvas,
@@ -247,7 +247,7 @@ fn hints(app: &App) -> Vec<(String, &'static str)> {
 }
 
 /// The panel's most wanted figures on one row, those that warn first.
-pub fn figures(canvas: &mut Canvas, app: &App, area: Rect) {
+pub(crate) fn figures(canvas: &mut Canvas, app: &App, area: Rect) {
     let (dim, warning) = (app.palette.dim, app.palette.warning);
     let mut parts: Vec<(String, Style)> = Vec::new();
     if let Some(elapsed) = app.elapsed() {

@@ -25,7 +25,7 @@ const KEYS: [(&str, &str); 7] = [
 /// Cells for the name of a key.
 const KEY: usize = 14;
 
-pub fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
+pub(crate) fn draw(canvas: &mut Canvas, app: &App, area: Rect) {
     let rows = lines(app, usize::from(area.width).saturating_sub(2));
     let from = area.y.saturating_add(1).min(area.bottom());
     for (y, line) in (from..area.bottom()).zip(rows) {

@@ -21,10 +21,10 @@ const PATIENT: Duration = Duration::from_secs(3);
 const SILENT: Duration = Duration::from_secs(5);
 
 /// What plain HTTP means, for the panel.
-pub const PLAIN: &str = "plain: readable on the way";
+pub(crate) const PLAIN: &str = "plain: readable on the way";
 
 /// What the turn under way waits for; `None`: nothing that is worth a word.
-pub fn waits(app: &App) -> Option<(String, Style)> {
+pub(crate) fn waits(app: &App) -> Option<(String, Style)> {
     let (warning, accent) = (app.palette.warning, app.palette.accent);
     let (since, last_data) = match &app.turn {
         TurnState::Idle => return None,
@@ -58,7 +58,7 @@ fn rounded_up(left: Duration) -> String {
 }
 
 /// `closed`, `half-open`, `open 12 s` while an answer is awaited, `open until 14:32:10` else.
-pub fn circuit(app: &App, circuit: Circuit) -> String {
+pub(crate) fn circuit(app: &App, circuit: Circuit) -> String {
     match circuit {
         Circuit::Closed => "closed".to_owned(),
         Circuit::HalfOpen => "half-open".to_owned(),
@@ -72,7 +72,7 @@ pub fn circuit(app: &App, circuit: Circuit) -> String {
 }
 
 /// `14:32:10`. Seconds are the same in every zone.
-pub fn to_the_second(app: &App, at: Timestamp) -> String {
+pub(crate) fn to_the_second(app: &App, at: Timestamp) -> String {
     format!(
         "{}:{:02}",
         (app.time_of_day)(at),
@@ -81,7 +81,7 @@ pub fn to_the_second(app: &App, at: Timestamp) -> String {
 }
 
 /// What is not normal about a provider: `open 12 s · 3 waiting · openai`; `None`: nothing.
-pub fn trouble(app: &App, link: &Link) -> Option<String> {
+pub(crate) fn trouble(app: &App, link: &Link) -> Option<String> {
     let broken = (link.circuit != Circuit::Closed).then(|| circuit(app, link.circuit));
     let queue = (link.waiting > 0).then(|| waiting(link));
     let parts: Vec<String> = broken.into_iter().chain(queue).collect();
@@ -89,6 +89,6 @@ pub fn trouble(app: &App, link: &Link) -> Option<String> {
 }
 
 /// `3 waiting`.
-pub fn waiting(link: &Link) -> String {
+pub(crate) fn waiting(link: &Link) -> String {
     format!("{} waiting", link.waiting)
 }

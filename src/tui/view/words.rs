@@ -12,12 +12,12 @@ use crate::protocol::{
 use crate::tui::app::{App, ReplyFigures};
 use crate::tui::format::{age, short, thousands};
 
-pub fn dollars_or_na(usd: Option<Usd>) -> String {
+pub(crate) fn dollars_or_na(usd: Option<Usd>) -> String {
     usd.map_or_else(|| "n/a".to_owned(), |usd| format!("${}", usd.short()))
 }
 
 /// `$0.04 of $1.00`, `$~0.04`, `$0.04 + n/a`, `n/a`.
-pub fn meter(meter: &Meter) -> String {
+pub(crate) fn meter(meter: &Meter) -> String {
     let limit = meter.limit.map_or_else(
         || "no limit".to_owned(),
         |limit| format!("of ${}", limit.short()),
@@ -37,7 +37,7 @@ pub fn meter(meter: &Meter) -> String {
 
 /// What is spent, with its marks: `~` for an estimate in it, `+ n/a` for an unknown beside it, and `n/a` where nothing in it
 /// has a known price.
-pub fn spent(meter: &Meter) -> String {
+pub(crate) fn spent(meter: &Meter) -> String {
     let mark = if meter.estimated { "~" } else { "" };
     match (meter.unknown, meter.settled) {
         (true, Usd::ZERO) => "n/a".to_owned(),
@@ -47,13 +47,13 @@ pub fn spent(meter: &Meter) -> String {
 }
 
 /// Share of the limit that is spent or reserved; `None` without a limit.
-pub fn share(meter: &Meter) -> Option<f64> {
+pub(crate) fn share(meter: &Meter) -> Option<f64> {
     let limit = meter.limit?.to_f64();
     let used = (meter.settled + meter.reserved).to_f64();
     Some(if limit > 0.0 { used / limit } else { 1.0 })
 }
 
-pub fn reason(route: &Route) -> String {
+pub(crate) fn reason(route: &Route) -> String {
     let reason = one_line(&route.reason).into_string();
     match (route.mode, reason.is_empty()) {
         (RouteMode::Pinned, true) => "pinned".to_owned(),
@@ -64,7 +64,7 @@ pub fn reason(route: &Route) -> String {
 }
 
 /// Cost of a reply without the dollar sign, for a column headed by one: `~0.0018`, `n/a`, `free`.
-pub fn reply_cost(reply: &ReplyFigures) -> String {
+pub(crate) fn reply_cost(reply: &ReplyFigures) -> String {
     match reply.cost {
         None => "n/a".to_owned(),
         Some(cost) => match (cost.kind, cost.usd) {
@@ -77,7 +77,7 @@ pub fn reply_cost(reply: &ReplyFigures) -> String {
 }
 
 /// A cost with the word for how sure it is: `$0.0018, billed by the provider`.
-pub fn cost_and_kind(cost: Option<Cost>) -> String {
+pub(crate) fn cost_and_kind(cost: Option<Cost>) -> String {
     let cost = cost.unwrap_or(Cost::UNKNOWN);
     let kind = match cost.kind {
         CostKind::Billed => ", billed by the provider",
@@ -90,7 +90,7 @@ pub fn cost_and_kind(cost: Option<Cost>) -> String {
 }
 
 /// What a chat has cost, with its marks.
-pub fn chat_cost(row: &SessionRow) -> String {
+pub(crate) fn chat_cost(row: &SessionRow) -> String {
     let mark = if row.estimated { "~" } else { "" };
     match (row.unknown, row.cost) {
         (true, Usd::ZERO) => "n/a".to_owned(),
@@ -100,7 +100,7 @@ pub fn chat_cost(row: &SessionRow) -> String {
 }
 
 /// The model in use: `auto → gpt-5-mini`, or the pinned one's full name.
-pub fn in_use(app: &App) -> String {
+pub(crate) fn in_use(app: &App) -> String {
     use crate::chat::Selection;
     let effort = app
         .choice
@@ -118,12 +118,12 @@ pub fn in_use(app: &App) -> String {
     one_line(&text).into_string()
 }
 
-pub fn quote(app: &App) -> Option<&Quote> {
+pub(crate) fn quote(app: &App) -> Option<&Quote> {
     app.receipt.as_ref().and_then(|r| r.outcome.as_ref().ok())
 }
 
 /// The price that sending is expected to have: `≈$0.0021`, `free`, `n/a`.
-pub fn expected(quote: &Quote) -> String {
+pub(crate) fn expected(quote: &Quote) -> String {
     match (quote.free, quote.estimate.expected_usd) {
         (true, _) => "free".to_owned(),
         (false, None) => "n/a".to_owned(),
@@ -132,7 +132,7 @@ pub fn expected(quote: &Quote) -> String {
 }
 
 /// With the highest price that it can have: `≈$0.0021 · max $0.0183`.
-pub fn price(quote: &Quote) -> String {
+pub(crate) fn price(quote: &Quote) -> String {
     let expected = expected(quote);
     let known = !quote.free && quote.estimate.expected_usd.is_some();
     if known {
@@ -146,7 +146,7 @@ pub fn price(quote: &Quote) -> String {
 }
 
 /// A model with the effort that belongs to its rung: `gpt-5 · high`.
-pub fn rung(quote: &Quote) -> String {
+pub(crate) fn rung(quote: &Quote) -> String {
     let chosen = quote
         .route
         .considered
@@ -160,7 +160,7 @@ pub fn rung(quote: &Quote) -> String {
 }
 
 /// `Alt-C continue ≈$0.0021 · gpt-5-mini`.
-pub fn offer(key: &str, quote: &Quote) -> String {
+pub(crate) fn offer(key: &str, quote: &Quote) -> String {
     let how = if key.is_empty() {
         "/continue".to_owned()
     } else {
@@ -170,7 +170,7 @@ pub fn offer(key: &str, quote: &Quote) -> String {
 }
 
 /// `80 % of $5.00 is used today: $4.02`.
-pub fn alerted(alert: &Alert) -> String {
+pub(crate) fn alerted(alert: &Alert) -> String {
     let (share, limit, spent) = (
         percent(alert.share),
         alert.limit.short(),
@@ -183,7 +183,7 @@ pub fn alerted(alert: &Alert) -> String {
 }
 
 /// `day 80 % of $5.00`.
-pub fn alert(alert: &Alert) -> String {
+pub(crate) fn alert(alert: &Alert) -> String {
     format!(
         "{} {} of ${}",
         alert.scope,
@@ -198,7 +198,7 @@ fn percent(share: f64) -> String {
 
 /// What a provider still has of this chat: `1.9k of gpt-5 · 4:12 left` while an answer streams and the clock ticks
 /// anyway, `… · until 14:32` else. `None` when that time has passed, as far as we know.
-pub fn warm(app: &App) -> Option<String> {
+pub(crate) fn warm(app: &App) -> Option<String> {
     let warm = app.panel.as_ref()?.warm.as_ref()?;
     let left = app.wall().map(|now| warm.until.since(now));
     let end = match left {
@@ -216,21 +216,21 @@ pub fn warm(app: &App) -> Option<String> {
 }
 
 /// The receipt in parts.
-pub struct ReceiptParts {
-    pub model: String,
-    pub reason: String,
+pub(crate) struct ReceiptParts {
+    pub(crate) model: String,
+    pub(crate) reason: String,
     /// Tokens in and out; the second with a single figure for the answer, for a narrow screen.
-    pub tokens: [String; 2],
-    pub price: String,
-    pub left: String,
+    pub(crate) tokens: [String; 2],
+    pub(crate) price: String,
+    pub(crate) left: String,
     /// What is done so that it fits the window, and the warm cache that is left behind: these cost, and are warned of.
-    pub warnings: String,
+    pub(crate) warnings: String,
     /// That the question was asked before, where that alone changes nothing.
-    pub before: String,
+    pub(crate) before: String,
 }
 
 /// `effort`: what the user set; a rung may have one of its own.
-pub fn receipt(quote: &Quote, effort: Option<Effort>) -> ReceiptParts {
+pub(crate) fn receipt(quote: &Quote, effort: Option<Effort>) -> ReceiptParts {
     let estimate = &quote.estimate;
     let input = match estimate.band_permille.filter(|_| !estimate.exact_count) {
         Some(band) => format!(
@@ -289,17 +289,17 @@ pub fn receipt(quote: &Quote, effort: Option<Effort>) -> ReceiptParts {
 }
 
 /// The share of answers that came from the cache.
-pub fn hits(panel: &Panel) -> String {
+pub(crate) fn hits(panel: &Panel) -> String {
     panel.cache_hit.map_or_else(|| "n/a".to_owned(), percent)
 }
 
 /// Whether this answer is given again when the question is sent.
-pub fn served(quote: &Quote, kept: &Kept) -> bool {
+pub(crate) fn served(quote: &Quote, kept: &Kept) -> bool {
     kept.model == quote.model && !kept.expired
 }
 
 /// `asked before, answered by gpt-5 3 d ago`.
-pub fn before(quote: &Quote, kept: &Kept) -> String {
+pub(crate) fn before(quote: &Quote, kept: &Kept) -> String {
     let ago = age(kept.age_s);
     if kept.model == quote.model {
         format!("asked before, the answer is {ago} old")
