@@ -81,7 +81,7 @@
 //! - what the guide knows: `assets/guide/*.md`
 
 // A bare `pub` is for the binary, the tests and the benches, so that the compiler finds what is dead.
-#![warn(unreachable_pub)]
+#![warn(unreachable_pub, missing_docs)]
 #![cfg_attr(
     test,
     allow(clippy::too_many_lines, reason = "tables of tests may be long")

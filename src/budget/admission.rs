@@ -18,7 +18,9 @@ use crate::store::{
 /// The user's limits and calendar.
 #[derive(Debug, Clone)]
 pub struct Budget {
+    /// The limits in force.
     pub limits: Limits,
+    /// The time zone in which days and months begin.
     pub zone: TimeZone,
 }
 
@@ -28,7 +30,9 @@ pub struct Budget {
 pub enum Admission {
     /// The money is set aside and on disk.
     Granted,
+    /// A limit has too little room.
     Refused {
+        /// The limit that refused.
         scope: Scope,
         /// With what was raised.
         limit: Usd,
@@ -38,9 +42,19 @@ pub enum Admission {
         needed: Option<Usd>,
     },
     /// The model's server has billed more than a request allowed, and the user has not cleared that yet.
-    Breached { model: ModelId, excess: Usd },
+    /// The model billed above a reservation, by `excess`, and was not cleared since.
+    Breached {
+        /// The model.
+        model: ModelId,
+        /// What it billed above the reservation.
+        excess: Usd,
+    },
     /// What this machine has leased of the group's budget is short by this much; more may be leased.
-    Unleased { short: Usd },
+    /// Of the group's budget `short` US dollars must be leased first.
+    Unleased {
+        /// What is missing.
+        short: Usd,
+    },
     /// A limit over a day or a month is set, and the clock cannot be believed until the user accepts it.
     ClockMoved(Moved),
 }

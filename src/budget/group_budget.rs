@@ -85,6 +85,7 @@ pub struct GroupBudget {
 }
 
 impl GroupBudget {
+    /// Asks Redis nothing yet.
     pub fn new(redis: Redis, group: GroupLimit, random: Random) -> Self {
         Self {
             redis,

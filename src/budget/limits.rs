@@ -13,10 +13,15 @@ use crate::store::{ChargeScope, KeyName, Reservation};
 /// The limits in force; `None` is no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
+    /// For one question with all its attempts.
     pub per_request: Option<Usd>,
+    /// For this run of the program (`--max-usd`).
     pub per_run: Option<Usd>,
+    /// For one chat.
     pub per_session: Option<Usd>,
+    /// For a calendar day.
     pub per_day: Option<Usd>,
+    /// For a calendar month.
     pub per_month: Option<Usd>,
     /// Of single models, by their full names.
     pub models: BTreeMap<ModelId, DayMonth>,
@@ -29,14 +34,18 @@ pub struct Limits {
 /// What may be spent in a day and in a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DayMonth {
+    /// For a calendar day.
     pub per_day: Option<Usd>,
+    /// For a calendar month.
     pub per_month: Option<Usd>,
 }
 
 /// What a group of machines may spend together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupLimit {
+    /// The name of the group, the same on every machine.
     pub name: String,
+    /// What the group may spend, in days and months of UTC.
     pub limit: DayMonth,
 }
 

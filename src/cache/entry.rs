@@ -19,11 +19,15 @@ pub(crate) const LARGEST: usize = 1 << 20;
 pub struct CachedAnswer {
     /// The model that really answered.
     pub model: ModelId,
+    /// The answer, as the model wrote it.
     pub text: String,
+    /// What the model wrote before it; empty when it showed nothing.
     pub reasoning: String,
+    /// The tokens that it took.
     pub usage: Usage,
     /// What it cost then; a hit saves this much. `None`: its price was unknown.
     pub cost: Option<Usd>,
+    /// When it was given.
     pub at: Timestamp,
 }
 

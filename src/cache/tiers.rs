@@ -20,8 +20,11 @@ pub(super) const STALE: u32 = 4;
 /// An entry found, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerHit {
+    /// The answer.
     pub entry: CachedAnswer,
+    /// Where it was found.
     pub tier: CacheHit,
+    /// The time since it was given.
     pub age: Duration,
     /// Older than answers are given unasked; only [`Cache::get_stale`](super::Cache::get_stale) finds such.
     pub expired: bool,

@@ -43,6 +43,7 @@ impl FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}{}{}", if hint.is_some() { " - " } else { "" }, hint.as_deref().unwrap_or(""))]
 pub struct Failure {
+    /// What kind of failure; it decides the exit status.
     pub kind: FailureKind,
     /// The cause, one line, no full stop needed.
     pub message: String,

@@ -38,6 +38,7 @@ macro_rules! row_id {
                 Self(text.into())
             }
 
+            /// The id as it is written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -76,6 +77,7 @@ pub struct ModelId {
 }
 
 impl ModelId {
+    /// The model `model` of `provider`.
     pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
         Self {
             provider: provider.into(),
@@ -83,6 +85,7 @@ impl ModelId {
         }
     }
 
+    /// The part before the slash.
     pub fn provider(&self) -> &str {
         &self.provider
     }

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Instructions for the whole chat.
     System,
+    /// What the user wrote.
     User,
+    /// What a model answered.
     Assistant,
 }
 
@@ -30,10 +33,12 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     pub(crate) role: Role,
+    /// The words, as source text.
     pub text: String,
 }
 
 impl Message {
+    /// A message of this role.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,

@@ -19,12 +19,15 @@ pub(crate) const PICO: i128 = 1_000_000_000_000;
 pub struct Usd(i128);
 
 impl Usd {
+    /// No money.
     pub const ZERO: Self = Self(0);
 
+    /// From millionths of a millionth of a US dollar.
     pub const fn from_pico(pico: i128) -> Self {
         Self(pico)
     }
 
+    /// In millionths of a millionth of a US dollar.
     pub const fn pico(self) -> i128 {
         self.0
     }
@@ -202,6 +205,7 @@ pub enum CostKind {
 pub struct Cost {
     /// `None` exactly when `kind` is [`CostKind::Unknown`].
     pub usd: Option<Usd>,
+    /// How sure the amount is.
     pub kind: CostKind,
 }
 

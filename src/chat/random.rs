@@ -18,6 +18,7 @@ impl Random {
         Self(Arc::new(f))
     }
 
+    /// 64 random bits.
     pub fn bits(&self) -> u64 {
         (self.0)()
     }

@@ -11,7 +11,9 @@ use super::{Usage, Usd};
 /// One step of a streamed answer, already free of the provider's quirks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
+    /// More of the answer.
     Text(String),
+    /// More of the reasoning.
     Reasoning(String),
     /// The server's count; each replaces the one before (never a sum).
     Usage(Usage),
@@ -21,6 +23,7 @@ pub enum Delta {
     Billed(Usd),
     /// The service tier that the server says it used.
     ServiceTier(String),
+    /// Why the answer ended.
     Finish(Finish),
 }
 
@@ -62,8 +65,10 @@ impl Finish {
 /// What has arrived so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
+    /// The answer so far.
     pub text: String,
     pub(crate) reasoning: String,
+    /// Why it ended; `None`: it has not, or it was cut.
     pub finish: Option<Finish>,
     pub(crate) usage: Option<Usage>,
     pub(crate) billed: Option<Usd>,

@@ -15,12 +15,19 @@ use super::{Message, ModelId, Role};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {
+    /// No reasoning at all.
     None,
+    /// As little as possible.
     Minimal,
+    /// Little.
     Low,
+    /// The usual amount.
     Medium,
+    /// Much.
     High,
+    /// Very much.
     Xhigh,
+    /// As much as the model can.
     Max,
 }
 
@@ -104,7 +111,9 @@ pub struct UnknownOverflow;
 /// What the user set; `None` is the default of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Params {
+    /// How freely words are chosen, from 0 to 2; `None`: the model's own value.
     pub temperature: Option<f64>,
+    /// How hard the model reasons; `None`: its own value.
     pub effort: Option<Effort>,
     /// An output cap that the user asked for, in tokens. A cap that a budget requires is never here.
     pub max_output: Option<u64>,
@@ -113,8 +122,11 @@ pub struct Params {
 /// One question to one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
+    /// The model that is asked.
     pub model: ModelId,
+    /// System message, chat and question, in order.
     pub messages: Vec<Message>,
+    /// How it is asked.
     pub params: Params,
 }
 

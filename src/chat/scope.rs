@@ -12,16 +12,23 @@ pub enum Scope {
     Request,
     /// One run of the program (`--max-usd`).
     Run,
+    /// One chat.
     Session,
     /// One key of a provider, over a day and over a month; likewise one model.
     KeyDay,
+    /// A key in a calendar month.
     KeyMonth,
+    /// A model on a calendar day.
     ModelDay,
+    /// A model in a calendar month.
     ModelMonth,
+    /// A calendar day.
     Day,
+    /// A calendar month.
     Month,
     /// A group of machines, over a day and over a month in UTC.
     GroupDay,
+    /// The group in a month of UTC.
     GroupMonth,
 }
 

@@ -89,6 +89,7 @@ impl Clock {
         }
     }
 
+    /// The wall clock.
     pub fn now(&self) -> Timestamp {
         (self.now)()
     }

@@ -9,6 +9,7 @@ use crate::chat::{Effort, ModelId};
 /// A model, and the effort that belongs to the rung.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LadderRung {
+    /// The model of this rung.
     pub model: ModelId,
     /// `None`: as the model does by itself.
     pub effort: Option<Effort>,

@@ -23,10 +23,15 @@ const LARGEST: u64 = 256 * 1024;
 /// What the flags of the command line say about settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
+    /// `--config`.
     pub config_file: Option<PathBuf>,
+    /// `--data-dir`.
     pub data_dir: Option<PathBuf>,
+    /// `--model`.
     pub model: Option<String>,
+    /// `--no-cache`.
     pub no_cache: bool,
+    /// `--system`.
     pub system: Option<String>,
 }
 

@@ -19,15 +19,25 @@ pub struct Config {
     pub system: Option<String>,
     /// Short name to full name.
     pub aliases: BTreeMap<String, String>,
+    /// `[budget]`
     pub budget: BudgetConfig,
+    /// `[router]`
     pub router: RouterConfig,
+    /// `[cache]`
     pub cache: CacheConfig,
+    /// `[redis]`; `None`: everything is on this machine.
     pub redis: Option<RedisConfig>,
+    /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[network]`
     pub network: NetworkConfig,
+    /// `[slo]`
     pub slo: SloConfig,
+    /// `[[providers]]`, in the order of the file.
     pub providers: Vec<ProviderConfig>,
+    /// `[[models]]`, in the order of the file.
     pub models: Vec<ModelEntry>,
+    /// `[ui]`
     pub ui: UiConfig,
     /// Action to key names, as written; the screen knows which are legal.
     pub keys: BTreeMap<String, Vec<String>>,
@@ -48,8 +58,11 @@ pub struct BudgetConfig {
 /// What happens when a request does not fit the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLimit {
+    /// A dialog lets the user choose; without a screen as [`Self::Downgrade`].
     Ask,
+    /// `auto` takes the best rung that fits.
     Downgrade,
+    /// Nothing is sent.
     Refuse,
 }
 
@@ -74,15 +87,18 @@ pub struct CacheConfig {
     pub(crate) patience: Duration,
 }
 
+/// `[redis]`: what machines share.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// May hold credentials: shown masked only.
     pub url: String,
     /// Encrypts shared answers; `None`: answers are not shared.
     pub secret: Option<KeySource>,
+    /// The machines that share a budget; `None`: all that use this Redis.
     pub budget_group: Option<String>,
     /// Of the group, in days and months of UTC.
     pub per_day: Option<Usd>,
+    /// The limit for a calendar month.
     pub per_month: Option<Usd>,
     /// The address is one of several that share the keys.
     pub cluster: bool,
@@ -123,8 +139,10 @@ pub struct SloConfig {
     pub(crate) requests_per_second: f64,
 }
 
+/// `[[providers]]`: a provider of the user's, or a change to a known one.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct ProviderConfig {
+    /// The part of a model's name before the slash.
     pub name: String,
     /// Empty: the preset's own.
     pub base_urls: Vec<String>,
@@ -145,14 +163,18 @@ pub enum KeySource {
     Command(String),
     /// `service/account`.
     Keyring(String),
+    /// The content of a file that only the user can read.
     File(PathBuf),
 }
 
 /// A key of a provider: where it is found, and what may be spent with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyEntry {
+    /// Where the key is found.
     pub source: KeySource,
+    /// The limit for a calendar day.
     pub per_day: Option<Usd>,
+    /// The limit for a calendar month.
     pub per_month: Option<Usd>,
 }
 
@@ -170,12 +192,17 @@ impl From<KeySource> for KeyEntry {
 /// What the user says about a model: adds to the catalogue, or overrides it line by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntry {
+    /// The full name.
     pub id: ModelId,
     /// US dollars per million tokens, like the next three; 0 is free of charge for that part.
     pub input: Option<Usd>,
+    /// US dollars per million input tokens that the provider has in its cache.
     pub cached_input: Option<Usd>,
+    /// US dollars per million input tokens that the provider puts into its cache.
     pub cache_write: Option<Usd>,
+    /// US dollars per million output tokens.
     pub output: Option<Usd>,
+    /// The model costs nothing.
     pub free: bool,
     /// The user confirms that the catalogue's price applies at the changed address.
     pub confirmed: bool,
@@ -187,13 +214,19 @@ pub struct ModelEntry {
     pub max_output: Option<u64>,
     /// One of [`ENCODINGS`](super::rules::ENCODINGS).
     pub encoding: Option<String>,
+    /// Whether the model can call tools.
     pub tools: Option<bool>,
+    /// Whether the model takes images.
     pub vision: Option<bool>,
+    /// Whether the model reasons before it answers.
     pub reasoning: Option<bool>,
+    /// The efforts that it takes.
     pub efforts: Option<Vec<Effort>>,
+    /// A short name for it.
     pub alias: Option<String>,
     /// What may be spent on it.
     pub per_day: Option<Usd>,
+    /// The limit for a calendar month.
     pub per_month: Option<Usd>,
 }
 

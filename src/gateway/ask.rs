@@ -32,8 +32,11 @@ pub enum Consult {
 /// What is asked, where it belongs, and what may be done for it.
 #[derive(Debug, Clone)]
 pub struct Ask {
+    /// The chat.
     pub session: SessionId,
+    /// A pinned model, or `auto`.
     pub selection: Selection,
+    /// How the model is asked.
     pub params: Params,
     /// The system message, which precedes everything.
     pub system: Option<String>,
@@ -41,16 +44,19 @@ pub struct Ask {
     pub conversation: Arc<Conversation>,
     /// The question's text, and its counts.
     pub question: String,
+    /// What is counted of the draft already.
     pub counts: Arc<DraftTokenCounter>,
     /// The message that the question follows.
     pub parent: Option<MessageId>,
     /// The question's own id; `stored` when it is asked again.
     pub prompt: MessageId,
+    /// The prompt is in the store already: it is asked again.
     pub stored: bool,
     /// The id of the answer to come.
     pub answer: MessageId,
     /// What the chat is asked with in general; `selection` may differ from it for this question.
     pub setting: ChatSetting,
+    /// What happens when it does not fit the window.
     pub overflow: Overflow,
     /// Which request it is of a turn that takes several; `None`: the only one.
     pub step: Option<Step>,
@@ -58,6 +64,7 @@ pub struct Ask {
     pub raise: Option<Raise>,
     /// The answer of this chat that came from a server last.
     pub last: Option<LastAnswer>,
+    /// When the user is asked instead of a rung being taken.
     pub consult: Consult,
     /// Models to compare the price with.
     pub favourites: Vec<ModelId>,
@@ -65,6 +72,7 @@ pub struct Ask {
     pub cached: bool,
     /// Ask anew even when the cache knows the answer.
     pub refresh: bool,
+    /// Whether an old answer is taken.
     pub stale: Stale,
 }
 

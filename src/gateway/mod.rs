@@ -55,17 +55,25 @@ use upstream::provider_state::ProviderState;
 
 /// What a gateway is made of.
 pub struct Parts {
+    /// The settings in force.
     pub config: Arc<Config>,
+    /// The models that are known.
     pub catalog: Arc<Catalog>,
+    /// The environment, for keys.
     pub env: Arc<Env>,
+    /// The providers that can be asked.
     pub providers: Vec<Provider>,
+    /// The limits and the time zone.
     pub budget: Budget,
     /// The id of this run of the program, to which `--max-usd` applies.
     pub run: String,
+    /// The folder of chats, ledger and cache.
     pub data_dir: PathBuf,
     /// `None`: answers are neither looked up nor kept.
     pub cache: Option<Cache>,
+    /// The clocks.
     pub clock: Clock,
+    /// Where chance comes from.
     pub random: Random,
 }
 
@@ -103,6 +111,7 @@ impl Exchange {
 }
 
 impl Gateway {
+    /// Opens nothing.
     pub fn new(mut parts: Parts) -> Self {
         parts.budget.limits.group = group(&parts.config);
         let wire = Wire::new(Network::of(&parts.config, &parts.env), parts.clock.clone());
@@ -401,6 +410,7 @@ impl Gateway {
         }
     }
 
+    /// What it was made of.
     pub fn parts(&self) -> &Parts {
         &self.parts
     }

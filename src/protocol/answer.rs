@@ -39,20 +39,28 @@ pub struct AnswerFacts {
 /// A finished answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
+    /// The chat.
     pub session: SessionId,
     pub(crate) id: MessageId,
+    /// The answer, as source text.
     pub text: String,
     pub(crate) reasoning: String,
+    /// Model, route, tokens, cost and times.
     pub facts: AnswerFacts,
 }
 
+/// Where an answer was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheHit {
+    /// It was not: a model was asked.
     #[default]
     None,
+    /// In the memory of this process.
     Memory,
+    /// On this machine's disk.
     Disk,
+    /// Among the answers that machines share.
     Redis,
 }
 
@@ -85,14 +93,20 @@ pub struct Attempt {
 /// An exchange has begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
+    /// The answer's message.
     pub id: MessageId,
+    /// When the request was sent.
     pub at: Timestamp,
+    /// The model that is asked.
     pub model: ModelId,
+    /// Why this model.
     pub route: Route,
+    /// What it should cost.
     pub estimate: Estimate,
     /// What was done so that it fits the window.
     #[serde(default)]
     pub fitted: Option<Fitted>,
+    /// It costs nothing.
     pub free: bool,
     /// The effort that is sent.
     pub effort: Option<Effort>,

@@ -11,13 +11,29 @@ use crate::chat::{Effort, MessageId, Overflow, Selection, SessionId};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// The draft is now this; answer with an [`Event::Receipt`](super::Event::Receipt) of the same `rev`. Only the newest needs an answer.
-    Draft { rev: u64, text: Arc<str> },
+    /// The draft has changed: a receipt for revision `rev` is wanted.
+    Draft {
+        /// Of the draft; a later one makes this one obsolete.
+        rev: u64,
+        /// The whole draft.
+        text: Arc<str>,
+    },
     /// Keep this draft so that it survives a crash (empty: forget it).
     SaveDraft(Arc<str>),
     /// Send this prompt.
-    Send { text: Arc<str> },
+    /// Send the prompt.
+    Send {
+        /// The user's words.
+        text: Arc<str>,
+    },
     /// Send this prompt in the way that the user chose at [`Event::AtLimit`](super::Event::AtLimit).
-    SendBy { text: Arc<str>, way: WayOut },
+    /// Send the prompt in the way that the user chose at a limit.
+    SendBy {
+        /// The user's words.
+        text: Arc<str>,
+        /// The way out of the limit.
+        way: WayOut,
+    },
     /// Continue the last answer, which its output cap cut off.
     Continue,
     /// Answer the last question, which no provider could be reached for, in this way ([`Event::Offer`](super::Event::Offer)).
@@ -45,13 +61,25 @@ pub enum Command {
     /// Give this chat a title.
     Rename(String),
     /// Ask the last question again, past the cache; both answers are kept.
-    Retry { rung_up: bool },
+    /// Ask the last question again; `rung_up`: one rung up the ladder.
+    Retry {
+        /// One rung up the ladder.
+        rung_up: bool,
+    },
     /// Go back to before this message of the user; its text comes back as a draft, the old branch is kept.
     Rewind(MessageId),
     /// Answer with [`Event::Models`](super::Event::Models), priced for this draft.
-    ListModels { draft: Arc<str> },
+    /// List the models, with the price of this draft on each.
+    ListModels {
+        /// What is being written.
+        draft: Arc<str>,
+    },
     /// Answer with [`Event::Sessions`](super::Event::Sessions); an empty query lists the newest.
-    ListSessions { query: String },
+    /// List the chats that match; all for an empty query.
+    ListSessions {
+        /// Words to search for; empty: all chats.
+        query: String,
+    },
     /// End: settle, store, close. The event channel closes when that is done.
     Shutdown,
 }

@@ -23,8 +23,11 @@ pub enum Event {
     Receipt(Box<Receipt>),
     /// A prompt was accepted and stored.
     Prompted {
+        /// The message.
         id: MessageId,
+        /// Its words.
         text: Arc<str>,
+        /// When it was sent.
         at: Timestamp,
     },
     /// A model has been chosen and money reserved; the answer to come has this id.
@@ -33,19 +36,25 @@ pub enum Event {
     Attempt(Attempt),
     /// The next request waits this long: a server asked for it, or the last attempt failed.
     Pausing {
+        /// The reason, in words.
         why: String,
+        /// For so many milliseconds.
         ms: u64,
     },
     /// The state of the provider in use; sent when it has changed.
     Link(Link),
     /// A piece of the answer.
     Text {
+        /// The message.
         id: MessageId,
+        /// What has been added.
         text: String,
     },
     /// A piece of the reasoning.
     Reasoning {
+        /// The message.
         id: MessageId,
+        /// What has been added.
         text: String,
     },
     /// Figures of the answer that is streaming; at most one per piece.
@@ -55,15 +64,20 @@ pub enum Event {
     /// The turn failed. `route` says what was considered, if it came to that; `answer` holds what had arrived, if
     /// anything had.
     Failed {
+        /// What failed, and what to do.
         failure: Failure,
+        /// The models considered, when nothing was answered.
         route: Option<Route>,
+        /// What had arrived.
         answer: Option<Box<Answer>>,
     },
     /// The prompt does not fit a limit, and the user is to say what to do. Nothing was sent; the turn is over.
     AtLimit(Box<AtLimit>),
     /// The output cap cut this answer off; this is what continuing would do ([`Command::Continue`](super::Command::Continue)).
     Continuable {
+        /// The message.
         id: MessageId,
+        /// What going on would cost.
         quote: Box<Quote>,
     },
     /// The last question failed because no provider could be reached; this is what the user can have instead.
@@ -72,7 +86,9 @@ pub enum Event {
     Alert(Alert),
     /// Figures of the panel; sent when one of them has changed.
     Panel(Box<Panel>),
+    /// The list of models.
     Models(Vec<ModelRow>),
+    /// The list of chats.
     Sessions(Vec<SessionRow>),
     /// Put this text into the composer (a rewound message, a recovered draft).
     DraftRestored(String),

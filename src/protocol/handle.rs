@@ -12,6 +12,8 @@ pub(crate) const EVENTS: usize = 1024;
 /// The front end's end of the two channels.
 #[derive(Debug)]
 pub struct Handle {
+    /// To the core.
     pub commands: mpsc::Sender<Command>,
+    /// From the core.
     pub events: mpsc::Receiver<Event>,
 }

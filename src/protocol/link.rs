@@ -9,6 +9,7 @@ use crate::chat::{ModelId, Timestamp, Usd};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     pub(crate) provider: String,
+    /// Whether requests go to the provider.
     pub circuit: Circuit,
     /// Requests of this program that wait for their turn.
     pub waiting: u64,
@@ -20,10 +21,15 @@ pub struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Circuit {
+    /// They do.
     #[default]
     Closed,
     /// Too many have failed: nothing is sent before this time.
-    Open { until: Timestamp },
+    /// They do not, until then.
+    Open {
+        /// When the next request is let through.
+        until: Timestamp,
+    },
     /// One request is let through to see whether it works again.
     HalfOpen,
 }

@@ -48,7 +48,9 @@ pub struct Alert {
 /// Spend against a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Meter {
+    /// Booked.
     pub settled: Usd,
+    /// Set aside for requests under way.
     pub reserved: Usd,
     pub(crate) limit: Option<Usd>,
     /// Some of `settled` is an estimate.

@@ -95,7 +95,9 @@ pub struct AtLimit {
 /// A limit that is raised once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Raise {
+    /// The limit that is raised.
     pub scope: Scope,
+    /// By how much.
     pub by: Usd,
 }
 
@@ -104,6 +106,7 @@ pub struct Raise {
 pub enum WayOut {
     /// This model, for this question.
     Cheaper(ModelId),
+    /// Raise the limit for this question.
     Raise(Raise),
 }
 

@@ -9,9 +9,11 @@ use crate::chat::{Effort, ModelId, Usd};
 /// Why this model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
+    /// Who chose the model.
     pub mode: RouteMode,
     /// In words, for a person: `fits the day's pace`.
     pub reason: String,
+    /// The models that were looked at, best first.
     pub considered: Vec<Considered>,
 }
 
@@ -24,10 +26,13 @@ impl Route {
     }
 }
 
+/// Who chose the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteMode {
+    /// The router.
     Auto,
+    /// The user.
     Pinned,
 }
 
@@ -47,6 +52,7 @@ pub struct Considered {
 /// What a request is expected to use and cost, before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
+    /// Tokens of the whole request.
     pub input_tokens: u64,
     /// Expected output; the cap is in `output_cap`.
     pub output_tokens: u64,
@@ -54,6 +60,7 @@ pub struct Estimate {
     pub output_cap: u64,
     /// `None`: no price is known.
     pub expected_usd: Option<Usd>,
+    /// The cost of an answer as long as its cap allows; `None`: the price is unknown.
     pub worst_usd: Option<Usd>,
     /// Whether the input count is exact for this model's tokenizer.
     pub exact_count: bool,

@@ -37,6 +37,7 @@ pub struct Network {
     pub connect_timeout: Duration,
     /// Certificates (PEM) that are trusted beside the system's.
     pub extra_ca_file: Option<PathBuf>,
+    /// Which proxy leads to which address.
     pub proxies: Proxies,
 }
 

@@ -40,6 +40,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// A decoder for one body; `mask` hides keys in the server's words.
     pub fn new(mask: Mask) -> Self {
         Self {
             body: BodyKind::Undecided,

@@ -11,27 +11,40 @@ use super::meta::ResponseMeta;
 /// The rows of the error table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
+    /// The request is wrong.
     InvalidRequest,
     /// The server does not take this parameter (or this value of it).
     UnsupportedParameter {
+        /// The parameter, as the server names it.
         name: String,
     },
+    /// The input does not fit the model's window.
     ContextTooLong,
+    /// A filter refused the words.
     ContentFilter,
+    /// The key is not accepted.
     InvalidKey,
+    /// The key may not do this.
     Forbidden,
+    /// The account has no money.
     NoCredit,
+    /// The server has no such model.
     ModelNotFound,
+    /// Too many requests or tokens.
     RateLimited,
     /// A spending or usage limit of the account, not a rate: waiting a minute will not help.
     QuotaExceeded,
+    /// The server is busy.
     Overloaded,
+    /// The server failed.
     ServerError,
     /// 408, 409, 425: the same request may succeed at once.
     Timeout,
     /// No connection: DNS, TCP, TLS or proxy.
     Connect,
+    /// No part of an answer came in time.
     FirstTokenTimeout,
+    /// The answer paused for too long.
     IdleTimeout,
     /// The connection broke in the middle.
     Cut,
@@ -62,6 +75,7 @@ pub enum Sent {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct WireError {
+    /// What kind of error it is.
     pub class: ErrorClass,
     /// The HTTP status, when there was one.
     pub(crate) status: Option<u16>,
@@ -71,6 +85,7 @@ pub struct WireError {
     pub(crate) retry_after: Option<Duration>,
     /// What the server says about retrying (`x-should-retry`); overrides the status.
     pub(crate) should_retry: Option<bool>,
+    /// Whether the request may have been billed.
     pub sent: Sent,
     /// The quota belongs to the whole account, not to this key alone.
     pub(crate) of_account: bool,

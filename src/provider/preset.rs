@@ -7,6 +7,7 @@
 /// A provider known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
+    /// The part of a model's name before the slash.
     pub name: &'static str,
     /// The OpenAI-compatible base address.
     pub(crate) base_url: &'static str,

@@ -28,6 +28,7 @@ use crate::chat::{Clock, Timestamp};
 pub struct Call {
     /// The JSON body (see `mapping`).
     pub body: Bytes,
+    /// The answer comes in pieces.
     pub stream: bool,
     /// From sending to the first token; for a whole answer in one piece, to the whole of it.
     pub first_token: Duration,
@@ -56,6 +57,7 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Opens no connection.
     pub fn new(network: Network, clock: Clock) -> Self {
         Self {
             clients: Clients::new(network),

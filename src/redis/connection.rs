@@ -56,6 +56,7 @@ struct ConnectionState {
 }
 
 impl Redis {
+    /// Opens no connection.
     pub fn new(settings: RedisSettings) -> Self {
         Self::with(settings, None)
     }

@@ -43,9 +43,11 @@ return 1";
 /// What cools: a key, for one model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cooling {
+    /// The provider of the key.
     pub provider: String,
     /// Tells the keys of a provider apart on every machine without telling the key.
     pub fingerprint: String,
+    /// The model that the key rests on.
     pub model: String,
 }
 
@@ -80,6 +82,7 @@ pub struct PeerReport {
 pub struct Cooldowns(Redis);
 
 impl Cooldowns {
+    /// Asks nothing yet.
     pub fn new(redis: Redis) -> Self {
         Self(redis)
     }

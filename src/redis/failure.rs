@@ -19,26 +19,35 @@ const IN_A_SCRIPT: [&str; 2] = ["can't run this command", "ACL failure in script
 /// Why nothing came.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Away {
+    /// No answer came in time.
     #[error("Redis did not answer in time")]
     Late,
     #[error(
         "Redis is too slow for all that one request asks of it: `patience` under [redis] allows more"
     )]
+    /// The request has waited for Redis long enough.
     Slow,
+    /// It failed a moment ago and is not asked yet.
     #[error("Redis failed just now and is left alone for a while")]
     LeftAlone,
+    /// No connection came about, with the reason.
     #[error("Redis cannot be reached: {0}")]
     Unreachable(String),
+    /// User or password are wrong.
     #[error("Redis refuses the user or the password: look at the url under [redis]")]
     Denied,
     #[error(
         "Redis gives this user no rights to what is needed: see its ACL, and the `prefix` under [redis]"
     )]
+    /// The user lacks a right that is needed.
     NoRights,
+    /// It answered with an error, with its words.
     #[error("Redis refuses: {0}")]
     Refused(String),
+    /// The key holds something else.
     #[error("Redis holds something else under this name: choose another `prefix` under [redis]")]
     OtherType,
+    /// The answer cannot be read.
     #[error("what answers is no Redis: look at the url under [redis]")]
     Nonsense,
 }

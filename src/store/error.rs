@@ -16,6 +16,7 @@ use crate::chat::{Failure, FailureKind};
 pub enum StoreError {
     /// Another process held the lock for longer than we wait.
     Locked,
+    /// The disk is full.
     Full,
     /// The file may not be written to.
     ReadOnly(PathBuf),
@@ -27,19 +28,24 @@ pub enum StoreError {
     NotAFile(PathBuf),
     /// Written by a newer version of this program.
     Newer {
+        /// The version of the file.
         found: i64,
+        /// The newest version that this program knows.
         known: i64,
     },
     /// The folder or file cannot be made, opened, read or written.
     Io(String),
     /// An amount of money outside what the ledger can hold exactly.
     Money,
+    /// No chat has this id.
     NoSession(String),
     /// The start of an id fits this many chats.
     AmbiguousSession(String, usize),
+    /// No message has this id.
     NoMessage(String),
     /// The answer is no longer streaming.
     NotStreaming(String),
+    /// No charge has this id.
     NoCharge(String),
     /// Settled or released before.
     NotOpen(String),

@@ -27,12 +27,17 @@ pub struct Windows {
 /// Money to be set aside for one attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reservation {
+    /// The attempt that it is for.
     pub attempt: AttemptId,
+    /// Its exchange.
     pub exchange: ExchangeId,
+    /// Its chat.
     pub session: SessionId,
     /// One run of the program: what `--max-usd` caps.
     pub run: String,
+    /// The model that is asked.
     pub model: ModelId,
+    /// The provider that is asked.
     pub provider: String,
     /// Empty when no key is needed.
     pub key_last4: String,
@@ -42,6 +47,7 @@ pub struct Reservation {
     pub price: serde_json::Value,
     /// A limit that the user raises for this question; recorded together with the reservation.
     pub raise: Option<Raise>,
+    /// When it is made.
     pub at: Timestamp,
     /// What the machine's own clock said at `at`; `None` where it does not tell.
     pub uptime: Option<Uptime>,

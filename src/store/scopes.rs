@@ -16,19 +16,29 @@ use crate::chat::{MessageId, ModelId, Scope, SessionId, Timestamp, Usd};
 /// Over which charges a sum runs. A charge counts in the day and the month it was taken in, until that has ended.
 #[derive(Debug, Clone, Copy)]
 pub enum ChargeScope<'a> {
+    /// One question with all its attempts.
     Exchange(&'a ExchangeId),
     /// All the exchanges that this answer took.
     Answer(&'a MessageId),
+    /// One run of the program.
     Run(&'a str),
+    /// One chat.
     Session(&'a SessionId),
+    /// The day that holds this instant.
     Day(Timestamp),
+    /// The month that holds this instant.
     Month(Timestamp),
+    /// A model on that day.
     ModelDay(&'a ModelId, Timestamp),
+    /// A model in that month.
     ModelMonth(&'a ModelId, Timestamp),
+    /// A key on that day.
     KeyDay(KeyName<'a>, Timestamp),
+    /// A key in that month.
     KeyMonth(KeyName<'a>, Timestamp),
     /// What this machine has spent of a group's money. Its windows are in UTC.
     GroupDay(&'a str, Timestamp),
+    /// A group in that month of UTC.
     GroupMonth(&'a str, Timestamp),
 }
 
@@ -124,7 +134,9 @@ impl ChargeScope<'_> {
 /// A sum of charges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChargeSum {
+    /// Booked.
     pub settled: Usd,
+    /// Set aside for requests under way or of unknown end.
     pub reserved: Usd,
     /// Some of `settled` is an estimate.
     pub estimated: bool,

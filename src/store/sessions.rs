@@ -18,8 +18,11 @@ const TITLE: usize = 60;
 /// What a chat is asked with.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatSetting {
+    /// A pinned model, or `auto`.
     pub selection: Selection,
+    /// How hard the model reasons.
     pub effort: Option<Effort>,
+    /// The system message.
     pub system: Option<String>,
 }
 

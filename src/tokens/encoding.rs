@@ -10,14 +10,20 @@ use std::str::FromStr;
 /// A public encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
+    /// GPT-4o and later.
     O200kBase,
+    /// GPT-4 and GPT-3.5.
     Cl100kBase,
+    /// gpt-oss.
     O200kHarmony,
+    /// Codex and text-davinci-003.
     P50kBase,
+    /// GPT-3.
     R50kBase,
 }
 
 impl Encoding {
+    /// Every encoding.
     pub const ALL: [Self; 5] = [
         Self::O200kBase,
         Self::Cl100kBase,

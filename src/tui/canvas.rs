@@ -89,6 +89,7 @@ impl Canvas {
         self.rows.clear();
     }
 
+    /// The size of the screen.
     pub fn area(&self) -> Rect {
         Rect::from((Position::ORIGIN, self.size))
     }
