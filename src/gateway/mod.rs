@@ -190,9 +190,11 @@ impl Gateway {
         let (gateway, stopped, began) = (Arc::clone(self), stop.clone(), Instant::now());
         tokio::spawn(async move {
             gateway.reach_redis();
-            let run = exchange::run(gateway.services(), ask, sender, stopped, began);
-            Box::pin(run).await;
+            let (services, last_sender) = (gateway.services(), sender.clone());
+            Box::pin(exchange::run(services, ask, sender, stopped, began)).await;
             gateway.give_back().await;
+            // Who waits for the end of the events finds the rest of the lease given back.
+            drop(last_sender);
         });
         Exchange {
             events,
