@@ -193,7 +193,7 @@ impl Gateway {
             let (services, last_sender) = (gateway.services(), sender.clone());
             Box::pin(exchange::run(services, ask, sender, stopped, began)).await;
             gateway.give_back().await;
-            // Who waits for the end of the events finds the rest of the lease given back.
+            // The events end only now: a front end may end its process right then.
             drop(last_sender);
         });
         Exchange {

@@ -12,7 +12,7 @@ use crate::gateway::upstream::provider_state::NoKey;
 
 /// The choice of keys on one rung.
 #[derive(Default)]
-pub(in crate::gateway) struct KeyChoice {
+pub(in crate::gateway) struct RungKeys {
     /// The indices of the keys whose own limit has no room, and how the last one refused the request.
     at_limit: Vec<usize>,
     refused: Option<Failure>,
@@ -20,7 +20,7 @@ pub(in crate::gateway) struct KeyChoice {
     fetched: bool,
 }
 
-impl KeyChoice {
+impl RungKeys {
     /// The next key. Before the first, other machines are asked what they know; the user is told once of a source whose
     /// key cannot be used.
     pub(in crate::gateway) async fn next(

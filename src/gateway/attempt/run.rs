@@ -18,7 +18,7 @@ use crate::gateway::attempt::decide::{
 };
 use crate::gateway::attempt::end::{AttemptAnswer, AttemptEnd, RungFailure};
 use crate::gateway::attempt::failure::{cut, failure, outcome};
-use crate::gateway::attempt::keys::KeyChoice;
+use crate::gateway::attempt::keys::RungKeys;
 use crate::gateway::attempt::log::AttemptLog;
 use crate::gateway::money::account::{ExchangeAccount, OpenCharge};
 use crate::gateway::money::cancellable_write::{interrupted, unless_stopped};
@@ -39,7 +39,7 @@ pub(in crate::gateway) struct RungRun<'a, 'm, 'g> {
     account: &'m mut ExchangeAccount<'g>,
     log: &'m mut AttemptLog,
     connection: ProviderConnection<'a>,
-    keys: KeyChoice,
+    keys: RungKeys,
     /// Time waited before the attempt under way.
     waited: Duration,
 }
@@ -55,7 +55,7 @@ impl<'a, 'm, 'g> RungRun<'a, 'm, 'g> {
             account,
             log,
             connection: ProviderConnection::new(context),
-            keys: KeyChoice::default(),
+            keys: RungKeys::default(),
             waited: Duration::ZERO,
         }
     }

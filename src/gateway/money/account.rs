@@ -133,18 +133,18 @@ impl<'g> ExchangeAccount<'g> {
         planned: &Planned,
         key_last4: String,
     ) -> Result<Reserved, ReserveError> {
-        let hold = self.worst_case(ask, planned, key_last4);
+        let reservation = self.worst_case(ask, planned, key_last4);
         let begin = (!self.begun).then(|| rows::begin(ask, &self.exchange, planned, self.now()));
         let begun_now = begin.is_some();
-        let mut admission = self.admit(begin.clone(), &hold, None).await?;
+        let mut admission = self.admit(begin.clone(), &reservation, None).await?;
         for _ in 0..LEASES {
             let Admission::Unleased { short } = admission else {
                 break;
             };
-            let Some(grant) = self.lease(short, &hold).await? else {
+            let Some(grant) = self.lease(short, &reservation).await? else {
                 break;
             };
-            admission = self.admit(begin.clone(), &hold, Some(grant)).await?;
+            admission = self.admit(begin.clone(), &reservation, Some(grant)).await?;
         }
         if let Some(failure) = admission.failure() {
             return Err(ReserveError {
@@ -158,11 +158,11 @@ impl<'g> ExchangeAccount<'g> {
         }
         debug_assert_eq!(admission, Admission::Granted);
         if let Some(group) = self.parts.group {
-            group.touched(hold.amount.unwrap_or_default());
+            group.touched(reservation.amount.unwrap_or_default());
         }
         self.begun = true;
         Ok(Reserved {
-            charge: OpenCharge(hold),
+            charge: OpenCharge(reservation),
             begun_now,
         })
     }
@@ -196,17 +196,17 @@ impl<'g> ExchangeAccount<'g> {
     async fn admit(
         &self,
         begin: Option<Begin>,
-        hold: &Reservation,
+        reservation: &Reservation,
         grant: Option<Grant>,
     ) -> Result<Admission, Failure> {
-        let (budget, hold) = ((self.parts.budget)(), hold.clone());
+        let (budget, reservation) = ((self.parts.budget)(), reservation.clone());
         let job = move |db: &Db| {
             if let Some(grant) = &grant {
                 grant.record(db)?;
             }
             match &begin {
-                Some(begin) => budget.begin_exchange(db, begin, &hold),
-                None => budget.reserve(db, &hold),
+                Some(begin) => budget.begin_exchange(db, begin, &reservation),
+                None => budget.reserve(db, &reservation),
             }
         };
         let admitted = write_unless_stopped(self.parts.stop, self.parts.store, job)
@@ -222,11 +222,15 @@ impl<'g> ExchangeAccount<'g> {
     }
 
     /// Leases what is missing of the group's budget; `None`: there is no group.
-    async fn lease(&self, short: Usd, hold: &Reservation) -> Result<Option<Grant>, ReserveError> {
+    async fn lease(
+        &self,
+        short: Usd,
+        reservation: &Reservation,
+    ) -> Result<Option<Grant>, ReserveError> {
         let Some(group) = self.parts.group else {
             return Ok(None);
         };
-        let needed = hold.amount.unwrap_or_default();
+        let needed = reservation.amount.unwrap_or_default();
         group.touched(needed);
         let lease = group.lease(self.parts.store, short, needed, self.now());
         // A lease that is dropped half-way leases nothing, see `GroupBudget::lease`.
